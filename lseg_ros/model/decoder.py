@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoders: feature maps of an image encoder to one embedding for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SeparableBlock(nn.Module):
+    """Residual block: 5x5 depthwise then 1x1 convolution, each with batch normalisation."""
+
+    def __init__(self, width: int) -> None:
+        """Build a block of `width` channels in and out."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 5, padding=2, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x plus its convolved residual, [B, width, h, w]."""
+        return x + self.layers(x)
+
+
+class PyramidDecoder(nn.Module):
+    """Feature pyramid (Lin et al., 2017) of separable blocks with a global context branch.
+
+    The coarsest level starts from three parts: the encoder's last stage, its classification
+    features, and the mean of those over the whole image, which tells every pixel what kind
+    of scene it is in. Each finer level adds the upsampled coarser one to its own features.
+    """
+
+    blocks_per_level = (1, 2, 2, 2)  # fine to coarse: the finest level costs the most
+
+    def __init__(self, channels: Sequence[int], width: int, dim: int,
+                 dropout: float = 0.1) -> None:
+        """Build for maps of `channels` (four levels and the head), giving `dim` channels.
+
+        `dropout` drops whole channels before the last layer, in training only.
+        """
+        super().__init__()
+        *levels, head = channels
+        # The encoder may be frozen: its maps are normalised here, where training can reach.
+        self.laterals = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(level), nn.Conv2d(level, width, 1))
+            for level in levels)
+        self.head = nn.Conv2d(head, width, 1)
+        self.context = nn.Conv2d(head, width, 1)
+        self.levels = nn.ModuleList(
+            nn.Sequential(*(SeparableBlock(width) for _ in range(count)))
+            for count in self.blocks_per_level)
+        self.output = nn.Sequential(
+            nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(width, dim, 1))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return pixel embeddings [B, dim, h, w] at the finest level, not yet normalised."""
+        *levels, head = maps
+        x = self.head(head) + self.context(head.mean((2, 3), keepdim=True))
+        for features, lateral, blocks in reversed(
+                list(zip(levels, self.laterals, self.levels))):
+            x = F.interpolate(x, size=features.shape[-2:], mode='bilinear',
+                              align_corners=False)
+            x = blocks(x + lateral(features))
+        return self.output(x)

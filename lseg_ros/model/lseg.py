@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LSeg: language-driven semantic segmentation (Li et al., 2022, arXiv 2201.03546)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lseg_ros.model.text import PromptCache
+
+TEXT_PREFIX = 'text_encoder.'  # of the text encoder's tensors in LSeg's state dict
+
+
+@dataclass(frozen=True)
+class LSegConfig:
+    """What a network is built of, and the settings that belong to its weights."""
+
+    name: str = 'lseg-lite'
+    encoder: str = 'tf_efficientnet_lite0'
+    width: int = 160  # channels of the decoder
+    text: str = 'all-MiniLM-L6-v2'
+    temperature: float = 0.07  # logits = cosine / temperature
+    calibration: float = 1.0  # confidence = softmax(logits / calibration)
+    input_size: int = 0  # short side in pixels that images are resized to; 0 keeps theirs
+    align_corners: bool = False  # of the last upsampling
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a value of the wrong type or out of range."""
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            # True and False are integers to Python, not to us.
+            if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+                raise ValueError(f'{field.name} must be {kind.__name__}, not {value!r}')
+        for name, least, most in (('width', 1, 1024), ('input_size', 0, 8192),
+                                  ('temperature', 1e-3, 1e3), ('calibration', 1e-3, 1e3)):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(f'{name} must be within {least} and {most}, not {value}')
+
+
+class LSeg(nn.Module):
+    """Labels each pixel with the prompt whose text vector its embedding is closest to.
+
+    Any image encoder, decoder and text encoder may be put together if their shapes agree:
+    the image encoder gives feature maps and has `mean`, `std` and `stride`; the decoder
+    turns the maps into embeddings of the text encoder's size; the text encoder has
+    `encode(prompts) -> unit rows` and stays frozen.
+    """
+
+    def __init__(self, config: LSegConfig, image_encoder: nn.Module, decoder: nn.Module,
+                 text_encoder: nn.Module) -> None:
+        """Put the three parts together; `config` may be replaced later, e.g. to calibrate."""
+        super().__init__()
+        self.config = config
+        self.image_encoder = image_encoder
+        self.decoder = decoder
+        self.text_encoder = text_encoder.requires_grad_(False)
+        self._prompts = PromptCache(text_encoder.encode)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.name
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Mean of RGB in 0..1 that pixels are normalised with."""
+        return self.image_encoder.mean
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """Standard deviation of RGB in 0..1 that pixels are normalised with."""
+        return self.image_encoder.std
+
+    @property
+    def stride(self) -> int:
+        """The height and width of the pixels must be multiples of this."""
+        return self.image_encoder.stride
+
+    @property
+    def input_size(self) -> int:
+        """Short side in pixels that images are best resized to; 0 keeps their own."""
+        return self.config.input_size
+
+    @property
+    def temperature(self) -> float:
+        """The number that cosines are divided by to give logits."""
+        return self.config.temperature
+
+    @property
+    def calibration(self) -> float:
+        """The number that logits are divided by before the softmax gives a confidence."""
+        return self.config.calibration
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.decoder.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the image side; pixels and text must have it."""
+        return next(self.decoder.parameters()).dtype
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Return unit rows [K, D] for K >= 1 prompts, on the network's device and dtype.
+
+        Only prompts not seen before are encoded. May be called from any thread.
+        Raises ValueError for an empty list or a single string in its place.
+        """
+        if isinstance(prompts, str) or not prompts:
+            raise ValueError(f'expected a list of at least one prompt, not {prompts!r}')
+        return self._prompts(prompts).to(self.device, self.dtype)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
+
+        h x w is the decoder's resolution: H/4 x W/4 for the small network.
+        """
+        return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
+
+    def correlate(self, embeddings: Tensor, text: Tensor) -> Tensor:
+        """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`."""
+        cosine = torch.einsum('bdhw,kd->bkhw', embeddings.to(text.dtype), text)
+        return cosine / self.temperature
+
+    def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
+        """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and text [K, D].
+
+        K is free: the same network serves any number of labels.
+        """
+        logits = self.correlate(self.embed(pixels), text)
+        return F.interpolate(logits, size=pixels.shape[-2:], mode='bilinear',
+                             align_corners=self.config.align_corners)
+
+    def image_state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors of the image side; the frozen text encoder has its own file."""
+        return {key: tensor for key, tensor in self.state_dict().items()
+                if not key.startswith(TEXT_PREFIX)}
+
+    def load_image_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Copy `state`, as image_state_dict gives it, into the network; keys must agree."""
+        text = {f'{TEXT_PREFIX}{key}': tensor
+                for key, tensor in self.text_encoder.state_dict().items()}
+        self.load_state_dict({**state, **text})

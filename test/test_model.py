@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network: shapes, LSeg's arithmetic, independence of instances, export, pretraining."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import timm
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torch.nn import functional as F
+
+from lseg_ros.model import MODELS, build_lite, load
+from lseg_ros.model.backbones import EFFICIENTNET_LITE, build_encoder, imagenet_weights
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    return build_lite(width=16, pretrained=False).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def pixels():
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+def test_embeddings_are_unit_vectors_at_a_quarter_of_the_resolution(model, pixels):
+    embeddings = model.embed(pixels)
+    assert embeddings.shape == (2, 384, 16, 24)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2, 16, 24))
+
+
+def test_text_rows_are_unit_vectors_in_the_order_asked(model):
+    rows = model.encode_text(['floor', 'wall', 'floor'])
+    assert rows.shape == (3, 384) and rows.dtype == model.dtype
+    torch.testing.assert_close(rows.norm(dim=1), torch.ones(3))
+    assert torch.equal(rows[0], rows[2]) and not torch.equal(rows[0], rows[1])
+
+
+@pytest.mark.parametrize('prompts', [[], 'floor'])
+def test_text_must_be_a_list_of_prompts(model, prompts):
+    with pytest.raises(ValueError, match='list of at least one prompt'):
+        model.encode_text(prompts)
+
+
+def test_logits_are_upsampled_cosines_over_the_temperature(model, pixels):
+    text = model.encode_text(['floor', 'wall', 'chair'])
+    cosine = F.cosine_similarity(model.embed(pixels)[:, None], text[None, :, :, None, None], dim=2)
+    expected = F.interpolate(cosine / 0.07, scale_factor=4, mode='bilinear')
+    torch.testing.assert_close(model(pixels, text), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('labels', [1, 2, 150])
+def test_number_of_labels_is_free(model, pixels, labels):
+    text = model.encode_text([f'thing {number}' for number in range(labels)])
+    assert model(pixels, text).shape == (2, labels, 64, 96)
+
+
+def test_a_label_scores_the_same_whatever_stands_beside_it(model, pixels):
+    few, many = model.encode_text(['door', 'tv']), model.encode_text(['a', 'door', 'b', 'tv'])
+    torch.testing.assert_close(model(pixels, few), model(pixels, many)[:, [1, 3]],
+                               atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('height, width', [(32, 32), (32, 320), (224, 160)])
+def test_every_multiple_of_the_stride_works(model, height, width):
+    assert height % model.stride == width % model.stride == 0
+    text = model.encode_text(['floor', 'wall'])
+    assert model(torch.randn(1, 3, height, width), text).shape == (1, 2, height, width)
+
+
+def test_an_image_does_not_depend_on_its_batch(model, pixels):
+    together = model.embed(pixels)
+    alone = torch.cat([model.embed(image[None]) for image in pixels])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_no_state_is_kept_from_image_to_image(model, pixels):
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    first = model.embed(pixels)
+    model.embed(torch.randn(1, 3, 32, 128))
+    assert torch.equal(model.embed(pixels), first)
+    after = model.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_two_networks_in_two_threads_do_not_disturb_each_other(model):
+    torch.manual_seed(5)
+    other = build_lite(width=16, pretrained=False).eval().requires_grad_(False)
+    text = model.encode_text(['floor', 'wall'])
+    images = torch.randn(8, 1, 3, 64, 64)
+    jobs = [(network, image) for image in images for network in (model, other)]
+    expected = [network(image, text) for network, image in jobs]
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(lambda job: job[0](job[1], text), jobs))
+    for result, right in zip(results, expected):
+        torch.testing.assert_close(result, right, atol=1e-5, rtol=0)
+
+
+def test_a_copy_is_independent(model):
+    duplicate = copy.deepcopy(model)
+    with torch.no_grad():
+        duplicate.decoder.head.bias.add_(1)
+    assert not torch.equal(duplicate.decoder.head.bias, model.decoder.head.bias)
+    assert torch.equal(duplicate.encode_text(['bed']), model.encode_text(['bed']))
+
+
+def test_image_state_is_complete_without_the_text_encoder(model, pixels):
+    state = model.image_state_dict()
+    other = build_lite(width=16, pretrained=False).eval()
+    other.load_image_state_dict(state)
+    assert torch.equal(other.embed(pixels), model.embed(pixels))
+    with pytest.raises(RuntimeError, match='decoder.head.bias'):
+        other.load_image_state_dict({k: v for k, v in state.items() if k != 'decoder.head.bias'})
+
+
+def test_only_the_image_side_is_trained():
+    model = build_lite(width=16, pretrained=False)
+    loss = model(torch.randn(2, 3, 64, 64), model.encode_text(['floor', 'wall'])).square().mean()
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        trained = not name.startswith('text_encoder.')
+        assert parameter.requires_grad == trained, name
+        assert (parameter.grad is not None) == trained, name
+
+
+def test_exported_program_equals_the_network_for_any_number_of_labels(model, pixels):
+    labels = torch.export.Dim('labels', min=2, max=254)
+    program = torch.export.export(
+        model, (pixels, model.encode_text(['floor', 'wall', 'door'])),
+        dynamic_shapes={'pixels': None, 'text': {0: labels}}).module()
+    text = model.encode_text(['chair', 'table', 'bed', 'sofa', 'other'])
+    torch.testing.assert_close(program(pixels, text), model(pixels, text), atol=1e-5, rtol=0)
+
+
+def test_unknown_model_names_the_models_and_the_closest():
+    with pytest.raises(ValueError) as error:
+        load('lseg-light')
+    assert all(name in str(error.value) for name in MODELS)
+    assert "did you mean 'lseg-lite'?" in str(error.value)
+    with pytest.raises(ValueError, match='unknown model') as error:
+        load('deeplab')
+    assert 'did you mean' not in str(error.value)
+
+
+def test_unknown_image_encoder_names_those_there_are():
+    with pytest.raises(ValueError, match='tf_efficientnet_lite2'):
+        build_lite('resnet9000')
+
+
+@pytest.mark.parametrize('name', EFFICIENTNET_LITE)
+def test_imagenet_weights_recognise_photographs(name):
+    """The keys are matched by position: only right answers show that they match."""
+    classifier = timm.create_model(name).eval()
+    classifier.load_state_dict(imagenet_weights(name))
+    photographs = load_sample_images()
+    china = next(image for file, image in zip(photographs.filenames, photographs.images)
+                 if Path(file).name == 'china.jpg')
+    camera = np.repeat(skimage.data.camera()[..., None], 3, axis=2)
+    images = [skimage.data.chelsea(), skimage.data.coffee(), camera, china]
+    with torch.no_grad():
+        best = classifier(torch.stack([_classifier_input(image) for image in images])).argmax(1)
+    cats, espresso, tripod, palace = {281, 282, 285}, {967}, {872}, {698}
+    for index, right in zip(best.tolist(), (cats, espresso, tripod, palace)):
+        assert index in right
+
+
+def test_image_encoder_has_the_pretrained_features():
+    encoder = build_encoder('tf_efficientnet_lite0', pretrained=True).eval()
+    classifier = timm.create_model('tf_efficientnet_lite0').eval()
+    classifier.load_state_dict(imagenet_weights('tf_efficientnet_lite0'))
+    pixels = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        maps = encoder(pixels)
+        torch.testing.assert_close(maps[-1], classifier.forward_features(pixels))
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (24, 16, 24), (40, 8, 12), (112, 4, 6), (320, 2, 3), (1280, 2, 3)]
+    assert encoder.channels == (24, 40, 112, 320, 1280)
+
+
+def test_the_shipped_model_is_in_the_package_and_calibrated():
+    model = load('lseg-lite')
+    assert model.name == 'lseg-lite' and model.temperature == 0.07
+    assert model.calibration != 1.0
+    logits = model(torch.zeros(1, 3, 224, 288), model.encode_text(['floor', 'ceiling']))
+    assert logits.shape == (1, 2, 224, 288) and logits.isfinite().all()
+
+
+def _classifier_input(image: np.ndarray) -> torch.Tensor:
+    """Return the centre of `image` (uint8 [H, W, 3]) as the classifier wants it, 224 x 224."""
+    picture = Image.fromarray(image)
+    scale = 256 / min(picture.size)
+    picture = picture.resize([round(side * scale) for side in picture.size],
+                             Image.Resampling.BICUBIC)
+    left, top = (side // 2 - 112 for side in picture.size)
+    pixels = np.array(picture.crop((left, top, left + 224, top + 224)))
+    return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1
