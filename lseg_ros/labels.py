@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels: what the user asks for, checked, with ids that stay the same while the labels change.
+
+A label is written ``name`` or ``name=prompt|prompt|...``.  The *name* is a short, stable key (it
+names the class on every topic); the *prompts* are the texts the network compares pixels with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lseg_ros.palette import OTHER, UNLABELLED, class_color
+
+OTHER_NAME = 'other'
+MAX_LABELS = 254
+NAME_LIMIT = 64
+PROMPT_LIMIT = 256
+PROMPTS_PER_LABEL = 32
+TOPIC_LIMIT = 80
+
+_RESERVED_NAMES = frozenset({'unlabelled', 'unlabeled'})
+# Joiners are part of the spelling of several scripts; other format characters are invisible.
+_JOINERS = '\u200c\u200d'
+_UNPRINTABLE_CATEGORIES = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
+
+
+class LabelError(ValueError):
+    """A label, or a list of labels, that cannot be used; the text names it and says why."""
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class: its id in the label image, its name, its prompts and its colour (R, G, B)."""
+
+    id: int
+    name: str
+    prompts: tuple[str, ...]
+    color: tuple[int, int, int]
+
+    @property
+    def spec(self) -> str:
+        """The label as a user writes it; `parse_label` reads it back."""
+        alone = self.prompts == (self.name,)
+        return self.name if alone else f'{self.name}={"|".join(self.prompts)}'
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes asked for at one time, sorted by id; id 0 is 'other' where it is enabled."""
+
+    classes: tuple[LabelClass, ...]
+
+    def __post_init__(self) -> None:
+        ids = [label.id for label in self.classes]
+        if not ids or ids != sorted(set(ids)):
+            raise ValueError(f'class ids must be unique and ascending, not {ids}')
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names in the order of `classes`."""
+        return tuple(label.name for label in self.classes)
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """Ids in the order of `classes`, ascending."""
+        return tuple(label.id for label in self.classes)
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts of all classes, one after the other: K texts."""
+        return tuple(prompt for label in self.classes for prompt in label.prompts)
+
+    def by_id(self, class_id: int) -> LabelClass:
+        """Return the class with this id; KeyError when the set has none."""
+        return self._by_id[class_id]
+
+    def palette(self) -> np.ndarray:
+        """Return uint8 [256, 3]: the RGB colour of every id; black for those not in the set."""
+        table = np.zeros((256, 3), np.uint8)
+        for label in self.classes:
+            table[label.id] = label.color
+        return table
+
+    @cached_property
+    def _by_id(self) -> dict[int, LabelClass]:
+        return {label.id: label for label in self.classes}
+
+
+def quote(text: object, limit: int = 40) -> str:
+    """Return `text` in quotes, shortened and with unprintable characters escaped, for messages."""
+    text = text if isinstance(text, str) else repr(text)
+    return repr(text if len(text) <= limit else text[:limit - 1] + '…')
+
+
+def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
+    """Read ``name`` or ``name=prompt|prompt``; return the name and its prompts.
+
+    Outer white space is trimmed and runs of spaces become one; text is put into Unicode form NFC;
+    case is kept, except that `other` is always lower case.  Prompts given twice count once.  Names
+    have at most 64 characters, prompts 256, and a label 32 prompts.  Raises LabelError otherwise.
+    """
+    if not isinstance(text, str):
+        raise LabelError(f'label {quote(text)} is not a string but {type(text).__name__}')
+    where = f'label {quote(text)}'
+    head, equals, tail = text.partition('=')
+    name = _clean(head, where, 'name', NAME_LIMIT)
+    _check_name(name, where)
+    if '=' in tail:
+        raise LabelError(f"{where} has a second '='; write name=prompt|prompt")
+    if name.casefold() == OTHER_NAME:
+        name = OTHER_NAME
+    parts = tail.split('|') if equals else [name]
+    prompts = tuple(dict.fromkeys(_clean(part, where, 'prompt', PROMPT_LIMIT) for part in parts))
+    if len(prompts) > PROMPTS_PER_LABEL:
+        raise LabelError(f'{where} has {len(prompts)} prompts; at most {PROMPTS_PER_LABEL}')
+    return name, prompts
+
+
+def _clean(text: str, where: str, part: str, limit: int) -> str:
+    cleaned = ' '.join(unicodedata.normalize('NFC', text).split())
+    if len(cleaned) > limit:
+        raise LabelError(f'{where} has a {part} of {len(cleaned)} characters; at most {limit}')
+    _check_printable(text.strip(), where, part)
+    if not cleaned:
+        raise LabelError(f'{where} has an empty {part}; write name or name=prompt|prompt')
+    if all(char in _JOINERS or unicodedata.category(char)[0] in 'MZ' for char in cleaned):
+        raise LabelError(f'{where} has a {part} without a visible character')
+    return cleaned
+
+
+def _check_printable(text: str, where: str, part: str) -> None:
+    for char in text:
+        if unicodedata.category(char) in _UNPRINTABLE_CATEGORIES and char not in _JOINERS:
+            code = f'U+{ord(char):04X}'
+            raise LabelError(f'{where} has the unprintable character {code} in its {part}')
+
+
+def _check_name(name: str, where: str) -> None:
+    if '|' in name:
+        raise LabelError(f"{where} has '|' in its name; write name=prompt|prompt")
+    if ',' in name:
+        raise LabelError(f"{where} has ',' in its name; give each label as a string of its own")
+    if name.casefold() in _RESERVED_NAMES:
+        raise LabelError(f'{where} uses a reserved name: id {UNLABELLED} is {name.casefold()}')
+
+
+def split_labels(text: str) -> list[str]:
+    """Split ``"floor, chair=chair|armchair"`` at its commas; the parts are not checked."""
+    return [part.strip() for part in text.split(',')] if text.strip() else []
+
+
+def read_labels(path: str | Path) -> list[str]:
+    """Read a YAML label file and return its labels as ``name=prompt|prompt`` strings.
+
+    The file holds, under the key `labels` or at the top, a list of such strings or a mapping from
+    name to prompts (one text, a list of texts, or nothing).  Raises OSError when it cannot be
+    read, LabelError when its content is something else.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LabelError(f'{path} is not a YAML label file: {quote(str(error), 120)}') from error
+    if isinstance(content, dict) and 'labels' in content:
+        content = content['labels']
+    if isinstance(content, dict):
+        return [_spec(name, prompts) for name, prompts in content.items()]
+    if isinstance(content, list):
+        return content
+    raise LabelError(f'{path} holds no labels: want a list, or name: [prompt, prompt] lines')
+
+
+def _spec(name: object, prompts: object) -> str:
+    texts = [name if prompts is None else prompts] if not isinstance(prompts, list) else prompts
+    if not all(isinstance(text, str) for text in (name, *texts)):
+        raise LabelError(f'label {quote(name)} is not text throughout; put its words in quotes')
+    return f'{name}={"|".join(texts)}'
+
+
+def topic_name(name: str) -> str:
+    """Return the token that stands for a class in a topic name: lower case ``[a-z][a-z0-9_]*``.
+
+    Accents are dropped, spaces and punctuation become ``_``, characters of other scripts their
+    code point (``u5730``).  Different names may give one token: `LabelRegistry` refuses those.
+    """
+    plain = re.sub('[\u0300-\u036f]', '', unicodedata.normalize('NFKD', name).casefold())
+    plain = unicodedata.normalize('NFC', plain)
+    token = re.sub('_+', '_', ''.join(map(_topic_part, plain))).strip('_')
+    token = token or '_'.join(f'u{ord(char):x}' for char in name)
+    token = token if token[0].isalpha() else f'class_{token}'
+    if len(token) > TOPIC_LIMIT:
+        digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+        token = f'{token[:TOPIC_LIMIT - 9].rstrip("_")}_{digest}'
+    return token
+
+
+def _topic_part(char: str) -> str:
+    if char.isascii():
+        return char if char.isalnum() else '_'
+    return '_' if unicodedata.category(char)[0] in 'PZ' else f'_u{ord(char):x}_'
+
+
+class LabelRegistry:
+    """Gives names their ids, for as long as it lives, and makes the LabelSet after each change.
+
+    A name keeps its id while it is in use and gets it back when it returns, unless the id had to
+    be given away: ids never used come first, then the one that has been free longest.  A call that
+    raises LabelError changes nothing.  Not thread-safe: the caller serialises the calls.
+
+    `include_other` puts id 0, ``other``, into every set with `other_prompts`; a label named
+    ``other`` changes its prompts, and switches it on where it is not included.
+    """
+
+    def __init__(self, *, include_other: bool = True, other_prompts: Sequence[str] = (OTHER_NAME,),
+                 max_id: int = MAX_LABELS) -> None:
+        """Start without labels; ids run from 1 to `max_id` (1..254)."""
+        if not 1 <= max_id <= MAX_LABELS:
+            raise ValueError(f'max_id must be 1..{MAX_LABELS}, not {max_id}')
+        self._max_id = max_id
+        self._default = (dict([parse_label(f'{OTHER_NAME}={"|".join(other_prompts)}')])
+                         if include_other else {})
+        self._current: LabelSet | None = None
+        # Every name that owns an id; those not in use stand in the order in which they were freed.
+        self._owners: dict[str, int] = {}
+
+    @property
+    def current(self) -> LabelSet | None:
+        """The LabelSet of the last accepted call; None before the first."""
+        return self._current
+
+    def replace(self, labels: Sequence[str]) -> LabelSet:
+        """Make `labels` the whole set; return it."""
+        return self._accept(self._default | dict(_parse_all(labels)))
+
+    def add(self, labels: Sequence[str]) -> LabelSet:
+        """Add `labels` to the set; a name that it has already takes the new prompts."""
+        return self._accept(self._asked() | dict(_parse_all(labels)))
+
+    def remove(self, labels: Sequence[str]) -> LabelSet:
+        """Take `labels` out of the set, by name; prompts are ignored."""
+        remaining = self._asked()
+        for name, _ in _parse_all(labels):
+            if name not in remaining:
+                known = ', '.join(map(quote, remaining)) or 'nothing'
+                raise LabelError(f'label {quote(name)} is not in the set, which has {known}')
+            if name in self._default:
+                raise LabelError(f"label {quote(name)} stays while include_other is on")
+            del remaining[name]
+        return self._accept(remaining)
+
+    def _asked(self) -> dict[str, tuple[str, ...]]:
+        if self._current is None:
+            return dict(self._default)
+        return {label.name: label.prompts for label in self._current.classes}
+
+    def _accept(self, asked: dict[str, tuple[str, ...]]) -> LabelSet:
+        names = [name for name in asked if name != OTHER_NAME]
+        self._check(names)
+        owners = self._assign(names)
+        ids = owners | {OTHER_NAME: OTHER}
+        classes = (LabelClass(ids[name], name, prompts, class_color(ids[name]))
+                   for name, prompts in asked.items())
+        self._current = LabelSet(tuple(sorted(classes, key=lambda label: label.id)))
+        self._owners = owners
+        return self._current
+
+    def _check(self, names: Sequence[str]) -> None:
+        if not names:
+            raise LabelError(f'the set would be empty: it needs a label besides {OTHER_NAME!r}')
+        if len(names) > self._max_id:
+            raise LabelError(f'{len(names)} labels, the first too many is '
+                             f'{quote(names[self._max_id])}; at most {self._max_id}')
+        tokens = {topic_name(OTHER_NAME): OTHER_NAME}
+        for name in names:
+            earlier = tokens.setdefault(topic_name(name), name)
+            if earlier != name:
+                raise LabelError(f'labels {quote(earlier)} and {quote(name)} would share the '
+                                 f'topic masks/{topic_name(name)}; rename one')
+
+    def _assign(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the owners of ids once `names` are in use: the free ones first, oldest first."""
+        freed = {name: i for name, i in self._freed_order() if name not in names}
+        used = {name: self._owners[name] for name in names if name in self._owners}
+        never_used = iter(sorted(set(range(1, self._max_id + 1)) - set(self._owners.values())))
+        for name in names:
+            if name not in used:
+                used[name] = next(never_used, None) or freed.pop(next(iter(freed)))
+        return freed | used
+
+    def _freed_order(self) -> Iterable[tuple[str, int]]:
+        in_use = self._current.names if self._current else ()
+        yield from ((name, i) for name, i in self._owners.items() if name not in in_use)
+        yield from ((name, i) for name, i in self._owners.items() if name in in_use)
+
+
+def _parse_all(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    if isinstance(labels, str):
+        raise LabelError(f'labels must be a list of strings, not the one string {quote(labels)}')
+    parsed = [parse_label(label) for label in labels]
+    if not parsed:
+        raise LabelError('the list of labels is empty; give at least one')
+    seen: set[str] = set()
+    for name, _ in parsed:
+        if name in seen:
+            raise LabelError(f'label {quote(name)} is listed twice')
+        seen.add(name)
+    return parsed

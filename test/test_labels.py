@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels: how they are written, which are refused and why, and how ids are given."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lseg_ros.labels import (
+    LabelClass, LabelError, LabelRegistry, LabelSet, parse_label, quote, read_labels, split_labels,
+    topic_name)
+from lseg_ros.palette import class_color
+
+CONFIG = Path(__file__).parents[1] / 'config' / 'labels'
+
+
+@pytest.fixture
+def registry():
+    return LabelRegistry()
+
+
+def ids(label_set):
+    return {label.name: label.id for label in label_set.classes}
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('floor', ('floor', ('floor',))),
+    ('floor=floor|ground|carpet', ('floor', ('floor', 'ground', 'carpet'))),
+    ('  wet   floor\n= a  wet   floor | puddle ', ('wet floor', ('a wet floor', 'puddle'))),
+    ('a=b|c|b', ('a', ('b', 'c'))),
+    ('Exit Sign', ('Exit Sign', ('Exit Sign',))),
+    ('OTHER=thing', ('other', ('thing',))),
+    ('sign=red, round', ('sign', ('red, round',))),
+    ('地板', ('地板', ('地板',))),
+    ('cafe\u0301', ('caf\xe9', ('caf\xe9',))),
+    ('می\u200cخواهم', ('می\u200cخواهم', ('می\u200cخواهم',))),
+    ('🚗', ('🚗', ('🚗',))),
+    ('n' * 64 + '=' + 'p' * 256, ('n' * 64, ('p' * 256,))),
+])
+def test_label_is_read(text, expected):
+    assert parse_label(text) == expected
+
+
+@pytest.mark.parametrize('text, reason', [
+    ('', 'empty name'),
+    (' \t ', 'empty name'),
+    ('=x', 'empty name'),
+    ('a=', 'empty prompt'),
+    ('a=|b', 'empty prompt'),
+    ('a=b|', 'empty prompt'),
+    ('a=b=c', "second '='"),
+    ('a|b', "'|' in its name"),
+    ('floor, wall', "',' in its name"),
+    ('n' * 65, '65 characters; at most 64'),
+    ('a=' + 'p' * 257, '257 characters; at most 256'),
+    ('a=' + '|'.join(map(str, range(33))), '33 prompts; at most 32'),
+    ('a\x00b', 'U+0000'),
+    ('a\nb', 'U+000A'),
+    ('a\tb', 'U+0009'),
+    ('a=b\x1b[31m', 'U+001B'),
+    ('a\u202eb', 'U+202E'),
+    ('a\ud800', 'U+D800'),
+    ('\u200d', 'without a visible character'),
+    ('unlabelled', 'reserved'),
+    ('Unlabeled=x', 'reserved'),
+    (3, 'not a string but int'),
+    (None, 'not a string but NoneType'),
+])
+def test_bad_label_is_refused_by_name_and_reason(text, reason):
+    with pytest.raises(LabelError) as error:
+        parse_label(text)
+    assert reason in str(error.value) and quote(text) in str(error.value)
+
+
+def test_message_is_short_printable_and_encodable_whatever_the_label():
+    for text in ('x' * 100_000, 'a\x00\x1b\n', 'a\ud800', '\u202eabc'):
+        with pytest.raises(LabelError) as error:
+            parse_label(text)
+        message = str(error.value)
+        assert len(message) < 200 and message.isprintable() and message.encode()
+
+
+def test_spec_is_read_back_as_the_same_label(registry):
+    for label in registry.replace(['floor', 'door=door|doorway', '壁=wall']).classes:
+        assert parse_label(label.spec) == (label.name, label.prompts)
+
+
+@pytest.mark.parametrize('name, token', [
+    ('floor', 'floor'),
+    ('TV / Monitor', 'tv_monitor'),
+    ('Stühle', 'stuhle'),
+    ('2 doors', 'class_2_doors'),
+    ('__hidden__', 'hidden'),
+    ('ＦＬＯＯＲ', 'floor'),
+    ('地板', 'u5730_u677f'),
+    ('!!', 'u21_u21'),
+])
+def test_topic_name(name, token):
+    assert topic_name(name) == token
+
+
+@pytest.mark.parametrize('name', ['कुर्सी', 'пол', 'ガラス', '의자', '🚗', '½', 'Ⅷ', '٣', '中' * 64,
+                                  'ß' * 64, '-', '_', '²', 'ﬁne'])
+def test_topic_name_is_a_valid_token_for_any_language(name):
+    token = topic_name(name)
+    assert token.isascii() and token[0].isalpha() and len(token) <= 80
+    assert token.replace('_', '').isalnum() and '__' not in token and token == token.lower()
+
+
+def test_long_names_with_a_common_start_have_different_topics():
+    assert topic_name('中' * 63 + '地') != topic_name('中' * 63 + '板')
+
+
+def test_ids_start_at_1_in_the_order_asked_and_0_is_other(registry):
+    labels = registry.replace(['floor', 'wall'])
+    assert ids(labels) == {'other': 0, 'floor': 1, 'wall': 2}
+    assert labels.prompts == ('other', 'floor', 'wall')
+
+
+def test_names_keep_their_id_through_every_change(registry):
+    first = ids(registry.replace(['floor', 'wall', 'door']))
+    registry.replace(['chair', 'wall'])
+    registry.remove(['wall'])
+    registry.add(['table'])
+    assert ids(registry.replace(['door', 'wall', 'floor'])) == first
+
+
+def test_prompts_may_change_while_the_id_stays(registry):
+    registry.replace(['floor', 'wall'])
+    labels = registry.add(['floor=floor|carpet'])
+    assert labels.by_id(1) == LabelClass(1, 'floor', ('floor', 'carpet'), class_color(1))
+    assert len(labels.classes) == 3
+
+
+def test_freed_id_waits_until_all_others_were_used():
+    registry = LabelRegistry(max_id=4)
+    registry.replace(['a', 'b'])
+    registry.remove(['a'])
+    assert ids(registry.add(['c', 'd']))['d'] == 4
+
+
+def test_id_free_for_longest_is_given_away_first():
+    registry = LabelRegistry(max_id=3)
+    registry.replace(['a', 'b', 'c'])
+    registry.remove(['b'])
+    registry.remove(['a'])
+    assert ids(registry.add(['d']))['d'] == 2
+    assert ids(registry.add(['e']))['e'] == 1
+
+
+def test_returning_name_gets_its_id_back_rather_than_lose_it_to_a_new_one():
+    registry = LabelRegistry(max_id=2)
+    registry.replace(['a', 'b'])
+    registry.remove(['a'])
+    assert ids(registry.replace(['new', 'a'])) == {'other': 0, 'a': 1, 'new': 2}
+
+
+def test_254_labels_are_accepted_in_turns_for_ever(registry):
+    for turn in range(4):
+        labels = registry.replace([f'{turn} {number}' for number in range(254)])
+        assert labels.ids == tuple(range(255))
+
+
+@pytest.mark.parametrize('call, labels, reason', [
+    ('replace', [], 'list of labels is empty'),
+    ('add', [], 'list of labels is empty'),
+    ('replace', ['floor', 'wall', 'floor=ground'], "'floor' is listed twice"),
+    ('replace', ['floor', ''], "label ''"),
+    ('replace', ['tv/monitor', 'tv monitor'], "'tv/monitor' and 'tv monitor'"),
+    ('add', ['Floor'], "'floor' and 'Floor'"),
+    ('add', [f'n{number}' for number in range(254)], "255 labels, the first too many is 'n253'"),
+    ('replace', ['other'], 'would be empty'),
+    ('replace', 'floor', 'not the one string'),
+    ('remove', ['wall'], "'wall' is not in the set, which has 'other', 'floor'"),
+    ('remove', ['floor'], 'would be empty'),
+    ('remove', ['other'], 'include_other'),
+])
+def test_refused_call_says_why_and_changes_nothing(registry, call, labels, reason):
+    before = registry.replace(['floor'])
+    with pytest.raises(LabelError) as error:
+        getattr(registry, call)(labels)
+    assert reason in str(error.value)
+    assert registry.current is before
+    assert ids(registry.add(['wall'])) == {'other': 0, 'floor': 1, 'wall': 2}
+
+
+def test_other_takes_its_prompts_from_a_label_of_that_name(registry):
+    assert registry.replace(['floor', 'other=thing|stuff']).by_id(0).prompts == ('thing', 'stuff')
+    assert registry.replace(['floor']).by_id(0).prompts == ('other',)
+    assert LabelRegistry(other_prompts=('a', 'b')).replace(['x']).by_id(0).prompts == ('a', 'b')
+
+
+def test_without_other_there_is_no_id_0_until_it_is_asked_for():
+    registry = LabelRegistry(include_other=False)
+    assert registry.replace(['floor']).ids == (1,)
+    assert registry.add(['other']).ids == (0, 1)
+    assert registry.remove(['other']).ids == (1,)
+
+
+def test_label_set_refuses_ids_that_are_not_unique_and_ascending():
+    one = LabelClass(1, 'a', ('a',), (0, 0, 0))
+    with pytest.raises(ValueError, match='unique and ascending'):
+        LabelSet((one, one))
+
+
+def test_colours_are_fixed_by_id_and_far_apart(registry):
+    labels = registry.replace([f'n{number}' for number in range(24)])
+    palette = labels.palette().astype(int)
+    assert palette.shape == (256, 3) and tuple(palette[0]) == (70, 70, 70)
+    assert not palette[25:].any() and tuple(palette[3]) == class_color(3)
+    for one, two in itertools.combinations(range(25), 2):
+        assert np.abs(palette[one] - palette[two]).max() >= 24
+
+
+def test_comma_separated_labels():
+    assert split_labels('floor, chair=chair|armchair , ') == ['floor', 'chair=chair|armchair', '']
+    assert split_labels('  ') == []
+
+
+@pytest.mark.parametrize('path', sorted(CONFIG.glob('*.yaml')), ids=lambda path: path.stem)
+def test_shipped_label_files_are_accepted(path, registry):
+    assert 'floor' in registry.replace(read_labels(path)).names
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('labels: [floor, door=door|doorway]', ['floor', 'door=door|doorway']),
+    ('- floor\n- wall', ['floor', 'wall']),
+    ('floor: [floor, ground]\nwall:\ndoor: doorway', ['floor=floor|ground', 'wall=wall',
+                                                      'door=doorway']),
+])
+def test_label_file_forms(tmp_path, text, expected):
+    path = tmp_path / 'labels.yaml'
+    path.write_text(text, encoding='utf-8')
+    assert read_labels(path) == expected
+
+
+@pytest.mark.parametrize('content, reason', [
+    (b'just text', 'holds no labels'),
+    (b'', 'holds no labels'),
+    (b'labels: 3', 'holds no labels'),
+    (b'floor: [no, 3]', "'floor' is not text throughout"),
+    (b'floor: {a: b}', 'not text'),
+    (b'floor: 3', 'not text'),
+    (b'a: [b', 'not a YAML label file'),
+    (b'\xff\xfe\x00', 'not a YAML label file'),
+])
+def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
+    path = tmp_path / 'labels.yaml'
+    path.write_bytes(content)
+    with pytest.raises(LabelError, match=reason):
+        read_labels(path)
