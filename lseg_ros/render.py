@@ -40,11 +40,14 @@ def overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet,
 
 def overlay_with_legend(image: np.ndarray, ids: np.ndarray, labels: LabelSet,
                         alpha: float = DEFAULT_ALPHA) -> np.ndarray:
-    """Return `overlay` with the legend of the classes in view along its lower edge."""
+    """Return `overlay` with the legend of the classes in view along its upper edge.
+
+    A robot's floor, which matters most, lies along the lower one.
+    """
     picture = _overlaid(image, ids, labels, alpha)
     panel = legend(labels, classes_in_view(ids, labels), picture.width, picture.height)
     if panel is not None:
-        picture.paste(panel, (0, picture.height - panel.height), panel)
+        picture.paste(panel, (0, 0), panel)
     return np.array(picture)
 
 
