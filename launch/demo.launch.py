@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a camera node, the segmentation node and RViz: something to look at without a robot."""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the three nodes and their arguments."""
+    share = FindPackageShare('lseg_ros')
+    camera = Node(
+        package='lseg_ros', executable='camera_node', name='camera', output='screen',
+        parameters=[{'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
+                     'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float)}])
+    segmentation = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PathJoinSubstitution([share, 'launch', 'lseg.launch.py'])),
+        launch_arguments={'params_file': LaunchConfiguration('params_file')}.items())
+    rviz = Node(
+        package='rviz2', executable='rviz2', name='rviz2', output='log',
+        condition=IfCondition(LaunchConfiguration('rviz')),
+        arguments=['-d', PathJoinSubstitution([share, 'config', 'lseg.rviz'])])
+    return LaunchDescription([*_arguments(), camera, segmentation, rviz])
+
+
+def _arguments() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            'source', default_value='drive',
+            description='What the camera node shows: drive, the number of a webcam, or the path '
+                        'of a picture, a folder or a video.'),
+        DeclareLaunchArgument(
+            'rate', default_value='5.0', description='Images per second.'),
+        DeclareLaunchArgument(
+            'params_file', description='YAML file with the parameters of the segmentation node.',
+            default_value=PathJoinSubstitution(
+                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml'])),
+        DeclareLaunchArgument(
+            'rviz', default_value='true', choices=['true', 'false'],
+            description='Whether to start RViz.'),
+    ]

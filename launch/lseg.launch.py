@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the segmentation node and, unless told otherwise, brings it to the active state."""
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the node with its arguments, and the two transitions of autostart."""
+    node = LifecycleNode(
+        package='lseg_ros', executable='segmentation_node', name=LaunchConfiguration('name'),
+        namespace=LaunchConfiguration('namespace'), output='screen',
+        # Threads of PyTorch that wait for work must not take the cores from the rest of the robot.
+        additional_env={'OMP_WAIT_POLICY': 'PASSIVE'},
+        parameters=[LaunchConfiguration('params_file'),
+                    {'use_sim_time': LaunchConfiguration('use_sim_time')}],
+        remappings=[('image', LaunchConfiguration('image')),
+                    ('image/compressed', [LaunchConfiguration('image'), '/compressed'])],
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
+    is_node = matches_action(node)
+    configure = EmitEvent(
+        condition=IfCondition(LaunchConfiguration('autostart')),
+        event=ChangeState(lifecycle_node_matcher=is_node,
+                          transition_id=Transition.TRANSITION_CONFIGURE))
+    activate = RegisterEventHandler(
+        condition=IfCondition(LaunchConfiguration('autostart')),
+        event_handler=OnStateTransition(
+            target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
+            entities=[EmitEvent(event=ChangeState(
+                lifecycle_node_matcher=is_node,
+                transition_id=Transition.TRANSITION_ACTIVATE))]))
+    return LaunchDescription([*_arguments(), node, activate, configure])
+
+
+def _arguments() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            'params_file', description='YAML file with the parameters of the node.',
+            default_value=PathJoinSubstitution(
+                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml'])),
+        DeclareLaunchArgument(
+            'image', default_value='image',
+            description='Topic of the camera images; compressed ones come from '
+                        '<image>/compressed, when image_transport in the YAML file says so.'),
+        DeclareLaunchArgument(
+            'name', default_value='lseg', description='Name of the node.'),
+        DeclareLaunchArgument(
+            'namespace', default_value='', description='Namespace of the node.'),
+        DeclareLaunchArgument(
+            'autostart', default_value='true', choices=['true', 'false'],
+            description='Whether to configure and activate the node.'),
+        DeclareLaunchArgument(
+            'use_sim_time', default_value='false', choices=['true', 'false'],
+            description='Whether time comes from /clock.'),
+        DeclareLaunchArgument(
+            'log_level', default_value='info', description='Least severity that is logged.'),
+    ]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The subscription to the camera, and why nothing comes from it."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from rclpy.node import Node
+from rclpy.qos import (QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CompressedImage, Image
+
+from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
+from lseg_ros.nodes.stream import Decode, ImageMessage
+
+
+@dataclass(frozen=True)
+class ImageTransport:
+    """One way in which images come: topic, message type, and how it becomes RGB."""
+
+    topic: str
+    message_type: type
+    decode: Decode
+
+
+TRANSPORTS = MappingProxyType({
+    'raw': ImageTransport('image', Image, image_to_rgb),
+    'compressed': ImageTransport('image/compressed', CompressedImage, compressed_to_rgb),
+})
+
+
+class ImageInput:
+    """Subscribes to a camera as sensors are best subscribed to: best effort, newest image only.
+
+    Parameters `qos_overrides.<topic>.subscription.*` change that.
+    """
+
+    def __init__(self, node: Node, transport: ImageTransport,
+                 deliver: Callable[[ImageMessage, Decode], None]) -> None:
+        """Subscribe; the executor hands each message to `deliver`, with the way to decode it."""
+        self._node = node
+        self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
+        self._qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._subscription = node.create_subscription(
+            transport.message_type, transport.topic,
+            lambda message: deliver(message, transport.decode), self._qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+    @property
+    def topic(self) -> str:
+        """The full name of the topic, after remapping."""
+        return self._subscription.topic_name
+
+    def why_silent(self) -> str:
+        """Say what keeps images from coming, as far as the graph of nodes tells."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        if not publishers:
+            return f'no publisher on {self.topic}'
+        obstacles = [text for text in map(self._obstacle, publishers) if text]
+        count = f'publishers on {self.topic}: {len(publishers)}'
+        if obstacles:
+            return f'{count}, of which {len(obstacles)} cannot be heard: {obstacles[0]}'
+        return f'{count}, but no image arrives'
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _obstacle(self, publisher: TopicEndpointInfo) -> str:
+        if publisher.topic_type != self._type_name:
+            return f'{publisher.node_name} sends {publisher.topic_type}, not {self._type_name}'
+        compatibility, reason = qos_check_compatible(publisher.qos_profile, self._qos)
+        if compatibility == QoSCompatibility.ERROR:
+            return (f'{publisher.node_name} has incompatible QoS ({reason.strip()}); change it or '
+                    f'qos_overrides.{self.topic}.subscription')
+        return ''

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the segmentation node publishes for each frame, and the tables that give it meaning."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import LabelInfo
+
+from lseg_ros.labels import LabelSet, topic_name
+from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.conversions import (array_to_image, label_set_to_label_info,
+                                        label_set_to_message)
+from lseg_ros.render import overlay_with_legend
+from lseg_ros.segmenter import Segmentation
+
+FRAME_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
+                         durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# An executor that waits for the events of a publisher ends with InvalidHandle when another thread
+# destroys that publisher, and masks come and go in the thread that changes the labels.
+_NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+
+
+class Outputs:
+    """The publishers of one stream, and the gate that keeps frames in while it is shut.
+
+    What nobody subscribes to is neither computed nor sent. The tables are latched whether the gate
+    is open or shut.
+    """
+
+    def __init__(self, node: Node, label_encoding: str, overlay_alpha: float) -> None:
+        """Create the publishers on `node`, gate shut; `label_encoding` is mono8 or mono16."""
+        self.overlay_alpha = overlay_alpha
+        self._node = node
+        self._label_encoding = label_encoding
+        self._gate = threading.Lock()
+        self._is_open = False
+        self._label_image = node.create_publisher(Image, '~/label_image', FRAME_QOS)
+        self._confidence = node.create_publisher(Image, '~/confidence', FRAME_QOS)
+        self._overlay = node.create_publisher(Image, '~/overlay', FRAME_QOS)
+        self._label_info = node.create_publisher(LabelInfo, '~/label_info', LATCHED_QOS)
+        self._label_set = node.create_publisher(LabelSetMessage, '~/label_set', LATCHED_QOS)
+        self._masks: dict[str, Publisher] = {}
+
+    def open(self) -> None:
+        """Let frames out."""
+        with self._gate:
+            self._is_open = True
+
+    def shut(self) -> None:
+        """Let no frame out any more: once this returns, none is under way either."""
+        with self._gate:
+            self._is_open = False
+
+    def latch(self, labels: LabelSet, since_ns: int, threshold: float) -> None:
+        """Publish the tables that hold for images stamped at or after `since_ns`."""
+        self._label_info.publish(label_set_to_label_info(labels, since_ns, threshold))
+        self._label_set.publish(label_set_to_message(labels, since_ns))
+
+    def add_masks(self, labels: LabelSet) -> None:
+        """Make a mask topic for each class that has none yet; any thread may call this."""
+        new = [name for name in labels.names if name not in self._masks]
+        self._masks = self._masks | {name: self._node.create_publisher(
+            Image, f'~/masks/{topic_name(name)}', FRAME_QOS, event_callbacks=_NO_EVENTS)
+            for name in new}
+
+    def remove_masks(self, labels: LabelSet) -> None:
+        """Remove the mask topics of classes that are not in `labels`; any thread may call this."""
+        gone = [name for name in self._masks if name not in labels.names]
+        masks = dict(self._masks)
+        removed = [masks.pop(name) for name in gone]
+        self._masks = masks
+        for publisher in removed:
+            self._node.destroy_publisher(publisher)
+
+    def publish(self, header: Header, image: np.ndarray, segmentation: Segmentation,
+                labels: LabelSet) -> bool:
+        """Send a frame to those who listen; returns False when the gate is shut.
+
+        `image` is uint8 [H, W, 3] RGB; `header` is the camera's and goes out as it is.
+        """
+        with self._gate:
+            if not self._is_open:
+                return False
+            ids = segmentation.ids
+            self._send(self._label_image, self._label_encoding, header, lambda: ids)
+            self._send(self._confidence, 'mono8', header, lambda: segmentation.confidence)
+            for label in labels.classes:
+                self._send(self._masks[label.name], 'mono8', header,
+                           partial(_mask, ids, label.id))
+            self._send(self._overlay, 'rgb8', header, partial(
+                overlay_with_legend, image, ids, labels, self.overlay_alpha))
+            return True
+
+    def destroy(self) -> None:
+        """Remove every topic."""
+        self.shut()
+        for publisher in (self._label_image, self._confidence, self._overlay, self._label_info,
+                          self._label_set, *self._masks.values()):
+            self._node.destroy_publisher(publisher)
+        self._masks = {}
+
+    @staticmethod
+    def _send(publisher: Publisher, encoding: str, header: Header,
+              pixels: Callable[[], np.ndarray]) -> None:
+        if publisher.get_subscription_count():
+            publisher.publish(array_to_image(pixels(), encoding, header))
+
+
+def _mask(ids: np.ndarray, class_id: int) -> np.ndarray:
+    return (ids == class_id).view(np.uint8) * np.uint8(255)

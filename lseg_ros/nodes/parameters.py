@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the segmentation node: one table, from which all else follows."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.node import Node
+
+ParameterValue = bool | int | float | str | tuple[str, ...]
+
+
+class Applies(Enum):
+    """When a value that is set takes effect."""
+
+    AT_ONCE = 'at once'
+    ON_CONFIGURE = 'on configure'
+    AT_START = 'at start'
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter: what it is called, may hold, means, and when a change takes effect."""
+
+    name: str
+    default: ParameterValue
+    description: str
+    applies: Applies = Applies.ON_CONFIGURE
+    range: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def descriptor(self) -> ParameterDescriptor:
+        """The parameter as ROS describes it to `ros2 param describe`."""
+        descriptor = ParameterDescriptor(
+            name=self.name, description=self.description,
+            read_only=self.applies is Applies.AT_START,
+            additional_constraints=', '.join(map(repr, self.choices)))
+        if self.range is not None:
+            low, high = self.range
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        return descriptor
+
+    def check(self, value: ParameterValue) -> None:
+        """Raise ValueError unless `value` is one of the choices, where there are any."""
+        if self.choices and value not in self.choices:
+            allowed = ', '.join(map(repr, self.choices))
+            raise ValueError(f'{self.name} must be one of {allowed}, not {value!r}')
+
+
+_TABLE = (
+    ParameterSpec(
+        'model', 'lseg-lite',
+        'Name of a model (lseg info lists them), or path of a weights file.'),
+    ParameterSpec(
+        'text_model', '',
+        'Folder of the text encoder; empty: the installed Python package, then the hub\'s cache.'),
+    ParameterSpec(
+        'device', 'auto',
+        'Where the network runs: cpu, cuda or cuda:1; auto: a GPU when there is one.'),
+    ParameterSpec(
+        'precision', 'auto',
+        'Number format of the network; auto: float16 on a GPU, float32 on a CPU.',
+        choices=('auto', 'float32', 'float16', 'bfloat16')),
+    ParameterSpec(
+        'labels', ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person'),
+        'Classes to look for, each a name or name=prompt|prompt|...; ~/set_labels changes it too.',
+        applies=Applies.AT_ONCE),
+    ParameterSpec(
+        'include_other', True,
+        'Whether id 0, other, is among the classes: what is none of the labels goes there.',
+        applies=Applies.AT_START),
+    ParameterSpec(
+        'other_prompts', ('other',),
+        'Texts that stand for other.',
+        applies=Applies.AT_START),
+    ParameterSpec(
+        'confidence_threshold', 0.0,
+        'Pixels whose confidence is lower become 255, unlabelled.',
+        applies=Applies.AT_ONCE, range=(0.0, 1.0)),
+    ParameterSpec(
+        'image_transport', 'raw',
+        'raw: subscribe to image (Image); compressed: to image/compressed (CompressedImage).',
+        choices=('raw', 'compressed')),
+    ParameterSpec(
+        'label_encoding', 'mono8',
+        'Encoding of ~/label_image.',
+        choices=('mono8', 'mono16')),
+    ParameterSpec(
+        'overlay_alpha', 0.5,
+        'Opacity of the class colours in ~/overlay; 0: only the image, 1: only the colours.',
+        applies=Applies.AT_ONCE, range=(0.0, 1.0)),
+    ParameterSpec(
+        'image_timeout', 3.0,
+        'Seconds without an image after which the node warns and says why none comes.',
+        applies=Applies.AT_ONCE, range=(0.1, 3600.0)),
+)
+PARAMETERS = MappingProxyType({spec.name: spec for spec in _TABLE})
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter of the table on `node`.
+
+    Raises the exceptions of rclpy for a value of the wrong type or outside its range, and
+    ValueError for one that is not among the choices.
+    """
+    for spec in PARAMETERS.values():
+        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        spec.check(node.declare_parameter(spec.name, default, spec.descriptor).value)
+
+
+def value_of(node: Node, name: str) -> bool | float | str | list[str]:
+    """Return the value of a declared parameter."""
+    value = node.get_parameter_or(name).value
+    # An empty list in a YAML file has no type: rclpy takes the parameter for one not set.
+    return [] if value is None else value
+
+
+def markdown_table(specs: Iterable[ParameterSpec] = _TABLE) -> str:
+    """Return the parameters as the Markdown table that stands in the README."""
+    rows = [f'| `{spec.name}` | {_markdown_value(spec.default)} | {_markdown_range(spec)} '
+            f'| {spec.applies.value} | {_markdown_text(spec.description)} |' for spec in specs]
+    return '\n'.join(['| parameter | default | range | applies | meaning |',
+                      '|---|---|---|---|---|', *rows])
+
+
+def _markdown_text(text: str) -> str:
+    return text.replace('|', r'\|')
+
+
+def _markdown_value(value: ParameterValue) -> str:
+    if isinstance(value, tuple):
+        return ', '.join(f'`{item}`' for item in value)
+    if isinstance(value, bool):
+        return f'`{str(value).lower()}`'
+    return f'`{value}`' if value != '' else '(empty)'
+
+
+def _markdown_range(spec: ParameterSpec) -> str:
+    if spec.range is not None:
+        return f'{spec.range[0]:g} to {spec.range[1]:g}'
+    return ', '.join(f'`{choice}`' for choice in spec.choices)

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node: camera images in; label images, masks and their tables out."""
+from __future__ import annotations
+
+import gc
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future as Job
+
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+from std_srvs.srv import SetBool
+
+from lseg_ros import model
+from lseg_ros.device import find_device, find_precision
+from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.nodes import parameters
+from lseg_ros.nodes.conversions import label_set_to_message
+from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, memory_values,
+                                        stream_values)
+from lseg_ros.nodes.image_input import TRANSPORTS, ImageInput
+from lseg_ros.nodes.label_control import REPLACE, LabelControl
+from lseg_ros.nodes.outputs import Outputs
+from lseg_ros.nodes.parameters import PARAMETERS, Applies
+from lseg_ros.nodes.stream import SegmentationStream
+from lseg_ros.segmenter import Segmenter
+from lseg_ros.srv import SetLabels
+
+WARNING_PERIOD_S = 5.0
+WARM_UP_SIZE = (480, 640)
+
+
+class SegmentationNode(LifecycleNode):
+    """Wires parameters, services and lifecycle to the stream that segments a camera's images.
+
+    The executor only hands things on: images are decoded and segmented in the stream's thread,
+    labels encoded in that of the label control.
+    """
+
+    def __init__(self, **node_arguments) -> None:
+        """Declare parameters and services; the model is loaded by configure.
+
+        Raises ParameterException or ValueError for a parameter that cannot be used.
+        """
+        super().__init__('lseg', **node_arguments)
+        parameters.declare(self)
+        self._labels = LabelControl(LabelRegistry(
+            include_other=self._value('include_other'),
+            other_prompts=self._value('other_prompts')))
+        self._labels.submit(REPLACE, self._value('labels'))  # configure reports what is wrong
+        self._stream: SegmentationStream | None = None
+        self._input: ImageInput | None = None
+        self._enabled = True
+        self._last_failure = ''
+        self._mirroring = False
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        # In a group of its own, so that everything else goes on while a change awaits its text.
+        self.create_service(SetLabels, '~/set_labels', self._set_labels,
+                            callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_service(SetBool, '~/enable', self._enable)
+        self._diagnostics = DiagnosticsPublisher(self, self._examine)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm up the model, latch the tables."""
+        return self._attempt('configure', self._open_stream)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the camera and let results out."""
+        return self._attempt('activate', self._open_input)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Leave the camera; once this returns nothing more goes out."""
+        self._close_input()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model and remove the topics; labels and their ids are kept."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, from whatever state."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Fall back to unconfigured."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Free the model and end the threads; the executor must have stopped."""
+        self._release()
+        self._labels.close()
+
+    def _attempt(self, transition: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            action()
+        except Exception as error:  # whatever a library raises, the transition can be tried again
+            self._last_failure = f'cannot {transition}: {" ".join(str(error).split())}'
+            self.get_logger().error(self._last_failure)
+            self.get_logger().debug(traceback.format_exc())
+            return TransitionCallbackReturn.FAILURE
+        self._last_failure = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def _open_stream(self) -> None:
+        if self._labels.table is None:
+            self._labels.submit(REPLACE, self._value('labels')).result()
+        self._stream = self._labels.open_stream(self._create_stream)
+        self.get_logger().info(f'{self._value("model")} is ready on '
+                               f'{self._stream.segmenter.model.device}')
+
+    def _create_stream(self, labels: LabelSet) -> SegmentationStream:
+        device = find_device(self._value('device'))
+        network = model.load(self._value('model'), device,
+                             find_precision(self._value('precision'), device),
+                             self._value('text_model') or None)
+        segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'))
+        segmenter.warm_up(*WARM_UP_SIZE)
+        prepared = segmenter.prepare(labels)
+        outputs = Outputs(self, self._value('label_encoding'), self._value('overlay_alpha'))
+        return SegmentationStream(segmenter, prepared, outputs, self.get_clock(), self._warn)
+
+    def _open_input(self) -> None:
+        self._input = ImageInput(self, TRANSPORTS[self._value('image_transport')],
+                                 self._stream.offer)
+        if self._enabled:
+            self._stream.start()
+
+    def _close_input(self) -> None:
+        if self._input is not None:
+            self._input.destroy()
+            self._input = None
+            self._stream.pause()
+
+    def _release(self) -> None:
+        self._close_input()
+        self._labels.close_stream()
+        self._stream = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    async def _set_labels(self, request: SetLabels.Request,
+                          response: SetLabels.Response) -> SetLabels.Response:
+        job = self._labels.submit(request.mode, request.labels)
+        await self._end_of(job)
+        error = job.exception()
+        response.success = error is None
+        response.message = '' if error is None else str(error)
+        table = job.result() if error is None else self._labels.table
+        if table is not None:
+            response.label_set = label_set_to_message(table.labels, table.since_ns)
+        if error is None:
+            self._mirror_labels(table.labels)
+        return response
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data != self._enabled:
+            self._enabled = request.data
+            if self._input is not None:
+                (self._stream.start if self._enabled else self._stream.pause)()
+        response.success = True
+        response.message = 'enabled' if self._enabled else 'disabled'
+        if self._input is None:
+            response.message += ', and the node is not active'
+        return response
+
+    def _end_of(self, job: Job) -> Future:
+        """Return what a service may await until `job`, of another thread, is done."""
+        executor = self.executor
+        end = Future(executor=executor)
+
+        def wake(_: Job) -> None:
+            end.set_result(None)
+            executor.wake()
+
+        job.add_done_callback(wake)
+        return end
+
+    def _mirror_labels(self, labels: LabelSet) -> None:
+        """Let the parameter show what the service has set."""
+        self._mirroring = True
+        try:
+            self.set_parameters([Parameter('labels', Parameter.Type.STRING_ARRAY,
+                                           [label.spec for label in labels.classes])])
+        finally:
+            self._mirroring = False
+
+    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        try:
+            for parameter in changed:
+                self._check_parameter(parameter)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _check_parameter(self, parameter: Parameter) -> None:
+        spec = PARAMETERS.get(parameter.name)
+        if spec is None:
+            return
+        spec.check(parameter.value)
+        if spec.applies is Applies.ON_CONFIGURE and self._stream is not None:
+            raise ValueError(f'{spec.name} takes effect on configure: clean the node up first')
+        if spec.name == 'labels' and not self._mirroring:
+            self._labels.check(REPLACE, parameter.value)
+
+    def _apply_parameters(self, changed: list[Parameter]) -> None:
+        for parameter in changed:
+            if parameter.name == 'labels' and not self._mirroring:
+                self._labels.submit(REPLACE, parameter.value).add_done_callback(self._report)
+            elif parameter.name == 'confidence_threshold' and self._stream is not None:
+                self._stream.set_confidence_threshold(parameter.value)
+            elif parameter.name == 'overlay_alpha' and self._stream is not None:
+                self._stream.outputs.overlay_alpha = parameter.value
+
+    def _report(self, job: Job) -> None:
+        if job.exception() is not None:
+            self.get_logger().error(f'labels not changed: {job.exception()}')
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
+
+    def _examine(self) -> Health:
+        level, message = self._condition()
+        if level == DiagnosticStatus.WARN:
+            self._warn(message)
+        values = {'model': self._value('model')}
+        if self._labels.table is not None:
+            values['labels'] = ', '.join(self._labels.table.labels.names)
+        if self._stream is not None:
+            network = self._stream.segmenter.model
+            values |= {'device': str(network.device),
+                       'precision': str(network.dtype).removeprefix('torch.')}
+            values |= stream_values(self._stream)
+            values |= memory_values(network.device)
+        return Health(level, message, values)
+
+    def _condition(self) -> tuple[bytes, str]:
+        """Return the level of the diagnostics, and what the node does or why it is silent."""
+        if self._last_failure:
+            return DiagnosticStatus.ERROR, self._last_failure
+        if self._stream is None:
+            return DiagnosticStatus.OK, 'silent: unconfigured'
+        if self._input is None:
+            return DiagnosticStatus.OK, 'silent: inactive'
+        if not self._enabled:
+            return DiagnosticStatus.OK, 'silent: disabled by ~/enable'
+        silence = self._stream.statistics.seconds_since_image()
+        if silence > self._value('image_timeout'):
+            return (DiagnosticStatus.WARN,
+                    f'silent: no image for {silence:.0f} s; {self._input.why_silent()}')
+        if self._stream.last_problem and not self._stream.statistics.report().output_rate:
+            return DiagnosticStatus.WARN, f'silent: {self._stream.last_problem}'
+        return DiagnosticStatus.OK, 'segmenting'
+
+    def _value(self, name: str):
+        return parameters.value_of(self, name)
+
+
+def main() -> int:
+    """Run the node until it is told to stop; return the exit code."""
+    rclpy.init()
+    try:
+        return _run()
+    except (ParameterException, ValueError) as error:
+        print(f'segmentation_node: {error}', file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+
+
+def _run() -> int:
+    node = SegmentationNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.close()
+        node.destroy_node()
+    return 0

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The camera node as a process of its own, and the sources it reads."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from harness import Client, running
+from PIL import Image as Picture
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from lseg_ros.nodes.camera_node import CameraNode
+from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.image_sources import open_source
+
+RED, BLUE = (250, 5, 5), (5, 5, 250)
+K = (100.0, 0.0, 32.0, 0.0, 110.0, 24.0, 0.0, 0.0, 1.0)
+
+
+def save_picture(path, color):
+    path.parent.mkdir(exist_ok=True)
+    Picture.fromarray(np.full((48, 64, 3), color, np.uint8)).save(path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with a red and then a blue picture, and a file that is no picture."""
+    save_picture(tmp_path / 'a.png', RED)
+    save_picture(tmp_path / 'b.png', BLUE)
+    (tmp_path / 'notes.txt').write_text('not a picture')
+    return tmp_path
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recorded drive of two shots, 1 m and 2 m from a wall."""
+    (tmp_path / 'depth').mkdir()
+    for number, color in enumerate((RED, BLUE)):
+        save_picture(tmp_path / 'rgb' / f'{number:03}.png', color)
+        depth = np.full((48, 64), 1000 * (number + 1), np.uint16)
+        Picture.fromarray(depth).save(tmp_path / 'depth' / f'{number:03}.png')
+    facts = {'width': 64, 'height': 48, 'K': np.reshape(K, (3, 3)).tolist()}
+    (tmp_path / 'camera.json').write_text(json.dumps(facts))
+    return tmp_path
+
+
+def run_camera(*arguments):
+    """Run the node as a process until it ends by itself; return the process."""
+    command = [sys.executable, '-c',
+               'import sys; from lseg_ros.nodes.camera_node import main; sys.exit(main())',
+               '--ros-args', *(part for argument in arguments for part in ('-p', argument))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def colors(source):
+    return [tuple(int(value) for value in shot.image[0, 0]) for shot in source]
+
+
+def test_folder_gives_its_pictures_in_order_and_leaves_the_rest(pictures):
+    assert colors(open_source(str(pictures))) == [RED, BLUE]
+
+
+def test_pattern_gives_the_pictures_that_match(pictures):
+    assert colors(open_source(str(pictures / 'b*'))) == [BLUE]
+
+
+def test_recording_has_depth_in_millimetres_and_its_camera(recording):
+    source = open_source(str(recording))
+    assert source.camera.matrix == K
+    assert (source.camera.width, source.camera.height) == (64, 48)
+    assert [int(shot.depth_mm.max()) for shot in source] == [1000, 2000]
+
+
+def test_video_gives_its_frames_and_starts_anew_when_iterated_again(tmp_path):
+    cv2 = pytest.importorskip('cv2')
+    path = str(tmp_path / 'clip.avi')
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
+    for color in (RED, BLUE):
+        writer.write(np.full((48, 64, 3), color[::-1], np.uint8))
+    writer.release()
+    source = open_source(path)
+    for _ in range(2):
+        assert np.allclose(colors(source), (RED, BLUE), atol=12)
+
+
+@pytest.mark.parametrize('source', ['nowhere.jpg', 'no/such/folder', '*.nothing', '99'])
+def test_source_that_does_not_exist_is_an_error_that_names_it(source):
+    with pytest.raises(OSError, match=source.replace('*', r'\*')):
+        open_source(source)
+
+
+def test_folder_without_pictures_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match='no pictures'):
+        open_source(str(tmp_path))
+
+
+def test_recording_without_camera_matrix_is_an_error(recording):
+    (recording / 'camera.json').write_text('{"width": 64, "height": 48}')
+    with pytest.raises(ValueError, match='K'):
+        open_source(str(recording))
+
+
+def test_node_ends_with_exit_code_0_when_the_source_does(pictures):
+    camera = run_camera(f'source:={pictures}', 'loop:=false', 'rate:=50.0')
+    assert camera.returncode == 0, camera.stderr
+
+
+def test_node_without_its_source_says_so_in_one_line_and_fails():
+    camera = run_camera('source:=nowhere.jpg')
+    assert camera.returncode == 2
+    assert 'nowhere.jpg' in camera.stderr
+    assert len(camera.stderr.splitlines()) == 1
+
+
+def test_node_accepts_the_bare_number_of_a_webcam():
+    camera = run_camera('source:=99')
+    assert camera.returncode == 2
+    assert 'cannot open the webcam 99' in camera.stderr
+
+
+def test_recording_is_published_with_depth_and_camera_info_under_one_header(
+        recording, ros_context):
+    client = Client(ros_context, '/drive')
+    for topic, message_type in (('image', Image), ('depth', Image), ('camera_info', CameraInfo)):
+        client.listen(topic, message_type, qos_profile_sensor_data)
+    camera = CameraNode(
+        context=ros_context, namespace='/drive', parameter_overrides=[
+            Parameter('source', value=str(recording)),
+            Parameter('frame_id', value='left'), Parameter('rate', value=50.0)])
+    with running(ros_context, client), running(ros_context, camera):
+        for topic in ('image', 'depth', 'camera_info'):
+            client.wait_for(lambda: len(client.received[topic]) > 5, topic)
+    by_stamp = {topic: {str(message.header): message for message in client.received[topic]}
+                for topic in ('image', 'depth', 'camera_info')}
+    common = set.intersection(*map(set, by_stamp.values()))
+    assert common
+    for header in common:
+        image, depth, info = (by_stamp[topic][header]
+                              for topic in ('image', 'depth', 'camera_info'))
+        assert image.header.frame_id == 'left'
+        assert (depth.encoding, depth.step) == ('16UC1', 128)
+        red = tuple(image_to_rgb(image)[0, 0]) == RED
+        assert np.frombuffer(depth.data, '<u2').max() == (1000 if red else 2000)
+        assert tuple(info.k) == K
+        assert tuple(info.p[:3]) == K[:3] and info.p[3] == 0.0

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages to arrays and back."""
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from PIL import Image as Picture
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.nodes.conversions import (array_to_image, compressed_to_rgb, image_to_rgb,
+                                        label_set_to_label_info, label_set_to_message)
+
+HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
+RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
+# OpenCV's weights for grey: ITU-R BT.601.
+GREY = np.rint(RGB @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+OPAQUE = np.full((6, 10, 1), 255, np.uint8)
+EIGHT_BIT = {
+    'rgb8': RGB,
+    'bgr8': RGB[..., ::-1],
+    'rgba8': np.concatenate([RGB, OPAQUE], 2),
+    'bgra8': np.concatenate([RGB[..., ::-1], OPAQUE], 2),
+    'mono8': GREY,
+}
+
+
+def make_image(pixels, encoding, padding=0, big_endian=False, **changes):
+    """An Image whose rows have `padding` more bytes than pixels, set to 99."""
+    height, width = pixels.shape[:2]
+    data = np.ascontiguousarray(
+        pixels, pixels.dtype.newbyteorder('>' if big_endian else '<')).view(np.uint8)
+    rows = np.pad(data.reshape(height, -1), ((0, 0), (0, padding)), constant_values=99)
+    fields = {'header': HEADER, 'height': height, 'width': width, 'encoding': encoding,
+              'is_bigendian': int(big_endian), 'step': rows.shape[1], 'data': rows.tobytes()}
+    return Image(**fields | changes)
+
+
+def encode(pixels, kind, **options):
+    file = io.BytesIO()
+    Picture.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('padding', [0, 1, 7])
+@pytest.mark.parametrize('encoding', EIGHT_BIT)
+def test_eight_bit_encodings_become_rgb_whatever_the_row_padding(encoding, padding):
+    rgb = image_to_rgb(make_image(EIGHT_BIT[encoding], encoding, padding))
+    expected = np.repeat(GREY[..., None], 3, 2) if encoding == 'mono8' else RGB
+    assert rgb.dtype == np.uint8
+    assert np.array_equal(rgb, expected)
+
+
+def test_rgb8_is_not_copied():
+    message = make_image(RGB, 'rgb8', padding=4)
+    rgb = image_to_rgb(message)
+    assert np.shares_memory(rgb, np.frombuffer(message.data, np.uint8))
+
+
+@pytest.mark.parametrize('big_endian', [False, True])
+@pytest.mark.parametrize('padding', [0, 6])
+def test_sixteen_bit_grey_keeps_its_high_byte_in_either_byte_order(padding, big_endian):
+    wide = GREY.astype(np.uint16) * 257
+    rgb = image_to_rgb(make_image(wide, 'mono16', padding, big_endian))
+    assert np.abs(rgb[..., 1].astype(int) - GREY).max() <= 1
+    assert rgb.shape == RGB.shape
+
+
+@pytest.mark.parametrize('big_endian', [False, True])
+def test_sixteen_bit_colour_in_either_byte_order(big_endian):
+    wide = RGB[..., ::-1].astype(np.uint16) * 257
+    rgb = image_to_rgb(make_image(wide, 'bgr16', 2, big_endian))
+    assert np.abs(rgb.astype(int) - RGB).max() <= 1
+
+
+def test_bayer_pattern_of_one_colour_gives_that_colour():
+    red, green, blue = 200, 120, 40
+    mosaic = np.tile(np.array([[red, green], [green, blue]], np.uint8), (4, 4))
+    rgb = image_to_rgb(make_image(mosaic, 'bayer_rggb8', padding=3))
+    assert np.array_equal(rgb[3, 3], (red, green, blue))
+
+
+def test_yuv422_of_a_grey_picture_is_grey():
+    uyvy = np.tile(np.array([128, 120], np.uint8), (4, 8)).reshape(4, 8, 2)
+    rgb = image_to_rgb(make_image(uyvy, 'yuv422', padding=2))
+    assert rgb.shape == (4, 8, 3)
+    assert rgb.std() < 1
+
+
+@pytest.mark.parametrize('changes, reason', [
+    ({'height': 0, 'data': b''}, 'empty image: 10 x 0'),
+    ({'width': 0, 'step': 0, 'data': b''}, 'empty image: 0 x 6'),
+    ({'data': bytes(179)}, 'data end early: 179 bytes'),
+    ({'data': b''}, 'data end early: 0 bytes'),
+    ({'step': 29}, 'step 29 is shorter than a row'),
+    ({'step': 0}, 'step 0 is shorter than a row'),
+    ({'step': 2**32 - 1}, 'data end early'),
+    ({'width': 2**31, 'height': 2**31}, 'step 30 is shorter'),
+    ({'encoding': 'rgb9'}, "unknown image encoding 'rgb9'"),
+    ({'encoding': ''}, "unknown image encoding ''"),
+    ({'encoding': '32FC1'}, "unknown image encoding '32FC1'"),
+    ({'encoding': 'mono16', 'step': 19}, 'step 19 is shorter'),
+])
+def test_image_that_cannot_be_read_is_refused_with_the_reason(changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        image_to_rgb(make_image(RGB, **{'encoding': 'rgb8'} | changes))
+
+
+@pytest.mark.parametrize('kind, tolerance', [('png', 0), ('webp', 40), ('jpeg', 40)])
+def test_compressed_picture_is_decoded_to_rgb(kind, tolerance):
+    smooth = np.broadcast_to(np.arange(0, 240, 5, np.uint8)[:, None, None], (48, 64, 3))
+    data = encode(np.ascontiguousarray(smooth), kind)
+    rgb = compressed_to_rgb(CompressedImage(format=kind, data=data))
+    assert rgb.shape == (48, 64, 3)
+    assert np.abs(rgb.astype(int) - smooth).max() <= tolerance
+
+
+def test_compressed_picture_of_red_is_red():
+    red = np.full((16, 16, 3), (255, 0, 0), np.uint8)
+    rgb = compressed_to_rgb(CompressedImage(format='bgr8; jpeg', data=encode(red, 'jpeg')))
+    assert rgb[8, 8, 0] > 240 and rgb[8, 8, 2] < 15
+
+
+def test_compressed_sixteen_bit_grey_keeps_its_high_byte():
+    wide = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
+    rgb = compressed_to_rgb(CompressedImage(format='16UC1; png', data=encode(wide, 'png')))
+    assert np.array_equal(rgb[..., 0], np.arange(256).reshape(16, 16))
+
+
+@pytest.mark.parametrize('damage', [
+    lambda data: data[:len(data) // 2], lambda data: data[:20], lambda data: b'',
+    lambda data: b'\x00' * len(data), lambda data: b'not a picture',
+])
+@pytest.mark.parametrize('kind', ['jpeg', 'png'])
+def test_damaged_compressed_picture_is_refused(kind, damage):
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match=f"format '{kind}'"):
+        compressed_to_rgb(CompressedImage(format=kind, data=damage(encode(noise, kind))))
+
+
+@pytest.mark.parametrize('encoding, pixels, step', [
+    ('mono8', GREY, 10), ('mono16', GREY.astype(np.uint16) * 257, 20),
+    ('16UC1', GREY.astype(np.uint16) * 200, 20), ('rgb8', RGB, 30),
+])
+def test_array_becomes_an_image_without_padding_under_the_given_header(encoding, pixels, step):
+    message = array_to_image(pixels, encoding, HEADER)
+    assert message.header == HEADER
+    assert (message.height, message.width, message.step) == (6, 10, step)
+    assert (message.encoding, message.is_bigendian) == (encoding, 0)
+    dtype = '<u2' if encoding in ('mono16', '16UC1') else 'u1'
+    assert np.array_equal(np.frombuffer(message.data, dtype).reshape(pixels.shape), pixels)
+
+
+def test_array_that_is_not_contiguous_is_sent_in_its_own_order():
+    message = array_to_image(RGB[:, ::-1], 'rgb8', HEADER)
+    assert np.array_equal(image_to_rgb(message), RGB[:, ::-1])
+
+
+def test_tables_carry_ids_names_prompts_colours_and_the_stamp():
+    labels = LabelRegistry().replace(['floor=floor|ground', 'door'])
+    table = label_set_to_message(labels, 7_000_000_001)
+    info = label_set_to_label_info(labels, 7_000_000_001, 0.25)
+    assert [(entry.id, entry.name, list(entry.prompts)) for entry in table.classes] == [
+        (0, 'other', ['other']), (1, 'floor', ['floor', 'ground']), (2, 'door', ['door'])]
+    for entry, label in zip(table.classes, labels.classes):
+        channels = (entry.color.r, entry.color.g, entry.color.b, entry.color.a)
+        assert np.allclose(channels, [*(c / 255 for c in label.color), 1.0])
+    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
+        (0, 'other'), (1, 'floor'), (2, 'door')]
+    assert info.threshold == pytest.approx(0.25)
+    assert table.header == info.header == Header(stamp=Time(sec=7, nanosec=1))

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels changed while images flow: no mask without its table, no id with two meanings."""
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from harness import ids_of, stamp_of
+from lifecycle_msgs.msg import Transition
+
+CAMERA_PERIOD_S = 0.02
+
+
+def ids_in(table):
+    return {entry.id for entry in table.classes}
+
+
+def names_by_id(table):
+    return {entry.id: entry.name for entry in table.classes}
+
+
+class Load:
+    """A camera that does not stop while the labels change."""
+
+    def __init__(self, client):
+        self._client = client
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self._end.wait(CAMERA_PERIOD_S):
+            self._client.send()
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+def wait_for_frames_since(client, table, count=2):
+    return client.wait_for(lambda: [
+        message for message in list(client.received['lseg/label_image'])
+        if stamp_of(message) >= stamp_of(table)][count - 1:], f'{count} frames of the new table')
+
+
+def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change_under_load(active):
+    client = active(labels=['floor', 'door'])
+    requests = [['wall', 'chair'], ['floor'], ['cat', 'dog', 'bird'],
+                ['floor=ground|floor', 'cat'], [f'thing {number}' for number in range(40)],
+                ['wall']]
+    with Load(client):
+        for labels in requests:
+            answer = client.set_labels(labels)
+            assert answer.success, answer.message
+            wait_for_frames_since(client, answer.label_set)
+    assert len(client.received['lseg/label_set']) == 1 + len(requests)
+    client.assert_ids_are_in_their_tables()
+
+
+def test_tables_are_sent_before_the_first_mask_under_them_and_after_the_last_before(active):
+    client = active(labels=['floor'])
+    with Load(client):
+        for labels in (['wall'], ['cat', 'dog'], ['floor']):
+            wait_for_frames_since(client, client.set_labels(labels).label_set)
+    in_force = None
+    for message in client.in_order_of_sending('lseg/label_set', 'lseg/label_image'):
+        if hasattr(message, 'classes'):
+            in_force = message
+        else:
+            assert set(np.unique(ids_of(message))) <= ids_in(in_force)
+
+
+def test_answer_is_the_latched_table_and_its_stamp_divides_old_masks_from_new(active):
+    client = active(labels=['floor', 'door'])
+    before = stamp_of(client.segment())
+    answer = client.set_labels(['cat', 'dog'])
+    assert before < stamp_of(answer.label_set) <= before + 10**9
+    client.wait_for(lambda: answer.label_set in client.received['lseg/label_set'], 'the table')
+    after = client.segment()
+    assert stamp_of(after) >= stamp_of(answer.label_set)
+    assert set(np.unique(ids_of(after))) <= {0, 3, 4}
+
+
+def test_modes_add_and_remove_change_the_set_in_force(active):
+    client = active(labels=['floor', 'door'])
+    added = client.set_labels(['cat=cat|kitten'], 'add')
+    assert names_by_id(added.label_set) == {0: 'other', 1: 'floor', 2: 'door', 3: 'cat'}
+    removed = client.set_labels(['door'], 'remove')
+    assert names_by_id(removed.label_set) == {0: 'other', 1: 'floor', 3: 'cat'}
+
+
+def test_names_keep_their_ids_through_changes_and_a_new_configuration(active):
+    client = active(labels=['floor', 'door'])
+    client.set_labels(['wall'])
+    back = client.set_labels(['door', 'window', 'floor'])
+    assert names_by_id(back.label_set) == {0: 'other', 1: 'floor', 2: 'door', 4: 'window'}
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                       Transition.TRANSITION_CONFIGURE):
+        assert client.transition(transition)
+    table = client.wait_for(lambda: [table for table in client.received['lseg/label_set']
+                                     if stamp_of(table) == 0][1:], 'the table latched anew')[-1]
+    assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'door', 4: 'window'}
+
+
+def test_refused_call_names_the_label_and_changes_nothing(active):
+    client = active(labels=['floor', 'door'])
+    tables = len(client.received['lseg/label_set'])
+    answer = client.set_labels(['cat', 'Cat'])
+    assert not answer.success
+    assert 'cat' in answer.message
+    assert names_by_id(answer.label_set) == {0: 'other', 1: 'floor', 2: 'door'}
+    assert set(np.unique(ids_of(client.segment()))) <= {0, 1, 2}
+    assert len(client.received['lseg/label_set']) == tables
+
+
+def test_mask_topics_follow_the_labels(active):
+    client = active(labels=['floor', 'door'])
+    prefix = f'{client.get_namespace()}/lseg/masks/'
+
+    def masks():
+        return {name.removeprefix(prefix) for name, _ in client.get_topic_names_and_types()
+                if name.startswith(prefix)}
+
+    client.poll(lambda: masks() == {'other', 'floor', 'door'}, 'the masks of the first labels')
+    assert client.set_labels(['floor', 'café table', '地板']).success
+    client.poll(lambda: masks() == {'other', 'floor', 'cafe_table', 'u5730_u677f'}, 'new masks')
+    client.listen('lseg/masks/cafe_table')
+    client.poll(lambda: client.segment() and client.received['lseg/masks/cafe_table'], 'a mask')
+
+
+def test_parameter_goes_through_the_same_code(active):
+    client = active(labels=['floor', 'door'])
+    assert client.set_parameter('labels', ['cat', 'dog']).successful
+    table = client.wait_for(lambda: [
+        table for table in client.received['lseg/label_set']
+        if names_by_id(table) == {0: 'other', 3: 'cat', 4: 'dog'}], 'the new table')[0]
+    assert stamp_of(client.segment()) >= stamp_of(table)
+    refused = client.set_parameter('labels', ['cat', 'cat'])
+    assert not refused.successful
+    assert "'cat' is listed twice" in refused.reason
+    assert client.get_parameter_value('labels') == ['cat', 'dog']
+
+
+def test_parameter_shows_what_the_service_has_set(active):
+    client = active(labels=['floor'])
+    client.set_labels(['cat=cat|kitten'])
+    client.poll(lambda: 'cat=cat|kitten' in client.get_parameter_value('labels'), 'the parameter')
+
+
+@pytest.mark.parametrize('configured', [False, True])
+def test_labels_set_before_the_stream_starts_hold_from_its_first_image(start, configured):
+    client = start(labels=['floor', 'door'])
+    if configured:
+        assert client.configure()
+    answer = client.set_labels(['cat'], 'add')
+    assert answer.success
+    assert stamp_of(answer.label_set) == 0
+    assert configured or client.configure()
+    client.listen_to_tables()
+    table = client.wait_for(lambda: client.received['lseg/label_set'], 'the table')[0]
+    assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'door', 3: 'cat'}
+
+
+def test_table_covers_frames_of_a_bag_that_starts_again(active):
+    client = active(labels=['floor'])
+    client.poll(lambda: client.send(stamp_ns=10**15) and client.soon(
+        lambda: 10**15 in map(stamp_of, client.received['lseg/label_image'])), 'the late frame')
+    late = client.set_labels(['cat']).label_set
+    assert stamp_of(late) == 10**15 + 1
+    again = client.segment()
+    table = client.wait_for(lambda: [
+        table for table in client.received['lseg/label_set']
+        if names_by_id(table) == names_by_id(late) and stamp_of(table) <= stamp_of(again)],
+        'the table latched anew')[0]
+    assert set(np.unique(ids_of(again))) <= ids_in(table)
+
+
+def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(active):
+    client = active(labels=['floor'])
+    answers = []
+    threads = [threading.Thread(target=lambda name=name: answers.append(client.set_labels([name])))
+               for name in ('cat', 'dog', 'bird', 'fish')]
+    with Load(client):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(answers) == 4 and all(answer.success for answer in answers)
+    last = max((answer.label_set for answer in answers), key=stamp_of)
+    client.wait_for(lambda: client.received['lseg/label_set'][-1].classes == last.classes,
+                    'the last table')

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files and the RViz configuration; the first need ROS's launch packages to run."""
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+
+PACKAGE = Path(__file__).parents[2]
+LAUNCH_FILES = sorted((PACKAGE / 'launch').glob('*.launch.py'))
+needs_launch = pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None,
+                                  reason='ROS\'s launch packages are not installed')
+
+
+def describe(path):
+    """Return the launch description that a file gives."""
+    spec = importlib.util.spec_from_file_location(path.stem.replace('.', '_'), path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.generate_launch_description()
+
+
+def test_both_launch_files_are_there():
+    assert [path.name for path in LAUNCH_FILES] == ['demo.launch.py', 'lseg.launch.py']
+
+
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_file_is_valid_python_without_eval_or_subprocess(path):
+    source = path.read_text()
+    compile(source, path, 'exec')
+    assert not any(word in source for word in ('eval(', 'subprocess', 'OpaqueFunction'))
+
+
+@needs_launch
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_argument_has_a_description_and_a_default(path):
+    arguments = describe(path).get_launch_arguments()
+    assert arguments
+    for argument in arguments:
+        assert argument.default_value is not None
+        assert argument.description != 'no description given'
+
+
+@needs_launch
+def test_node_is_started_as_a_lifecycle_node_and_brought_up():
+    kinds = [type(entity).__name__ for entity in describe(PACKAGE / 'launch/lseg.launch.py')
+             .entities]
+    assert {'LifecycleNode', 'EmitEvent', 'RegisterEventHandler'} <= set(kinds)
+    # The handler waits before the event that it needs is sent.
+    assert kinds.index('RegisterEventHandler') < kinds.index('EmitEvent')
+
+
+def test_rviz_shows_camera_overlay_label_image_and_points():
+    config = yaml.safe_load((PACKAGE / 'config/lseg.rviz').read_text())
+    displays = {display['Name']: display['Topic']['Value']
+                for display in config['Visualization Manager']['Displays']}
+    assert displays == {'Camera': '/image', 'Overlay': '/lseg/overlay',
+                        'Label image': '/lseg/label_image', 'Labelled points': '/lseg/points'}

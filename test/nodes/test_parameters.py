@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of parameters, and that the YAML file and the node agree with it."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.parameter import Parameter
+
+from lseg_ros.nodes.parameters import PARAMETERS, Applies, declare, markdown_table
+
+YAML_FILE = Path(__file__).parents[2] / 'config' / 'lseg.yaml'
+
+
+@pytest.fixture
+def make_node(ros_context):
+    nodes = []
+
+    def make(**overrides):
+        nodes.append(rclpy.create_node('parameters', context=ros_context, parameter_overrides=[
+            Parameter(name, value=value) for name, value in overrides.items()]))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def test_names_are_frozen():
+    assert set(PARAMETERS) == {
+        'model', 'text_model', 'device', 'precision', 'labels', 'include_other', 'other_prompts',
+        'confidence_threshold', 'image_transport', 'label_encoding', 'overlay_alpha',
+        'image_timeout'}
+
+
+def test_yaml_file_has_every_parameter_with_its_default():
+    values = yaml.safe_load(YAML_FILE.read_text())['/**']['ros__parameters']
+    defaults = {spec.name: list(spec.default) if isinstance(spec.default, tuple) else spec.default
+                for spec in PARAMETERS.values()}
+    assert values == defaults
+
+
+def test_declared_parameters_have_default_description_and_range(make_node):
+    node = make_node()
+    declare(node)
+    for spec in PARAMETERS.values():
+        value = node.get_parameter(spec.name).value
+        assert (tuple(value) if isinstance(value, list) else value) == spec.default
+        descriptor = node.describe_parameter(spec.name)
+        assert descriptor.description == spec.description
+        assert descriptor.read_only == (spec.applies is Applies.AT_START)
+        ranges = [(r.from_value, r.to_value) for r in descriptor.floating_point_range]
+        assert ranges == ([spec.range] if spec.range else [])
+
+
+@pytest.mark.parametrize('name, value, error', [
+    ('confidence_threshold', 1.5, InvalidParameterValueException),
+    ('overlay_alpha', -0.1, InvalidParameterValueException),
+    ('model', 3, InvalidParameterTypeException),
+    ('labels', 'floor', InvalidParameterTypeException),
+    ('precision', 'float8', ValueError),
+    ('image_transport', 'theora', ValueError),
+])
+def test_value_that_is_not_allowed_is_refused(make_node, name, value, error):
+    with pytest.raises(error, match=name):
+        declare(make_node(**{name: value}))
+
+
+def test_markdown_table_has_a_row_of_five_cells_for_each_parameter():
+    header, rule, *rows = markdown_table().splitlines()
+    assert len(rows) == len(PARAMETERS)
+    for line in (header, rule, *rows):
+        assert line.replace(r'\|', '').count('|') == 6
+
+
+def run_node(*arguments):
+    """Run the node as a process that should end by itself; return the process."""
+    command = [sys.executable, '-c', 'import sys; '
+               'from lseg_ros.nodes.segmentation_node import main; sys.exit(main())', *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_node_says_in_one_line_which_parameter_is_wrong_and_ends():
+    process = run_node('--ros-args', '-p', 'overlay_alpha:=2.5')
+    assert process.returncode == 2
+    assert 'overlay_alpha' in process.stderr
+    assert len(process.stderr.splitlines()) == 1

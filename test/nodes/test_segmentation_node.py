@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node over real topics: its interface, its lifecycle and what it publishes."""
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from harness import PICTURE, ids_of, stamp_of
+from lifecycle_msgs.msg import Transition
+from PIL import Image as Picture
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from lseg_ros.nodes.conversions import image_to_rgb
+
+IMAGE = ['sensor_msgs/msg/Image']
+LABELS = ['floor', 'door']
+
+
+def own(names_and_types):
+    """Leave out what every lifecycle node has."""
+    common = ('get_', 'set_parameters', 'describe_', 'list_', 'change_state', '/rosout',
+              '/parameter_events', 'transition_event')
+    return {name: types for name, types in names_and_types
+            if not any(part in name for part in common)}
+
+
+def test_names_and_types_of_topics_and_services_are_frozen(active):
+    client = active(labels=LABELS)
+    namespace = client.get_namespace()
+    node = ('lseg', namespace)
+    assert own(client.get_publisher_names_and_types_by_node(*node)) == {
+        f'{namespace}/lseg/label_image': IMAGE,
+        f'{namespace}/lseg/confidence': IMAGE,
+        f'{namespace}/lseg/overlay': IMAGE,
+        f'{namespace}/lseg/masks/other': IMAGE,
+        f'{namespace}/lseg/masks/floor': IMAGE,
+        f'{namespace}/lseg/masks/door': IMAGE,
+        f'{namespace}/lseg/label_info': ['vision_msgs/msg/LabelInfo'],
+        f'{namespace}/lseg/label_set': ['lseg_ros/msg/LabelSet'],
+        '/diagnostics': ['diagnostic_msgs/msg/DiagnosticArray'],
+    }
+    assert own(client.get_subscriber_names_and_types_by_node(*node)) == {
+        f'{namespace}/image': IMAGE}
+    assert own(client.get_service_names_and_types_by_node(*node)) == {
+        f'{namespace}/lseg/set_labels': ['lseg_ros/srv/SetLabels'],
+        f'{namespace}/lseg/enable': ['std_srvs/srv/SetBool'],
+    }
+
+
+def test_label_image_and_confidence_have_header_and_size_of_the_image(active):
+    client = active(labels=LABELS)
+    client.listen('lseg/confidence')
+    client.wait_for_links('lseg/confidence')
+    picture = np.ascontiguousarray(PICTURE[:31, :45])
+    label_image = client.segment(picture)
+    confidence = client.wait_for(lambda: next(
+        (message for message in client.received['lseg/confidence']
+         if message.header == label_image.header), None), 'its confidence')
+    assert label_image.header.frame_id == 'camera_optical'
+    for message in (label_image, confidence):
+        assert (message.encoding, message.height, message.width, message.step) == (
+            'mono8', 31, 45, 45)
+        assert len(message.data) == 31 * 45
+    assert set(np.unique(ids_of(label_image))) <= {0, 1, 2}
+
+
+def test_mono16_label_image_has_two_bytes_a_pixel(active):
+    label_image = active(labels=LABELS, label_encoding='mono16').segment()
+    assert (label_image.encoding, label_image.step) == ('mono16', 2 * label_image.width)
+    assert set(np.unique(np.frombuffer(label_image.data, '<u2'))) <= {0, 1, 2}
+
+
+def test_masks_are_255_where_the_label_image_has_their_class(active):
+    client = active(labels=LABELS)
+    topics = ['lseg/masks/other', 'lseg/masks/floor', 'lseg/masks/door']
+    for topic in topics:
+        client.listen(topic)
+    client.poll(lambda: client.segment() and all(client.received[topic] for topic in topics),
+                'all masks')
+    for class_id, topic in enumerate(topics):
+        mask = client.received[topic][-1]
+        label_image = client.wait_for(lambda: next(
+            (message for message in client.received['lseg/label_image']
+             if message.header == mask.header), None), 'the label image of the mask')
+        assert mask.encoding == 'mono8'
+        assert np.array_equal(ids_of(mask), np.where(ids_of(label_image) == class_id, 255, 0))
+
+
+def test_overlay_is_a_picture_of_the_size_of_the_image(active):
+    client = active(labels=LABELS, overlay_alpha=0.0)
+    client.listen('lseg/overlay')
+    client.poll(lambda: client.segment() and client.received['lseg/overlay'], 'an overlay')
+    overlay = image_to_rgb(client.received['lseg/overlay'][-1])
+    assert overlay.shape == PICTURE.shape
+    # Without opacity most of it is the image itself; borders and legend are not.
+    assert (overlay == PICTURE).all(2).any()
+
+
+def test_everything_below_the_confidence_threshold_is_unlabelled(active):
+    client = active(labels=LABELS)
+    assert client.set_parameter('confidence_threshold', 1.0).successful
+    client.poll(lambda: set(np.unique(ids_of(client.segment()))) == {255}, 'unlabelled pixels')
+
+
+def test_picture_sizes_may_change_from_frame_to_frame(active):
+    client = active(labels=LABELS)
+    for height, width in ((1, 1), (48, 64), (3, 200), (121, 33), (480, 640)):
+        message = client.segment(np.full((height, width, 3), 90, np.uint8))
+        assert (message.height, message.width) == (height, width)
+
+
+def test_compressed_images_are_segmented(start):
+    client = start(labels=LABELS, image_transport='compressed')
+    client.listen('lseg/label_image')
+    assert client.configure() and client.activate()
+    camera = client.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
+    file = io.BytesIO()
+    Picture.fromarray(PICTURE).save(file, 'jpeg')
+    message = CompressedImage(header=Header(frame_id='left'), format='jpeg', data=file.getvalue())
+    message.header.stamp.sec = 5
+
+    def send():
+        camera.publish(message)
+        return client.soon(lambda: client.received['lseg/label_image'])
+
+    label_image = client.poll(send, 'a label image')[0]
+    assert label_image.header == message.header
+    assert (label_image.height, label_image.width) == PICTURE.shape[:2]
+
+
+def test_tables_are_latched_when_configured_and_reach_whoever_comes_later(start):
+    client = start(labels=['floor=floor|ground', 'door'])
+    assert client.configure()
+    client.listen_to_tables()
+    table = client.wait_for(lambda: client.received['lseg/label_set'], 'the table')[0]
+    info = client.wait_for(lambda: client.received['lseg/label_info'], 'the label info')[0]
+    assert client.state() == 'inactive'
+    assert [(entry.id, entry.name, list(entry.prompts)) for entry in table.classes] == [
+        (0, 'other', ['other']), (1, 'floor', ['floor', 'ground']), (2, 'door', ['door'])]
+    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
+        (0, 'other'), (1, 'floor'), (2, 'door')]
+    assert stamp_of(table) == 0
+
+
+def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
+    client = active(labels=LABELS)
+    topic = f'{client.get_namespace()}/lseg/label_image'
+    assert client.transition(Transition.TRANSITION_DEACTIVATE)
+    client.poll(lambda: client.count_subscribers('image') == 0, 'the node to unsubscribe')
+    assert client.activate()
+    client.segment()
+    assert client.transition(Transition.TRANSITION_DEACTIVATE)
+    assert client.transition(Transition.TRANSITION_CLEANUP)
+    client.poll(lambda: client.count_publishers(topic) == 0, 'the topics to go')
+    assert client.configure() and client.activate()
+    client.segment()
+    assert client.transition(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert client.state() == 'finalized'
+
+
+def test_nothing_is_published_once_disable_is_answered(active):
+    client = active(labels=LABELS)
+    for _ in range(5):
+        client.send()
+    answer = client.enable(False)
+    assert answer.success
+    newest = max(stamp_of(message) for message in client.received['lseg/label_image'])
+    sent_later = [client.send() for _ in range(5)]
+    status, _ = client.wait_for_status(lambda status, _: 'disabled' in status.message, 'disabled')
+    assert status.level == b'\x00'
+    assert client.enable(True).success
+    client.segment()
+    stamps = {stamp_of(message) for message in client.received['lseg/label_image']}
+    assert newest in stamps
+    assert stamps.isdisjoint(sent_later)
+
+
+def test_enable_is_answered_in_every_state(start):
+    client = start(labels=LABELS)
+    assert 'not active' in client.enable(True).message
+    assert client.configure()
+    assert client.enable(False).success
+    client.listen('lseg/label_image')
+    assert client.activate()
+    client.wait_for_status(lambda status, _: 'disabled' in status.message, 'disabled')
+    assert client.enable(True).success
+    client.segment()
+
+
+def test_diagnostics_count_frames_and_tell_the_model_and_the_delays(active, tiny_weights):
+    client = active(labels=LABELS)
+    stamp_now = client.get_clock().now().nanoseconds
+    client.send(stamp_ns=stamp_now)
+    client.wait_for(lambda: stamp_now in map(stamp_of, client.received['lseg/label_image']),
+                    'the label image')
+    status, values = client.wait_for_status(
+        lambda _, values: int(values.get('frames published', 0)) >= 2, 'two frames')
+    assert (status.level, status.message) == (b'\x00', 'segmenting')
+    assert values['model'] == tiny_weights
+    assert values['labels'] == 'other, floor, door'
+    assert (values['device'], values['precision']) == ('cpu', 'float32')
+    assert int(values['images received']) >= 2
+    assert float(values['processing p50 (ms)']) > 0.0
+    assert float(values['latency p95 (ms)']) >= float(values['latency p50 (ms)']) > 0.0
+    assert float(values['memory (MiB)']) > 0.0
+
+
+@pytest.mark.parametrize('setting', [{'device': 'cpu'}, {'precision': 'float32'}])
+def test_parameters_of_the_model_cannot_change_while_it_is_loaded(active, setting):
+    client = active(labels=LABELS)
+    (name, value), = setting.items()
+    result = client.set_parameter(name, value)
+    assert not result.successful
+    assert 'clean the node up first' in result.reason
+    assert isinstance(client.segment(), Image)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node as it comes, with the model that the package carries, on the recorded drive."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import ids_of
+from PIL import Image as Picture
+
+import lseg_ros
+from lseg_ros.nodes.image_sources import open_source
+
+DRIVE = Path(lseg_ros.__file__).parent / 'data' / 'drive'
+FLAT = ['floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'sofa',
+        'bed', 'cabinet']
+
+
+@pytest.fixture
+def client(start):
+    client = start(model='lseg-lite', labels=FLAT)
+    client.listen('lseg/label_image')
+    client.listen_to_tables()
+    assert client.configure()
+    assert client.activate()
+    return client
+
+
+@pytest.fixture(scope='module')
+def shots():
+    """Every twentieth picture of the drive, with its number."""
+    return [(number, shot.image) for number, shot in enumerate(open_source('drive'))
+            if number % 20 == 0]
+
+
+def true_floor(number):
+    """Where a robot can drive in a picture of the drive: floor, and rugs upon it."""
+    classes = (DRIVE / 'classes.txt').read_text().split('\n')
+    with Picture.open(DRIVE / 'mask' / f'{number:03}.png') as mask:
+        return np.isin(mask, [classes.index(name) for name in ('floor', 'rug')])
+
+
+def test_finds_the_floor_of_the_recorded_drive(client, shots):
+    found = total = 0
+    for number, image in shots:
+        floor = ids_of(client.segment(image)) == 1
+        truth = true_floor(number)
+        found += (floor & truth).sum()
+        total += (floor | truth).sum()
+    assert found / total > 0.45
+
+
+def test_new_labels_rename_the_same_pixels(client, shots):
+    image = shots[0][1]
+    before = ids_of(client.segment(image)) == 1
+    answer = client.set_labels(['ground=ground|rug', 'wall', 'ceiling', 'furniture'])
+    ids = {entry.name: entry.id for entry in answer.label_set.classes}
+    after = ids_of(client.segment(image)) == ids['ground']
+    assert (before & after).sum() > 0.7 * before.sum() > 0
+
+
+def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change(client, shots):
+    for labels, (_, image) in zip((['cat'], ['rug', 'ground'], FLAT, ['wall']), shots):
+        client.send(image)
+        answer = client.set_labels(labels)
+        assert answer.success
+        client.segment(image)
+    client.assert_ids_are_in_their_tables()

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices and number formats from the words that users write."""
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lseg_ros.device import find_device, find_precision
+
+
+def test_auto_takes_a_gpu_when_there_is_one():
+    assert find_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+@pytest.mark.parametrize('name', ['cuda:99', 'abacus', ''])
+def test_device_that_is_not_here_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=f"device '{name}'"):
+        find_device(name)
+
+
+@pytest.mark.parametrize('name, device, expected', [
+    ('auto', 'cpu', torch.float32), ('auto', 'cuda', torch.float16),
+    ('bfloat16', 'cpu', torch.bfloat16), ('float32', 'cuda', torch.float32)])
+def test_precision(name, device, expected):
+    assert find_precision(name, torch.device(device)) is expected
+
+
+def test_unknown_precision_is_refused_by_name():
+    with pytest.raises(ValueError, match="'float8'"):
+        find_precision('float8', torch.device('cpu'))
