@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: what the commands write, say and return."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lseg_ros import __version__, cli
+from lseg_ros.model import save
+
+
+@pytest.fixture(scope='module')
+def weights(tiny_model, tmp_path_factory):
+    """Return the path of a small model's weights."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save(tiny_model, path)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return write_image(tmp_path / 'in' / 'photo.png')
+
+
+def write_image(path, size=(40, 60)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def lseg(monkeypatch, tmp_path, weights, capsys):
+    """Return a function that runs a command and gives (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        return (status, *capsys.readouterr())
+
+    def segment(*arguments, labels='floor, wall'):
+        options = ('--labels', labels) if labels is not None else ()
+        return run('segment', '--model', weights, '--device', 'cpu', *options, *arguments)
+
+    run.segment = segment
+    return run
+
+
+def test_segment_writes_overlay_ids_and_table(lseg, photo, tmp_path):
+    status, out, _ = lseg.segment(photo, labels='floor=floor|ground, wall')
+    assert status == 0 and '1 of 1 images segmented into lseg_output' in out
+    folder = tmp_path / 'lseg_output'
+    ids = np.array(Image.open(folder / 'photo.ids.png'))
+    table = json.loads((folder / 'labels.json').read_text())
+    assert ids.shape == (40, 60)
+    assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'wall']
+    assert table['classes'][1]['prompts'] == ['floor', 'ground'] and table['unlabelled'] == 255
+    assert set(np.unique(ids)) <= {entry['id'] for entry in table['classes']}
+    colours = np.array(Image.open(folder / 'photo.ids.png').convert('RGB'))
+    assert colours[0, 0].tolist() == table['classes'][ids[0, 0]]['color']
+    assert np.array(Image.open(folder / 'photo.overlay.png')).shape == (40, 60, 3)
+
+
+def test_segment_takes_folders_to_their_depths_and_globs_but_not_its_own_results(lseg, tmp_path):
+    write_image(tmp_path / 'in' / 'a.png')
+    write_image(tmp_path / 'in' / 'sub' / 'a.JPG')
+    write_image(tmp_path / 'frames' / 'f1.png')
+    write_image(tmp_path / 'frames' / 'f2.png')
+    (tmp_path / 'in' / 'notes.txt').write_text('not an image')
+    output = tmp_path / 'in' / 'out'
+    for _ in range(2):
+        status, out, _ = lseg.segment('in', 'frames/f*.png', '--output', output)
+        assert status == 0 and '4 of 4' in out
+    names = {str(path.relative_to(output)) for path in output.rglob('*.ids.png')}
+    assert names == {'a.ids.png', 'sub/a.ids.png', 'f1.ids.png', 'f2.ids.png'}
+
+
+def test_segment_follows_the_orientation_in_exif(lseg, tmp_path):
+    image = Image.new('RGB', (60, 40))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees to show
+    image.save(tmp_path / 'turned.jpg', exif=exif)
+    assert lseg.segment('turned.jpg')[0] == 0
+    assert Image.open(tmp_path / 'lseg_output' / 'turned.ids.png').size == (40, 60)
+
+
+def test_segment_skips_a_broken_image_says_so_and_returns_1(lseg, photo, tmp_path):
+    broken = tmp_path / 'in' / 'broken.png'
+    broken.write_bytes(photo.read_bytes()[:200])
+    (tmp_path / 'in' / 'text.jpg').write_text('hello')
+    status, out, err = lseg.segment('in')
+    assert status == 1 and '1 of 3' in out
+    assert 'broken.png' in err and 'text.jpg' in err
+
+
+def test_segment_without_other_and_with_a_threshold(lseg, photo, tmp_path):
+    lseg.segment(photo, '--no-other', labels='a, b')
+    path = tmp_path / 'lseg_output' / 'photo.ids.png'
+    assert set(np.unique(np.array(Image.open(path)))) <= {1, 2}
+    lseg.segment(photo, '--threshold', '1', labels='a, b')
+    assert (np.array(Image.open(path)) == 255).any()
+
+
+def test_segment_reads_labels_from_a_file(lseg, photo, tmp_path):
+    (tmp_path / 'labels.yaml').write_text('floor: [floor, ground]\nдверь: [door]\n', 'utf-8')
+    assert lseg.segment(photo, '--labels-file', 'labels.yaml', labels=None)[0] == 0
+    table = json.loads((tmp_path / 'lseg_output' / 'labels.json').read_text('utf-8'))
+    assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'дверь']
+
+
+@pytest.mark.parametrize('arguments, labels, reason', [
+    (['nothing.png'], 'floor', 'no image at nothing.png'),
+    (['in/photo.png'], 'floor, wall, floor', "label 'floor' is listed twice"),
+    (['in/photo.png'], '', 'list of labels is empty'),
+    (['in/photo.png', '--threshold', '2'], 'floor', 'confidence_threshold must be 0..1'),
+    (['in/photo.png', '--device', 'abacus'], 'floor', "device 'abacus' cannot be used"),
+    (['in/photo.png', '--labels-file', 'none.yaml'], None, 'none.yaml'),
+    (['clip.mp4'], 'floor', 'clip.mp4 is not an image file'),
+    (['in/photo.png', 'too/photo.png'], 'floor', 'would both be written to'),
+    (['in/photo.png', '--model', 'lseg-light'], 'floor', 'unknown model'),
+    (['in/photo.png', '--model', 'none.safetensors'], 'floor', 'no weights file'),
+])
+def test_segment_tells_an_error_in_one_line(lseg, photo, tmp_path, arguments, labels, reason):
+    (tmp_path / 'clip.mp4').write_bytes(b'')
+    write_image(tmp_path / 'too' / 'photo.png')
+    status, _, err = lseg.segment(*arguments, labels=labels)
+    assert status == 2
+    assert err.startswith('lseg: error: ') and reason in err and err.count('\n') == 1
+
+
+def test_info_tells_what_a_model_is(lseg, weights):
+    status, out, _ = lseg('info', weights)
+    assert status == 0
+    for fact in ('tf_efficientnet_lite0', 'all-MiniLM-L6-v2', '384 dimensions', '0.07',
+                 'multiples of 32'):
+        assert fact in out
+
+
+def test_info_lists_models_and_versions(lseg):
+    status, out, _ = lseg('info')
+    assert status == 0
+    for fact in ('lseg-lite', __version__, torch.__version__.split('+')[0], np.__version__):
+        assert fact in out
+
+
+@pytest.mark.parametrize('content, reason', [
+    (b'<html>', 'web page'), (b'x' * 100, 'safetensors')])
+def test_info_says_what_is_wrong_with_a_file(lseg, tmp_path, content, reason):
+    (tmp_path / 'file.safetensors').write_bytes(content)
+    status, _, err = lseg('info', 'file.safetensors')
+    assert status == 2 and reason in err and err.count('\n') == 1
+
+
+@pytest.mark.parametrize('command', cli.COMMANDS)
+def test_help_teaches_by_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, '--help'])
+    assert stop.value.code == 0
+    assert f'lseg {command}' in capsys.readouterr().out.split('\n\n', 1)[1]
+
+
+def test_help_of_all_commands_loads_nothing_heavy():
+    code = ('import sys; from lseg_ros import cli\n'
+            'try: cli.main(["--help"])\n'
+            'except SystemExit: pass\n'
+            'heavy = {"torch", "timm", "PIL", "cv2", "moderngl", "tqdm"} & set(sys.modules)\n'
+            'sys.exit(f"loaded {heavy}" if heavy else 0)')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f'\n    {command} ' in done.stdout for command in cli.COMMANDS)
+
+
+def test_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(['--version'])
+    assert capsys.readouterr().out == f'lseg {__version__}\n'
