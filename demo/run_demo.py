@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run lseg_ros as on a robot, on real input, and leave pictures and figures behind.
+
+Three processes: the segmentation node, a camera node, and a client that changes the labels while
+frames flow. Without arguments the input is the recorded drive and a few photographs.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from scenes import Scene, default_scenes, user_scene
+
+HERE = Path(__file__).resolve().parent
+COLUMNS = ('scene', 'in', 'out', 'dropped', 'p50 ms', 'p95 ms', 'answer to first new mask, ms')
+STOP_TIMEOUT_S = 10
+KEPT_RUNNING = """\
+Running until Ctrl-C. From another terminal with ROS 2 and this package:
+  export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+  ros2 service call /lseg/set_labels lseg_ros/srv/SetLabels "{{labels: [floor, chair]}}"
+"""
+
+
+def main() -> int:
+    """Run the scenes and print the table; return the exit code."""
+    args = _parse_arguments()
+    shutil.rmtree(args.output, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch, _segmentation_node():
+        scenes = _chosen_scenes(args, Path(scratch))
+        rows = []
+        for number, scene in enumerate(scenes, 1):
+            print(f'[{number}/{len(scenes)}] {scene.name}: '
+                  + ', then '.join(f"'{request.name}'" for request in scene.requests), flush=True)
+            rows.append(_show_scene(scene, args.output / scene.name, args.keep))
+    _print_table(rows)
+    print(f'\nPictures: {args.output}/<scene>/<label set>/'
+          '{input,overlay,label_image,mask_*}.png')
+    return 0
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--image', help='a photograph of your own')
+    source.add_argument('--video', help='a video file of your own')
+    source.add_argument('--camera', help='number of a webcam, such as 0')
+    parser.add_argument('--keep', action='store_true', help='leave it running until Ctrl-C')
+    parser.add_argument('--output', type=Path, default=Path('demo_output'),
+                        help='folder for the pictures (default: %(default)s; emptied first)')
+    return parser.parse_args()
+
+
+def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]:
+    source = args.image or args.video or args.camera
+    if source is None:
+        return default_scenes(scratch)
+    if args.camera is None and not Path(source).is_file():
+        sys.exit(f'demo: no such file: {source}')
+    return (user_scene(source),)
+
+
+def _show_scene(scene: Scene, output: Path, keep: bool) -> tuple:
+    output.mkdir(parents=True)
+    requests = json.dumps([[request.name, request.labels] for request in scene.requests])
+    with _camera_node(scene.source) as camera:
+        client = subprocess.run([sys.executable, HERE / 'client.py', '--output', output,
+                                 '--requests', requests])
+        if client.returncode != 0:
+            sys.exit(f"demo: the scene '{scene.name}' failed; the messages above say why")
+        if keep:
+            print(KEPT_RUNNING.format(domain=os.environ.get('ROS_DOMAIN_ID', '0')))
+            _wait_for_interrupt(camera)
+    return _figures_row(scene.name, json.loads((output / 'figures.json').read_text()))
+
+
+def _figures_row(name: str, figures: dict) -> tuple:
+    p50, p95 = np.percentile(figures['latency_ms'], (50, 95))
+    changes = ', '.join(f'{ms:.0f}' for ms in figures['label_change_ms'].values())
+    return (name, figures['images received'], figures['frames published'],
+            figures['images dropped'], f'{p50:.0f}', f'{p95:.0f}', changes)
+
+
+def _print_table(rows: list[tuple]) -> None:
+    table = [COLUMNS, *rows]
+    widths = [max(len(str(row[column])) for row in table) for column in range(len(COLUMNS))]
+    print()
+    for row in table:
+        print('  '.join(str(cell).rjust(width) for cell, width in zip(row, widths)))
+
+
+@contextmanager
+def _segmentation_node() -> Iterator[subprocess.Popen]:
+    parameters = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
+    with _running('segmentation_node', '--params-file', str(parameters)) as node:
+        yield node
+
+
+@contextmanager
+def _camera_node(source: str) -> Iterator[subprocess.Popen]:
+    with _running('camera_node', '-p', f"source:='{source}'", '-p', 'loop:=true') as node:
+        yield node
+
+
+@contextmanager
+def _running(executable: str, *ros_arguments: str) -> Iterator[subprocess.Popen]:
+    """Run a node of the installed package as its own process; stop it as Ctrl-C would."""
+    program = Path(get_package_prefix('lseg_ros')) / 'lib' / 'lseg_ros' / executable
+    process = subprocess.Popen([program, '--ros-args', *ros_arguments], start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait_for_interrupt(camera: subprocess.Popen) -> None:
+    try:
+        camera.wait()
+    except KeyboardInterrupt:
+        print()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
