@@ -10,24 +10,24 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-MANIFEST = ElementTree.parse(ROOT / "package.xml")
+MANIFEST = ElementTree.parse(ROOT / 'package.xml')
 
 
 def requirements(name: str) -> list[str]:
     """Return the entries of one file of requirements/."""
-    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
 
 
 setup(
-    name="lseg_ros",
-    version=MANIFEST.findtext("version"),
-    description=" ".join(MANIFEST.findtext("description").split()),
-    license="Apache-2.0",
-    python_requires=">=3.10",
-    packages=find_packages(include=["lseg_ros", "lseg_ros.*"]),
+    name='lseg_ros',
+    version=MANIFEST.findtext('version'),
+    description=' '.join(MANIFEST.findtext('description').split()),
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['lseg_ros', 'lseg_ros.*']),
     include_package_data=True,  # MANIFEST.in: the weights, the recorded drive
-    install_requires=requirements("runtime"),
-    extras_require={name: requirements(name) for name in ("demo", "rooms", "test", "train")},
-    entry_points={"console_scripts": ["lseg = lseg_ros.cli:main"]},
+    install_requires=requirements('runtime'),
+    extras_require={name: requirements(name) for name in ('demo', 'rooms', 'test', 'train')},
+    entry_points={'console_scripts': ['lseg = lseg_ros.cli:main']},
 )

@@ -12,9 +12,9 @@ __path__ = extend_path(__path__, __name__)
 
 def _version() -> str:
     """Return the version that package.xml states, wherever this package lies."""
-    manifest = Path(__file__).parents[1] / "package.xml"
+    manifest = Path(__file__).parents[1] / 'package.xml'
     if manifest.is_file():
-        return ElementTree.parse(manifest).findtext("version", "")
+        return ElementTree.parse(manifest).findtext('version', '')
     return metadata.version(__name__)
 
 

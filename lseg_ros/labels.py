@@ -253,7 +253,7 @@ class LabelRegistry:
                 known = ', '.join(map(quote, remaining)) or 'nothing'
                 raise LabelError(f'label {quote(name)} is not in the set, which has {known}')
             if name in self._default:
-                raise LabelError(f"label {quote(name)} stays while include_other is on")
+                raise LabelError(f'label {quote(name)} stays while include_other is on')
             del remaining[name]
         return self._accept(remaining)
 

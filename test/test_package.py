@@ -17,68 +17,68 @@ import pytest
 import lseg_ros
 
 ROOT = Path(__file__).resolve().parents[1]
-MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
+MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
 ROSDEP_KEYS = {
-    "PIL": "python3-pil",
-    "cv2": "python3-opencv",
-    "numpy": "python3-numpy",
-    "pytest": "python3-pytest",
-    "tqdm": "python3-tqdm",
-    "yaml": "python3-yaml",
+    'PIL': 'python3-pil',
+    'cv2': 'python3-opencv',
+    'numpy': 'python3-numpy',
+    'pytest': 'python3-pytest',
+    'tqdm': 'python3-tqdm',
+    'yaml': 'python3-yaml',
 }
 INTERFACES = {
-    "msg.LabelClass": {
-        "id": "uint16",
-        "name": "string",
-        "prompts": "sequence<string>",
-        "color": "std_msgs/ColorRGBA",
+    'msg.LabelClass': {
+        'id': 'uint16',
+        'name': 'string',
+        'prompts': 'sequence<string>',
+        'color': 'std_msgs/ColorRGBA',
     },
-    "msg.LabelSet": {
-        "header": "std_msgs/Header",
-        "classes": "sequence<lseg_ros/LabelClass>",
+    'msg.LabelSet': {
+        'header': 'std_msgs/Header',
+        'classes': 'sequence<lseg_ros/LabelClass>',
     },
-    "srv.SetLabels.Request": {"labels": "sequence<string>", "mode": "string"},
-    "srv.SetLabels.Response": {
-        "success": "boolean",
-        "message": "string",
-        "label_set": "lseg_ros/LabelSet",
+    'srv.SetLabels.Request': {'labels': 'sequence<string>', 'mode': 'string'},
+    'srv.SetLabels.Response': {
+        'success': 'boolean',
+        'message': 'string',
+        'label_set': 'lseg_ros/LabelSet',
     },
-    "srv.SegmentImage.Request": {"image": "sensor_msgs/Image", "labels": "sequence<string>"},
-    "srv.SegmentImage.Response": {
-        "success": "boolean",
-        "message": "string",
-        "label_image": "sensor_msgs/Image",
-        "confidence": "sensor_msgs/Image",
-        "label_set": "lseg_ros/LabelSet",
+    'srv.SegmentImage.Request': {'image': 'sensor_msgs/Image', 'labels': 'sequence<string>'},
+    'srv.SegmentImage.Response': {
+        'success': 'boolean',
+        'message': 'string',
+        'label_image': 'sensor_msgs/Image',
+        'confidence': 'sensor_msgs/Image',
+        'label_set': 'lseg_ros/LabelSet',
     },
-    "srv.QueryText.Request": {"prompts": "sequence<string>", "camera": "string"},
-    "srv.QueryText.Response": {
-        "success": "boolean",
-        "message": "string",
-        "header": "std_msgs/Header",
-        "relevance": "sequence<sensor_msgs/Image>",
-        "peak_relevance": "sequence<float>",
-        "peak_u": "sequence<uint32>",
-        "peak_v": "sequence<uint32>",
-        "peak_point": "sequence<geometry_msgs/Point>",
+    'srv.QueryText.Request': {'prompts': 'sequence<string>', 'camera': 'string'},
+    'srv.QueryText.Response': {
+        'success': 'boolean',
+        'message': 'string',
+        'header': 'std_msgs/Header',
+        'relevance': 'sequence<sensor_msgs/Image>',
+        'peak_relevance': 'sequence<float>',
+        'peak_u': 'sequence<uint32>',
+        'peak_v': 'sequence<uint32>',
+        'peak_point': 'sequence<geometry_msgs/Point>',
     },
 }
 
 
 def python_files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob('*.py'))
 
 
 def imported_packages(files: list[Path]) -> set[str]:
     """Return the top-level packages that files import anywhere, also inside functions."""
     imported = set()
     for path in files:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'), str(path))):
             if isinstance(node, ast.Import):
-                imported |= {alias.name.partition(".")[0] for alias in node.names}
+                imported |= {alias.name.partition('.')[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                imported.add(node.module.partition(".")[0])
-    return imported - set(sys.stdlib_module_names) - {"__future__", "lseg_ros"}
+                imported.add(node.module.partition('.')[0])
+    return imported - set(sys.stdlib_module_names) - {'__future__', 'lseg_ros'}
 
 
 def declared(*tags: str) -> set[str]:
@@ -89,65 +89,65 @@ def pip_requirements() -> set[str]:
     """Return the normalised names in all files of requirements/."""
     lines = [
         line
-        for path in (ROOT / "requirements").glob("*.txt")
+        for path in (ROOT / 'requirements').glob('*.txt')
         for line in path.read_text().splitlines()
-        if line and not line.startswith("#")
+        if line and not line.startswith('#')
     ]
-    return {normalised(re.split(r"[=<>~!\[ ]", line)[0]) for line in lines}
+    return {normalised(re.split(r'[=<>~!\[ ]', line)[0]) for line in lines}
 
 
 def normalised(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+    return re.sub(r'[-_.]+', '-', distribution).lower()
 
 
 def test_the_version_is_the_one_in_package_xml():
-    version = MANIFEST.findtext("version")
+    version = MANIFEST.findtext('version')
     setup = subprocess.run(
-        [sys.executable, "setup.py", "--version"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, 'setup.py', '--version'], cwd=ROOT, capture_output=True, text=True
     )
     assert lseg_ros.__version__ == version
     assert setup.stdout.split()[-1:] == [version], setup.stderr
-    assert re.search(rf"^{re.escape(version)} \(", (ROOT / "CHANGELOG.rst").read_text(), re.M)
+    assert re.search(rf'^{re.escape(version)} \(', (ROOT / 'CHANGELOG.rst').read_text(), re.M)
 
 
-@pytest.mark.parametrize("name", INTERFACES)
+@pytest.mark.parametrize('name', INTERFACES)
 def test_interfaces_are_frozen(name):
-    kind, *path = name.split(".")
-    interface = getattr(pytest.importorskip(f"lseg_ros.{kind}"), path[0])
+    kind, *path = name.split('.')
+    interface = getattr(pytest.importorskip(f'lseg_ros.{kind}'), path[0])
     for part in path[1:]:
         interface = getattr(interface, part)
     assert interface.get_fields_and_field_types() == INTERFACES[name]
 
 
 def test_every_interface_is_frozen_here():
-    files = [*ROOT.glob("msg/*.msg"), *ROOT.glob("srv/*.srv")]
-    defined = {f"{path.suffix[1:]}.{path.stem}" for path in files}
-    assert defined == {".".join(name.split(".")[:2]) for name in INTERFACES}
+    files = [*ROOT.glob('msg/*.msg'), *ROOT.glob('srv/*.srv')]
+    defined = {f'{path.suffix[1:]}.{path.stem}' for path in files}
+    assert defined == {'.'.join(name.split('.')[:2]) for name in INTERFACES}
 
 
 def test_set_labels_modes():
-    request = pytest.importorskip("lseg_ros.srv").SetLabels.Request
+    request = pytest.importorskip('lseg_ros.srv').SetLabels.Request
     assert (request.MODE_REPLACE, request.MODE_ADD, request.MODE_REMOVE) == (
-        "replace",
-        "add",
-        "remove",
+        'replace',
+        'add',
+        'remove',
     )
 
 
 def test_only_the_nodes_import_ros():
-    core = [path for path in python_files("lseg_ros") if "nodes" not in path.parts]
-    assert not imported_packages(core) & {"rclpy", "sensor_msgs", "std_msgs", "cv_bridge"}
+    core = [path for path in python_files('lseg_ros') if 'nodes' not in path.parts]
+    assert not imported_packages(core) & {'rclpy', 'sensor_msgs', 'std_msgs', 'cv_bridge'}
 
 
 def test_ros_imports_are_declared_in_package_xml():
     pip_packages = set(packages_distributions())
-    imported = imported_packages(python_files("lseg_ros/nodes", "launch"))
+    imported = imported_packages(python_files('lseg_ros/nodes', 'launch'))
     ros = {name for name in imported if is_ros_package(name) or name not in pip_packages}
-    assert ros <= declared("depend", "exec_depend")
+    assert ros <= declared('depend', 'exec_depend')
 
 
 def is_ros_package(name: str) -> bool:
-    return name == "rclpy" or name.endswith(("_msgs", "_srvs", "_interfaces"))
+    return name == 'rclpy' or name.endswith(('_msgs', '_srvs', '_interfaces'))
 
 
 def test_python_imports_are_declared_for_pip_and_rosdep():
@@ -155,34 +155,34 @@ def test_python_imports_are_declared_for_pip_and_rosdep():
     known = pip_requirements()
     pip_imports = {
         name: {normalised(distribution) for distribution in distributions[name]}
-        for name in imported_packages(python_files("lseg_ros"))
+        for name in imported_packages(python_files('lseg_ros'))
         if name in distributions and not is_ros_package(name)
     }
     undeclared = {name for name, owners in pip_imports.items() if not owners & known}
-    assert not undeclared - declared("exec_depend")
+    assert not undeclared - declared('exec_depend')
     for name in pip_imports.keys() & ROSDEP_KEYS.keys():
-        assert ROSDEP_KEYS[name] in declared("exec_depend", "test_depend")
+        assert ROSDEP_KEYS[name] in declared('exec_depend', 'test_depend')
 
 
-@pytest.mark.parametrize("program", ["camera_node", "lseg", "segmentation_node"])
+@pytest.mark.parametrize('program', ['camera_node', 'lseg', 'segmentation_node'])
 def test_programs_run_in_whichever_python_is_active(program):
-    script = ROOT / "scripts" / program
-    assert script.read_text().splitlines()[0] == "#!/usr/bin/env python3"
+    script = ROOT / 'scripts' / program
+    assert script.read_text().splitlines()[0] == '#!/usr/bin/env python3'
     assert os.access(script, os.X_OK)
 
 
 def test_colcon_installs_code_interfaces_programs_and_data():
-    packages = pytest.importorskip("ament_index_python.packages")
-    prefix = Path(packages.get_package_prefix("lseg_ros"))
-    share = Path(packages.get_package_share_directory("lseg_ros"))
-    programs = {path.name for path in (prefix / "lib" / "lseg_ros").iterdir()}
-    assert programs == {path.name for path in (ROOT / "scripts").iterdir()}
-    for folder in ("launch", "config"):
-        sources = {path.name for path in (ROOT / folder).iterdir() if path.suffix != ".pyc"}
-        assert sources - {"__pycache__"} <= {path.name for path in (share / folder).iterdir()}
-    program = "import lseg_ros, lseg_ros.srv; print(lseg_ros.__file__, lseg_ros.__version__)"
+    packages = pytest.importorskip('ament_index_python.packages')
+    prefix = Path(packages.get_package_prefix('lseg_ros'))
+    share = Path(packages.get_package_share_directory('lseg_ros'))
+    programs = {path.name for path in (prefix / 'lib' / 'lseg_ros').iterdir()}
+    assert programs == {path.name for path in (ROOT / 'scripts').iterdir()}
+    for folder in ('launch', 'config'):
+        sources = {path.name for path in (ROOT / folder).iterdir() if path.suffix != '.pyc'}
+        assert sources - {'__pycache__'} <= {path.name for path in (share / folder).iterdir()}
+    program = 'import lseg_ros, lseg_ros.srv; print(lseg_ros.__file__, lseg_ros.__version__)'
     found = subprocess.run(
-        [sys.executable, "-c", program], cwd=share, capture_output=True, text=True, check=True
+        [sys.executable, '-c', program], cwd=share, capture_output=True, text=True, check=True
     )
     assert found.stdout.split()[0].startswith(str(prefix))
     assert found.stdout.split()[1] == lseg_ros.__version__

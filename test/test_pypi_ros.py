@@ -21,114 +21,114 @@ EXPORTED = (
 
 def counted_step(tmp_path: Path, inputs: str, calls: list[str]) -> Step:
     def action() -> None:
-        (tmp_path / "product").touch()
+        (tmp_path / 'product').touch()
         calls.append(inputs)
 
-    return Step("one", "A step", inputs, tmp_path / "product", action, "Try this.")
+    return Step('one', 'A step', inputs, tmp_path / 'product', action, 'Try this.')
 
 
 def failing_step(tmp_path: Path) -> Step:
     def action() -> None:
-        subprocess.run(["bash", "-c", "exit 3"], check=True)
+        subprocess.run(['bash', '-c', 'exit 3'], check=True)
 
-    return Step("bad", "A bad step", "x", tmp_path, action, "Try this.")
+    return Step('bad', 'A bad step', 'x', tmp_path, action, 'Try this.')
 
 
 @pytest.fixture
 def no_ros(monkeypatch):
-    for name in ("ROS_DISTRO", "AMENT_PREFIX_PATH"):
+    for name in ('ROS_DISTRO', 'AMENT_PREFIX_PATH'):
         monkeypatch.delenv(name, raising=False)
 
 
 def test_a_step_runs_once_and_again_when_its_inputs_change(tmp_path):
     calls = []
-    for inputs in ("a", "a", "b", "b"):
-        run_steps([counted_step(tmp_path, inputs, calls)], tmp_path / "stamps")
-    assert calls == ["a", "b"]
+    for inputs in ('a', 'a', 'b', 'b'):
+        run_steps([counted_step(tmp_path, inputs, calls)], tmp_path / 'stamps')
+    assert calls == ['a', 'b']
 
 
 def test_a_step_runs_again_when_its_product_is_gone(tmp_path):
     calls = []
-    run_steps([counted_step(tmp_path, "a", calls)], tmp_path / "stamps")
-    (tmp_path / "product").unlink()
-    run_steps([counted_step(tmp_path, "a", calls)], tmp_path / "stamps")
-    assert calls == ["a", "a"]
+    run_steps([counted_step(tmp_path, 'a', calls)], tmp_path / 'stamps')
+    (tmp_path / 'product').unlink()
+    run_steps([counted_step(tmp_path, 'a', calls)], tmp_path / 'stamps')
+    assert calls == ['a', 'a']
 
 
 def test_a_failed_step_says_which_and_what_mends_it_and_is_not_taken_as_done(tmp_path):
     for _ in range(2):
-        with pytest.raises(StepError, match=r"(?s)\[1/1\] A bad step failed.*Try this\."):
-            run_steps([failing_step(tmp_path)], tmp_path / "stamps")
+        with pytest.raises(StepError, match=r'(?s)\[1/1\] A bad step failed.*Try this\.'):
+            run_steps([failing_step(tmp_path)], tmp_path / 'stamps')
 
 
 def test_a_fingerprint_depends_on_names_and_contents(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
-    first.write_text("1")
-    second.write_text("1")
-    prints = {fingerprint([first]), fingerprint([second]), fingerprint([first], "text")}
-    first.write_text("2")
+    first, second = tmp_path / 'a', tmp_path / 'b'
+    first.write_text('1')
+    second.write_text('1')
+    prints = {fingerprint([first]), fingerprint([second]), fingerprint([first], 'text')}
+    first.write_text('2')
     assert len(prints | {fingerprint([first])}) == 4
 
 
 def test_include_directories_become_those_of_this_machine(tmp_path):
-    exported = tmp_path / "share" / "std_msgs" / "cmake" / "std_msgs__pyExport.cmake"
+    exported = tmp_path / 'share' / 'std_msgs' / 'cmake' / 'std_msgs__pyExport.cmake'
     exported.parent.mkdir(parents=True)
     exported.write_text(EXPORTED)
     numpy_include = Path(np.get_include())
-    assert cmake_paths.relocate(tmp_path, Path("/usr/include/python3.11"), numpy_include) == 1
+    assert cmake_paths.relocate(tmp_path, Path('/usr/include/python3.11'), numpy_include) == 1
     assert exported.read_text() == (
         f'INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11;{numpy_include}"'
     )
-    assert cmake_paths.relocate(tmp_path, Path("/usr/include/python3.11"), numpy_include) == 0
+    assert cmake_paths.relocate(tmp_path, Path('/usr/include/python3.11'), numpy_include) == 0
 
 
 def test_kilted_wheels_unless_another_is_asked_for(no_ros, monkeypatch):
-    assert environment.detect().venv.name == ".venv"
-    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    assert environment.detect().venv.name == '.venv'
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
     chosen = environment.detect()
-    assert (chosen.distro, chosen.sourced, chosen.venv.name) == ("jazzy", False, ".venv-jazzy")
+    assert (chosen.distro, chosen.sourced, chosen.venv.name) == ('jazzy', False, '.venv-jazzy')
 
 
 def test_a_distribution_without_wheels_is_refused(no_ros, monkeypatch):
-    monkeypatch.setenv("ROS_DISTRO", "noetic")
+    monkeypatch.setenv('ROS_DISTRO', 'noetic')
     with pytest.raises(ValueError, match="ROS_DISTRO is 'noetic'"):
         environment.detect()
 
 
 def test_a_sourced_ros_is_used_instead_of_wheels(monkeypatch):
-    pytest.importorskip("rclpy")
-    monkeypatch.setenv("ROS_DISTRO", "rolling")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/rolling")
+    pytest.importorskip('rclpy')
+    monkeypatch.setenv('ROS_DISTRO', 'rolling')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', '/opt/ros/rolling')
     chosen = environment.detect()
-    assert (chosen.sourced, chosen.venv.name) == (True, ".venv-rolling-sourced")
-    assert "AMENT_PREFIX_PATH" not in environment.shell_lines(chosen, [])
+    assert (chosen.sourced, chosen.venv.name) == (True, '.venv-rolling-sourced')
+    assert 'AMENT_PREFIX_PATH' not in environment.shell_lines(chosen, [])
 
 
 def test_wheels_in_a_virtual_environment_do_not_count_as_a_sourced_ros(monkeypatch, tmp_path):
-    (tmp_path / "pyvenv.cfg").touch()
-    monkeypatch.setenv("ROS_DISTRO", "kilted")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/elsewhere:{tmp_path}")
+    (tmp_path / 'pyvenv.cfg').touch()
+    monkeypatch.setenv('ROS_DISTRO', 'kilted')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/elsewhere:{tmp_path}')
     assert not environment.detect().sourced
 
 
 def test_traffic_stays_on_this_machine_in_a_domain_of_its_own(no_ros):
     lines = environment.shell_lines(environment.detect(), []).splitlines()
-    assert "export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST" in lines
-    assert "export OMP_WAIT_POLICY=PASSIVE" in lines
+    assert 'export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST' in lines
+    assert 'export OMP_WAIT_POLICY=PASSIVE' in lines
     domains = {environment.free_domain() for _ in range(20)}
     assert len(domains) > 1 and all(1 <= domain <= 101 for domain in domains)
 
 
-@pytest.mark.parametrize("distro", environment.WHEEL_DISTROS)
+@pytest.mark.parametrize('distro', environment.WHEEL_DISTROS)
 def test_every_wheel_is_pinned(distro):
-    pins = [line for line in (PINS / f"{distro}.txt").read_text().splitlines() if line[0] != "#"]
-    assert "ros-rclpy" in {pin.partition("==")[0] for pin in pins}
-    assert all("==" in pin for pin in pins)
+    pins = [line for line in (PINS / f'{distro}.txt').read_text().splitlines() if line[0] != '#']
+    assert 'ros-rclpy' in {pin.partition('==')[0] for pin in pins}
+    assert all('==' in pin for pin in pins)
 
 
 def test_the_stand_ins_are_what_pypi_lacks():
     assert {path.name for path in STAND_INS.iterdir()} == {
-        "cv_bridge",
-        "sensor_msgs_py",
-        "vision_msgs",
+        'cv_bridge',
+        'sensor_msgs_py',
+        'vision_msgs',
     }

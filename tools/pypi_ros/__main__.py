@@ -29,15 +29,15 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         environment = detect()
-        if arguments.action == "setup":
+        if arguments.action == 'setup':
             print(environment.title, flush=True)
-            run_steps(installation.steps(environment), environment.venv / ".lseg_ros")
-        elif arguments.action == "env":
+            run_steps(installation.steps(environment), environment.venv / '.lseg_ros')
+        elif arguments.action == 'env':
             print(_everything(environment))
         else:
             _run(environment, arguments.command)
     except (ValueError, StepError) as error:
-        print(f"\nlseg_ros set-up: {error}", file=sys.stderr)
+        print(f'\nlseg_ros set-up: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -46,23 +46,23 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python3 -m tools.pypi_ros",
+        prog='python3 -m tools.pypi_ros',
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("setup", help="create the environment and build lseg_ros in it")
-    actions.add_parser("env", help="print the bash lines that enter the environment")
-    run = actions.add_parser("run", help="run a command inside the environment")
-    run.add_argument("command", nargs=argparse.REMAINDER, help="the command and its arguments")
+    actions = parser.add_subparsers(dest='action', required=True)
+    actions.add_parser('setup', help='create the environment and build lseg_ros in it')
+    actions.add_parser('env', help='print the bash lines that enter the environment')
+    run = actions.add_parser('run', help='run a command inside the environment')
+    run.add_argument('command', nargs=argparse.REMAINDER, help='the command and its arguments')
     return parser
 
 
 def _run(environment: Environment, command: list[str]) -> None:
     """Replace this process by `command` inside the environment."""
-    if not (environment.install / "local_setup.bash").exists():
-        raise ValueError("nothing is set up yet; run `python3 -m tools.pypi_ros setup` first")
-    os.execvp("bash", ["bash", "-c", f'{_everything(environment)}\nexec "$@"', "bash", *command])
+    if not (environment.install / 'local_setup.bash').exists():
+        raise ValueError('nothing is set up yet; run `python3 -m tools.pypi_ros setup` first')
+    os.execvp('bash', ['bash', '-c', f'{_everything(environment)}\nexec "$@"', 'bash', *command])
 
 
 def _everything(environment: Environment) -> str:
@@ -70,5 +70,5 @@ def _everything(environment: Environment) -> str:
     return shell_lines(environment, [*environment.underlays, environment.install])
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     sys.exit(main())

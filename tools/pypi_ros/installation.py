@@ -14,9 +14,9 @@ from . import cmake_paths
 from .environment import ROOT, Environment, shell_lines
 from .steps import Step, fingerprint
 
-PINS = Path(__file__).parent / "pins"
-STAND_INS = Path(__file__).parent / "overlay"
-REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
+PINS = Path(__file__).parent / 'pins'
+STAND_INS = Path(__file__).parent / 'overlay'
+REQUIREMENTS = sorted((ROOT / 'requirements').glob('*.txt'))
 SUPPORTED_PYTHON = ((3, 10), (3, 13))
 
 INCLUDES_PROGRAM = """
@@ -50,49 +50,49 @@ def steps(environment: Environment) -> list[Step]:
 
 def _venv(environment: Environment) -> Step:
     return Step(
-        name="venv",
-        title=f"Virtual environment {environment.venv.name}",
+        name='venv',
+        title=f'Virtual environment {environment.venv.name}',
         inputs=fingerprint([], sys.version),
         product=environment.python,
         action=lambda: _create_venv(environment),
-        mend="Python 3.10 to 3.13 with its venv module is needed (Debian: apt install"
-        " python3-venv); PYTHON=python3.12 before `make` chooses another interpreter.",
+        mend='Python 3.10 to 3.13 with its venv module is needed (Debian: apt install'
+        ' python3-venv); PYTHON=python3.12 before `make` chooses another interpreter.',
     )
 
 
 def _create_venv(environment: Environment) -> None:
     first, last = SUPPORTED_PYTHON
     if not first <= sys.version_info[:2] <= last:
-        raise OSError(f"this is Python {sys.version_info[0]}.{sys.version_info[1]}")
+        raise OSError(f'this is Python {sys.version_info[0]}.{sys.version_info[1]}')
     if environment.python.exists():
         _check_version(environment)
         return
-    command = [sys.executable, "-m", "venv", str(environment.venv)]
+    command = [sys.executable, '-m', 'venv', str(environment.venv)]
     if environment.sourced:
-        command.append("--system-site-packages")
-    if importlib.util.find_spec("ensurepip"):
+        command.append('--system-site-packages')
+    if importlib.util.find_spec('ensurepip'):
         subprocess.run(command, check=True)
         return
     # Debian leaves ensurepip out of a Python without python3-venv, but its pip can stand in.
-    subprocess.run([*command, "--without-pip"], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(environment.python)]
-    subprocess.run([*pip, "install", "pip"], check=True)
+    subprocess.run([*command, '--without-pip'], check=True)
+    pip = [sys.executable, '-m', 'pip', '--python', str(environment.python)]
+    subprocess.run([*pip, 'install', 'pip'], check=True)
 
 
 def _check_version(environment: Environment) -> None:
     """Raise OSError when an environment that exists is of another Python than this one."""
-    version = _python_output(environment, "import sys; print(sys.version)").strip()
+    version = _python_output(environment, 'import sys; print(sys.version)').strip()
     if version != sys.version:
         raise OSError(
-            f"{environment.venv} was made for Python {version.split()[0]}, and this is"
-            f" {sys.version.split()[0]}; remove it first"
+            f'{environment.venv} was made for Python {version.split()[0]}, and this is'
+            f' {sys.version.split()[0]}; remove it first'
         )
 
 
 def _python_packages(environment: Environment) -> Step:
     return Step(
-        name="python-packages",
-        title="Python packages (PyTorch is the large one, some 4 GB)",
+        name='python-packages',
+        title='Python packages (PyTorch is the large one, some 4 GB)',
         inputs=fingerprint(REQUIREMENTS, sys.version),
         product=environment.python,
         action=lambda: _install_python_packages(environment),
@@ -110,7 +110,7 @@ def _install_python_packages(environment: Environment) -> None:
 
 def _requirements(path: Path) -> list[str]:
     lines = path.read_text().splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if line and not line.startswith('#')]
 
 
 def _keeping_system_packages(wanted: list[str], present: dict[str, str | None]) -> list[str]:
@@ -119,17 +119,17 @@ def _keeping_system_packages(wanted: list[str], present: dict[str, str | None]) 
     Its cv_bridge is compiled against the system's NumPy, which must not move, and its OpenCV is
     one that pip does not know.
     """
-    kept = [line for line in wanted if line.partition(">")[0] not in present]
-    return kept + [f"{name}=={version}" for name, version in present.items() if version]
+    kept = [line for line in wanted if line.partition('>')[0] not in present]
+    return kept + [f'{name}=={version}' for name, version in present.items() if version]
 
 
 def _ros_wheels(environment: Environment) -> Step:
     pins = _pins(environment)
     return Step(
-        name="ros-wheels",
-        title=f"ROS 2 {environment.distro.capitalize()} wheels and colcon",
+        name='ros-wheels',
+        title=f'ROS 2 {environment.distro.capitalize()} wheels and colcon',
         inputs=fingerprint(pins, sys.version),
-        product=environment.venv / "share" / "rclpy",
+        product=environment.venv / 'share' / 'rclpy',
         action=lambda: _install_ros_wheels(environment, pins),
         mend="pip's last lines above say why. The wheels are for CPython 3.10 to 3.13 on x86-64"
         " Linux; elsewhere source a ROS 2 installation first.",
@@ -140,45 +140,45 @@ def _pins(environment: Environment) -> list[Path]:
     """Return the files that pin what an environment is built with."""
     if environment.sourced:
         return []
-    return [PINS / "build.txt", PINS / f"{environment.distro}.txt"]
+    return [PINS / 'build.txt', PINS / f'{environment.distro}.txt']
 
 
 def _install_ros_wheels(environment: Environment, pins: list[Path]) -> None:
-    _pip_install(environment, [argument for path in pins for argument in ("-r", str(path))])
+    _pip_install(environment, [argument for path in pins for argument in ('-r', str(path))])
     python_include, numpy_include = json.loads(_python_output(environment, INCLUDES_PROGRAM))
-    if not (Path(python_include) / "Python.h").is_file():
-        raise OSError(f"no Python.h in {python_include} (Debian: apt install python3-dev)")
+    if not (Path(python_include) / 'Python.h').is_file():
+        raise OSError(f'no Python.h in {python_include} (Debian: apt install python3-dev)')
     cmake_paths.relocate(environment.venv, Path(python_include), Path(numpy_include))
 
 
 def _stand_ins(environment: Environment) -> Step:
     sources = [path for path in _source_paths(STAND_INS) if path.is_file()]
     return Step(
-        name="stand-ins",
-        title="Stand-ins for vision_msgs, cv_bridge and sensor_msgs_py",
+        name='stand-ins',
+        title='Stand-ins for vision_msgs, cv_bridge and sensor_msgs_py',
         inputs=fingerprint([*sources, *_pins(environment)], sys.version),
-        product=environment.overlay / "local_setup.bash",
+        product=environment.overlay / 'local_setup.bash',
         action=lambda: _build_stand_ins(environment),
         mend="colcon's output above says why; gcc, g++ and cmake are needed.",
     )
 
 
 def _build_stand_ins(environment: Environment) -> None:
-    options = ["--merge-install", "--install-base", str(environment.overlay)]
-    packages = sorted(str(path.parent) for path in STAND_INS.glob("*/package.xml"))
-    _colcon_build(environment, shell_lines(environment, []), packages, options, "stand_ins")
+    options = ['--merge-install', '--install-base', str(environment.overlay)]
+    packages = sorted(str(path.parent) for path in STAND_INS.glob('*/package.xml'))
+    _colcon_build(environment, shell_lines(environment, []), packages, options, 'stand_ins')
 
 
 def _package(environment: Environment) -> Step:
-    built = [ROOT / "package.xml", ROOT / "CMakeLists.txt", *_pins(environment)]
-    built += [path for folder in ("msg", "srv") for path in (ROOT / folder).iterdir()]
-    linked = (ROOT / folder for folder in ("config", "launch", "lseg_ros", "scripts"))
+    built = [ROOT / 'package.xml', ROOT / 'CMakeLists.txt', *_pins(environment)]
+    built += [path for folder in ('msg', 'srv') for path in (ROOT / folder).iterdir()]
+    linked = (ROOT / folder for folder in ('config', 'launch', 'lseg_ros', 'scripts'))
     names = [str(path) for folder in linked for path in _source_paths(folder)]
     return Step(
-        name=f"package-{environment.build.name}",
-        title="lseg_ros (colcon build)",
+        name=f'package-{environment.build.name}',
+        title='lseg_ros (colcon build)',
         inputs=fingerprint(built, *sorted(names), sys.version),
-        product=environment.install / "local_setup.bash",
+        product=environment.install / 'local_setup.bash',
         action=lambda: _build_package(environment),
         mend="colcon's output above says why; gcc, g++ and cmake are needed.",
     )
@@ -186,19 +186,19 @@ def _package(environment: Environment) -> Step:
 
 def _source_paths(folder: Path) -> list[Path]:
     """Return everything below a folder but what Python leaves there."""
-    return [path for path in folder.rglob("*") if "__pycache__" not in path.parts]
+    return [path for path in folder.rglob('*') if '__pycache__' not in path.parts]
 
 
 def _build_package(environment: Environment) -> None:
     # CMake refuses to export an include directory that lies in the source tree, as NumPy's does
     # in a virtual environment inside the checkout; seen through a link, the tree does not hold it.
-    source = environment.build / "src" / "lseg_ros"
+    source = environment.build / 'src' / 'lseg_ros'
     source.parent.mkdir(parents=True, exist_ok=True)
     if not source.is_symlink():
         source.symlink_to(os.path.relpath(ROOT, source.parent))
     entered = shell_lines(environment, environment.underlays)
-    options = ["--symlink-install", "--install-base", str(environment.install)]
-    _colcon_build(environment, entered, [str(source)], options, "package")
+    options = ['--symlink-install', '--install-base', str(environment.install)]
+    _colcon_build(environment, entered, [str(source)], options, 'package')
 
 
 def _colcon_build(
@@ -206,18 +206,18 @@ def _colcon_build(
 ) -> None:
     """Build packages in a shell that `entered` prepares; `name` sets their build folder apart."""
     work = environment.build / name
-    command = ["colcon", "--log-level", "error", "--log-base", str(work / "log"), "build"]
-    command += ["--paths", *packages, "--build-base", str(work), *options, "--cmake-args"]
-    command += [f"-DPython3_EXECUTABLE={environment.python}", "-DBUILD_TESTING=OFF"]
-    shell = ["bash", "-c", f'{entered}\nexec "$@"', "bash"]
+    command = ['colcon', '--log-level', 'error', '--log-base', str(work / 'log'), 'build']
+    command += ['--paths', *packages, '--build-base', str(work), *options, '--cmake-args']
+    command += [f'-DPython3_EXECUTABLE={environment.python}', '-DBUILD_TESTING=OFF']
+    shell = ['bash', '-c', f'{entered}\nexec "$@"', 'bash']
     subprocess.run([*shell, *command], check=True, cwd=ROOT)
 
 
 def _pip_install(environment: Environment, arguments: list[str]) -> None:
-    command = [str(environment.python), "-m", "pip", "install", "--no-warn-script-location"]
+    command = [str(environment.python), '-m', 'pip', 'install', '--no-warn-script-location']
     subprocess.run([*command, *arguments], check=True)
 
 
 def _python_output(environment: Environment, program: str) -> str:
-    command = [str(environment.python), "-c", program]
+    command = [str(environment.python), '-c', program]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

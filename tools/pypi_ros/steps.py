@@ -34,9 +34,9 @@ def fingerprint(files: Iterable[Path], *texts: str) -> str:
     """Return a digest of the names and contents of files and of further texts."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(str(path).encode() + b'\0' + path.read_bytes() + b'\0')
     for text in texts:
-        digest.update(text.encode() + b"\0")
+        digest.update(text.encode() + b'\0')
     return digest.hexdigest()
 
 
@@ -47,22 +47,22 @@ def run_steps(steps: list[Step], stamps: Path) -> None:
     """
     for number, step in enumerate(steps, 1):
         stamp = stamps / step.name
-        label = f"[{number}/{len(steps)}] {step.title}"
+        label = f'[{number}/{len(steps)}] {step.title}'
         if step.product.exists() and stamp.is_file() and stamp.read_text() == step.inputs:
-            print(f"{label}: up to date", flush=True)
+            print(f'{label}: up to date', flush=True)
             continue
-        print(f"{label} ...", flush=True)
+        print(f'{label} ...', flush=True)
         started = time.monotonic()
         _run(step, label)
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(step.inputs)
-        print(f"{label}: done in {time.monotonic() - started:.0f} s", flush=True)
+        print(f'{label}: done in {time.monotonic() - started:.0f} s', flush=True)
 
 
 def _run(step: Step, label: str) -> None:
     try:
         step.action()
     except subprocess.CalledProcessError as error:
-        raise StepError(f"{label} failed, exit status {error.returncode}.\n{step.mend}") from error
+        raise StepError(f'{label} failed, exit status {error.returncode}.\n{step.mend}') from error
     except OSError as error:
-        raise StepError(f"{label} failed: {error}.\n{step.mend}") from error
+        raise StepError(f'{label} failed: {error}.\n{step.mend}') from error

@@ -18,29 +18,29 @@ class CvBridgeError(TypeError):
 class CvBridge:
     """Conversions between sensor_msgs/Image and NumPy arrays, as cv_bridge offers them."""
 
-    def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = "passthrough") -> np.ndarray:
+    def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = 'passthrough') -> np.ndarray:
         """Return the pixels [H,W] or [H,W,C] of `img_msg` in `desired_encoding`.
 
         Raises CvBridgeError when the message or the conversion makes no sense.
         """
         try:
             image = image_to_cvimage(_without_row_padding(img_msg))
-            if desired_encoding == "passthrough":
+            if desired_encoding == 'passthrough':
                 return image
             return convert_color(image, img_msg.encoding, desired_encoding)
         except (ImageError, ValueError, TypeError) as error:
             raise CvBridgeError(str(error)) from error
 
     def cv2_to_imgmsg(
-        self, cvim: np.ndarray, encoding: str = "passthrough", header: Header | None = None
+        self, cvim: np.ndarray, encoding: str = 'passthrough', header: Header | None = None
     ) -> Image:
         """Return a message with the pixels of `cvim` [H,W] or [H,W,C], which are in `encoding`."""
         channels = 1 if cvim.ndim == 2 else cvim.shape[2]
         message = Image(height=cvim.shape[0], width=cvim.shape[1])
         message.encoding = encoding
-        if encoding == "passthrough":
+        if encoding == 'passthrough':
             message.encoding = _generic_encoding(cvim.dtype, channels)
-        message.is_bigendian = int(cvim.dtype.byteorder == ">")
+        message.is_bigendian = int(cvim.dtype.byteorder == '>')
         message.step = cvim.shape[1] * channels * cvim.itemsize
         message.data.frombytes(np.ascontiguousarray(cvim).tobytes())
         if header is not None:
@@ -53,7 +53,7 @@ def _without_row_padding(message: Image) -> SimpleNamespace:
     _, _, dtype, channels = to_cvtype(message.encoding)
     row_bytes = message.width * channels * np.dtype(dtype).itemsize
     if message.step < row_bytes:
-        raise ValueError(f"step {message.step} is less than the {row_bytes} bytes of a row")
+        raise ValueError(f'step {message.step} is less than the {row_bytes} bytes of a row')
     pixels = np.frombuffer(message.data, np.uint8, count=message.height * message.step)
     rows = pixels.reshape(message.height, message.step)[:, :row_bytes]
     return SimpleNamespace(

@@ -12,7 +12,7 @@ from pointcloud2 import dtype_from_fields, read_points
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-__all__ = ["create_cloud", "dtype_from_fields", "read_points"]
+__all__ = ['create_cloud', 'dtype_from_fields', 'read_points']
 
 
 def create_cloud(
@@ -29,6 +29,6 @@ def create_cloud(
         is_bigendian=cloud.is_bigendian,
         point_step=cloud.point_step,
         row_step=cloud.row_step,
-        data=array("B", cloud.data),
+        data=array('B', cloud.data),
         is_dense=cloud.is_dense,
     )
