@@ -28,7 +28,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from lseg_ros.labels import topic_name
+from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.palette import OTHER
 from lseg_ros.srv import SetLabels
 
 SEGMENTATION_NODE = 'lseg'
@@ -159,21 +161,22 @@ def show_label_set(client: SegmentationClient, labels: tuple[str, ...], folder: 
     answer, answered = client.set_labels(labels)
     since_ns = Time.from_msg(answer.label_set.header.stamp).nanoseconds
     first, arrived = client.wait_for_label_image(since_ns)
-    names = {entry.id: entry.name for entry in answer.label_set.classes}
-    shown = [names[i] for i in _largest_ids(first) if i in names][:MASKS_SHOWN]
-    masks = [f'masks/{topic_name(name)}' for name in shown]
+    masks = [f'masks/{topic_name(name)}' for name in _largest_classes(first, answer.label_set)]
     frame = client.wait_for_frame(['image', 'label_image', 'overlay', *masks], since_ns)
     _save_pictures(frame, answer.label_set, folder)
     client.wait_for_frames(frames)
     return (arrived - answered) * 1e3
 
 
-def _largest_ids(label_image: Image) -> list[int]:
-    ids, counts = np.unique(np.frombuffer(label_image.data, np.uint8), return_counts=True)
-    return [int(i) for i in ids[np.argsort(-counts)]]
+def _largest_classes(label_image: Image, label_set: LabelSet) -> list[str]:
+    """Names of the classes, `other` apart, that hold most of the image, the largest first."""
+    pixels = np.bincount(np.frombuffer(label_image.data, np.uint8), minlength=256)
+    asked = [entry for entry in label_set.classes if entry.id != OTHER]
+    asked.sort(key=lambda entry: -pixels[entry.id])
+    return [entry.name for entry in asked[:MASKS_SHOWN]]
 
 
-def _save_pictures(frame: dict[str, Image], label_set, folder: Path) -> None:
+def _save_pictures(frame: dict[str, Image], label_set: LabelSet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     palette = np.zeros((256, 3), np.uint8)
     for entry in label_set.classes:
