@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from lseg_ros.model import build_lite
 from lseg_ros.training import augment
-from lseg_ros.training.averaging import WeightAverage
+from lseg_ros.training.averaging import WeightAverage, mean_state
 from lseg_ros.training.config import TrainingConfig
 from lseg_ros.training.dataset import SampleStream, class_shares, open_folders
 from lseg_ros.training.objective import class_weights, label_set_loss
@@ -254,6 +254,12 @@ def test_weight_average_follows_and_gives_back():
     with average.applied():
         assert module.weight.item() == pytest.approx(0.5 * 0.9 + 0.5 * 2.0)
     assert module.weight.item() == 2.0
+
+
+def test_mean_of_networks():
+    """Weights are averaged, counters are not."""
+    states = [{'w': torch.tensor([v]), 'n': torch.tensor(int(v))} for v in (1.0, 4.0)]
+    assert mean_state(states) == {'w': torch.tensor([2.5]), 'n': torch.tensor(1)}
 
 
 def train(rooms, directory, until=None, **options):

@@ -32,15 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group('model')
     model.add_argument('--encoder', default='tf_efficientnet_lite0', help='(%(default)s)')
     model.add_argument('--width', type=int, default=160, help='of the decoder (%(default)s)')
-    model.add_argument('--start', help="weights to start from rather than ImageNet's encoder")
+    model.add_argument(
+        '--start',
+        nargs='+',
+        help="weights to start from, the mean of several, rather than ImageNet's encoder",
+    )
     model.add_argument(
         '--input-size', type=int, default=240, help='short side used later (%(default)s)'
     )
     data = parser.add_argument_group('samples')
     data.add_argument('--vocabulary', type=Path, help="vocabulary file; the package's by default")
     data.add_argument('--crop', type=int, nargs=2, default=(224, 288), metavar=('H', 'W'))
-    data.add_argument('--zoom', type=float, nargs=2, default=(0.7, 1.8), metavar=('FROM', 'TO'))
-    data.add_argument('--coarse', type=float, default=0.5, help='share of coarse label sets')
+    data.add_argument('--zoom', type=float, nargs=2, default=(0.65, 1.4), metavar=('FROM', 'TO'))
+    data.add_argument('--coarse', type=float, default=0.25, help='share of coarse label sets')
     data.add_argument('--balance', type=float, default=0.6, help='share of samples drawn by class')
     data.add_argument('--recolour', type=float, default=0.35, help='share with recoloured regions')
     data.add_argument('--class-weighting', type=float, default=0.35, help='0 weighs all the same')
@@ -109,10 +113,11 @@ def _model(args: argparse.Namespace):
     import dataclasses
 
     from lseg_ros.model import build_lite, load
+    from lseg_ros.training.averaging import mean_state
 
     model = build_lite(args.encoder, width=args.width, pretrained=not args.start)
     if args.start:
-        model.load_image_state_dict(load(args.start).image_state_dict())
+        model.load_image_state_dict(mean_state([load(f).image_state_dict() for f in args.start]))
     model.config = dataclasses.replace(model.config, input_size=args.input_size)
     return model
 

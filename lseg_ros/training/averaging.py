@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exponential moving average of a module's weights."""
+"""Averages of weights: over the steps of a run, and of several runs."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -39,3 +39,17 @@ class WeightAverage:
     def _floats(self) -> dict[str, Tensor]:
         state = self._module.state_dict()
         return {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+
+
+def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each tensor over networks that share their beginning.
+
+    "Model soups" (Wortsman et al., ICML 2022). Integer tensors are the first network's.
+    """
+    first = states[0]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in first.items()
+    }

@@ -32,7 +32,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     warm_up: int = 100
     average_decay: float = 0.998
-    style_probability: float = 0.5
+    style_probability: float = 0.25
     style_strength: float = 0.2
     level_dropout: float = 0.0
     workers: int = 1

@@ -113,7 +113,7 @@ class SampleStream:
         shares: np.ndarray,
         *,
         crop: tuple[int, int],
-        zoom: tuple[float, float] = (0.7, 1.8),
+        zoom: tuple[float, float] = (0.65, 1.4),
         balance: float = 0.6,
         recolour: float = 0.35,
         seed: int = 0,

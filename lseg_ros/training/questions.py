@@ -37,7 +37,7 @@ class QuestionSampler:
         vocabulary: Vocabulary,
         classes: Sequence[str],
         *,
-        coarse: float = 0.5,
+        coarse: float = 0.25,
         other: float = 0.3,
         hide: float = 0.2,
     ) -> None:
