@@ -48,7 +48,7 @@ def test_finds_the_floor_of_the_recorded_drive(client, shots):
         truth = true_floor(number)
         found += (floor & truth).sum()
         total += (floor | truth).sum()
-    assert found / total > 0.45
+    assert found / total > 0.8
 
 
 def test_new_labels_rename_the_same_pixels(client, shots):
