@@ -205,6 +205,7 @@ def main() -> int:
     spinning.start()
     try:
         client.bring_up()
+        client.wait_for_frames(1)  # labels are changed while frames flow
         changes = {name: show_label_set(client, tuple(labels), args.output / name, args.frames)
                    for name, labels in json.loads(args.requests)}
         figures = {'label_change_ms': changes, **client.measurements()}
