@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lseg_ros.training.augment import IGNORED
 from lseg_ros.training.questions import Question
