@@ -72,11 +72,11 @@ def _row(model: LSeg, image: np.ndarray, count: int, repeats: int) -> str:
     segmenter = Segmenter(model)
     prepare = Stopwatch(segmenter.prepare, model.device)
     prepared = [prepare(labels) for _ in range(2)][-1]
-    network = model.embed = Stopwatch(model.embed, model.device)
+    network = model.encode_image = Stopwatch(model.encode_image, model.device)
     total = Stopwatch(segmenter.segment, model.device)
     for _ in range(WARM_UP_RUNS + repeats):
         total([image], prepared)
-    del model.embed
+    del model.encode_image
     pairs = zip(network.times[WARM_UP_RUNS:], total.times[WARM_UP_RUNS:])
     rest = [whole - part for part, whole in pairs]
     columns = (network.times[WARM_UP_RUNS:], rest, total.times[WARM_UP_RUNS:])

@@ -151,7 +151,7 @@ class Segmenter:
 
     def _scores(self, pixels: Tensor, prepared: PreparedLabels) -> Tensor:
         """Return the calibrated probability of each class, [B, C, h, w], on the network's grid."""
-        logits = self.model.correlate(self.model.embed(pixels), prepared.text).float()
+        logits = self.model.correlate(self.model.encode_image(pixels), prepared.text).float()
         if logits.shape[1] != len(prepared.counts):  # a class is worth its best prompt
             parts = logits.split(prepared.counts, dim=1)
             logits = torch.stack([part.amax(1) for part in parts], dim=1)

@@ -30,9 +30,17 @@ def pixels():
 
 
 def test_embeddings_are_unit_vectors_at_a_quarter_of_the_resolution(model, pixels):
-    embeddings = model.embed(pixels)
+    embeddings = model.encode_image(pixels)
     assert embeddings.shape == (2, 384, 16, 24)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2, 16, 24))
+
+
+def test_each_pixel_of_the_image_gets_a_unit_embedding(model, pixels):
+    embeddings = model.embed(pixels)
+    assert embeddings.shape == (2, 384, 64, 96)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2, 64, 96))
+    grid = F.interpolate(model.encode_image(pixels), scale_factor=4, mode='bilinear')
+    assert F.cosine_similarity(embeddings, grid, dim=1).min() > 1 - 1e-5
 
 
 def test_text_rows_are_unit_vectors_in_the_order_asked(model):
@@ -50,7 +58,8 @@ def test_text_must_be_a_list_of_prompts(model, prompts):
 
 def test_logits_are_upsampled_cosines_over_the_temperature(model, pixels):
     text = model.encode_text(['floor', 'wall', 'chair'])
-    cosine = F.cosine_similarity(model.embed(pixels)[:, None], text[None, :, :, None, None], dim=2)
+    grid = model.encode_image(pixels)
+    cosine = F.cosine_similarity(grid[:, None], text[None, :, :, None, None], dim=2)
     expected = F.interpolate(cosine / 0.07, scale_factor=4, mode='bilinear')
     torch.testing.assert_close(model(pixels, text), expected, atol=1e-4, rtol=0)
 
@@ -75,16 +84,16 @@ def test_every_multiple_of_the_stride_works(model, height, width):
 
 
 def test_an_image_does_not_depend_on_its_batch(model, pixels):
-    together = model.embed(pixels)
-    alone = torch.cat([model.embed(image[None]) for image in pixels])
+    together = model.encode_image(pixels)
+    alone = torch.cat([model.encode_image(image[None]) for image in pixels])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
 def test_no_state_is_kept_from_image_to_image(model, pixels):
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    first = model.embed(pixels)
-    model.embed(torch.randn(1, 3, 32, 128))
-    assert torch.equal(model.embed(pixels), first)
+    first = model.encode_image(pixels)
+    model.encode_image(torch.randn(1, 3, 32, 128))
+    assert torch.equal(model.encode_image(pixels), first)
     after = model.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
 
@@ -114,7 +123,7 @@ def test_image_state_is_complete_without_the_text_encoder(model, pixels):
     state = model.image_state_dict()
     other = build_lite(width=16, pretrained=False).eval()
     other.load_image_state_dict(state)
-    assert torch.equal(other.embed(pixels), model.embed(pixels))
+    assert torch.equal(other.encode_image(pixels), model.encode_image(pixels))
     with pytest.raises(RuntimeError, match='decoder.head.bias'):
         other.load_image_state_dict({k: v for k, v in state.items() if k != 'decoder.head.bias'})
 

@@ -31,7 +31,7 @@ class ColorNetwork:
     def encode_text(self, prompts):
         return torch.tensor([COLORS[prompt] for prompt in prompts]) / 127.5 - 1
 
-    def embed(self, pixels):
+    def encode_image(self, pixels):
         assert pixels.shape[2] % self.stride == 0 == pixels.shape[3] % self.stride
         mean, std = (torch.tensor(value)[:, None, None] for value in (self.mean, self.std))
         return F.avg_pool2d(2 * (pixels * std + mean) - 1, self.grid)
@@ -132,7 +132,7 @@ def test_padding_takes_no_part(size):
 def test_small_images_are_not_enlarged_and_strips_are_reduced(monkeypatch):
     seen = []
     network = ColorNetwork(input_size=100)
-    monkeypatch.setattr(network, 'embed', lambda pixels: seen.append(pixels.shape[2:]) or pixels)
+    monkeypatch.setattr(network, 'encode_image', lambda pixels: seen.append(pixels.shape[2:]) or pixels)
     segmenter = Segmenter(network)
     for size in ((40, 50), (100, 200), (200, 100), (50, 4000)):
         segmenter.segment([np.zeros((*size, 3), np.uint8)], colour_labels(segmenter))

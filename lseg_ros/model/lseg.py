@@ -116,12 +116,20 @@ class LSeg(nn.Module):
             raise ValueError(f'expected a list of at least one prompt, not {prompts!r}')
         return self._prompts(prompts).to(self.device, self.dtype)
 
-    def embed(self, pixels: Tensor) -> Tensor:
+    def encode_image(self, pixels: Tensor) -> Tensor:
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 
         h x w is the decoder's resolution: H/4 x W/4 for the small network.
         """
         return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Return a unit embedding for each pixel, [B, D, H, W], float32.
+
+        `pixels` is [B, 3, H, W], normalised. The inner product with a row of encode_text is the
+        cosine that the logits are made of.
+        """
+        return F.normalize(self._to_image_size(self.encode_image(pixels), pixels), dim=1)
 
     def correlate(self, embeddings: Tensor, text: Tensor) -> Tensor:
         """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`."""
@@ -133,9 +141,8 @@ class LSeg(nn.Module):
 
         K is free: the same network serves any number of labels.
         """
-        logits = self.correlate(self.embed(pixels), text)
-        return F.interpolate(logits, size=pixels.shape[-2:], mode='bilinear',
-                             align_corners=self.config.align_corners)
+        logits = self.correlate(self.encode_image(pixels), text)
+        return self._to_image_size(logits, pixels)
 
     def image_state_dict(self) -> dict[str, Tensor]:
         """Return the tensors of the image side; the frozen text encoder has its own file."""
@@ -147,3 +154,7 @@ class LSeg(nn.Module):
         text = {f'{TEXT_PREFIX}{key}': tensor
                 for key, tensor in self.text_encoder.state_dict().items()}
         self.load_state_dict({**state, **text})
+
+    def _to_image_size(self, maps: Tensor, pixels: Tensor) -> Tensor:
+        return F.interpolate(maps, size=pixels.shape[-2:], mode='bilinear',
+                             align_corners=self.config.align_corners)
