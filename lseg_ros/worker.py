@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A newest-wins slot in front of one thread: a camera is never made to wait for the network."""
+"""Newest-wins slots in front of one thread: a camera is never made to wait for the network."""
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
@@ -18,51 +19,51 @@ class WorkerStopped(RuntimeError):
 
 
 class Worker(Generic[Item]):
-    """Processes the newest item offered to it, one at a time, in a thread of its own.
+    """Processes the newest items offered to it, in batches, in a thread of its own.
 
-    The slot holds one waiting item: a newer one takes its place, and the older counts as dropped.
-    An exception in `process` is counted and handed to `on_error`; the thread lives on.
+    Each key has a slot for one waiting item, and a newer one takes its place. A batch is whatever
+    the slots hold when the thread is free: it waits for no key, and no key is passed over. An
+    exception in `process` is handed to `on_error`; the thread lives on.
     """
 
-    def __init__(self, process: Callable[[Item], None],
+    def __init__(self, process: Callable[[Mapping[str, Item]], None],
                  on_error: Callable[[Exception], None], name: str = 'worker') -> None:
         """Start the thread; `process` and `on_error` are called in it."""
         self._process = process
         self._on_error = on_error
         self._changed = threading.Condition()
-        self._waiting: Item | None = None
+        self._waiting: dict[str, Item] = {}
+        self._period_s = 0.0
+        self._last_batch = -float('inf')
         self._calls: deque[tuple[Future, Callable[[], Any]]] = deque()
         self._stopping = False
-        self._dropped = 0
-        self._failed = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    @property
-    def dropped(self) -> int:
-        """How many items were replaced by a newer one before their turn came."""
-        return self._dropped
+    def offer(self, item: Item, key: str = '') -> bool:
+        """Put `item` into the slot of `key` for the next batch; returns at once.
 
-    @property
-    def failed(self) -> int:
-        """How many items raised an exception while they were processed."""
-        return self._failed
-
-    def offer(self, item: Item) -> None:
-        """Make `item` the next to be processed; returns at once."""
+        The result is False when an older item had to give way.
+        """
         with self._changed:
-            if self._waiting is not None:
-                self._dropped += 1
-            self._waiting = item
+            is_first = key not in self._waiting
+            self._waiting[key] = item
             self._changed.notify()
+        return is_first
 
     def discard(self) -> None:
-        """Empty the slot; an item that is being processed is not disturbed."""
+        """Empty the slots; a batch that is being processed is not disturbed."""
         with self._changed:
-            self._waiting = None
+            self._waiting.clear()
+
+    def set_period(self, seconds: float) -> None:
+        """Let at least this time pass between the starts of two batches; 0: no limit."""
+        with self._changed:
+            self._period_s = seconds
+            self._changed.notify()
 
     def submit(self, function: Callable[[], Result]) -> Future[Result]:
-        """Run `function` in the worker's thread before the next item; returns at once.
+        """Run `function` in the worker's thread before the next batch; returns at once.
 
         The future raises what `function` raises, and WorkerStopped when the worker stops before
         its turn. Raises WorkerStopped when it has stopped already.
@@ -76,7 +77,7 @@ class Worker(Generic[Item]):
         return future
 
     def stop(self) -> None:
-        """Let the item in progress finish, end the thread and wait for it."""
+        """Let the batch in progress finish, end the thread and wait for it."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -88,23 +89,29 @@ class Worker(Generic[Item]):
         self._refuse_calls()
 
     def _next_step(self) -> Callable[[], None] | None:
-        """Wait for something to do; calls go before items. None when it is time to end."""
+        """Wait for something to do; calls go before batches. None when it is time to end."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._stopping or self._calls or self._waiting is not None)
-            if self._stopping:
-                return None
-            if self._calls:
-                future, function = self._calls.popleft()
-                return lambda: _resolve(future, function)
-            item, self._waiting = self._waiting, None
-            return lambda: self._process_one(item)
+            while not self._stopping:
+                if self._calls:
+                    future, function = self._calls.popleft()
+                    return lambda: _resolve(future, function)
+                if self._waiting and self._seconds_to_batch() <= 0:
+                    return self._take_batch()
+                self._changed.wait(self._seconds_to_batch() if self._waiting else None)
+            return None
 
-    def _process_one(self, item: Item) -> None:
+    def _seconds_to_batch(self) -> float:
+        return self._last_batch + self._period_s - time.monotonic()
+
+    def _take_batch(self) -> Callable[[], None]:
+        batch, self._waiting = self._waiting, {}
+        self._last_batch = time.monotonic()
+        return lambda: self._process_batch(batch)
+
+    def _process_batch(self, batch: Mapping[str, Item]) -> None:
         try:
-            self._process(item)
-        except Exception as error:  # whatever one item does, the next gets its turn
-            self._failed += 1
+            self._process(batch)
+        except Exception as error:  # whatever one batch does, the next gets its turn
             self._report(error)
 
     def _report(self, error: Exception) -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest-wins slot and its thread."""
+"""The newest-wins slots and their thread."""
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,7 +22,8 @@ class GatedProcess:
         self.errors: queue.Queue[Exception] = queue.Queue()
         self._permits = threading.Semaphore(0)
 
-    def __call__(self, item: object) -> None:
+    def __call__(self, batch: Mapping[str, object]) -> None:
+        item = batch[''] if set(batch) == {''} else dict(batch)
         self.started.put(item)
         assert self._permits.acquire(timeout=TIMEOUT_S)
         if isinstance(item, Exception):
@@ -47,20 +49,39 @@ def worker(process):
 
 
 def test_newest_item_wins_and_older_ones_count_as_dropped(worker, process):
-    worker.offer('first')
+    assert worker.offer('first')
     assert process.started.get(timeout=TIMEOUT_S) == 'first'
-    for item in ('second', 'third', 'fourth'):
-        worker.offer(item)
+    assert [worker.offer(item) for item in ('second', 'third', 'fourth')] == [True, False, False]
     process.let_one_finish()
     assert process.started.get(timeout=TIMEOUT_S) == 'fourth'
-    assert worker.dropped == 2
 
 
-def test_exception_is_counted_and_reported_and_the_next_item_is_processed(worker, process):
+def test_batch_has_the_newest_item_of_every_key_that_has_one(worker, process):
+    worker.offer('in progress')
+    process.started.get(timeout=TIMEOUT_S)
+    for item, key in (('old', 'fast'), ('only', 'slow'), ('new', 'fast')):
+        worker.offer(item, key)
+    process.let_one_finish()
+    assert process.started.get(timeout=TIMEOUT_S) == {'fast': 'new', 'slow': 'only'}
+
+
+def test_no_batch_starts_before_its_period_has_passed_and_it_takes_the_newest(worker, process):
+    worker.offer('first')
+    process.started.get(timeout=TIMEOUT_S)
+    process.let_one_finish()
+    worker.set_period(3600.0)
+    for item in ('second', 'third'):
+        worker.offer(item)
+    assert worker.submit(lambda: list(process.finished)).result(TIMEOUT_S) == ['first']
+    assert process.started.empty()
+    worker.set_period(0.0)
+    assert process.started.get(timeout=TIMEOUT_S) == 'third'
+
+
+def test_exception_is_reported_and_the_next_item_is_processed(worker, process):
     worker.offer(ValueError('broken image'))
     process.let_one_finish()
     assert str(process.errors.get(timeout=TIMEOUT_S)) == 'broken image'
-    assert worker.failed == 1
     worker.offer('good')
     process.let_one_finish()
     assert worker.submit(lambda: process.finished).result(TIMEOUT_S) == ['good']
@@ -103,7 +124,7 @@ def test_submitted_call_runs_in_the_thread_that_processes():
     naming.stop()
 
 
-def test_discard_empties_the_slot_without_counting_a_drop(worker, process):
+def test_discard_empties_the_slots(worker, process):
     worker.offer('in progress')
     process.started.get(timeout=TIMEOUT_S)
     worker.offer('waiting')
@@ -111,7 +132,6 @@ def test_discard_empties_the_slot_without_counting_a_drop(worker, process):
     process.let_one_finish()
     assert worker.submit(lambda: list(process.finished)).result(TIMEOUT_S) == ['in progress']
     assert process.started.empty()
-    assert worker.dropped == 0
 
 
 def test_stop_finishes_the_item_in_progress_and_leaves_the_waiting_one(process):

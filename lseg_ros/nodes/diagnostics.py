@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from lseg_ros.nodes.stream import SegmentationStream
+from lseg_ros.nodes.camera_stream import CameraStream
 
 PERIOD_S = 1.0
 
@@ -28,10 +28,13 @@ class Health:
 
 
 class DiagnosticsPublisher:
-    """Asks the node how it is, and tells /diagnostics."""
+    """Asks the node how it and its parts are, and tells /diagnostics."""
 
-    def __init__(self, node: Node, examine: Callable[[], Health]) -> None:
-        """Start a timer on `node` that calls `examine` once a second, whatever the state."""
+    def __init__(self, node: Node, examine: Callable[[], Mapping[str, Health]]) -> None:
+        """Start a timer on `node` that calls `examine` once a second, whatever the state.
+
+        `examine` returns the health of each part by its name.
+        """
         self._node = node
         self._examine = examine
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -40,27 +43,54 @@ class DiagnosticsPublisher:
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        health = self._examine()
-        status = DiagnosticStatus(
-            level=health.level, message=health.message,
-            name=f'{self._node.get_fully_qualified_name().lstrip("/")}: segmentation',
-            hardware_id=health.values.get('device', ''),
-            values=[KeyValue(key=key, value=value) for key, value in health.values.items()])
-        array = DiagnosticArray(status=[status])
+        array = DiagnosticArray(status=[self._status(part, health)
+                                        for part, health in self._examine().items()])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
 
+    def _status(self, part: str, health: Health) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            level=health.level, message=health.message,
+            name=f'{self._node.get_fully_qualified_name().lstrip("/")}: {part}',
+            hardware_id=health.values.get('device', ''),
+            values=[KeyValue(key=key, value=value) for key, value in health.values.items()])
 
-def stream_values(stream: SegmentationStream) -> dict[str, str]:
-    """Return what a stream did, as diagnostics show it."""
-    report = stream.statistics.report()
+
+def camera_health(camera: CameraStream, why_silent: Callable[[], str],
+                  image_timeout: float) -> Health:
+    """Return how the images of a camera fare whose stream runs.
+
+    `why_silent` is asked when none came for `image_timeout` seconds.
+    """
+    values = camera_values(camera)
+    silence = camera.statistics.seconds_since_image()
+    if silence > image_timeout:
+        return Health(DiagnosticStatus.WARN,
+                      f'silent: no image for {silence:.0f} s; {why_silent()}', values)
+    if camera.last_problem and not camera.statistics.report().output_rate:
+        return Health(DiagnosticStatus.WARN, f'silent: {camera.last_problem}', values)
+    return Health(DiagnosticStatus.OK, 'segmenting', values)
+
+
+def joint_condition(cameras: Mapping[str, Health]) -> tuple[bytes, str]:
+    """Return level and message of all cameras together, by name; names stand before troubles."""
+    troubles = [f'{name}: {health.message}' if name else health.message
+                for name, health in cameras.items() if health.level != DiagnosticStatus.OK]
+    if troubles:
+        return DiagnosticStatus.WARN, '; '.join(troubles)
+    return DiagnosticStatus.OK, 'segmenting'
+
+
+def camera_values(camera: CameraStream) -> dict[str, str]:
+    """Return what became of a camera's images, as diagnostics show it."""
+    report = camera.statistics.report()
     return {
         'images received': str(report.received),
         'frames published': str(report.published),
-        'images dropped': str(stream.dropped),
+        'images dropped': str(report.dropped),
         'images bad': str(report.bad),
-        'frames failed': str(stream.failed),
-        'last problem': stream.last_problem,
+        'frames failed': str(report.failed),
+        'last problem': camera.last_problem,
         'input rate (Hz)': f'{report.input_rate:.1f}',
         'output rate (Hz)': f'{report.output_rate:.1f}',
         'latency p50 (ms)': f'{report.latency.p50_ms:.1f}',

@@ -12,8 +12,9 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
+from lseg_ros.nodes.camera_stream import Arrival, Decode
+from lseg_ros.nodes.cameras import Camera
 from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
-from lseg_ros.nodes.stream import Decode, ImageMessage
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,16 @@ class ImageInput:
     Parameters `qos_overrides.<topic>.subscription.*` change that.
     """
 
-    def __init__(self, node: Node, transport: ImageTransport,
-                 deliver: Callable[[ImageMessage, Decode], None]) -> None:
-        """Subscribe; the executor hands each message to `deliver`, with the way to decode it."""
+    def __init__(self, node: Node, camera: Camera, transport: ImageTransport,
+                 deliver: Callable[[str, Arrival], None]) -> None:
+        """Subscribe; the executor hands each message to `deliver`, with the camera's name."""
+        self.camera = camera
         self._node = node
         self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
         self._qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscription = node.create_subscription(
-            transport.message_type, transport.topic,
-            lambda message: deliver(message, transport.decode), self._qos,
+            transport.message_type, camera.input(transport.topic),
+            lambda message: deliver(camera.name, Arrival(message, transport.decode)), self._qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     @property

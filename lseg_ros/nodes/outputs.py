@@ -17,6 +17,7 @@ from vision_msgs.msg import LabelInfo
 
 from lseg_ros.labels import LabelSet, topic_name
 from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.cameras import Camera
 from lseg_ros.nodes.conversions import (array_to_image, label_set_to_label_info,
                                         label_set_to_message)
 from lseg_ros.render import overlay_with_legend
@@ -31,24 +32,26 @@ _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 
 class Outputs:
-    """The publishers of one stream, and the gate that keeps frames in while it is shut.
+    """The publishers of one camera, and the gate that keeps frames in while it is shut.
 
     What nobody subscribes to is neither computed nor sent. The tables are latched whether the gate
     is open or shut.
     """
 
-    def __init__(self, node: Node, label_encoding: str, overlay_alpha: float) -> None:
+    def __init__(self, node: Node, camera: Camera, label_encoding: str,
+                 overlay_alpha: float) -> None:
         """Create the publishers on `node`, gate shut; `label_encoding` is mono8 or mono16."""
         self.overlay_alpha = overlay_alpha
         self._node = node
+        self._camera = camera
         self._label_encoding = label_encoding
         self._gate = threading.Lock()
         self._is_open = False
-        self._label_image = node.create_publisher(Image, '~/label_image', FRAME_QOS)
-        self._confidence = node.create_publisher(Image, '~/confidence', FRAME_QOS)
-        self._overlay = node.create_publisher(Image, '~/overlay', FRAME_QOS)
-        self._label_info = node.create_publisher(LabelInfo, '~/label_info', LATCHED_QOS)
-        self._label_set = node.create_publisher(LabelSetMessage, '~/label_set', LATCHED_QOS)
+        self._label_image = self._create(Image, 'label_image', FRAME_QOS)
+        self._confidence = self._create(Image, 'confidence', FRAME_QOS)
+        self._overlay = self._create(Image, 'overlay', FRAME_QOS)
+        self._label_info = self._create(LabelInfo, 'label_info', LATCHED_QOS)
+        self._label_set = self._create(LabelSetMessage, 'label_set', LATCHED_QOS)
         self._masks: dict[str, Publisher] = {}
 
     def open(self) -> None:
@@ -69,8 +72,8 @@ class Outputs:
     def add_masks(self, labels: LabelSet) -> None:
         """Make a mask topic for each class that has none yet; any thread may call this."""
         new = [name for name in labels.names if name not in self._masks]
-        self._masks = self._masks | {name: self._node.create_publisher(
-            Image, f'~/masks/{topic_name(name)}', FRAME_QOS, event_callbacks=_NO_EVENTS)
+        self._masks = self._masks | {name: self._create(
+            Image, f'masks/{topic_name(name)}', FRAME_QOS, event_callbacks=_NO_EVENTS)
             for name in new}
 
     def remove_masks(self, labels: LabelSet) -> None:
@@ -108,6 +111,10 @@ class Outputs:
                           self._label_set, *self._masks.values()):
             self._node.destroy_publisher(publisher)
         self._masks = {}
+
+    def _create(self, message_type: type, topic: str, qos: QoSProfile, **options) -> Publisher:
+        return self._node.create_publisher(
+            message_type, self._camera.output(topic), qos, **options)
 
     @staticmethod
     def _send(publisher: Publisher, encoding: str, header: Header,

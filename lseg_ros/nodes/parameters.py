@@ -82,6 +82,15 @@ _TABLE = (
         'Pixels whose confidence is lower become 255, unlabelled.',
         applies=Applies.AT_ONCE, range=(0.0, 1.0)),
     ParameterSpec(
+        'cameras', ('',),
+        'Names of the cameras: front has front/image and ~/front/label_image; one empty name: a '
+        'single camera, image and ~/label_image.'),
+    ParameterSpec(
+        'max_rate', 0.0,
+        'At most this many batches a second, each with the newest image of every camera; 0: no '
+        'limit.',
+        applies=Applies.AT_ONCE, range=(0.0, 1000.0)),
+    ParameterSpec(
         'image_transport', 'raw',
         'raw: subscribe to image (Image); compressed: to image/compressed (CompressedImage).',
         choices=('raw', 'compressed')),
@@ -133,7 +142,7 @@ def _markdown_text(text: str) -> str:
 
 def _markdown_value(value: ParameterValue) -> str:
     if isinstance(value, tuple):
-        return ', '.join(f'`{item}`' for item in value)
+        return ', '.join(map(_markdown_value, value))
     if isinstance(value, bool):
         return f'`{str(value).lower()}`'
     return f'`{value}`' if value != '' else '(empty)'

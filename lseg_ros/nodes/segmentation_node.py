@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node: camera images in; label images, masks and their tables out."""
+"""The lifecycle node: images of cameras in; label images, masks and their tables out."""
 from __future__ import annotations
 
 import gc
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future as Job
 
 import rclpy
@@ -24,9 +24,11 @@ from lseg_ros import model
 from lseg_ros.device import find_device, find_precision
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.nodes import parameters
+from lseg_ros.nodes.camera_stream import CameraStream
+from lseg_ros.nodes.cameras import Camera, parse_cameras
 from lseg_ros.nodes.conversions import label_set_to_message
-from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, memory_values,
-                                        stream_values)
+from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, camera_health,
+                                        camera_values, joint_condition, memory_values)
 from lseg_ros.nodes.image_input import TRANSPORTS, ImageInput
 from lseg_ros.nodes.label_control import REPLACE, LabelControl
 from lseg_ros.nodes.outputs import Outputs
@@ -40,7 +42,7 @@ WARM_UP_SIZE = (480, 640)
 
 
 class SegmentationNode(LifecycleNode):
-    """Wires parameters, services and lifecycle to the stream that segments a camera's images.
+    """Wires parameters, services and lifecycle to the stream that segments the cameras' images.
 
     The executor only hands things on: images are decoded and segmented in the stream's thread,
     labels encoded in that of the label control.
@@ -58,7 +60,7 @@ class SegmentationNode(LifecycleNode):
             other_prompts=self._value('other_prompts')))
         self._labels.submit(REPLACE, self._value('labels'))  # configure reports what is wrong
         self._stream: SegmentationStream | None = None
-        self._input: ImageInput | None = None
+        self._inputs: tuple[ImageInput, ...] = ()
         self._enabled = True
         self._last_failure = ''
         self._mirroring = False
@@ -75,12 +77,12 @@ class SegmentationNode(LifecycleNode):
         return self._attempt('configure', self._open_stream)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the camera and let results out."""
-        return self._attempt('activate', self._open_input)
+        """Subscribe to the cameras and let results out."""
+        return self._attempt('activate', self._open_inputs)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Leave the camera; once this returns nothing more goes out."""
-        self._close_input()
+        """Leave the cameras; once this returns nothing more goes out."""
+        self._close_inputs()
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -122,30 +124,39 @@ class SegmentationNode(LifecycleNode):
                                f'{self._stream.segmenter.model.device}')
 
     def _create_stream(self, labels: LabelSet) -> SegmentationStream:
+        cameras = parse_cameras(self._value('cameras'))
         device = find_device(self._value('device'))
         network = model.load(self._value('model'), device,
                              find_precision(self._value('precision'), device),
                              self._value('text_model') or None)
         segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'))
         segmenter.warm_up(*WARM_UP_SIZE)
-        prepared = segmenter.prepare(labels)
-        outputs = Outputs(self, self._value('label_encoding'), self._value('overlay_alpha'))
-        return SegmentationStream(segmenter, prepared, outputs, self.get_clock(), self._warn)
+        stream = SegmentationStream(segmenter, segmenter.prepare(labels),
+                                    map(self._create_camera, cameras), self._warn)
+        stream.set_max_rate(self._value('max_rate'))
+        return stream
 
-    def _open_input(self) -> None:
-        self._input = ImageInput(self, TRANSPORTS[self._value('image_transport')],
-                                 self._stream.offer)
+    def _create_camera(self, camera: Camera) -> CameraStream:
+        outputs = Outputs(self, camera, self._value('label_encoding'),
+                          self._value('overlay_alpha'))
+        return CameraStream(camera, outputs, self.get_clock(), self._warn)
+
+    def _open_inputs(self) -> None:
+        transport = TRANSPORTS[self._value('image_transport')]
+        self._inputs = tuple(ImageInput(self, stream.camera, transport, self._stream.offer)
+                             for stream in self._stream.cameras.values())
         if self._enabled:
             self._stream.start()
 
-    def _close_input(self) -> None:
-        if self._input is not None:
-            self._input.destroy()
-            self._input = None
+    def _close_inputs(self) -> None:
+        if self._inputs:
+            for camera in self._inputs:
+                camera.destroy()
+            self._inputs = ()
             self._stream.pause()
 
     def _release(self) -> None:
-        self._close_input()
+        self._close_inputs()
         self._labels.close_stream()
         self._stream = None
         gc.collect()
@@ -169,11 +180,11 @@ class SegmentationNode(LifecycleNode):
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data != self._enabled:
             self._enabled = request.data
-            if self._input is not None:
+            if self._inputs:
                 (self._stream.start if self._enabled else self._stream.pause)()
         response.success = True
         response.message = 'enabled' if self._enabled else 'disabled'
-        if self._input is None:
+        if not self._inputs:
             response.message += ', and the node is not active'
         return response
 
@@ -223,7 +234,10 @@ class SegmentationNode(LifecycleNode):
             elif parameter.name == 'confidence_threshold' and self._stream is not None:
                 self._stream.set_confidence_threshold(parameter.value)
             elif parameter.name == 'overlay_alpha' and self._stream is not None:
-                self._stream.outputs.overlay_alpha = parameter.value
+                for camera in self._stream.cameras.values():
+                    camera.outputs.overlay_alpha = parameter.value
+            elif parameter.name == 'max_rate' and self._stream is not None:
+                self._stream.set_max_rate(parameter.value)
 
     def _report(self, job: Job) -> None:
         if job.exception() is not None:
@@ -232,8 +246,10 @@ class SegmentationNode(LifecycleNode):
     def _warn(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
 
-    def _examine(self) -> Health:
-        level, message = self._condition()
+    def _examine(self) -> dict[str, Health]:
+        """Return the health of the node, and of each camera that has a name beside it."""
+        cameras = self._examine_cameras()
+        level, message = self._condition(cameras)
         if level == DiagnosticStatus.WARN:
             self._warn(message)
         values = {'model': self._value('model')}
@@ -243,27 +259,38 @@ class SegmentationNode(LifecycleNode):
             network = self._stream.segmenter.model
             values |= {'device': str(network.device),
                        'precision': str(network.dtype).removeprefix('torch.')}
-            values |= stream_values(self._stream)
             values |= memory_values(network.device)
-        return Health(level, message, values)
+        if nameless := cameras.pop('', None):
+            values |= nameless.values
+        return {'segmentation': Health(level, message, values)} | {
+            f'camera {name}': health for name, health in cameras.items()}
 
-    def _condition(self) -> tuple[bytes, str]:
+    def _examine_cameras(self) -> dict[str, Health]:
+        if self._stream is None:
+            return {}
+        streams = self._stream.cameras
+        if silence := self._why_silent():
+            return {name: Health(DiagnosticStatus.OK, silence, camera_values(stream))
+                    for name, stream in streams.items()}
+        return {source.camera.name: camera_health(streams[source.camera.name], source.why_silent,
+                                                  self._value('image_timeout'))
+                for source in self._inputs}
+
+    def _condition(self, cameras: Mapping[str, Health]) -> tuple[bytes, str]:
         """Return the level of the diagnostics, and what the node does or why it is silent."""
         if self._last_failure:
             return DiagnosticStatus.ERROR, self._last_failure
+        if silence := self._why_silent():
+            return DiagnosticStatus.OK, silence
+        return joint_condition(cameras)
+
+    def _why_silent(self) -> str:
+        """Say why nothing is to be expected in the node's state; empty when it should segment."""
         if self._stream is None:
-            return DiagnosticStatus.OK, 'silent: unconfigured'
-        if self._input is None:
-            return DiagnosticStatus.OK, 'silent: inactive'
-        if not self._enabled:
-            return DiagnosticStatus.OK, 'silent: disabled by ~/enable'
-        silence = self._stream.statistics.seconds_since_image()
-        if silence > self._value('image_timeout'):
-            return (DiagnosticStatus.WARN,
-                    f'silent: no image for {silence:.0f} s; {self._input.why_silent()}')
-        if self._stream.last_problem and not self._stream.statistics.report().output_rate:
-            return DiagnosticStatus.WARN, f'silent: {self._stream.last_problem}'
-        return DiagnosticStatus.OK, 'segmenting'
+            return 'silent: unconfigured'
+        if not self._inputs:
+            return 'silent: inactive'
+        return '' if self._enabled else 'silent: disabled by ~/enable'
 
     def _value(self, name: str):
         return parameters.value_of(self, name)

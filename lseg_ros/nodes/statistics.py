@@ -27,7 +27,9 @@ class StreamReport:
 
     received: int
     published: int
+    dropped: int
     bad: int
+    failed: int
     input_rate: float
     output_rate: float
     latency: Percentiles
@@ -45,7 +47,7 @@ class StreamStatistics:
         self._arrivals: deque[float] = deque()
         # Of each published frame: when, its age by its stamp, and how long it was worked on.
         self._outputs: deque[tuple[float, float, float]] = deque()
-        self._received = self._published = self._bad = 0
+        self._received = self._published = self._dropped = self._bad = self._failed = 0
 
     def image_received(self) -> None:
         """Count an image that the camera sent."""
@@ -54,10 +56,20 @@ class StreamStatistics:
             self._last_arrival = self._clock()
             self._arrivals.append(self._last_arrival)
 
+    def image_dropped(self) -> None:
+        """Count an image that gave way to a newer one."""
+        with self._lock:
+            self._dropped += 1
+
     def image_refused(self) -> None:
         """Count an image that could not be used."""
         with self._lock:
             self._bad += 1
+
+    def frame_failed(self) -> None:
+        """Count a frame that could not be segmented, or not be published."""
+        with self._lock:
+            self._failed += 1
 
     def frame_published(self, latency_s: float, processing_s: float) -> None:
         """Count a frame that went out: its age by its stamp, and the time spent on it."""
@@ -82,7 +94,7 @@ class StreamStatistics:
         with self._lock:
             span = self._forget_old()
             return StreamReport(
-                self._received, self._published, self._bad,
+                self._received, self._published, self._dropped, self._bad, self._failed,
                 len(self._arrivals) / span, len(self._outputs) / span,
                 _percentiles([latency for _, latency, _ in self._outputs]),
                 _percentiles([processing for _, _, processing in self._outputs]))

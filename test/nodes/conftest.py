@@ -62,13 +62,20 @@ def start(ros_context, tiny_weights):
 @pytest.fixture
 def active(start):
     """The client of a node that segments, listening to its label images and tables."""
+    from harness import output
+
     def start_active_node(**parameters):
         client = start(**parameters)
-        client.listen('lseg/label_image')
-        client.listen_to_tables()
+        cameras = parameters.get('cameras', [''])
+        for camera in filter(None, cameras):
+            client.add_camera(camera)
+        for camera in cameras:
+            client.listen(output('label_image', camera))
+            client.listen_to_tables(camera)
         assert client.configure()
         assert client.activate()
-        client.segment()
+        for camera in cameras:
+            client.segment(camera=camera)
         return client
 
     return start_active_node

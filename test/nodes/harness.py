@@ -20,6 +20,7 @@ from rclpy.executors import (ExternalShutdownException, ShutdownException,
                              SingleThreadedExecutor)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import Image
@@ -47,11 +48,16 @@ class Client(Node):
         self.received: dict[str, list[Any]] = defaultdict(list)
         self._sent: dict[str, list[int]] = defaultdict(list)
         self._changed = threading.Condition()
-        self._camera = self.create_publisher(
-            Image, 'image', qos_profile_sensor_data,
-            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False))
+        self._cameras: dict[str, Publisher] = {}
+        self.add_camera('')
         self._stamp = itertools.count(1)
         self.listen('/diagnostics', DiagnosticArray)
+
+    def add_camera(self, name: str) -> None:
+        """Become the camera of this name too; the empty one is there already."""
+        self._cameras[name] = self.create_publisher(
+            Image, f'{name}/image'.lstrip('/'), qos_profile_sensor_data,
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False))
 
     def listen(self, topic: str, message_type: type = Image,
                qos: QoSProfile = QoSProfile(depth=50)) -> None:
@@ -63,10 +69,10 @@ class Client(Node):
                 self._changed.notify_all()
         self.create_subscription(message_type, topic, keep, qos)
 
-    def listen_to_tables(self) -> None:
+    def listen_to_tables(self, camera: str = '') -> None:
         """Keep the latched tables."""
-        self.listen('lseg/label_set', LabelSet, LATCHED)
-        self.listen('lseg/label_info', LabelInfo, LATCHED)
+        self.listen(output('label_set', camera), LabelSet, LATCHED)
+        self.listen(output('label_info', camera), LabelInfo, LATCHED)
 
     def in_order_of_sending(self, *topics: str) -> list[Any]:
         """Return the messages of several topics in the order in which they were published."""
@@ -83,37 +89,40 @@ class Client(Node):
                 raise AssertionError(f'waited in vain for {what}; received: {counts}')
             return condition()
 
-    def send(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None) -> int:
+    def send(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None,
+             camera: str = '') -> int:
         """Publish a picture as rgb8; return its stamp, which counts seconds unless given (ns)."""
         stamp_ns = next(self._stamp) * 10**9 if stamp_ns is None else stamp_ns
-        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id='camera_optical')
-        self._camera.publish(array_to_image(pixels, 'rgb8', header))
+        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), 
+                        frame_id=f'{camera or "camera"}_optical')
+        self._cameras[camera].publish(array_to_image(pixels, 'rgb8', header))
         return stamp_ns
 
-    def send_message(self, message: Image) -> None:
+    def send_message(self, message: Image, camera: str = '') -> None:
         """Publish a message as it is."""
-        self._camera.publish(message)
+        self._cameras[camera].publish(message)
 
     def unplug_camera(self) -> None:
         """Take the camera off the network."""
-        self.destroy_publisher(self._camera)
+        self.destroy_publisher(self._cameras.pop(''))
 
     def wait_for_links(self, *topics: str) -> None:
         """Wait until the node hears the camera and this client hears the node's topics."""
-        self.poll(lambda: self._camera.get_subscription_count() > 0, 'the node to subscribe')
+        self.poll(lambda: self._cameras[''].get_subscription_count() > 0, 'the node to subscribe')
         for topic in topics:
             self.poll(lambda: self.count_publishers(topic) > 0, f'a publisher on {topic}')
 
-    def segment(self, pixels: np.ndarray = PICTURE) -> Image:
+    def segment(self, pixels: np.ndarray = PICTURE, camera: str = '') -> Image:
         """Send a picture, again if it is lost, until its label image comes back; return that."""
         stamps: set[int] = set()
+        topic = output('label_image', camera)
 
         def answer() -> Image | None:
-            return next((message for message in self.received['lseg/label_image']
+            return next((message for message in self.received[topic]
                          if stamp_of(message) in stamps), None)
 
         def send_and_wait() -> Image | None:
-            stamps.add(self.send(pixels))
+            stamps.add(self.send(pixels, camera=camera))
             return self.soon(answer)
 
         return self.poll(send_and_wait, 'a label image')
@@ -188,18 +197,19 @@ class Client(Node):
         value, = self.call(GetParameters, 'get_parameters', request).values
         return list(value.string_array_value)
 
-    def assert_ids_are_in_their_tables(self) -> None:
+    def assert_ids_are_in_their_tables(self, camera: str = '') -> None:
         """Compare each label image with the table that holds for it: the last stamped no later."""
-        for message in self.received['lseg/label_image']:
-            table = max((table for table in self.received['lseg/label_set']
+        for message in self.received[output('label_image', camera)]:
+            table = max((table for table in self.received[output('label_set', camera)]
                          if stamp_of(table) <= stamp_of(message)), key=stamp_of)
             assert set(np.unique(ids_of(message))) <= {entry.id for entry in table.classes}
 
     def wait_for_status(self, condition: Callable[[DiagnosticStatus, dict[str, str]], bool],
-                        what: str) -> tuple[DiagnosticStatus, dict[str, str]]:
-        """Return the first diagnostics of the node, from now on, that fulfil `condition`."""
+                        what: str, part: str = 'segmentation',
+                        ) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """Return the first diagnostics of a part, from now on, that fulfil `condition`."""
         seen = len(self.received['/diagnostics'])
-        name = f'{self.get_namespace()}/lseg: segmentation'.lstrip('/')
+        name = f'{self.get_namespace()}/lseg: {part}'.lstrip('/')
 
         def search() -> tuple[DiagnosticStatus, dict[str, str]] | None:
             for array in self.received['/diagnostics'][seen:]:
@@ -252,6 +262,11 @@ def _spin(executor: SingleThreadedExecutor) -> None:
         executor.spin()
     except (ExternalShutdownException, ShutdownException):
         pass
+
+
+def output(topic: str, camera: str = '') -> str:
+    """Return the name of a node's output, for `Client.listen` and `Client.received`."""
+    return f'lseg/{camera}/{topic}' if camera else f'lseg/{topic}'
 
 
 def stamp_of(message: Any) -> int:

@@ -51,6 +51,10 @@ def damaged(tiny_weights, tmp_path):
     ('device', 'cuda:99', "device 'cuda:99'"),
     ('device', 'abacus', "device 'abacus'"),
     ('labels', ['floor', 'floor'], "'floor' is listed twice"),
+    ('cameras', ['front', 'front'], "'front' is listed twice"),
+    ('cameras', ['front', ''], 'a name is empty'),
+    ('cameras', ['front/left'], "'front/left' cannot stand in a topic"),
+    ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
 ])
 def test_configure_fails_with_one_line_and_can_be_tried_again(
         start, tiny_weights, damaged, capfd, name, value, reason):
@@ -62,7 +66,8 @@ def test_configure_fails_with_one_line_and_can_be_tried_again(
     assert reason in line
     status, _ = client.wait_for_status(lambda status, _: reason in status.message, reason)
     assert status.level == b'\x02'
-    good = {'model': tiny_weights, 'text_model': '', 'device': 'cpu', 'labels': ['floor']}[name]
+    good = {'model': tiny_weights, 'text_model': '', 'device': 'cpu', 'labels': ['floor'],
+            'cameras': ['']}[name]
     assert client.set_parameter(name, good).successful
     assert client.configure()
     assert client.state() == 'inactive'

@@ -68,6 +68,10 @@ def test_silence_counts_from_the_last_image_or_the_restart(statistics, clock):
     assert statistics.seconds_since_image() == 3
 
 
-def test_refused_images_are_counted(statistics):
-    statistics.image_refused()
-    assert statistics.report().bad == 1
+def test_images_that_give_no_result_are_counted_by_the_reason(statistics):
+    for count, event in enumerate((statistics.image_refused, statistics.frame_failed,
+                                   statistics.image_dropped), 1):
+        for _ in range(count):
+            event()
+    report = statistics.report()
+    assert (report.bad, report.failed, report.dropped) == (1, 2, 3)

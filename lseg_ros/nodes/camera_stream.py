@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of the stream: from its messages to frames, and from their results to its topics."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.clock import Clock
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from lseg_ros.labels import LabelSet
+from lseg_ros.nodes.cameras import Camera
+from lseg_ros.nodes.outputs import Outputs
+from lseg_ros.nodes.statistics import StreamStatistics
+from lseg_ros.segmenter import Segmentation
+
+ImageMessage = Image | CompressedImage
+Decode = Callable[[ImageMessage], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message from a camera, and how to make uint8 [H, W, 3] RGB of it.
+
+    `decode` raises ValueError with the reason when it cannot.
+    """
+
+    message: ImageMessage
+    decode: Decode
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image in work: uint8 [H, W, 3] RGB, its header, and when (perf_counter) work began."""
+
+    image: np.ndarray
+    header: Header
+    started: float
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels that hold for every image stamped at or after `since_ns`; 0: for every image."""
+
+    labels: LabelSet
+    since_ns: int = 0
+
+
+class CameraStream:
+    """What belongs to one camera: its topics, its table and its figures.
+
+    Apart from `outputs` and `statistics`, which any thread may use, only the worker's thread acts
+    on it: tables and frames go out in the order in which they hold.
+    """
+
+    def __init__(self, camera: Camera, outputs: Outputs, clock: Clock,
+                 on_problem: Callable[[str], None]) -> None:
+        """Stay silent until `announce`; `on_problem` is told why an image was given up."""
+        self.camera = camera
+        self.outputs = outputs
+        self.statistics = StreamStatistics()
+        self._clock = clock
+        self._on_problem = on_problem
+        self._last_problem = ''
+        self._newest_ns = -1
+        self._table: LabelTable | None = None
+
+    @property
+    def last_problem(self) -> str:
+        """Why the last image that gave no result gave none; empty when all gave one."""
+        return self._last_problem
+
+    def announce(self, labels: LabelSet, threshold: float) -> LabelTable:
+        """Latch and return the table of labels that hold from the next frame on."""
+        # No frame is in progress here, and those before had stamps up to the newest.
+        return self._latch(labels, self._newest_ns + 1, threshold)
+
+    def announce_threshold(self, threshold: float) -> None:
+        """Latch the table in force with another confidence threshold."""
+        self._latch(self._table.labels, self._table.since_ns, threshold)
+
+    def decode(self, arrival: Arrival, threshold: float) -> Frame | None:
+        """Begin a frame; None when the message holds no usable image, which is counted."""
+        started = time.perf_counter()
+        try:
+            image = arrival.decode(arrival.message)
+        except ValueError as error:
+            self.statistics.image_refused()
+            self._complain(f'bad image: {error}')
+            return None
+        self._note_stamp(self._stamp(arrival.message.header).nanoseconds, threshold)
+        return Frame(image, arrival.message.header, started)
+
+    def publish(self, frame: Frame, segmentation: Segmentation) -> None:
+        """Send the result to those who listen, and count it unless the gate is shut."""
+        if self.outputs.publish(frame.header, frame.image, segmentation, self._table.labels):
+            age = self._clock.now() - self._stamp(frame.header)
+            self.statistics.frame_published(age.nanoseconds / 1e9,
+                                            time.perf_counter() - frame.started)
+
+    def give_up(self, error: Exception) -> None:
+        """Count a frame that the network, or publishing, failed on."""
+        self.statistics.frame_failed()
+        self._complain(f'frame failed: {type(error).__name__}: {error}')
+
+    def _stamp(self, header: Header) -> Time:
+        return Time.from_msg(header.stamp, clock_type=self._clock.clock_type)
+
+    def _note_stamp(self, stamp_ns: int, threshold: float) -> None:
+        """Remember the stamp of the frame that begins.
+
+        Time that runs backwards (a bag played again) makes an earlier stamp than the table's: the
+        table is then latched anew, so that it always covers the frames that follow it.
+        """
+        self._newest_ns = stamp_ns
+        if stamp_ns < self._table.since_ns:
+            self._latch(self._table.labels, stamp_ns, threshold)
+
+    def _latch(self, labels: LabelSet, since_ns: int, threshold: float) -> LabelTable:
+        self.outputs.latch(labels, since_ns, threshold)
+        self._table = LabelTable(labels, since_ns)
+        return self._table
+
+    def _complain(self, problem: str) -> None:
+        self._last_problem = problem
+        name = self.camera.name
+        self._on_problem(f'{name}: {problem}' if name else problem)
