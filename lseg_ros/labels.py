@@ -124,6 +124,14 @@ def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
     return name, prompts
 
 
+def check_prompt(text: str) -> str:
+    """Return a prompt as `parse_label` cleans those of a label; LabelError when it cannot be used.
+    """
+    if not text.strip():
+        raise LabelError(f'prompt {quote(text)} is empty')
+    return _clean(text, f'prompt {quote(text)}', 'text', PROMPT_LIMIT)
+
+
 def _clean(text: str, where: str, part: str, limit: int) -> str:
     cleaned = ' '.join(unicodedata.normalize('NFC', text).split())
     if len(cleaned) > limit:

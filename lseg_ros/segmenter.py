@@ -54,6 +54,27 @@ class _Geometry:
     decision: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """An image compared with K texts: calibrated logits [K, h, w] on the network's grid."""
+
+    logits: Tensor
+    _plan: _Geometry
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self._plan.image
+
+    def enlarge(self, score: Tensor) -> Tensor:
+        """Bring a map [h, w] to the grid on which pixels are decided: the image's up to VGA."""
+        return _undo(score, self._plan)
+
+    def to_image(self, part: Tensor) -> np.ndarray:
+        """Bring an enlarged map to the size of the image, by nearest neighbour."""
+        return _enlarge(part, self._plan.image)
+
+
 class Segmenter:
     """Runs an LSeg on uint8 RGB images of any size.
 
@@ -121,6 +142,18 @@ class Segmenter:
                 for i, scores in zip(batch, self._scores(pixels, prepared)):
                     results[i] = self._decide(scores, plans[i], prepared.ids)
         return [results[i] for i in range(len(images))]
+
+    def compare(self, image: np.ndarray, text: Tensor) -> Comparison:
+        """Compare a uint8 RGB image [H, W, 3] with rows of `LSeg.encode_text`, [K, D].
+
+        Raises ValueError as `segment` does.
+        """
+        _check_image(image, 0)
+        plan = self._plan(image.shape[:2])
+        with torch.inference_mode():
+            embeddings = self.model.encode_image(self._pixels(image, plan)[None])
+            logits = self.model.correlate(embeddings, text)[0].float() / self.model.calibration
+        return Comparison(logits, plan)
 
     def _plan(self, image: tuple[int, int]) -> _Geometry:
         short, long = sorted(image)

@@ -67,12 +67,18 @@ class CameraStream:
         self._on_problem = on_problem
         self._last_problem = ''
         self._newest_ns = -1
+        self._last_frame: Frame | None = None
         self._table: LabelTable | None = None
 
     @property
     def last_problem(self) -> str:
         """Why the last image that gave no result gave none; empty when all gave one."""
         return self._last_problem
+
+    @property
+    def last_frame(self) -> Frame | None:
+        """The frame begun last; None before the first."""
+        return self._last_frame
 
     def announce(self, labels: LabelSet, threshold: float) -> LabelTable:
         """Latch and return the table of labels that hold from the next frame on."""
@@ -93,7 +99,8 @@ class CameraStream:
             self._complain(f'bad image: {error}')
             return None
         self._note_stamp(self._stamp(arrival.message.header).nanoseconds, threshold)
-        return Frame(image, arrival.message.header, started)
+        self._last_frame = Frame(image, arrival.message.header, started)
+        return self._last_frame
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
         """Send the result to those who listen, and count it unless the gate is shut."""

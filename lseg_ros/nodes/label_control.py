@@ -40,6 +40,13 @@ class LabelControl:
         """Raise LabelError, with the label at fault, when this change would be refused now."""
         self._changed_registry(mode, labels)
 
+    def preview(self, labels: Sequence[str]) -> LabelSet:
+        """Return the set that replacing by `labels` would give now, and change nothing.
+
+        Raises LabelError when it would be refused.
+        """
+        return self._changed_registry(REPLACE, labels).current
+
     def submit(self, mode: str, labels: Sequence[str]) -> Future[LabelTable]:
         """Change the labels when the changes before are done; returns at once.
 

@@ -17,19 +17,20 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.task import Future
 from std_srvs.srv import SetBool
 
 from lseg_ros import model
 from lseg_ros.device import find_device, find_precision
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.nodes import parameters
+from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.camera_stream import CameraStream
 from lseg_ros.nodes.cameras import Camera, parse_cameras
 from lseg_ros.nodes.conversions import label_set_to_message
 from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, camera_health,
                                         camera_values, joint_condition, memory_values)
 from lseg_ros.nodes.image_input import TRANSPORTS, ImageInput
+from lseg_ros.nodes.image_services import ImageServices
 from lseg_ros.nodes.label_control import REPLACE, LabelControl
 from lseg_ros.nodes.outputs import Outputs
 from lseg_ros.nodes.parameters import PARAMETERS, Applies
@@ -70,6 +71,7 @@ class SegmentationNode(LifecycleNode):
         self.create_service(SetLabels, '~/set_labels', self._set_labels,
                             callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, '~/enable', self._enable)
+        self._image_services = ImageServices(self, self._labels, lambda: self._stream)
         self._diagnostics = DiagnosticsPublisher(self, self._examine)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -103,6 +105,7 @@ class SegmentationNode(LifecycleNode):
     def close(self) -> None:
         """Free the model and end the threads; the executor must have stopped."""
         self._release()
+        self._image_services.close()
         self._labels.close()
 
     def _attempt(self, transition: str, action: Callable[[], None]) -> TransitionCallbackReturn:
@@ -166,7 +169,7 @@ class SegmentationNode(LifecycleNode):
     async def _set_labels(self, request: SetLabels.Request,
                           response: SetLabels.Response) -> SetLabels.Response:
         job = self._labels.submit(request.mode, request.labels)
-        await self._end_of(job)
+        await end_of(self, job)
         error = job.exception()
         response.success = error is None
         response.message = '' if error is None else str(error)
@@ -187,18 +190,6 @@ class SegmentationNode(LifecycleNode):
         if not self._inputs:
             response.message += ', and the node is not active'
         return response
-
-    def _end_of(self, job: Job) -> Future:
-        """Return what a service may await until `job`, of another thread, is done."""
-        executor = self.executor
-        end = Future(executor=executor)
-
-        def wake(_: Job) -> None:
-            end.set_result(None)
-            executor.wake()
-
-        job.add_done_callback(wake)
-        return end
 
     def _mirror_labels(self, labels: LabelSet) -> None:
         """Let the parameter show what the service has set."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeVar
 
 from lseg_ros.nodes.camera_stream import Arrival, CameraStream, Frame, LabelTable
 from lseg_ros.segmenter import PreparedLabels, Segmentation, Segmenter
 from lseg_ros.worker import Worker
 
+Result = TypeVar('Result')
 _Work = tuple[CameraStream, Frame]
 
 
@@ -75,6 +77,18 @@ class SegmentationStream:
         for camera in self.cameras.values():
             camera.outputs.remove_masks(prepared.labels)
         return table
+
+    @property
+    def prepared(self) -> PreparedLabels:
+        """The labels in force."""
+        return self._prepared
+
+    def between_batches(self, function: Callable[[], Result]) -> Result:
+        """Run `function` in the worker's thread, where the network is free, and wait for it.
+
+        Raises what it raises, and WorkerStopped when the stream is closed meanwhile.
+        """
+        return self._worker.submit(function).result()
 
     def set_confidence_threshold(self, threshold: float) -> None:
         """Leave pixels of less confidence, in [0, 1], unlabelled from the next frame on."""

@@ -47,6 +47,8 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
     assert own(client.get_service_names_and_types_by_node(*node)) == {
         f'{namespace}/lseg/set_labels': ['lseg_ros/srv/SetLabels'],
         f'{namespace}/lseg/enable': ['std_srvs/srv/SetBool'],
+        f'{namespace}/lseg/segment': ['lseg_ros/srv/SegmentImage'],
+        f'{namespace}/lseg/query': ['lseg_ros/srv/QueryText'],
     }
 
 

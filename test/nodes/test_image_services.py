@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about single images: ~/segment and ~/query beside the stream."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from harness import PICTURE, TIMEOUT_S, ids_of, stamp_of
+from lifecycle_msgs.msg import Transition
+from std_msgs.msg import Header
+
+from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.image_services import QUEUE_LIMIT
+from lseg_ros.srv import QueryText, SegmentImage
+
+LABELS = ['floor', 'door']
+HEADER = Header(frame_id='gripper_camera')
+HEADER.stamp.sec = 77
+
+
+def picture_message(pixels=PICTURE):
+    return array_to_image(pixels, 'rgb8', HEADER)
+
+
+def segment(client, labels=(), image=None):
+    request = SegmentImage.Request(image=image or picture_message(), labels=labels)
+    return client.call(SegmentImage, 'segment', request)
+
+
+def query(client, prompts, camera=''):
+    return client.call(QueryText, 'query', QueryText.Request(prompts=prompts, camera=camera))
+
+
+def names_by_id(table):
+    return {entry.id: entry.name for entry in table.classes}
+
+
+@pytest.fixture
+def inactive(start):
+    client = start(labels=LABELS)
+    assert client.configure()
+    return client
+
+
+def test_inactive_node_segments_an_image_under_the_labels_asked(inactive):
+    picture = np.ascontiguousarray(PICTURE[:31, :45])
+    answer = segment(inactive, ['door', 'cat=cat|kitten'], picture_message(picture))
+    assert answer.success, answer.message
+    assert names_by_id(answer.label_set) == {0: 'other', 2: 'door', 3: 'cat'}
+    assert stamp_of(answer.label_set) == 77 * 10**9
+    for message in (answer.label_image, answer.confidence):
+        assert message.header == HEADER
+        assert (message.encoding, message.height, message.width, message.step) == (
+            'mono8', 31, 45, 45)
+    assert set(np.unique(ids_of(answer.label_image))) <= {0, 2, 3}
+
+
+def test_without_labels_the_answer_is_what_the_stream_says_of_the_image(active):
+    client = active(labels=LABELS)
+    answer = segment(client)
+    assert names_by_id(answer.label_set) == {0: 'other', 1: 'floor', 2: 'door'}
+    assert np.array_equal(ids_of(answer.label_image), ids_of(client.segment()))
+
+
+def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_alone(active):
+    client = active(labels=LABELS)
+    tables = len(client.received['lseg/label_set'])
+    assert segment(client, ['cat', 'dog']).success
+    assert set(np.unique(ids_of(client.segment()))) <= {0, 1, 2}
+    assert len(client.received['lseg/label_set']) == tables
+    added = client.set_labels(['bird'], 'add')
+    assert names_by_id(added.label_set) == {0: 'other', 1: 'floor', 2: 'door', 3: 'bird'}
+
+
+def test_unusable_image_or_label_is_refused_with_the_reason(inactive):
+    bad_image = picture_message()
+    bad_image.encoding = 'klingon8'
+    for labels, image, reason in ([], bad_image, 'klingon8'), (['cat', 'cat'], None, "'cat'"):
+        answer = segment(inactive, labels, image)
+        assert not answer.success
+        assert reason in answer.message
+    assert segment(inactive).success
+
+
+def test_services_are_refused_while_there_is_no_model(start):
+    client = start(labels=LABELS)
+    for answer in (segment(client), query(client, ['cat'])):
+        assert not answer.success
+        assert 'configure the node first' in answer.message
+    assert client.configure()
+    assert segment(client).success
+    assert client.transition(Transition.TRANSITION_CLEANUP)
+    assert not segment(client).success
+
+
+def test_requests_beyond_the_queue_are_refused_and_the_stream_goes_on(active):
+    client = active(labels=LABELS)
+    service = client.create_client(SegmentImage, 'lseg/segment')
+    assert service.wait_for_service(TIMEOUT_S)
+    request = SegmentImage.Request(image=picture_message(np.zeros((480, 640, 3), np.uint8)))
+    frames = len(client.received['lseg/label_image'])
+    answers = [service.call_async(request) for _ in range(2 * QUEUE_LIMIT)]
+    client.segment()
+    assert len(client.received['lseg/label_image']) > frames
+    client.poll(lambda: all(answer.done() for answer in answers), 'all answers')
+    refused = [answer.result().message for answer in answers if not answer.result().success]
+    assert QUEUE_LIMIT <= len(answers) - len(refused) < len(answers)
+    assert all(message.startswith('busy') for message in refused)
+    assert segment(client).success
+
+
+def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
+    client = active(labels=LABELS, cameras=['front', 'left'])
+    for camera, size in (('front', (48, 64)), ('left', (30, 50))):
+        label_image = client.segment(np.ascontiguousarray(PICTURE[:size[0], :size[1]]), camera)
+        answer = query(client, ['exit sign', 'floor'], camera)
+        assert answer.success, answer.message
+        assert answer.header.frame_id == f'{camera}_optical'
+        assert stamp_of(answer) >= stamp_of(label_image)
+        for i, message in enumerate(answer.relevance):
+            relevance = ids_of(message)
+            assert (message.header, relevance.shape) == (answer.header, size)
+            peak = relevance[answer.peak_v[i], answer.peak_u[i]]
+            assert peak == relevance.max() == round(255 * answer.peak_relevance[i])
+            assert np.isnan([answer.peak_point[i].x, answer.peak_point[i].z]).all()
+    assert query(client, ['cat']).header.frame_id == 'front_optical'
+    assert set(np.unique(ids_of(client.segment(camera='front')))) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize('prompts, camera, reason', [
+    ([], '', 'no prompts'),
+    (['cat', ' '], '', "' ' is empty"),
+    (['cat'], 'rear', "no camera 'rear'"),
+    (['x' * 300], '', '300 characters'),
+    ([f'thing {number}' for number in range(40)], '', '40 prompts'),
+])
+def test_query_that_cannot_be_answered_is_refused_with_the_reason(active, prompts, camera, reason):
+    answer = query(active(labels=LABELS), prompts, camera)
+    assert not answer.success
+    assert reason in answer.message
+
+
+def test_query_before_the_first_image_is_refused(inactive):
+    answer = query(inactive, ['cat'])
+    assert not answer.success
+    assert 'no image of the camera' in answer.message
