@@ -23,6 +23,7 @@ from std_srvs.srv import SetBool
 from lseg_ros import model
 from lseg_ros.device import find_device, find_precision
 from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
 from lseg_ros.nodes.conversions import label_set_to_message
 from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, memory_values,
@@ -126,7 +127,9 @@ class SegmentationNode(LifecycleNode):
         network = model.load(self._value('model'), device,
                              find_precision(self._value('precision'), device),
                              self._value('text_model') or None)
-        segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'))
+        multiscale = MultiScaleEvaluator(network) if self._value('quality') == 'best' else None
+        segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'),
+                              multiscale=multiscale)
         segmenter.warm_up(*WARM_UP_SIZE)
         prepared = segmenter.prepare(labels)
         outputs = Outputs(self, self._value('label_encoding'), self._value('overlay_alpha'))
