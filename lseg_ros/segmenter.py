@@ -68,9 +68,9 @@ class Segmenter:
     that many pixels and the ids enlarged by nearest neighbour, and only classes that win somewhere
     on the network's grid are enlarged at all: memory depends neither on 4K nor on 254 labels.
 
-    With a `multiscale` evaluator the mean of its logits takes the place of the one pass through the
-    network, and `input_size` has no effect; prompts, calibration, threshold and the grid of the
-    decision stay the same.
+    With a `multiscale` evaluator the mean of its logits takes the place of the one pass through
+    the network, and `input_size` has no effect; prompts, calibration, threshold and the grid of
+    the decision stay the same.
 
     Nothing is kept from call to call; `prepare` and `segment` may run in different threads.
     """
@@ -172,7 +172,7 @@ class Segmenter:
         return self._probabilities(logits, prepared)
 
     def _probabilities(self, logits: Tensor, prepared: PreparedLabels) -> Tensor:
-        """Return the calibrated probability of each class, [B, C, h, w], of logits [B, K, h, w]."""
+        """Return the calibrated probability of each of C classes from logits [B, K, h, w]."""
         if logits.shape[1] != len(prepared.counts):  # a class is worth its best prompt
             parts = logits.split(prepared.counts, dim=1)
             logits = torch.stack([part.amax(1) for part in parts], dim=1)

@@ -150,7 +150,8 @@ def test_progress_sees_every_window():
 
 def test_a_real_network_runs(tiny_model):
     text = tiny_model.encode_text(['floor', 'wall', 'other'])
-    logits = MultiScaleEvaluator(tiny_model, base=64, crop=64, scales=(1, 1.5))(photo(40, 50), text)
+    evaluator = MultiScaleEvaluator(tiny_model, base=64, crop=64, scales=(1, 1.5))
+    logits = evaluator(photo(40, 50), text)
     assert logits.shape == (3, 40, 50) and logits.isfinite().all()
 
 
