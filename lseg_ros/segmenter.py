@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.model.lseg import LSeg
+from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.palette import UNLABELLED
 
 # A long side is held to this many short sides at the network, so that a 1x10000 strip stays cheap.
@@ -88,17 +89,23 @@ class Segmenter:
     that many pixels and the ids enlarged by nearest neighbour, and only classes that win somewhere
     on the network's grid are enlarged at all: memory depends neither on 4K nor on 254 labels.
 
+    With a `multiscale` evaluator the mean of its logits takes the place of the one pass through
+    the network, and `input_size` has no effect; prompts, calibration, threshold and the grid of
+    the decision stay the same.
+
     Nothing is kept from call to call; `prepare` and `segment` may run in different threads.
     """
 
     def __init__(self, model: LSeg, *, confidence_threshold: float = 0.0,
-                 input_size: int | None = None) -> None:
-        """Use `model`, on its device and in its dtype; see the class for `input_size`."""
+                 input_size: int | None = None,
+                 multiscale: MultiScaleEvaluator | None = None) -> None:
+        """Use `model`, on its device and in its dtype; see the class for the rest."""
         input_size = model.input_size if input_size is None else input_size
         if input_size < 0:
             raise ValueError(f'input_size must be 0 or more pixels, not {input_size}')
         self.model = model
         self.input_size = input_size
+        self.multiscale = multiscale
         self.confidence_threshold = confidence_threshold
 
     @property
@@ -133,6 +140,8 @@ class Segmenter:
         """
         for index, image in enumerate(images):
             _check_image(image, index)
+        if self.multiscale is not None:
+            return [self._segment_at_all_scales(image, prepared) for image in images]
         plans = [self._plan(image.shape[:2]) for image in images]
         results: dict[int, Segmentation] = {}
         with torch.inference_mode():
@@ -154,6 +163,14 @@ class Segmenter:
             embeddings = self.model.encode_image(self._pixels(image, plan)[None])
             logits = self.model.correlate(embeddings, text)[0].float() / self.model.calibration
         return Comparison(logits, plan)
+
+    @torch.inference_mode()
+    def _segment_at_all_scales(self, image: np.ndarray, prepared: PreparedLabels) -> Segmentation:
+        plan = self._plan(image.shape[:2])
+        logits = self.multiscale(image, prepared.text, plan.decision) / self.multiscale.passes
+        scores = self._probabilities(logits[None], prepared)[0]
+        decided = replace(plan, resized=plan.decision, padded=plan.decision)
+        return self._decide(scores, decided, prepared.ids)
 
     def _plan(self, image: tuple[int, int]) -> _Geometry:
         short, long = sorted(image)
@@ -185,6 +202,10 @@ class Segmenter:
     def _scores(self, pixels: Tensor, prepared: PreparedLabels) -> Tensor:
         """Return the calibrated probability of each class, [B, C, h, w], on the network's grid."""
         logits = self.model.correlate(self.model.encode_image(pixels), prepared.text).float()
+        return self._probabilities(logits, prepared)
+
+    def _probabilities(self, logits: Tensor, prepared: PreparedLabels) -> Tensor:
+        """Return the calibrated probability of each of C classes from logits [B, K, h, w]."""
         if logits.shape[1] != len(prepared.counts):  # a class is worth its best prompt
             parts = logits.split(prepared.counts, dim=1)
             logits = torch.stack([part.amax(1) for part in parts], dim=1)

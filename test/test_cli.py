@@ -12,6 +12,7 @@ from PIL import Image
 
 from lseg_ros import __version__, cli
 from lseg_ros.model import save
+from lseg_ros.multiscale import MultiScaleEvaluator
 
 
 @pytest.fixture(scope='module')
@@ -104,6 +105,16 @@ def test_segment_without_other_and_with_a_threshold(lseg, photo, tmp_path):
     assert set(np.unique(np.array(Image.open(path)))) <= {1, 2}
     lseg.segment(photo, '--threshold', '1', labels='a, b')
     assert (np.array(Image.open(path)) == 255).any()
+
+
+def test_segment_at_best_quality_decides_by_all_scales(lseg, photo, tmp_path, tiny_model):
+    path = tmp_path / 'lseg_output' / 'photo.ids.png'
+    assert lseg.segment(photo, '--no-other', '--quality', 'best')[0] == 0
+    text = tiny_model.encode_text(['floor', 'wall'])
+    best = MultiScaleEvaluator(tiny_model)(np.array(Image.open(photo)), text).argmax(0) + 1
+    assert (np.array(Image.open(path)) == best.numpy()).all()
+    lseg.segment(photo, '--no-other')
+    assert (np.array(Image.open(path)) != best.numpy()).any()
 
 
 def test_segment_reads_labels_from_a_file(lseg, photo, tmp_path):

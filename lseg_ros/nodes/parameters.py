@@ -66,6 +66,11 @@ _TABLE = (
         'Number format of the network; auto: float16 on a GPU, float32 on a CPU.',
         choices=('auto', 'float32', 'float16', 'bfloat16')),
     ParameterSpec(
+        'quality', 'fast',
+        'fast: one pass through the network; best: the authors\' six scales, mirrored and in '
+        'windows, about forty passes an image.',
+        choices=('fast', 'best')),
+    ParameterSpec(
         'labels', ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person'),
         'Classes to look for, each a name or name=prompt|prompt|...; ~/set_labels changes it too.',
         applies=Applies.AT_ONCE),

@@ -22,6 +22,7 @@ from std_srvs.srv import SetBool
 from lseg_ros import model
 from lseg_ros.device import find_device, find_precision
 from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.camera_stream import CameraStream
@@ -132,7 +133,9 @@ class SegmentationNode(LifecycleNode):
         network = model.load(self._value('model'), device,
                              find_precision(self._value('precision'), device),
                              self._value('text_model') or None)
-        segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'))
+        multiscale = MultiScaleEvaluator(network) if self._value('quality') == 'best' else None
+        segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'),
+                              multiscale=multiscale)
         segmenter.warm_up(*WARM_UP_SIZE)
         stream = SegmentationStream(segmenter, segmenter.prepare(labels),
                                     map(self._create_camera, cameras), self._warn)

@@ -13,6 +13,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes.conversions import image_to_rgb
 
 IMAGE = ['sensor_msgs/msg/Image']
@@ -105,6 +106,17 @@ def test_everything_below_the_confidence_threshold_is_unlabelled(active):
     client = active(labels=LABELS)
     assert client.set_parameter('confidence_threshold', 1.0).successful
     client.poll(lambda: set(np.unique(ids_of(client.segment()))) == {255}, 'unlabelled pixels')
+
+
+def test_best_quality_decides_by_all_scales(start, tiny_model):
+    client = start(labels=LABELS, include_other=False, quality='best')
+    client.listen('lseg/label_image')
+    assert client.configure() and client.activate()
+    ids = ids_of(client.segment())
+    floor, door = MultiScaleEvaluator(tiny_model)(PICTURE, tiny_model.encode_text(LABELS)).numpy()
+    clear = np.abs(floor - door) > 0.2  # weights on disk are of half precision
+    assert clear.mean() > 0.5
+    assert (ids == np.where(floor > door, 1, 2))[clear].all()
 
 
 def test_picture_sizes_may_change_from_frame_to_frame(active):
