@@ -33,8 +33,8 @@ def make_node(ros_context):
 
 def test_names_are_frozen():
     assert set(PARAMETERS) == {
-        'model', 'text_model', 'device', 'precision', 'labels', 'include_other', 'other_prompts',
-        'confidence_threshold', 'image_transport', 'label_encoding', 'overlay_alpha',
+        'model', 'text_model', 'device', 'precision', 'labels', 'labels_file', 'include_other',
+        'other_prompts', 'confidence_threshold', 'image_transport', 'label_encoding', 'overlay_alpha',
         'image_timeout'}
 
 
