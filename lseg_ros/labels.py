@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -163,35 +162,6 @@ def _check_name(name: str, where: str) -> None:
 def split_labels(text: str) -> list[str]:
     """Split ``"floor, chair=chair|armchair"`` at its commas; the parts are not checked."""
     return [part.strip() for part in text.split(',')] if text.strip() else []
-
-
-def read_labels(path: str | Path) -> list[str]:
-    """Read a YAML label file and return its labels as ``name=prompt|prompt`` strings.
-
-    The file holds, under the key `labels` or at the top, a list of such strings or a mapping from
-    name to prompts (one text, a list of texts, or nothing).  Raises OSError when it cannot be
-    read, LabelError when its content is something else.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LabelError(f'{path} is not a YAML label file: {quote(str(error), 120)}') from error
-    if isinstance(content, dict) and 'labels' in content:
-        content = content['labels']
-    if isinstance(content, dict):
-        return [_spec(name, prompts) for name, prompts in content.items()]
-    if isinstance(content, list):
-        return content
-    raise LabelError(f'{path} holds no labels: want a list, or name: [prompt, prompt] lines')
-
-
-def _spec(name: object, prompts: object) -> str:
-    texts = [name if prompts is None else prompts] if not isinstance(prompts, list) else prompts
-    if not all(isinstance(text, str) for text in (name, *texts)):
-        raise LabelError(f'label {quote(name)} is not text throughout; put its words in quotes')
-    return f'{name}={"|".join(texts)}'
 
 
 def topic_name(name: str) -> str:

@@ -124,6 +124,12 @@ def test_segment_reads_labels_from_a_file(lseg, photo, tmp_path):
     assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'дверь']
 
 
+def test_segment_takes_the_labels_of_a_shipped_file_by_its_name(lseg, photo, tmp_path):
+    assert lseg.segment(photo, '--labels-file', 'navigation', labels=None)[0] == 0
+    table = json.loads((tmp_path / 'lseg_output' / 'labels.json').read_text('utf-8'))
+    assert [entry['name'] for entry in table['classes']][:3] == ['other', 'floor', 'wall']
+
+
 @pytest.mark.parametrize('arguments, labels, reason', [
     (['nothing.png'], 'floor', 'no image at nothing.png'),
     (['in/photo.png'], 'floor, wall, floor', "label 'floor' is listed twice"),
@@ -131,6 +137,7 @@ def test_segment_reads_labels_from_a_file(lseg, photo, tmp_path):
     (['in/photo.png', '--threshold', '2'], 'floor', 'confidence_threshold must be 0..1'),
     (['in/photo.png', '--device', 'abacus'], 'floor', "device 'abacus' cannot be used"),
     (['in/photo.png', '--labels-file', 'none.yaml'], None, 'none.yaml'),
+    (['in/photo.png', '--labels-file', 'indor'], None, "did you mean 'indoor'"),
     (['clip.mp4'], 'floor', 'clip.mp4 is not an image file'),
     (['in/photo.png', 'too/photo.png'], 'floor', 'would both be written to'),
     (['in/photo.png', '--model', 'lseg-light'], 'floor', 'unknown model'),

@@ -2,17 +2,13 @@
 """Labels: how they are written, which are refused and why, and how ids are given."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lseg_ros.labels import (
-    LabelClass, LabelError, LabelRegistry, LabelSet, parse_label, quote, read_labels, split_labels,
-    topic_name)
+    LabelClass, LabelError, LabelRegistry, LabelSet, parse_label, quote, split_labels, topic_name)
 from lseg_ros.palette import class_color
-
-CONFIG = Path(__file__).parents[1] / 'config' / 'labels'
 
 
 @pytest.fixture
@@ -216,37 +212,3 @@ def test_colours_are_fixed_by_id_and_far_apart(registry):
 def test_comma_separated_labels():
     assert split_labels('floor, chair=chair|armchair , ') == ['floor', 'chair=chair|armchair', '']
     assert split_labels('  ') == []
-
-
-@pytest.mark.parametrize('path', sorted(CONFIG.glob('*.yaml')), ids=lambda path: path.stem)
-def test_shipped_label_files_are_accepted(path, registry):
-    assert 'floor' in registry.replace(read_labels(path)).names
-
-
-@pytest.mark.parametrize('text, expected', [
-    ('labels: [floor, door=door|doorway]', ['floor', 'door=door|doorway']),
-    ('- floor\n- wall', ['floor', 'wall']),
-    ('floor: [floor, ground]\nwall:\ndoor: doorway', ['floor=floor|ground', 'wall=wall',
-                                                      'door=doorway']),
-])
-def test_label_file_forms(tmp_path, text, expected):
-    path = tmp_path / 'labels.yaml'
-    path.write_text(text, encoding='utf-8')
-    assert read_labels(path) == expected
-
-
-@pytest.mark.parametrize('content, reason', [
-    (b'just text', 'holds no labels'),
-    (b'', 'holds no labels'),
-    (b'labels: 3', 'holds no labels'),
-    (b'floor: [no, 3]', "'floor' is not text throughout"),
-    (b'floor: {a: b}', 'not text'),
-    (b'floor: 3', 'not text'),
-    (b'a: [b', 'not a YAML label file'),
-    (b'\xff\xfe\x00', 'not a YAML label file'),
-])
-def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
-    path = tmp_path / 'labels.yaml'
-    path.write_bytes(content)
-    with pytest.raises(LabelError, match=reason):
-        read_labels(path)

@@ -26,7 +26,7 @@ Segment images, folders of images and globs by the labels you name.
 A label is a name, or a name with the prompts that stand for it (the best of them counts):
 
   lseg segment photo.jpg --labels "floor, chair=chair|armchair|stool, door"
-  lseg segment recordings/ --labels-file config/labels/indoor.yaml --output masks
+  lseg segment recordings/ --labels-file indoor --output masks
   lseg segment 'run1/*.png' --labels "floor, wall" --no-other
   lseg segment photo.jpg --labels "floor, wall" --quality best
 
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument('--labels', metavar='LIST',
                         help='labels, separated by commas: "floor, chair=chair|armchair"')
-    labels.add_argument('--labels-file', metavar='YAML', help='a file of labels')
+    labels.add_argument('--labels-file', metavar='NAME|YAML',
+                        help='labels of a shipped file by its name (indoor, outdoor, navigation, '
+                        'ade20k, coco, coco_stuff, cityscapes, pascal_voc), or a file of yours')
     parser.add_argument('--no-other', action='store_true',
                         help='give every pixel one of the labels')
     parser.add_argument('--model', default='lseg-lite',
@@ -180,7 +182,8 @@ def _multiscale(model: LSeg) -> MultiScaleEvaluator:
 
 
 def _labels(args: argparse.Namespace) -> LabelSet:
-    from lseg_ros.labels import LabelRegistry, read_labels, split_labels
+    from lseg_ros.label_files import read_labels
+    from lseg_ros.labels import LabelRegistry, split_labels
 
     labels = read_labels(args.labels_file) if args.labels_file else split_labels(args.labels)
     return LabelRegistry(include_other=not args.no_other).replace(labels)

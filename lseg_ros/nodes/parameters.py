@@ -75,6 +75,10 @@ _TABLE = (
         'Classes to look for, each a name or name=prompt|prompt|...; ~/set_labels changes it too.',
         applies=Applies.AT_ONCE),
     ParameterSpec(
+        'labels_file', '',
+        'Label file that gives the labels at each configure, in place of `labels`: the name of a '
+        'shipped one (indoor, ade20k, ...) or a path; empty: none.'),
+    ParameterSpec(
         'include_other', True,
         'Whether id 0, other, is among the classes: what is none of the labels goes there.',
         applies=Applies.AT_START),

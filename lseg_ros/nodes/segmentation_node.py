@@ -21,6 +21,7 @@ from std_srvs.srv import SetBool
 
 from lseg_ros import model
 from lseg_ros.device import find_device, find_precision
+from lseg_ros.label_files import read_labels
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
@@ -60,7 +61,8 @@ class SegmentationNode(LifecycleNode):
         self._labels = LabelControl(LabelRegistry(
             include_other=self._value('include_other'),
             other_prompts=self._value('other_prompts')))
-        self._labels.submit(REPLACE, self._value('labels'))  # configure reports what is wrong
+        if not self._value('labels_file'):
+            self._labels.submit(REPLACE, self._value('labels'))  # configure reports what is wrong
         self._stream: SegmentationStream | None = None
         self._inputs: tuple[ImageInput, ...] = ()
         self._enabled = True
@@ -121,11 +123,18 @@ class SegmentationNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _open_stream(self) -> None:
-        if self._labels.table is None:
-            self._labels.submit(REPLACE, self._value('labels')).result()
+        self._set_initial_labels()
         self._stream = self._labels.open_stream(self._create_stream)
         self.get_logger().info(f'{self._value("model")} is ready on '
                                f'{self._stream.segmenter.model.device}')
+
+    def _set_initial_labels(self) -> None:
+        labels_file = self._value('labels_file')
+        if labels_file:
+            table = self._labels.submit(REPLACE, read_labels(labels_file)).result()
+            self._mirror_labels(table.labels)
+        elif self._labels.table is None:
+            self._labels.submit(REPLACE, self._value('labels')).result()
 
     def _create_stream(self, labels: LabelSet) -> SegmentationStream:
         cameras = parse_cameras(self._value('cameras'))

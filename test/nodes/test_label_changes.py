@@ -193,3 +193,35 @@ def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(acti
     last = max((answer.label_set for answer in answers), key=stamp_of)
     client.wait_for(lambda: client.received['lseg/label_set'][-1].classes == last.classes,
                     'the last table')
+
+
+def test_labels_file_gives_the_labels_at_each_configure_in_place_of_the_parameter(start, tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('labels: {floor: [floor, rug], cat: }')
+    client = start(labels=['wall'], labels_file=str(path))
+    client.listen_to_tables()
+    assert client.configure()
+    table = client.wait_for(lambda: client.received['lseg/label_set'], 'the table')[-1]
+    assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'cat'}
+    assert client.get_parameter_value('labels') == ['other', 'floor=floor|rug', 'cat']
+    assert client.set_labels(['dog']).success
+    assert client.transition(Transition.TRANSITION_CLEANUP)
+    path.write_text('labels: [floor, bird]')
+    assert client.configure()
+    table = client.wait_for(lambda: client.received['lseg/label_set'][2:], 'the new table')[-1]
+    assert names_by_id(table) == {0: 'other', 1: 'floor', 4: 'bird'}
+
+
+@pytest.mark.parametrize('content, reason', [
+    (None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")])
+def test_labels_file_that_cannot_be_used_fails_configure_and_can_be_mended(
+        start, tmp_path, capfd, content, reason):
+    path = tmp_path / 'labels.yaml'
+    if content is not None:
+        path.write_text(content)
+    client = start(labels_file=str(path))
+    assert not client.configure()
+    errors = [line for line in capfd.readouterr().err.splitlines() if '[ERROR]' in line]
+    assert len(errors) == 1 and 'cannot configure' in errors[0] and reason in errors[0]
+    assert client.set_parameter('labels_file', 'navigation').successful
+    assert client.configure()

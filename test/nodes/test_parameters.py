@@ -33,10 +33,9 @@ def make_node(ros_context):
 
 def test_names_are_frozen():
     assert set(PARAMETERS) == {
-        'model', 'text_model', 'device', 'precision', 'quality', 'labels', 'include_other',
-        'other_prompts', 'confidence_threshold', 'cameras', 'max_rate', 'image_transport',
-        'label_encoding',
-        'overlay_alpha', 'image_timeout'}
+        'model', 'text_model', 'device', 'precision', 'quality', 'labels', 'labels_file',
+        'include_other', 'other_prompts', 'confidence_threshold', 'cameras', 'max_rate',
+        'image_transport', 'label_encoding', 'overlay_alpha', 'image_timeout'}
 
 
 def test_yaml_file_has_every_parameter_with_its_default():

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Label files: what they may hold, and the shipped ones."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lseg_ros import label_files
+from lseg_ros.label_files import read_labels, shipped_label_files
+from lseg_ros.labels import LabelError, LabelRegistry, parse_label
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / 'config' / 'labels'
+SIZES = {'ade20k': 150, 'cityscapes': 19, 'coco': 80, 'coco_stuff': 91, 'pascal_voc': 20,
+         'indoor': 24, 'navigation': 7, 'outdoor': 29}
+
+
+def names(labels):
+    return [parse_label(label)[0] for label in labels]
+
+
+def test_shipped_files_are_those_in_config():
+    assert {name: path.resolve() for name, path in shipped_label_files().items()} == {
+        path.stem: path for path in CONFIG.glob('*.yaml')}
+    assert set(shipped_label_files()) == set(SIZES)
+
+
+def test_files_that_pip_installs_are_found_without_a_checkout(tmp_path, monkeypatch):
+    subprocess.run([sys.executable, 'setup.py', '-q', 'install_data', '--install-dir', tmp_path],
+                   cwd=ROOT, check=True, capture_output=True)
+    package = tmp_path / 'lib' / 'python3' / 'site-packages' / 'lseg_ros'
+    monkeypatch.setattr(label_files, '_PACKAGE', package)
+    found = shipped_label_files()
+    assert set(found) == set(SIZES)
+    assert all(path.is_relative_to(tmp_path / 'share') for path in found.values())
+
+
+@pytest.mark.parametrize('name', SIZES)
+def test_shipped_file_is_accepted_whole_in_its_order_and_reads_back(name):
+    read = read_labels(name)
+    labels = LabelRegistry().replace(read)
+    assert len(read) == SIZES[name]
+    assert list(labels.names[1:]) == names(read)
+    assert labels.ids == tuple(range(len(read) + 1))
+    assert LabelRegistry().replace([label.spec for label in labels.classes]) == labels
+
+
+@pytest.mark.parametrize('name, places', [
+    ('ade20k', {1: 'wall', 4: 'floor', 13: 'person', 15: 'door', 20: 'chair', 54: 'stairs',
+                66: 'toilet', 90: 'television receiver', 120: 'ball', 150: 'flag'}),
+    ('coco', {1: 'person', 12: 'stop sign', 57: 'chair', 80: 'toothbrush'}),
+    ('coco_stuff', {1: 'banner', 27: 'floor-wood', 80: 'wall-brick', 91: 'wood'}),
+    ('cityscapes', {1: 'road', 7: 'traffic light', 12: 'person', 19: 'bicycle'}),
+    ('pascal_voc', {1: 'aeroplane', 9: 'chair', 15: 'person', 20: 'tvmonitor'}),
+])
+def test_ids_are_the_indices_of_the_data_set(name, places):
+    labels = LabelRegistry().replace(read_labels(name))
+    assert {i: labels.by_id(i).name for i in places} == places
+
+
+def test_name_that_is_not_shipped_is_refused_with_those_that_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LabelError, match="no label file 'indor' .*did you mean 'indoor'"):
+        read_labels('indor')
+    with pytest.raises(LabelError, match='ade20k, cityscapes, coco'):
+        read_labels('kitchen')
+
+
+def test_file_of_the_user_is_found_by_its_path_and_before_a_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'indoor').write_text('[sofa]')
+    assert read_labels('indoor') == ['sofa']
+    assert read_labels(tmp_path / 'indoor') == ['sofa']
+    with pytest.raises(FileNotFoundError, match=re.escape('none.yaml')):
+        read_labels('none.yaml')
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('labels: [floor, door=door|doorway]', ['floor', 'door=door|doorway']),
+    ('- floor\n- wall', ['floor', 'wall']),
+    ('floor: [floor, ground]\nwall:\ndoor: doorway', ['floor=floor|ground', 'wall=wall',
+                                                      'door=doorway']),
+])
+def test_label_file_forms(tmp_path, text, expected):
+    path = tmp_path / 'labels.yaml'
+    path.write_text(text, encoding='utf-8')
+    assert read_labels(path) == expected
+
+
+@pytest.mark.parametrize('content, reason', [
+    (b'just text', 'holds no labels'),
+    (b'', 'holds no labels'),
+    (b'labels: 3', 'holds no labels'),
+    (b'floor: [no, 3]', "'floor' is not text throughout"),
+    (b'floor: {a: b}', 'not text'),
+    (b'floor: 3', 'not text'),
+    (b'a: [b', 'not a YAML label file'),
+    (b'\xff\xfe\x00', 'not a YAML label file'),
+])
+def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
+    path = tmp_path / 'labels.yaml'
+    path.write_bytes(content)
+    with pytest.raises(LabelError, match=reason):
+        read_labels(path)
