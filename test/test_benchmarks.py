@@ -116,6 +116,18 @@ def test_pascal_counts_leave_out_ignored_pixels(pascal):
     assert network.asked == [('others', 'bus')]
 
 
+def test_masks_are_resized_to_the_nearest_pixel_as_torch_counts_them(pascal):
+    """Pixel i of 480 is pixel floor(i * side / 480) of the mask."""
+    values = np.random.default_rng(0).choice([0, 6], (21, 700))
+    mask(pascal / 'VOC2012' / 'SegmentationClassAug' / 'a.png', values)
+    benchmark = open_pascal5i(pascal, 1)
+    counts = count_episode(RedNetwork(), benchmark, benchmark.episodes[0])
+    rows, cols = (np.arange(480) * side // 480 for side in values.shape)
+    true = values[rows][:, cols] == 6
+    assert counts[:, 2].tolist() == [(~true).sum(), true.sum()]
+    assert counts[:, 0].tolist() == [(~true[:, 240:]).sum(), true[:, :240].sum()]
+
+
 def test_pascal_scores(pascal):
     """Bus IoU 240/360, cat 240/480 of two episodes: all of b; of a, that holds none, wrong.
 
