@@ -232,7 +232,7 @@ def test_fss_scores(fss, tmp_path):
     benchmark = open_fss1000(fss)
     assert [(e.image.parent.name, e.image.name) for e in benchmark.episodes] == [
         ('ac_wall', '1.jpg'), ('ac_wall', '2.jpg'), ('zebra', '1.jpg')]
-    report = benchmarks.evaluate_fss1000(fss, RedNetwork(), Counting(ALONE, tmp_path / 'state'))
+    report = benchmarks.evaluate_fss1000(fss, RedNetwork, Counting(ALONE, tmp_path / 'state'))
     assert report.iou['test'] == [('ac_wall', pytest.approx(75)), ('zebra', pytest.approx(50))]
     foreground, background = 4 / 6, 6 / 8
     assert report.rows['red'] == {
@@ -262,7 +262,7 @@ def test_ade20k_scores(tmp_path, monkeypatch):
     small = partial(MultiScaleEvaluator, base=32, crop=32, scales=(1.0, 1.5))
     monkeypatch.setattr(benchmarks, 'MultiScaleEvaluator', small)
     report = benchmarks.evaluate_ade20k(
-        tmp_path, ['truncated', 'full'], ColourNetwork(), 1, Counting(ALONE, tmp_path / 'state'))
+        tmp_path, ['truncated', 'full'], ColourNetwork, 1, Counting(ALONE, tmp_path / 'state'))
     wall = 600 / 900
     # 'screen' is asked twice with the truncated labels: the first, the screen door, wins
     assert report.rows == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,11 +143,11 @@ def _benchmark(args: argparse.Namespace, team: Workers) -> BenchmarkReport:
             lambda fold: load(args.model.replace('{fold}', str(fold)), team.device),
             counting,
         )
-    model = load(args.model, team.device)
+    load_model = partial(load, args.model, team.device)
     if args.dataset == 'fss1000':
-        return evaluate_fss1000(args.root, model, counting)
+        return evaluate_fss1000(args.root, load_model, counting)
     label_sets = list(dict.fromkeys(args.label_set))
-    return evaluate_ade20k(args.root, label_sets, model, args.batch, counting)
+    return evaluate_ade20k(args.root, label_sets, load_model, args.batch, counting)
 
 
 def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:

@@ -18,8 +18,6 @@ from lseg_ros.evaluation.tally import Counting, fingerprint
 from lseg_ros.model import LSeg
 from lseg_ros.multiscale import MultiScaleEvaluator
 
-LABEL_SETS = ('truncated', 'full')
-
 
 @dataclass
 class BenchmarkReport:
@@ -37,7 +35,8 @@ class BenchmarkReport:
         """What came out, then what is published."""
         published = {f'{name} (published)': row for name, row in PUBLISHED[self.dataset].items()}
         rows = {**self.rows, **published}
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+        columns = list(dict.fromkeys(
+            column for row in (*published.values(), *self.rows.values()) for column in row))
         width = 2 + max(len(name) for name in (self.dataset, *rows))
         lines = [f'{self.dataset:<{width}}' + ''.join(f'{column:>12}' for column in columns)]
         for name, row in rows.items():
@@ -47,8 +46,8 @@ class BenchmarkReport:
 
     def write_json(self, path: str | Path, model: str) -> None:
         """Write all numbers, those published among them, and which `model` was scored."""
-        content = {'dataset': self.dataset, 'model': model, 'results': self.rows, 'images': self.images,
-                   'iou': self.iou, 'published': PUBLISHED[self.dataset]}
+        content = {'dataset': self.dataset, 'model': model, 'images': self.images,
+                   'results': self.rows, 'iou': self.iou, 'published': PUBLISHED[self.dataset]}
         text = json.dumps(content, indent=2, ensure_ascii=False)
         Path(path).write_text(text + '\n', encoding='utf-8')
 
@@ -57,10 +56,11 @@ def evaluate_folds(dataset: str, root: Path, folds: Sequence[int],
                    load_model: Callable[[int], LSeg], counting: Counting) -> BenchmarkReport:
     """Score `pascal5i` or `coco20i`; each fold has a network of its own, load_model(fold).
 
-    Raises OSError for data that is missing or unreadable, ValueError for what is no such data.
+    The data is looked at before a network is loaded. Raises OSError for data that is missing or
+    unreadable, ValueError for what is no such data.
     """
     open_fold = {'pascal5i': open_pascal5i, 'coco20i': open_coco20i}[dataset]
-    benchmarks = {fold: open_fold(root, fold) for fold in folds}  # complains before the work
+    benchmarks = {fold: open_fold(root, fold) for fold in folds}
     report = BenchmarkReport(dataset)
     for fold, benchmark in benchmarks.items():
         column, model = f'fold {fold}', load_model(fold)
@@ -76,22 +76,25 @@ def evaluate_folds(dataset: str, root: Path, folds: Sequence[int],
     return report
 
 
-def evaluate_fss1000(root: Path, model: LSeg, counting: Counting) -> BenchmarkReport:
+def evaluate_fss1000(root: Path, load_model: Callable[[], LSeg],
+                     counting: Counting) -> BenchmarkReport:
     """Score FSS-1000; raises as evaluate_folds does."""
     benchmark = open_fss1000(root)
+    model = load_model()
     score = _zero_shot('fss1000', benchmark, model, counting)
     counting.finish(['fss1000'])
     return BenchmarkReport('fss1000', {model.name: _zero_shot_row(score)},
                            {'test': list(score.iou.items())}, {'test': len(benchmark.episodes)})
 
 
-def evaluate_ade20k(root: Path, label_sets: Sequence[str], model: LSeg, batch: int,
-                    counting: Counting) -> BenchmarkReport:
-    """Score the validation images of ADE20K with each of `label_sets`, of LABEL_SETS.
+def evaluate_ade20k(root: Path, label_sets: Sequence[str], load_model: Callable[[], LSeg],
+                    batch: int, counting: Counting) -> BenchmarkReport:
+    """Score the validation images of ADE20K with each of `label_sets`, truncated or full.
 
     `batch` is MultiScaleEvaluator's. Raises as evaluate_folds does.
     """
     pairs = ade20k.open_ade20k(root)
+    model = load_model()
     evaluator = MultiScaleEvaluator(model, batch=batch)
     settings = _settings(model)
     report = BenchmarkReport('ade20k')
