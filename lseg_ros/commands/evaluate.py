@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from lseg_ros.distributed import Workers
     from lseg_ros.evaluation.benchmarks import BenchmarkReport
+    from lseg_ros.evaluation.tally import Counting
 
 HELP = 'score a model on labelled images'
 DESCRIPTION = """\
@@ -121,29 +122,32 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_benchmark(args: argparse.Namespace, team: Workers) -> int:
-    report = _benchmark(args, team)
+    from lseg_ros.evaluation.tally import Counting
+
+    counting = Counting(team, args.state)
+    report = _benchmark(args, counting)
     if team.is_first:
         print(report.table())
         if args.json:
             report.write_json(args.json, args.model)
+    counting.finish()
     return 0
 
 
-def _benchmark(args: argparse.Namespace, team: Workers) -> BenchmarkReport:
+def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
     from lseg_ros.evaluation.benchmarks import evaluate_ade20k, evaluate_folds, evaluate_fss1000
-    from lseg_ros.evaluation.tally import Counting
     from lseg_ros.model import load
 
-    counting = Counting(team, args.state)
+    device = counting.workers.device
     if args.dataset in FOLDED:
         return evaluate_folds(
             args.dataset,
             args.root,
             sorted(set(args.fold)),
-            lambda fold: load(args.model.replace('{fold}', str(fold)), team.device),
+            lambda fold: load(args.model.replace('{fold}', str(fold)), device),
             counting,
         )
-    load_model = partial(load, args.model, team.device)
+    load_model = partial(load, args.model, device)
     if args.dataset == 'fss1000':
         return evaluate_fss1000(args.root, load_model, counting)
     label_sets = list(dict.fromkeys(args.label_set))

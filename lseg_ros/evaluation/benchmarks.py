@@ -64,7 +64,7 @@ def evaluate_folds(dataset: str, root: Path, folds: Sequence[int],
     report = BenchmarkReport(dataset)
     for fold, benchmark in benchmarks.items():
         column, model = f'fold {fold}', load_model(fold)
-        score = _zero_shot(_fold_part(dataset, fold), benchmark, model, counting)
+        score = _zero_shot(f'{dataset}-fold{fold}', benchmark, model, counting)
         for kind, value in _zero_shot_row(score).items():
             report.rows.setdefault(f'{kind}, {model.name}', {})[column] = value
         report.iou[column] = list(score.iou.items())
@@ -72,7 +72,6 @@ def evaluate_folds(dataset: str, root: Path, folds: Sequence[int],
     for row in report.rows.values():
         if len(row) == len(FOLDS):
             row['mean'] = float(np.mean(list(row.values())))
-    counting.finish(_fold_part(dataset, fold) for fold in folds)
     return report
 
 
@@ -82,7 +81,6 @@ def evaluate_fss1000(root: Path, load_model: Callable[[], LSeg],
     benchmark = open_fss1000(root)
     model = load_model()
     score = _zero_shot('fss1000', benchmark, model, counting)
-    counting.finish(['fss1000'])
     return BenchmarkReport('fss1000', {model.name: _zero_shot_row(score)},
                            {'test': list(score.iou.items())}, {'test': len(benchmark.episodes)})
 
@@ -107,7 +105,6 @@ def evaluate_ade20k(root: Path, label_sets: Sequence[str], load_model: Callable[
             'pixel acc.': score.pixel_accuracy, 'mIoU': score.mean_iou}
         report.iou[label_set] = score.iou
         report.images[label_set] = len(pairs)
-    counting.finish(f'ade20k-{label_set}' for label_set in label_sets)
     return report
 
 
@@ -124,7 +121,3 @@ def _zero_shot_row(score: zero_shot.ZeroShotScore) -> dict[str, float]:
 
 def _settings(model: LSeg) -> Mapping[str, str]:
     return {'model': model.name, 'weights': fingerprint(model), 'precision': str(model.dtype)}
-
-
-def _fold_part(dataset: str, fold: int) -> str:
-    return f'{dataset}-fold{fold}'

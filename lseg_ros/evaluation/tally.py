@@ -7,7 +7,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -63,12 +63,13 @@ class Tally:
         os.replace(temporary, path)
 
 
-@dataclass(frozen=True)
 class Counting:
-    """How the parts of one evaluation are counted: by whom, and where the state is kept."""
+    """Counts the parts of one evaluation, and keeps their state until all is finished."""
 
-    workers: Workers
-    state: Path  # a folder that all processes see
+    def __init__(self, workers: Workers, state: Path) -> None:
+        """Share the work among `workers`; `state` is a folder that all of them see."""
+        self.workers, self.state = workers, state
+        self._parts: list[str] = []
 
     def run(
         self,
@@ -77,7 +78,6 @@ class Counting:
         count: Callable[[Item], np.ndarray],
         shape: tuple[int, ...],
         settings: Settings,
-        unit: str = 'image',
     ) -> np.ndarray:
         """Return count(item), int64 of `shape`, for every item: [N, *shape].
 
@@ -86,32 +86,32 @@ class Counting:
         Raises ValueError for a state of a run with other settings.
         """
         settings = {**settings, 'items': _digest(items)}
+        self._parts.append(part)
         tally = Tally.empty(settings, len(items), shape)
         for path in sorted(self.state.glob(f'{part}.*.npz')):
             tally.take(path)
         self.workers.barrier()  # nobody writes before everybody has read
         known = tally.done.copy()
-        self._count_share(part, tally, items, count, unit)
+        self._count_share(part, tally, items, count)
         return self._together(tally, known)
 
-    def finish(self, parts: Iterable[str]) -> None:
-        """Remove the state of these parts: everything is counted."""
+    def finish(self) -> None:
+        """Remove the state of the parts that have been run: their numbers are written down."""
         self.workers.barrier()
-        if self.workers.is_first:
-            for part in parts:
-                for path in self.state.glob(f'{part}.*.npz'):
-                    path.unlink()
-            if self.state.is_dir() and not any(self.state.iterdir()):
-                self.state.rmdir()
+        if not self.workers.is_first:
+            return
+        for part in self._parts:
+            for path in self.state.glob(f'{part}.*.npz'):
+                path.unlink()
+        if self.state.is_dir() and not any(self.state.iterdir()):
+            self.state.rmdir()
 
-    def _count_share(
-        self, part: str, tally: Tally, items: Sequence[Item],
-        count: Callable[[Item], np.ndarray], unit: str,
-    ) -> None:
+    def _count_share(self, part: str, tally: Tally, items: Sequence[Item],
+                     count: Callable[[Item], np.ndarray]) -> None:
         path = self.state / f'{part}.{self.workers.rank}.npz'
         share = np.flatnonzero(~tally.done)[self.workers.rank::self.workers.count]
         saved = time.monotonic()
-        bar = tqdm(share, part, unit=unit, disable=None if self.workers.is_first else True)
+        bar = tqdm(share, part, unit='image', disable=None if self.workers.is_first else True)
         try:
             for index in bar:
                 tally.counts[index] = count(items[index])
