@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lseg_ros.embedding import ImageEmbedding
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.model.lseg import LSeg
 from lseg_ros.multiscale import MultiScaleEvaluator
@@ -163,6 +164,18 @@ class Segmenter:
             embeddings = self.model.encode_image(self._pixels(image, plan)[None])
             logits = self.model.correlate(embeddings, text)[0].float() / self.model.calibration
         return Comparison(logits, plan)
+
+    def embed(self, image: np.ndarray) -> ImageEmbedding:
+        """Return the embedding of a uint8 RGB image [H, W, 3], whatever the labels.
+
+        Raises ValueError as `segment` does.
+        """
+        _check_image(image, 0)
+        plan = self._plan(image.shape[:2])
+        with torch.inference_mode():
+            grid = self.model.encode_image(self._pixels(image, plan)[None])[0]
+        return ImageEmbedding(grid, plan.image, plan.resized, plan.padded,
+                              self.model.config.align_corners)
 
     @torch.inference_mode()
     def _segment_at_all_scales(self, image: np.ndarray, prepared: PreparedLabels) -> Segmentation:

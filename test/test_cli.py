@@ -138,13 +138,13 @@ def test_segment_takes_the_labels_of_a_shipped_file_by_its_name(lseg, photo, tmp
     (['in/photo.png', '--device', 'abacus'], 'floor', "device 'abacus' cannot be used"),
     (['in/photo.png', '--labels-file', 'none.yaml'], None, 'none.yaml'),
     (['in/photo.png', '--labels-file', 'indor'], None, "did you mean 'indoor'"),
-    (['clip.mp4'], 'floor', 'clip.mp4 is not an image file'),
+    (['notes.txt'], 'floor', 'notes.txt cannot be used: want image, video, bag'),
     (['in/photo.png', 'too/photo.png'], 'floor', 'would both be written to'),
     (['in/photo.png', '--model', 'lseg-light'], 'floor', 'unknown model'),
     (['in/photo.png', '--model', 'none.safetensors'], 'floor', 'no weights file'),
 ])
 def test_segment_tells_an_error_in_one_line(lseg, photo, tmp_path, arguments, labels, reason):
-    (tmp_path / 'clip.mp4').write_bytes(b'')
+    (tmp_path / 'notes.txt').write_text('')
     write_image(tmp_path / 'too' / 'photo.png')
     status, _, err = lseg.segment(*arguments, labels=labels)
     assert status == 2

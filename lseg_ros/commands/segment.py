@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``lseg segment``: images on disk to overlays and index images."""
+"""``lseg segment``: images, videos and bags on disk to overlays and class ids."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.media.inputs import Input, plan
+
 if TYPE_CHECKING:
-    import numpy as np
     from lseg_ros.labels import LabelSet
     from lseg_ros.model import LSeg
     from lseg_ros.multiscale import MultiScaleEvaluator
-    from lseg_ros.segmenter import Segmentation
 
-HELP = 'segment images by the labels you name'
+HELP = 'segment images, videos and bags by the labels you name'
 DESCRIPTION = """\
-Segment images, folders of images and globs by the labels you name.
+Segment images, folders of images, videos, ROS bags, and globs of them, by the labels you name.
 
 A label is a name, or a name with the prompts that stand for it (the best of them counts):
 
@@ -29,23 +27,32 @@ A label is a name, or a name with the prompts that stand for it (the best of the
   lseg segment recordings/ --labels-file indoor --output masks
   lseg segment 'run1/*.png' --labels "floor, wall" --no-other
   lseg segment photo.jpg --labels "floor, wall" --quality best
+  lseg segment drive.mp4 --labels-file outdoor
+  lseg segment rosbag2_2026_01_01/ --topic /camera/image_raw --labels "floor, person"
 
 Pixels that are none of the labels become "other", id 0, unless --no-other is given; a label
-called other gives it prompts of its own. For each image NAME the output folder gets
+called other gives it prompts of its own. The output folder gets labels.json, the ids with their
+names, prompts and colours, and for each NAME
 
-  NAME.overlay.png  the image, the colours of the classes and a legend
-  NAME.ids.png      the class id of each pixel, 255 where --threshold leaves it undecided; a
-                    palette image: viewers show colours, the pixel values are the ids
-  labels.json       the ids with their names, prompts and colours
+  image  NAME.overlay.png  the image, the colours of the classes and a legend
+         NAME.ids.png      the class id of each pixel, 255 where --threshold leaves it undecided;
+                           a palette image: viewers show colours, the pixel values are the ids
+  video  NAME.overlay.mp4  the overlays as a video
+         NAME.ids/         one palette image for each frame: 000000.png, 000001.png ...
+  bag    NAME.labels/      a bag, sqlite3 or mcap as the one read, with the topics of the node:
+                           /lseg/label_image and /lseg/confidence (mono8; header and time of
+                           recording of the image), /lseg/label_info. Play both bags together.
+                           ROS is not needed; ROS 1 bags are read as well.
+
+What cannot be read is skipped and named, and the exit status is then 1.
 """
-
-IMAGE_SUFFIXES = frozenset('.bmp .jpeg .jpg .png .ppm .tif .tiff .webp'.split())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('images', nargs='+', metavar='IMAGE',
-                        help='an image, a folder (searched to its depths) or a quoted glob')
+    parser.add_argument('inputs', nargs='+', metavar='IMAGE',
+                        help='an image, a video, a bag (folder, .mcap, .db3, .bag), a folder of '
+                        'images (searched to its depths), or a quoted glob')
     labels = parser.add_mutually_exclusive_group(required=True)
     labels.add_argument('--labels', metavar='LIST',
                         help='labels, separated by commas: "floor, chair=chair|armchair"')
@@ -54,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'ade20k, coco, coco_stuff, cityscapes, pascal_voc), or a file of yours')
     parser.add_argument('--no-other', action='store_true',
                         help='give every pixel one of the labels')
+    parser.add_argument('--topic', default='',
+                        help='image topic of the bags (default: the only one that is not depth)')
     parser.add_argument('--model', default='lseg-lite',
                         help='name or path of a model (default: %(default)s); see lseg info')
     parser.add_argument('--output', metavar='DIR', type=Path, default=Path('lseg_output'),
@@ -69,106 +78,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment the images; return 1 when some could not be read, else 0."""
+    """Segment the inputs; return 1 when some could not be read, else 0."""
     labels = _labels(args)
-    jobs = plan_outputs(find_images(args.images, args.output), args.output)
+    inputs = plan(args.inputs, args.output)
 
     from tqdm import tqdm
     from lseg_ros.device import find_device
+    from lseg_ros.media.segmenting import FileSegmenter
     from lseg_ros.model import load
     from lseg_ros.segmenter import Segmenter
 
     model = load(args.model, device=find_device(args.device))
     segmenter = Segmenter(model, confidence_threshold=args.threshold,
                           multiscale=_multiscale(model) if args.quality == 'best' else None)
-    prepared = segmenter.prepare(labels)
+    files = FileSegmenter(segmenter, labels, args.topic)
     _write_table(args.output, labels)
     failures = 0
-    for path, output in tqdm(jobs.items(), unit='image', disable=None):
+    for item in tqdm(inputs, unit='file', disable=None):
         try:
-            image = read_image(path)
+            files.segment(item)
         except OSError as error:
-            tqdm.write(f'lseg: skipped {path}: {error}', file=sys.stderr)
+            tqdm.write(f'lseg: skipped {item.path}: {error}', file=sys.stderr)
             failures += 1
-            continue
-        write_results(output, image, segmenter.segment([image], prepared)[0], labels)
-    print(f'{len(jobs) - failures} of {len(jobs)} images segmented into {args.output}')
+    print(f'{len(inputs) - failures} of {_count(inputs)} segmented into {args.output}')
     return 1 if failures else 0
 
 
-def find_images(arguments: Iterable[str], output: Path) -> list[tuple[Path, Path]]:
-    """Return (file, its path relative to the folder it was found in) for each image.
-
-    What lies under `output` is left out of folders: it is an earlier run's.  Raises
-    FileNotFoundError where there is nothing, ValueError for files of another kind.
-    """
-    found = []
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            files = _images_below(path, output.resolve())
-        else:
-            names = [argument] if path.exists() else sorted(glob(argument, recursive=True))
-            matches = map(Path, names)
-            files = [(match, Path(match.name)) for match in matches if match.is_file()]
-        if not files:
-            raise FileNotFoundError(f'no image at {argument}')
-        found += files
-    for path, _ in found:
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise ValueError(f'{path} is not an image file: want one of '
-                             f'{", ".join(sorted(IMAGE_SUFFIXES))}; save the frames of a video or '
-                             'a bag as images first')
-    return found
-
-
-def _images_below(folder: Path, output: Path) -> list[tuple[Path, Path]]:
-    return [(path, path.relative_to(folder)) for path in sorted(folder.rglob('*'))
-            if path.suffix.lower() in IMAGE_SUFFIXES and output not in path.resolve().parents]
-
-
-def plan_outputs(images: Sequence[tuple[Path, Path]], output: Path) -> dict[Path, Path]:
-    """Return for each file the path, without suffixes, of its results.
-
-    Raises ValueError when two files would write the same results.
-    """
-    jobs: dict[Path, Path] = {}
-    sources: dict[Path, Path] = {}
-    for path, relative in images:
-        target = output / relative.with_suffix('')
-        if sources.setdefault(target, path) != path:
-            raise ValueError(f'{sources[target]} and {path} would both be written to {target}.*; '
-                             'segment them one after the other, with another --output')
-        jobs[path] = target
-    return jobs
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Read an image file into uint8 RGB [H, W, 3], turned as its EXIF says.
-
-    Raises OSError, whatever is wrong with the file.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert('RGB'))
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise OSError(f'not a readable image: {error}') from error
-
-
-def write_results(target: Path, image: np.ndarray, result: Segmentation,
-                  labels: LabelSet) -> None:
-    """Write ``target.overlay.png`` and ``target.ids.png``, making the folder."""
-    from PIL import Image
-    from lseg_ros.render import overlay_with_legend
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    ids = Image.fromarray(result.ids)
-    ids.putpalette(labels.palette().tobytes())
-    ids.save(f'{target}.ids.png')
-    Image.fromarray(overlay_with_legend(image, result.ids, labels)).save(f'{target}.overlay.png')
+def _count(inputs: list[Input]) -> str:
+    """Return how many inputs there are, in words: `3 images`, `2 files`."""
+    kinds = {item.kind for item in inputs}
+    name = kinds.pop().value if len(kinds) == 1 else 'file'
+    return f'{len(inputs)} {name}s'
 
 
 def _multiscale(model: LSeg) -> MultiScaleEvaluator:

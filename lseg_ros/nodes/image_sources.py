@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from lseg_ros.media.images import read_image
+from lseg_ros.media.inputs import IMAGE_SUFFIXES
+from lseg_ros.media.videos import Video
 
 RECORDED_DRIVE = 'drive'
-IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ImageFiles:
 
     def __iter__(self) -> Iterator[Shot]:
         for path in self._paths:
-            yield Shot(_read_rgb(path))
+            yield Shot(read_image(path))
 
 
 class Recording:
@@ -66,36 +68,24 @@ class Recording:
     def __iter__(self) -> Iterator[Shot]:
         for path in self._pictures:
             with Image.open(self._depths / f'{path.stem}.png') as depth:
-                yield Shot(_read_rgb(path), np.asarray(depth, np.uint16))
+                yield Shot(read_image(path), np.asarray(depth, np.uint16))
 
 
-class Video:
-    """A video file, or a webcam by its number."""
+class VideoFrames:
+    """The frames of a video file, or of a webcam by its number."""
 
     camera: CameraModel | None = None
 
     def __init__(self, source: str | int) -> None:
         """Open it; raises OSError when OpenCV cannot."""
-        self._source = source
-        self._open().release()
+        self._video = Video(source)
 
     def __iter__(self) -> Iterator[Shot]:
-        capture = self._open()
-        try:
-            while (grabbed := capture.read())[0]:
-                yield Shot(cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB))
-        finally:
-            capture.release()
-
-    def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(self._source)
-        if not capture.isOpened():
-            kind = 'webcam' if isinstance(self._source, int) else 'video'
-            raise OSError(f'cannot open the {kind} {self._source}')
-        return capture
+        for image in self._video:
+            yield Shot(image)
 
 
-ImageSource = ImageFiles | Recording | Video
+ImageSource = ImageFiles | Recording | VideoFrames
 
 
 def open_source(source: str) -> ImageSource:
@@ -108,13 +98,13 @@ def open_source(source: str) -> ImageSource:
     if source == RECORDED_DRIVE:
         return Recording(Path(str(resources.files('lseg_ros'))) / 'data' / 'drive')
     if source.isdecimal():
-        return Video(int(source))
+        return VideoFrames(int(source))
     path = Path(source).expanduser()
     if path.is_dir():
         return Recording(path) if (path / 'camera.json').is_file() else ImageFiles(
             _images_in(path))
     if path.is_file():
-        return ImageFiles([path]) if _is_image(path) else Video(str(path))
+        return ImageFiles([path]) if _is_image(path) else VideoFrames(str(path))
     if paths := sorted(map(Path, glob.glob(str(path)))):
         return ImageFiles([path for path in paths if _is_image(path)])
     raise FileNotFoundError(f'no image source {source!r}: give {RECORDED_DRIVE}, the number of a '
@@ -131,8 +121,3 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _read_rgb(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(ImageOps.exif_transpose(picture).convert('RGB'))

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag of label images, written through the library rosbags. Needs no ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import (Connection, Qos, QosDurability, QosHistory, QosLiveliness,
+                                QosReliability, QosTime)
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from lseg_ros.labels import LabelSet
+from lseg_ros.media.inputs import is_bag_folder
+from lseg_ros.segmenter import Segmentation
+
+# vision_msgs 4, which rosbags does not know.
+_VISION_MSGS = {
+    'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
+    'vision_msgs/msg/LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
+                                 'float32 threshold\n',
+}
+_UNSET = QosTime(0, 0)
+_LATCHED = Qos(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+               _UNSET, _UNSET, QosLiveliness.SYSTEM_DEFAULT, _UNSET, False)
+_METADATA_VERSION = 8  # of rosbag2 since Iron
+
+
+def storage_of(bag: Path) -> StoragePlugin:
+    """Return the storage that a bag is in; sqlite3 for a ROS 1 bag."""
+    has_mcap = any(bag.glob('*.mcap')) if is_bag_folder(bag) else bag.suffix == '.mcap'
+    return StoragePlugin.MCAP if has_mcap else StoragePlugin.SQLITE3
+
+
+class LabelBagWriter:
+    """Writes what the node would publish: label images, confidence, and once the LabelInfo.
+
+    The topics are the node's, `/lseg/label_image`, `/lseg/confidence` and `/lseg/label_info`;
+    images have the header, and the time of recording, of the pictures they belong to.
+    """
+
+    def __init__(self, path: Path, labels: LabelSet, threshold: float,
+                 storage: StoragePlugin) -> None:
+        """Make the folder `path`; raises FileExistsError when it is there already."""
+        if path.exists():
+            raise FileExistsError(f'{path} exists already: remove it, or give another --output')
+        self._labels = labels
+        self._threshold = threshold
+        self._types = get_typestore(Stores.ROS2_HUMBLE)
+        for name, text in _VISION_MSGS.items():
+            self._types.register(get_types_from_msg(text, name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = Writer(path, version=_METADATA_VERSION, storage_plugin=storage)
+        self._writer.open()
+        self._label_image = self._connect('label_image', 'sensor_msgs/msg/Image')
+        self._confidence = self._connect('confidence', 'sensor_msgs/msg/Image')
+        self._label_info = self._connect('label_info', 'vision_msgs/msg/LabelInfo', [_LATCHED])
+        self._info_written = False
+
+    def __enter__(self) -> LabelBagWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish the bag."""
+        self._writer.close()
+
+    def write(self, header: Any, recorded_ns: int, segmentation: Segmentation) -> None:
+        """Append the result for the picture with this std_msgs/Header, recorded then."""
+        if not self._info_written:
+            self._write(self._label_info, recorded_ns, self._info())
+            self._info_written = True
+        for connection, pixels in ((self._label_image, segmentation.ids),
+                                   (self._confidence, segmentation.confidence)):
+            self._write(connection, recorded_ns, self._image(header, pixels))
+
+    def _connect(self, name: str, kind: str, qos: list[Qos] | None = None) -> Connection:
+        return self._writer.add_connection(f'/lseg/{name}', kind, typestore=self._types,
+                                           offered_qos_profiles=qos or [])
+
+    def _write(self, connection: Connection, recorded_ns: int, message: Any) -> None:
+        data = self._types.serialize_cdr(message, connection.msgtype)
+        self._writer.write(connection, recorded_ns, data)
+
+    def _image(self, header: Any, pixels: np.ndarray) -> Any:
+        height, width = pixels.shape
+        return self._new('sensor_msgs/msg/Image', header=self._header(
+            header.stamp.sec, header.stamp.nanosec, header.frame_id), height=height, width=width,
+            encoding='mono8', is_bigendian=0, step=width, data=pixels.reshape(-1))
+
+    def _info(self) -> Any:
+        classes = [self._new('vision_msgs/msg/VisionClass', class_id=label.id,
+                             class_name=label.name) for label in self._labels.classes]
+        return self._new('vision_msgs/msg/LabelInfo', header=self._header(0, 0, ''),
+                         class_map=classes, threshold=self._threshold)
+
+    def _header(self, sec: int, nanosec: int, frame_id: str) -> Any:
+        stamp = self._new('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+        return self._new('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+    def _new(self, kind: str, **fields: Any) -> Any:
+        return self._types.types[kind](**fields)

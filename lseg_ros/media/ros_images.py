@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image messages to arrays: from rclpy or from a bag, only the names of their fields matter."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Protocol
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+
+# How OpenCV turns the 8-bit encodings into RGB, by their bytes per pixel; None: it is RGB.
+_EIGHT_BIT = MappingProxyType({
+    'rgb8': (3, None),
+    'bgr8': (3, cv2.COLOR_BGR2RGB),
+    'rgba8': (4, cv2.COLOR_RGBA2RGB),
+    'bgra8': (4, cv2.COLOR_BGRA2RGB),
+    'mono8': (1, cv2.COLOR_GRAY2RGB),
+})
+# What is left to a converter: bytes per pixel, and the bytes of one value.
+_CONVERTED = MappingProxyType({
+    'mono16': (2, 2), 'rgb16': (6, 2), 'bgr16': (6, 2), 'rgba16': (8, 2), 'bgra16': (8, 2),
+    **{f'bayer_{pattern}8': (1, 1) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+    **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+    **{name: (2, 1) for name in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')},
+})
+
+
+class ImageMessage(Protocol):
+    """The fields of sensor_msgs/Image that are read."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: bytes
+
+
+class CompressedImageMessage(Protocol):
+    """The fields of sensor_msgs/CompressedImage that are read."""
+
+    format: str
+    data: bytes
+
+
+# Turns (values [H, W] or [H, W, C] in this machine's byte order, encoding) into RGB.
+Converter = Callable[[np.ndarray, str], np.ndarray]
+
+
+def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
+    """Return the picture as uint8 [H, W, 3], RGB; for rgb8 a view of the message's data.
+
+    Rows may be padded (step longer than a row) and 16-bit values may have either byte order.
+    `convert` is needed for Bayer, YUV and 16-bit encodings.  Raises ValueError with the reason
+    when the message does not hold a colour or grey picture.
+    """
+    if message.encoding in _EIGHT_BIT:
+        channels, code = _EIGHT_BIT[message.encoding]
+        pixels = _rows(message, channels).reshape(message.height, message.width, channels)
+        return pixels if code is None else cv2.cvtColor(pixels, code)
+    if message.encoding in _CONVERTED:
+        return _converted(message, convert)
+    known = ', '.join((*_EIGHT_BIT, *_CONVERTED))
+    raise ValueError(f'unknown image encoding {message.encoding!r}: one of {known} is needed')
+
+
+def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
+    """Decode a JPEG, PNG or other compressed picture into uint8 [H, W, 3], RGB.
+
+    Raises ValueError with the reason when the data are cut short or are no picture.
+    """
+    try:
+        with PillowImage.open(io.BytesIO(message.data)) as picture:
+            return np.asarray(_eight_bit(picture).convert('RGB'))
+    except UnidentifiedImageError:
+        raise ValueError(f'compressed image of format {message.format!r} holds no picture '
+                         f'({len(message.data)} bytes)') from None
+    except Exception as error:  # a decoder fed with rubbish raises whatever it likes
+        raise ValueError(f'compressed image of format {message.format!r}: {error}') from error
+
+
+def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:
+    """Return the bytes of the pixels, uint8 [H, W * bytes_per_pixel], a view without padding."""
+    row = message.width * bytes_per_pixel
+    if not row or not message.height:
+        raise ValueError(f'empty image: {message.width} x {message.height} pixels')
+    if message.step < row:
+        raise ValueError(f'step {message.step} is shorter than a row: {message.width} pixels '
+                         f'of {message.encoding} take {row} bytes')
+    size = message.step * message.height
+    if len(message.data) < size:
+        raise ValueError(f'image data end early: {len(message.data)} bytes, but step * height '
+                         f'is {message.step} * {message.height} = {size}')
+    data = np.frombuffer(message.data, np.uint8, count=size)
+    return data.reshape(message.height, message.step)[:, :row]
+
+
+def _converted(message: ImageMessage, convert: Converter) -> np.ndarray:
+    bytes_per_pixel, bytes_per_value = _CONVERTED[message.encoding]
+    values = np.ascontiguousarray(_rows(message, bytes_per_pixel)).view(f'<u{bytes_per_value}')
+    if message.is_bigendian:
+        values = values.byteswap()
+    channels = bytes_per_pixel // bytes_per_value
+    shape = (message.height, message.width) + ((channels,) if channels > 1 else ())
+    try:
+        return convert(values.reshape(shape), message.encoding)
+    except Exception as error:  # converters let through whatever OpenCV raises
+        raise ValueError(f'image of encoding {message.encoding!r}: {error}') from error
+
+
+def _eight_bit(picture: PillowImage.Image) -> PillowImage.Image:
+    """Scale 16-bit grey, which Pillow would clip at 255, to 8 bits."""
+    if not picture.mode.startswith('I'):
+        return picture
+    return PillowImage.fromarray((np.asarray(picture) >> 8).astype(np.uint8))

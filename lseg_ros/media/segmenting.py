@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segments files: an image, a video or a bag in; overlays and class ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from lseg_ros.labels import LabelSet
+from lseg_ros.media.images import read_image, write_ids, write_image
+from lseg_ros.media.inputs import Input, Kind
+from lseg_ros.media.videos import Video, VideoWriter
+from lseg_ros.render import overlay_with_legend
+from lseg_ros.segmenter import Segmentation, Segmenter
+
+Frame = TypeVar('Frame')
+
+
+class FileSegmenter:
+    """Segments one file after the other under the same labels; long ones show a progress bar."""
+
+    def __init__(self, segmenter: Segmenter, labels: LabelSet, bag_topic: str = '') -> None:
+        """Encode the labels; `bag_topic` is the image topic of bags, empty: the only one."""
+        self._segmenter = segmenter
+        self._labels = labels
+        self._prepared = segmenter.prepare(labels)
+        self._bag_topic = bag_topic
+
+    def segment(self, item: Input) -> None:
+        """Write the results of a file beside `item.target`.
+
+        Raises OSError, with the reason, when it cannot be read to its end; what was read until
+        then has been written.
+        """
+        item.target.parent.mkdir(parents=True, exist_ok=True)
+        if item.kind is Kind.IMAGE:
+            self._segment_image(item.path, item.target)
+        elif item.kind is Kind.VIDEO:
+            self._segment_video(item.path, item.target)
+        else:
+            self._segment_bag(item.path, Path(f'{item.target}.labels'))
+
+    def _segment_image(self, path: Path, target: Path) -> None:
+        image = read_image(path)
+        ids = self._result(image).ids
+        write_ids(f'{target}.ids.png', ids, self._labels)
+        write_image(f'{target}.overlay.png', overlay_with_legend(image, ids, self._labels))
+
+    def _segment_video(self, path: Path, target: Path) -> None:
+        video = Video(path)
+        folder = Path(f'{target}.ids')
+        folder.mkdir(exist_ok=True)
+        frame = -1
+        with VideoWriter(f'{target}.overlay.mp4', video.rate) as overlays:
+            for frame, image in enumerate(_shown(video, video.frame_count, path)):
+                ids = self._result(image).ids
+                write_ids(folder / f'{frame:06}.png', ids, self._labels)
+                overlays.write(overlay_with_legend(image, ids, self._labels))
+        _check_whole(frame + 1, video.frame_count)
+
+    def _segment_bag(self, path: Path, target: Path) -> None:
+        # rosbags is needed for bags only.
+        from lseg_ros.media.bags import BagReader
+        from lseg_ros.media.label_bag import LabelBagWriter, storage_of
+
+        with BagReader(path) as bag:
+            topic = bag.image_topic(self._bag_topic)
+            with LabelBagWriter(target, self._labels, self._segmenter.confidence_threshold,
+                                storage_of(path)) as results:
+                for image in _shown(bag.images(topic), bag.count([topic]), path):
+                    results.write(image.header, image.recorded_ns, self._result(image.pixels))
+
+    def _result(self, image: np.ndarray) -> Segmentation:
+        return self._segmenter.segment([image], self._prepared)[0]
+
+
+def _shown(frames: Iterable[Frame], total: int | None, path: Path) -> Iterator[Frame]:
+    """Iterate over `frames` under a progress bar of their own."""
+    return iter(tqdm(frames, total=total, desc=path.name, unit='frame', leave=False,
+                     disable=None))
+
+
+def _check_whole(read: int, announced: int | None) -> None:
+    # Containers often announce a frame or two that the decoder does not give.
+    if not read or (announced or 0) > 1.02 * read + 2:
+        raise OSError(f'the video ends early: {read} of {announced or "its"} frames could be read')

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Video files and webcams, frame by frame, through OpenCV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+_DEFAULT_RATE = 25.0
+
+# What is wrong with a file is told by the exceptions below; -8 is FFmpeg's "quiet".
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+
+class Video:
+    """A video file, or a webcam by its number; iterating gives uint8 [H, W, 3] RGB frames.
+
+    Each iteration starts from the beginning.
+    """
+
+    def __init__(self, source: str | Path | int) -> None:
+        """Open it; raises OSError when OpenCV cannot."""
+        self._source = source if isinstance(source, int) else str(source)
+        capture = self._open()
+        self._rate = capture.get(cv2.CAP_PROP_FPS)
+        self._frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+
+    @property
+    def rate(self) -> float:
+        """Frames per second; 25 where the file does not say."""
+        return self._rate if self._rate > 0 else _DEFAULT_RATE
+
+    @property
+    def frame_count(self) -> int | None:
+        """How many frames the file says it has; None where it does not say."""
+        return self._frames if self._frames > 0 else None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        capture = self._open()
+        try:
+            while (grabbed := capture.read())[0]:
+                yield cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
+
+    def _open(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(self._source)
+        if not capture.isOpened():
+            kind = 'webcam' if isinstance(self._source, int) else 'video'
+            raise OSError(f'cannot open the {kind} {self._source}')
+        return capture
+
+
+class VideoWriter:
+    """Writes uint8 [H, W, 3] RGB frames of one size into an MPEG-4 file (mp4v).
+
+    The last column or row of odd sizes is left out, as the codec demands.
+    """
+
+    def __init__(self, path: str | Path, rate: float) -> None:
+        """Write to `path`, to be shown at `rate` frames per second; the first frame creates it."""
+        self._path = str(path)
+        self._rate = rate
+        self._writer: cv2.VideoWriter | None = None
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame. Raises OSError when the file cannot be made."""
+        if self._writer is None:
+            height, width = frame.shape[:2]
+            self._writer = cv2.VideoWriter(
+                self._path, cv2.VideoWriter_fourcc(*'mp4v'), self._rate, (width, height))
+            if not self._writer.isOpened():
+                raise OSError(f'cannot write the video {self._path}')
+        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``lseg segment`` on videos and on ROS bags of either storage."""
+
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+from bags import (PERIOD_NS, START_NS, TRANSPORT_NS, compressed, header, image, pictures,
+                  rgbd_topics, write_bag)
+from PIL import Image
+from rosbags.highlevel import AnyReader
+
+from lseg_ros import cli
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.model import load, save
+from lseg_ros.segmenter import Segmenter
+
+LABELS = ['floor', 'wall']
+
+
+@pytest.fixture(scope='module')
+def weights(tiny_model, tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save(tiny_model, path)
+    return path
+
+
+@pytest.fixture
+def segment(monkeypatch, tmp_path, weights, capsys):
+    """Return a function that runs ``lseg segment`` and gives (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        status = cli.main(['segment', '--model', str(weights), '--device', 'cpu', '--labels',
+                           ', '.join(LABELS), *map(str, arguments)])
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def expected_ids(weights):
+    """Return a function that segments a picture as the node does."""
+    segmenter = Segmenter(load(weights))
+    prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
+    return lambda pixels: segmenter.segment([pixels], prepared)[0].ids
+
+
+def write_video(path, frames, rate=12.5):
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, (width, height))
+    for frame in frames:
+        writer.write(frame[..., ::-1])
+    writer.release()
+    return path
+
+
+def read_bag(path):
+    """Return the (topic, recorded_ns, message) of a bag."""
+    with AnyReader([path]) as reader:
+        return [(connection.topic, when, reader.deserialize(data, connection.msgtype))
+                for connection, when, data in reader.messages()]
+
+
+def test_video_gives_an_overlay_video_and_the_ids_of_each_frame(segment, tmp_path, expected_ids):
+    write_video(tmp_path / 'clip.mp4', pictures(4, (48, 64)))
+    status, out, _ = segment('clip.mp4')
+    assert status == 0 and '1 of 1 videos' in out
+    folder = tmp_path / 'lseg_output'
+    overlay = cv2.VideoCapture(str(folder / 'clip.overlay.mp4'))
+    assert overlay.get(cv2.CAP_PROP_FPS) == 12.5 and overlay.read()[1].shape == (48, 64, 3)
+    names = sorted(path.name for path in (folder / 'clip.ids').iterdir())
+    assert names == ['000000.png', '000001.png', '000002.png', '000003.png']
+    decoded = cv2.VideoCapture(str(tmp_path / 'clip.mp4')).read()[1][..., ::-1]
+    ids = np.array(Image.open(folder / 'clip.ids' / '000000.png'))
+    assert np.array_equal(ids, expected_ids(np.ascontiguousarray(decoded)))
+
+
+@pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])
+def test_bag_gives_a_bag_of_label_images_with_the_headers_of_the_pictures(
+        segment, tmp_path, expected_ids, storage, suffix):
+    write_bag(tmp_path / 'run1', rgbd_topics(3), storage)
+    status, out, err = segment('run1', '--output', 'out')
+    assert status == 0, err
+    messages = read_bag(tmp_path / 'out' / 'run1.labels')
+    assert len(list((tmp_path / 'out' / 'run1.labels').glob(f'*{suffix}'))) == 1
+    masks = [(when, each) for topic, when, each in messages if topic == '/lseg/label_image']
+    assert len(masks) == 3
+    for index, ((when, mask), picture) in enumerate(zip(masks, pictures(3))):
+        assert when == START_NS + index * PERIOD_NS + TRANSPORT_NS
+        assert repr(mask.header) == repr(header(index))
+        assert (mask.encoding, mask.step) == ('mono8', 60)
+        assert np.array_equal(mask.data.reshape(40, 60), expected_ids(picture))
+    infos = [each for topic, _, each in messages if topic == '/lseg/label_info']
+    assert [{each.class_id: each.class_name for each in info.class_map} for info in infos] == [
+        {0: 'other', 1: 'floor', 2: 'wall'}]
+    assert sum(topic == '/lseg/confidence' for topic, _, _ in messages) == 3
+    table = json.loads((tmp_path / 'out' / 'labels.json').read_text())
+    assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'wall']
+
+
+@pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])
+def test_single_file_of_a_bag_is_read(segment, tmp_path, storage, suffix):
+    bag = write_bag(tmp_path / 'run1', rgbd_topics(1), storage)
+    file, = bag.glob(f'*{suffix}')
+    file.rename(tmp_path / f'alone{suffix}')
+    status, _, err = segment(f'alone{suffix}')
+    assert status == 0, err
+    assert len(read_bag(tmp_path / 'lseg_output' / 'alone.labels')) == 3
+
+
+def png(pixels):
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, 'png')
+    return data.getvalue()
+
+
+def padded(index, pixels):
+    rows = np.pad(pixels.reshape(40, 180), ((0, 0), (0, 12)))
+    return image(index, pixels, step=192, data=rows.reshape(-1))
+
+
+@pytest.mark.parametrize('message', [
+    lambda rgb: compressed(0, png(rgb)),
+    lambda rgb: image(0, rgb[..., ::-1], 'bgr8'),
+    lambda rgb: image(0, (rgb.astype('>u2') * 257), 'rgb16', is_bigendian=1),
+    lambda rgb: padded(0, rgb),
+], ids=['compressed', 'bgr8', 'rgb16', 'padded rows'])
+def test_encodings_of_a_bag_give_the_same_ids(segment, tmp_path, expected_ids, message):
+    picture, = pictures(1)
+    write_bag(tmp_path / 'run', {'/image': [message(picture)]})
+    status, _, err = segment('run')
+    assert status == 0, err
+    mask, = (each for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels')
+             if topic == '/lseg/label_image')
+    assert np.array_equal(mask.data.reshape(40, 60), expected_ids(picture))
+
+
+def test_topic_chooses_among_several(segment, tmp_path):
+    one, two = ([image(i, each)] for i, each in enumerate(pictures(2)))
+    write_bag(tmp_path / 'run', {'/left': one, '/right': two})
+    status, _, err = segment('run')
+    assert status == 1 and 'several image topics, choose one: /left, /right' in err
+    assert segment('run', '--topic', '/right')[0] == 0
+    messages = read_bag(tmp_path / 'lseg_output' / 'run.labels')
+    assert repr(messages[-1][2].header) == repr(header(1))
+
+
+def test_bag_is_never_written_over(segment, tmp_path):
+    write_bag(tmp_path / 'run', rgbd_topics(1))
+    assert segment('run')[0] == 0
+    status, _, err = segment('run')
+    assert status == 1 and 'run.labels exists already' in err
+
+
+def cut(path, share):
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+
+
+def make_damaged(folder):
+    """Make inputs that cannot be read; return what is to be said of each."""
+    for storage, suffix in (('sqlite3', 'db3'), ('mcap', 'mcap')):
+        bag = write_bag(folder / f'cut_{storage}', rgbd_topics(3), storage)
+        cut(next(bag.glob(f'*.{suffix}')), 0.5)
+    depth = {'/depth': rgbd_topics(1)['/camera/depth']}
+    write_bag(folder / 'only_depth', depth)
+    write_bag(folder / 'odd', {'/image': [image(0, pictures(1)[0], 'yuv9')]})
+    write_bag(folder / 'short', {'/image': [image(0, pictures(1)[0], height=99)]})
+    (folder / 'noise.mcap').write_bytes(b'noise' * 100)
+    (folder / 'noise.mp4').write_bytes(b'noise' * 100)
+    cut(write_video(folder / 'cut.mp4', pictures(4, (48, 64))), 0.5)
+
+
+@pytest.mark.parametrize('name, reason', [
+    ('cut_sqlite3', 'not a readable bag'),
+    ('cut_mcap', 'not a readable bag'),
+    ('only_depth', 'no image topic; it has /depth (sensor_msgs/msg/Image)'),
+    ('odd', "/image: unknown image encoding 'yuv9'"),
+    ('short', '/image: image data end early'),
+    ('noise.mcap', 'not a readable bag'),
+    ('noise.mp4', 'cannot open the video'),
+    ('cut.mp4', 'cannot open the video'),
+])
+def test_damaged_input_is_skipped_in_one_line_and_the_rest_is_done(
+        segment, tmp_path, name, reason):
+    make_damaged(tmp_path)
+    Image.fromarray(pictures(1)[0]).save(tmp_path / 'photo.png')
+    status, out, err = segment(name, 'photo.png')
+    assert status == 1 and '1 of 2 files' in out
+    assert err.startswith(f'lseg: skipped {name}: ') and reason in err and err.count('\n') == 1
