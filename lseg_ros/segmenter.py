@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lseg_ros.backends import Backend, EagerBackend, normalise
+from lseg_ros.decision import decide, interpolate
 from lseg_ros.embedding import ImageEmbedding
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.model.lseg import LSeg
@@ -41,7 +45,7 @@ class PreparedLabels:
     """A LabelSet with its text encoded: all that `Segmenter.segment` needs to know of labels."""
 
     labels: LabelSet
-    text: Tensor  # [K, D] unit rows, one per prompt
+    text: Tensor  # [K, E] rows that the backend's embeddings are multiplied by, one per prompt
     counts: tuple[int, ...]  # of each of the C classes, how many of the K prompts are its own
     ids: Tensor  # uint8 [C], the id of each class
 
@@ -54,6 +58,11 @@ class _Geometry:
     resized: tuple[int, int]
     padded: tuple[int, int]
     decision: tuple[int, int]
+
+    def step(self, grid: tuple[int, int]) -> tuple[float, float]:
+        """Return how many cells of the network's grid one pixel of the decision takes."""
+        return tuple(cells / padded * resized / out for cells, padded, resized, out in
+                     zip(grid, self.padded, self.resized, self.decision))
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,12 @@ class Comparison:
 
     def enlarge(self, score: Tensor) -> Tensor:
         """Bring a map [h, w] to the grid on which pixels are decided: the image's up to VGA."""
-        return _undo(score, self._plan)
+        plan = self._plan
+        return interpolate(score[None, None], plan.decision, plan.step(score.shape))[0, 0]
 
     def to_image(self, part: Tensor) -> np.ndarray:
         """Bring an enlarged map to the size of the image, by nearest neighbour."""
-        return _enlarge(part, self._plan.image)
+        return _enlarge(part[None], self._plan.image)[0].cpu().numpy()
 
 
 class Segmenter:
@@ -91,16 +101,20 @@ class Segmenter:
     on the network's grid are enlarged at all: memory depends neither on 4K nor on 254 labels.
 
     With a `multiscale` evaluator the mean of its logits takes the place of the one pass through
-    the network, and `input_size` has no effect; prompts, calibration, threshold and the grid of
-    the decision stay the same.
+    the network, and `input_size` and `backend` have no effect; prompts, calibration, threshold
+    and the grid of the decision stay the same.
 
-    Nothing is kept from call to call; `prepare` and `segment` may run in different threads.
+    No result depends on earlier calls; `prepare` and `segment` may run in different threads.
     """
 
     def __init__(self, model: LSeg, *, confidence_threshold: float = 0.0,
-                 input_size: int | None = None,
+                 input_size: int | None = None, backend: Backend | None = None,
                  multiscale: MultiScaleEvaluator | None = None) -> None:
-        """Use `model`, on its device and in its dtype; see the class for the rest."""
+        """Use `model`, on its device and in its dtype; see the class for the rest.
+
+        `backend` runs the image side (`lseg_ros.backends.open_backend`); by default the network
+        itself does, which is slower, and starts at once.
+        """
         input_size = model.input_size if input_size is None else input_size
         if input_size < 0:
             raise ValueError(f'input_size must be 0 or more pixels, not {input_size}')
@@ -108,6 +122,8 @@ class Segmenter:
         self.input_size = input_size
         self.multiscale = multiscale
         self.confidence_threshold = confidence_threshold
+        self.backend = EagerBackend(model) if backend is None or multiscale else backend
+        self._encoding = threading.Lock()
 
     @property
     def confidence_threshold(self) -> float:
@@ -123,7 +139,7 @@ class Segmenter:
     def prepare(self, labels: LabelSet) -> PreparedLabels:
         """Encode the prompts of `labels`; those seen before come from the model's cache."""
         with torch.inference_mode():
-            text = self.model.encode_text(labels.prompts)
+            text = self.backend.project(self.model.encode_text(labels.prompts))
             ids = torch.tensor(labels.ids, dtype=torch.uint8, device=self.model.device)
         return PreparedLabels(labels, text, tuple(len(c.prompts) for c in labels.classes), ids)
 
@@ -136,7 +152,7 @@ class Segmenter:
                 prepared: PreparedLabels) -> list[Segmentation]:
         """Segment uint8 RGB images [H, W, 3], of any sizes, and return one result for each.
 
-        Images that have the same size once padded go through the network as one batch.  Raises
+        Images that have the same size once resized go through the network as one batch.  Raises
         ValueError for an image of another dtype, shape or without pixels.
         """
         for index, image in enumerate(images):
@@ -144,14 +160,15 @@ class Segmenter:
         if self.multiscale is not None:
             return [self._segment_at_all_scales(image, prepared) for image in images]
         plans = [self._plan(image.shape[:2]) for image in images]
-        results: dict[int, Segmentation] = {}
+        results: dict[int, Tensor] = {}
         with torch.inference_mode():
-            for padded in dict.fromkeys(plan.padded for plan in plans):
-                batch = [i for i, plan in enumerate(plans) if plan.padded == padded]
-                pixels = torch.stack([self._pixels(images[i], plans[i]) for i in batch])
+            for resized in dict.fromkeys(plan.resized for plan in plans):
+                batch = [i for i, plan in enumerate(plans) if plan.resized == resized]
+                pixels = torch.stack([self._resize(images[i], plans[i]) for i in batch])
                 for i, scores in zip(batch, self._scores(pixels, prepared)):
                     results[i] = self._decide(scores, plans[i], prepared.ids)
-        return [results[i] for i in range(len(images))]
+            # Only here is a GPU waited for.
+            return [Segmentation(*results[i].cpu().numpy()) for i in range(len(images))]
 
     def compare(self, image: np.ndarray, text: Tensor) -> Comparison:
         """Compare a uint8 RGB image [H, W, 3] with rows of `LSeg.encode_text`, [K, D].
@@ -161,8 +178,8 @@ class Segmenter:
         _check_image(image, 0)
         plan = self._plan(image.shape[:2])
         with torch.inference_mode():
-            embeddings = self.model.encode_image(self._pixels(image, plan)[None])
-            logits = self.model.correlate(embeddings, text)[0].float() / self.model.calibration
+            logits = self.model.correlate(self._encode(image, plan), text)[0].float()
+            logits /= self.model.calibration
         return Comparison(logits, plan)
 
     def embed(self, image: np.ndarray) -> ImageEmbedding:
@@ -173,7 +190,7 @@ class Segmenter:
         _check_image(image, 0)
         plan = self._plan(image.shape[:2])
         with torch.inference_mode():
-            grid = self.model.encode_image(self._pixels(image, plan)[None])[0]
+            grid = self._encode(image, plan)[0]
         return ImageEmbedding(grid, plan.image, plan.resized, plan.padded,
                               self.model.config.align_corners)
 
@@ -183,7 +200,7 @@ class Segmenter:
         logits = self.multiscale(image, prepared.text, plan.decision) / self.multiscale.passes
         scores = self._probabilities(logits[None], prepared)[0]
         decided = replace(plan, resized=plan.decision, padded=plan.decision)
-        return self._decide(scores, decided, prepared.ids)
+        return Segmentation(*self._decide(scores, decided, prepared.ids).cpu().numpy())
 
     def _plan(self, image: tuple[int, int]) -> _Geometry:
         short, long = sorted(image)
@@ -196,26 +213,32 @@ class Segmenter:
         decision = _scaled(image, min(1.0, math.sqrt(DECISION_PIXELS / (short * long))))
         return _Geometry(image, resized, padded, decision)
 
-    def _pixels(self, image: np.ndarray, plan: _Geometry) -> Tensor:
-        """Return the image as the network wants it: [3, *plan.padded], resized and normalised."""
-        model = self.model
+    def _resize(self, image: np.ndarray, plan: _Geometry) -> Tensor:
+        """Return the image, uint8 [*plan.resized, 3], on the network's device."""
         # Tensors cannot stand on read-only or reversed arrays, which messages and flips give.
-        pixels = torch.from_numpy(np.require(image, requirements=('C', 'W'))).to(model.device)
-        pixels = pixels.permute(2, 0, 1)[None]
-        if pixels.is_cuda:  # there the resize has no uint8 kernel; on a CPU it is the fastest one
-            pixels = pixels.float()
-        if plan.resized != plan.image:
-            pixels = F.interpolate(pixels, plan.resized, mode='bilinear', antialias=True)
-        mean, std = (255 * torch.tensor(value, device=model.device)[:, None, None]
-                     for value in (model.mean, model.std))
-        pixels = (pixels[0] - mean) / std
-        bottom, right = (p - r for p, r in zip(plan.padded, plan.resized))
-        return F.pad(pixels, (0, right, 0, bottom)).to(model.dtype)
+        pixels = torch.from_numpy(np.require(image, requirements=('C', 'W')))
+        if self.model.device.type == 'cuda':  # pinned memory is read while the CPU goes on
+            pixels = pixels.pin_memory().to(self.model.device, non_blocking=True)
+        if plan.resized == plan.image:
+            return pixels
+        planes = pixels.permute(2, 0, 1)[None]
+        if planes.is_cuda:  # there the resize has no uint8 kernel; on a CPU it is the fastest one
+            planes = planes.float()
+        planes = F.interpolate(planes, plan.resized, mode='bilinear', antialias=True)
+        if planes.is_cuda:
+            planes = planes.round_().clamp_(0, 255).byte()
+        return planes[0].permute(1, 2, 0)
 
-    def _scores(self, pixels: Tensor, prepared: PreparedLabels) -> Tensor:
+    def _scores(self, images: Tensor, prepared: PreparedLabels) -> Tensor:
         """Return the calibrated probability of each class, [B, C, h, w], on the network's grid."""
-        logits = self.model.correlate(self.model.encode_image(pixels), prepared.text).float()
+        with self._encoding:  # a backend may give its result in memory that it uses again
+            embeddings = self.backend.encode(images)
+            logits = self.model.correlate(embeddings, prepared.text).float()
         return self._probabilities(logits, prepared)
+
+    def _encode(self, image: np.ndarray, plan: _Geometry) -> Tensor:
+        """Return the network's own embeddings of one image, [1, D, h, w]."""
+        return self.model.encode_image(normalise(self._resize(image, plan)[None], self.model))
 
     def _probabilities(self, logits: Tensor, prepared: PreparedLabels) -> Tensor:
         """Return the calibrated probability of each of C classes from logits [B, K, h, w]."""
@@ -224,18 +247,12 @@ class Segmenter:
             logits = torch.stack([part.amax(1) for part in parts], dim=1)
         return torch.softmax(logits / self.model.calibration, dim=1)
 
-    def _decide(self, scores: Tensor, plan: _Geometry, class_ids: Tensor) -> Segmentation:
-        """Choose each pixel's class from scores [C, h, w]."""
-        candidates = scores.max(0).indices.unique()
-        best = torch.zeros(plan.decision, device=scores.device)
-        ids = torch.full(plan.decision, UNLABELLED, dtype=torch.uint8, device=scores.device)
-        for i in candidates.tolist():
-            score = _undo(scores[i], plan)
-            ids[score > best] = class_ids[i]
-            torch.maximum(best, score, out=best)
-        ids[best < self.confidence_threshold] = UNLABELLED
-        confidence = best.mul_(255).round_().clamp_(0, 255).byte()
-        return Segmentation(*(_enlarge(part, plan.image) for part in (ids, confidence)))
+    def _decide(self, scores: Tensor, plan: _Geometry, class_ids: Tensor) -> Tensor:
+        """Return ids and confidence, uint8 [2, *plan.image], from scores [C, h, w]."""
+        ids, best = decide(scores, class_ids, plan.decision, plan.step(scores.shape[1:]))
+        if self.confidence_threshold:
+            ids.masked_fill_(best < self.confidence_threshold, UNLABELLED)
+        return _enlarge(torch.stack([ids, _as_bytes(best)]), plan.image)
 
 
 def _check_image(image: np.ndarray, index: int) -> None:
@@ -251,18 +268,15 @@ def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return tuple(max(1, round(side * scale)) for side in size)
 
 
-def _undo(score: Tensor, plan: _Geometry) -> Tensor:
-    """Bring one class's scores [h, w], of the padded image, to the grid of the decision.
-
-    `interpolate` takes a size or a scale; cutting the padding off while resizing needs both.
-    """
-    scale_y, scale_x = (out / resized * padded / grid for out, resized, padded, grid in
-                        zip(plan.decision, plan.resized, plan.padded, score.shape))
-    return torch.ops.aten.upsample_bilinear2d(
-        score[None, None], plan.decision, False, scale_y, scale_x)[0, 0]
+def _as_bytes(share: Tensor) -> Tensor:
+    """Return 0..1 as 0..255, rounded."""
+    if share.is_cuda:
+        return share.mul(255).round_().clamp_(0, 255).byte()
+    return torch.from_numpy(cv2.convertScaleAbs(share.numpy(), alpha=255))
 
 
-def _enlarge(part: Tensor, size: tuple[int, int]) -> np.ndarray:
-    if part.shape != size:
-        part = F.interpolate(part[None, None], size, mode='nearest-exact')[0, 0]
-    return part.cpu().numpy()
+def _enlarge(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize uint8 [N, h, w] by nearest neighbour."""
+    if planes.shape[1:] == size:
+        return planes
+    return F.interpolate(planes[None], size, mode='nearest-exact')[0]

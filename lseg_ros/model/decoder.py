@@ -58,6 +58,11 @@ class PyramidDecoder(nn.Module):
         self.output = nn.Sequential(
             nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(width, dim, 1))
 
+    @property
+    def projection(self) -> nn.Conv2d:
+        """The last layer: a 1x1 convolution to the embeddings."""
+        return self.output[-1]
+
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return pixel embeddings [B, dim, h, w] at the finest level, not yet normalised."""
         *levels, head = maps

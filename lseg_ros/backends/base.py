@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend does, and the plainest one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lseg_ros.model.lseg import LSeg
+
+
+class Backend(Protocol):
+    """Runs the image side of a network; the network correlates what comes out of it with text."""
+
+    name: str
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return unit embeddings [B, E, h, w], float32, of uint8 RGB images [B, H, W, 3].
+
+        The images are on the network's device, and are padded at the bottom and the right to
+        multiples of the network's stride: h x w is the decoder's grid of the padded image.
+        The result may be overwritten by the next call.
+        """
+
+    def project(self, text: Tensor) -> Tensor:
+        """Return text [K, D] as rows [K, E] whose products with `encode` are the cosines."""
+
+
+class EagerBackend:
+    """The network as it is written, one operation after the other: what the others must equal."""
+
+    name = 'eager'
+
+    def __init__(self, model: LSeg) -> None:
+        """Run `model` itself."""
+        self._model = model
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self._model.encode_image(normalise(images, self._model))
+
+    def project(self, text: Tensor) -> Tensor:
+        """See Backend; here E is D."""
+        return text
+
+
+def normalise(images: Tensor, model: LSeg) -> Tensor:
+    """Return uint8 images [B, H, W, 3] as pixels of `model`, padded with its mean colour."""
+    mean, std = (255 * torch.tensor(value, device=images.device)[:, None, None]
+                 for value in (model.mean, model.std))
+    return pad((images.permute(0, 3, 1, 2) - mean) / std, model.stride).to(model.dtype)
+
+
+def pad(pixels: Tensor, stride: int) -> Tensor:
+    """Pad [B, C, H, W] with zeros at the bottom and the right to multiples of `stride`."""
+    height, width = pixels.shape[2:]
+    return F.pad(pixels, (0, -width % stride, 0, -height % stride))

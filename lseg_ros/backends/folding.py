@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image side of a network with fewer operations, and the same result up to rounding."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from copy import deepcopy
+
+import torch
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from lseg_ros.backends.base import pad
+from lseg_ros.model.lseg import LSeg
+
+
+class FoldedNetwork(nn.Module):
+    """uint8 RGB images [B, H, W, 3] -> unit embeddings [B, E, h, w], float32, as Backend.encode.
+
+    Batch normalisations that follow a convolution are folded into it. The decoder's last layer, a
+    1x1 convolution x -> W x + b from N to D > N + 1 channels, is turned so that only the
+    E = N + 1 directions which its results can have are computed: with W = Q R and Q' the columns
+    of Q and the part of b across them, embedding and text have the products that Q'^T of both
+    have. Neither the norm nor any cosine changes, and text is turned once (`project`).
+    """
+
+    def __init__(self, model: LSeg, dtype: torch.dtype) -> None:
+        """Copy the image side of `model`, on its device; its layers have `dtype`."""
+        super().__init__()
+        self.stride = model.stride
+        self.dtype = dtype
+        for name in ('mean', 'std'):
+            value = torch.tensor(getattr(model, name), device=model.device)
+            self.register_buffer(name, 255 * value[:, None, None], persistent=False)
+        layers = deepcopy(nn.Sequential(model.image_encoder, model.decoder)).float()
+        with torch.no_grad():
+            example = torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=model.device)
+            fold_batch_norms(layers, example)
+            self.basis, self.across = _turn(layers[1])
+        self.layers = layers.to(dtype)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the embeddings; see the class."""
+        pixels = pad((images.permute(0, 3, 1, 2) - self.mean) / self.std, self.stride)
+        x = self.layers(pixels.to(self.dtype)).float()
+        if self.across is None:
+            return nn.functional.normalize(x, dim=1)
+        scale = torch.rsqrt((x * x).sum(1, keepdim=True) + self.across ** 2)
+        return torch.cat([x * scale, self.across * scale], 1)
+
+    def project(self, text: Tensor) -> Tensor:
+        """Return text [K, D] as rows [K, E], in its dtype."""
+        if self.basis is None:
+            return text
+        return (text.float() @ self.basis.to(text.device)).to(text.dtype)
+
+
+def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
+    """Fold, in place, each batch normalisation into the convolution whose result it takes.
+
+    Which follow each other is seen by running `network` on `example`. For evaluation mode only.
+    """
+    names = {module: name for name, module in network.named_modules()}
+    for convolution, norm in _pairs(network, example):
+        fused = fuse_conv_bn_eval(convolution, norm)
+        convolution.weight, convolution.bias = fused.weight, fused.bias
+        parent, _, name = names[norm].rpartition('.')
+        # timm's normalisations apply the activation as well.
+        setattr(network.get_submodule(parent), name, getattr(norm, 'act', nn.Identity()))
+
+
+def _pairs(network: nn.Module, example: tuple[Tensor, ...]
+           ) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Return the convolutions that run once and whose result a batch normalisation takes."""
+    made: list[tuple[nn.Module, Tensor]] = []
+    taken: list[tuple[nn.BatchNorm2d, Tensor]] = []
+    with ExitStack() as hooks:
+        for module in network.modules():
+            if type(module) in (nn.Conv2d, Conv2dSame):  # others alter their weights as they run
+                hooks.enter_context(module.register_forward_hook(
+                    lambda module, _, result: made.append((module, result))))
+            elif isinstance(module, nn.BatchNorm2d):
+                hooks.enter_context(module.register_forward_pre_hook(
+                    lambda module, given: taken.append((module, given[0]))))
+        network(*example)
+    runs = Counter(module for module, _ in made)
+    for norm, given in taken:
+        for convolution, result in made:
+            if result is given and runs[convolution] == 1:
+                yield convolution, norm
+
+
+def _turn(decoder: nn.Module) -> tuple[Tensor | None, float | None]:
+    """Turn, in place, the last layer of `decoder` into its own directions (see FoldedNetwork).
+
+    Returns the directions [D, E] and the length of the bias across the others; None for the
+    length where there is no such bias, and for both where nothing is to be gained.
+    """
+    layer = getattr(decoder, 'projection', None)
+    if layer is None or layer.out_channels <= layer.in_channels + 1:
+        return None, None
+    weight = layer.weight[:, :, 0, 0].double()
+    basis, triangle = torch.linalg.qr(weight)
+    across = None
+    if layer.bias is not None:
+        bias = layer.bias.double()
+        inside = basis.T @ bias
+        outside = bias - basis @ inside
+        across = outside.norm()
+        basis = torch.cat([basis, (outside / across)[:, None]], 1)
+        layer.bias = nn.Parameter(inside.to(layer.weight.dtype), requires_grad=False)
+    layer.weight = nn.Parameter(triangle[:, :, None, None].to(layer.weight), requires_grad=False)
+    layer.out_channels = layer.in_channels
+    return basis.float(), across if across is None else across.item()
