@@ -46,12 +46,13 @@ class PreparedLabels:
 
 @dataclass(frozen=True)
 class _Geometry:
-    """Sizes (height, width) of one image on its way: as given, resized, padded, decided."""
+    """Sizes (height, width) of one image on its way: given, resized, padded, decided, put out."""
 
     image: tuple[int, int]
     resized: tuple[int, int]
     padded: tuple[int, int]
     decision: tuple[int, int]
+    output: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Comparison:
 
     def to_image(self, part: Tensor) -> np.ndarray:
         """Bring an enlarged map to the size of the image, by nearest neighbour."""
-        return _enlarge(part, self._plan.image)
+        return _sample(part, self._plan.image)
 
 
 class Segmenter:
@@ -124,16 +125,17 @@ class Segmenter:
         labels = LabelRegistry().replace(['floor'])
         self.segment([np.zeros((height, width, 3), np.uint8)], self.prepare(labels))
 
-    def segment(self, images: Sequence[np.ndarray],
-                prepared: PreparedLabels) -> list[Segmentation]:
+    def segment(self, images: Sequence[np.ndarray], prepared: PreparedLabels,
+                output_size: tuple[int, int] | None = None) -> list[Segmentation]:
         """Segment uint8 RGB images [H, W, 3], of any sizes, and return one result for each.
 
-        Images that have the same size once padded go through the network as one batch.  Raises
+        Images that have the same size once padded go through the network as one batch.  Results
+        have `output_size` (height, width), sampled by nearest neighbour; None: the image's.  Raises
         ValueError for an image of another dtype, shape or without pixels.
         """
         for index, image in enumerate(images):
             _check_image(image, index)
-        plans = [self._plan(image.shape[:2]) for image in images]
+        plans = [self._plan(image.shape[:2], output_size) for image in images]
         results: dict[int, Segmentation] = {}
         with torch.inference_mode():
             for padded in dict.fromkeys(plan.padded for plan in plans):
@@ -155,7 +157,8 @@ class Segmenter:
             logits = self.model.correlate(embeddings, text)[0].float() / self.model.calibration
         return Comparison(logits, plan)
 
-    def _plan(self, image: tuple[int, int]) -> _Geometry:
+    def _plan(self, image: tuple[int, int],
+              output: tuple[int, int] | None = None) -> _Geometry:
         short, long = sorted(image)
         scale = 1.0
         if self.input_size:
@@ -164,7 +167,7 @@ class Segmenter:
         stride = self.model.stride
         padded = tuple(math.ceil(side / stride) * stride for side in resized)
         decision = _scaled(image, min(1.0, math.sqrt(DECISION_PIXELS / (short * long))))
-        return _Geometry(image, resized, padded, decision)
+        return _Geometry(image, resized, padded, decision, output or image)
 
     def _pixels(self, image: np.ndarray, plan: _Geometry) -> Tensor:
         """Return the image as the network wants it: [3, *plan.padded], resized and normalised."""
@@ -201,7 +204,7 @@ class Segmenter:
             torch.maximum(best, score, out=best)
         ids[best < self.confidence_threshold] = UNLABELLED
         confidence = best.mul_(255).round_().clamp_(0, 255).byte()
-        return Segmentation(*(_enlarge(part, plan.image) for part in (ids, confidence)))
+        return Segmentation(*(_sample(part, plan.output) for part in (ids, confidence)))
 
 
 def _check_image(image: np.ndarray, index: int) -> None:
@@ -228,7 +231,7 @@ def _undo(score: Tensor, plan: _Geometry) -> Tensor:
         score[None, None], plan.decision, False, scale_y, scale_x)[0, 0]
 
 
-def _enlarge(part: Tensor, size: tuple[int, int]) -> np.ndarray:
+def _sample(part: Tensor, size: tuple[int, int]) -> np.ndarray:
     if part.shape != size:
         part = F.interpolate(part[None, None], size, mode='nearest-exact')[0, 0]
     return part.cpu().numpy()
