@@ -52,12 +52,13 @@ class PreparedLabels:
 
 @dataclass(frozen=True)
 class _Geometry:
-    """Sizes (height, width) of one image on its way: as given, resized, padded, decided."""
+    """Sizes (height, width) of one image on its way: given, resized, padded, decided, put out."""
 
     image: tuple[int, int]
     resized: tuple[int, int]
     padded: tuple[int, int]
     decision: tuple[int, int]
+    output: tuple[int, int]
 
     def step(self, grid: tuple[int, int]) -> tuple[float, float]:
         """Return how many cells of the network's grid one pixel of the decision takes."""
@@ -84,7 +85,7 @@ class Comparison:
 
     def to_image(self, part: Tensor) -> np.ndarray:
         """Bring an enlarged map to the size of the image, by nearest neighbour."""
-        return _enlarge(part[None], self._plan.image)[0].cpu().numpy()
+        return _sample(part[None], self._plan.image)[0].cpu().numpy()
 
 
 class Segmenter:
@@ -148,18 +149,19 @@ class Segmenter:
         labels = LabelRegistry().replace(['floor'])
         self.segment([np.zeros((height, width, 3), np.uint8)], self.prepare(labels))
 
-    def segment(self, images: Sequence[np.ndarray],
-                prepared: PreparedLabels) -> list[Segmentation]:
+    def segment(self, images: Sequence[np.ndarray], prepared: PreparedLabels,
+                output_size: tuple[int, int] | None = None) -> list[Segmentation]:
         """Segment uint8 RGB images [H, W, 3], of any sizes, and return one result for each.
 
-        Images that have the same size once resized go through the network as one batch.  Raises
-        ValueError for an image of another dtype, shape or without pixels.
+        Images that have the same size once resized go through the network as one batch.  Results
+        have `output_size` (height, width), sampled by nearest neighbour; None: the image's.
+        Raises ValueError for an image of another dtype, shape or without pixels.
         """
         for index, image in enumerate(images):
             _check_image(image, index)
+        plans = [self._plan(image.shape[:2], output_size) for image in images]
         if self.multiscale is not None:
-            return [self._segment_at_all_scales(image, prepared) for image in images]
-        plans = [self._plan(image.shape[:2]) for image in images]
+            return [self._segment_at_all_scales(*job, prepared) for job in zip(images, plans)]
         results: dict[int, Tensor] = {}
         with torch.inference_mode():
             for resized in dict.fromkeys(plan.resized for plan in plans):
@@ -195,14 +197,15 @@ class Segmenter:
                               self.model.config.align_corners)
 
     @torch.inference_mode()
-    def _segment_at_all_scales(self, image: np.ndarray, prepared: PreparedLabels) -> Segmentation:
-        plan = self._plan(image.shape[:2])
+    def _segment_at_all_scales(self, image: np.ndarray, plan: _Geometry,
+                               prepared: PreparedLabels) -> Segmentation:
         logits = self.multiscale(image, prepared.text, plan.decision) / self.multiscale.passes
         scores = self._probabilities(logits[None], prepared)[0]
         decided = replace(plan, resized=plan.decision, padded=plan.decision)
         return Segmentation(*self._decide(scores, decided, prepared.ids).cpu().numpy())
 
-    def _plan(self, image: tuple[int, int]) -> _Geometry:
+    def _plan(self, image: tuple[int, int],
+              output: tuple[int, int] | None = None) -> _Geometry:
         short, long = sorted(image)
         scale = 1.0
         if self.input_size:
@@ -211,7 +214,7 @@ class Segmenter:
         stride = self.model.stride
         padded = tuple(math.ceil(side / stride) * stride for side in resized)
         decision = _scaled(image, min(1.0, math.sqrt(DECISION_PIXELS / (short * long))))
-        return _Geometry(image, resized, padded, decision)
+        return _Geometry(image, resized, padded, decision, output or image)
 
     def _resize(self, image: np.ndarray, plan: _Geometry) -> Tensor:
         """Return the image, uint8 [*plan.resized, 3], on the network's device."""
@@ -248,11 +251,11 @@ class Segmenter:
         return torch.softmax(logits / self.model.calibration, dim=1)
 
     def _decide(self, scores: Tensor, plan: _Geometry, class_ids: Tensor) -> Tensor:
-        """Return ids and confidence, uint8 [2, *plan.image], from scores [C, h, w]."""
+        """Return ids and confidence, uint8 [2, *plan.output], from scores [C, h, w]."""
         ids, best = decide(scores, class_ids, plan.decision, plan.step(scores.shape[1:]))
         if self.confidence_threshold:
             ids.masked_fill_(best < self.confidence_threshold, UNLABELLED)
-        return _enlarge(torch.stack([ids, _as_bytes(best)]), plan.image)
+        return _sample(torch.stack([ids, _as_bytes(best)]), plan.output)
 
 
 def _check_image(image: np.ndarray, index: int) -> None:
@@ -275,7 +278,7 @@ def _as_bytes(share: Tensor) -> Tensor:
     return torch.from_numpy(cv2.convertScaleAbs(share.numpy(), alpha=255))
 
 
-def _enlarge(planes: Tensor, size: tuple[int, int]) -> Tensor:
+def _sample(planes: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize uint8 [N, h, w] by nearest neighbour."""
     if planes.shape[1:] == size:
         return planes

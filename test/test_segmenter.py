@@ -151,6 +151,17 @@ def test_images_of_many_sizes_in_one_call_give_what_each_gives_alone(tiny, noise
     assert tiny.segment([], prepared) == []
 
 
+@pytest.mark.parametrize('size', [(48, 64), (33, 50), (96, 128), (200, 300)])
+def test_output_size_samples_the_result_by_nearest_neighbour(tiny, noise, size):
+    prepared = labelled(tiny, 'floor', 'wall', 'chair')
+    full, = tiny.segment([noise], prepared)
+    sampled, = tiny.segment([noise], prepared, output_size=size)
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int)
+                     for new, old in zip(size, full.ids.shape))
+    np.testing.assert_array_equal(sampled.ids, full.ids[rows][:, columns])
+    np.testing.assert_array_equal(sampled.confidence, full.confidence[rows][:, columns])
+
+
 def test_result_is_that_of_the_network_itself(tiny, tiny_model, noise):
     prepared = labelled(tiny, 'floor', 'wall', 'chair', 'table')
     mean, std = (torch.tensor(value) for value in (tiny_model.mean, tiny_model.std))

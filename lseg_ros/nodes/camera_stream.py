@@ -6,41 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from rclpy.clock import Clock
 from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lseg_ros.labels import LabelSet
+from lseg_ros.nodes.camera_geometry import CameraGeometry
 from lseg_ros.nodes.cameras import Camera
+from lseg_ros.nodes.frames import Arrival, Frame
 from lseg_ros.nodes.outputs import Outputs
 from lseg_ros.nodes.statistics import StreamStatistics
 from lseg_ros.segmenter import Segmentation
-
-ImageMessage = Image | CompressedImage
-Decode = Callable[[ImageMessage], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A message from a camera, and how to make uint8 [H, W, 3] RGB of it.
-
-    `decode` raises ValueError with the reason when it cannot.
-    """
-
-    message: ImageMessage
-    decode: Decode
-
-
-@dataclass(frozen=True)
-class Frame:
-    """An image in work: uint8 [H, W, 3] RGB, its header, and when (perf_counter) work began."""
-
-    image: np.ndarray
-    header: Header
-    started: float
-
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -53,7 +29,7 @@ class LabelTable:
 class CameraStream:
     """What belongs to one camera: its topics, its table and its figures.
 
-    Apart from `outputs` and `statistics`, which any thread may use, only the worker's thread acts
+    Apart from `outputs`, `geometry` and `statistics`, which any thread may use, only the worker's thread acts
     on it: tables and frames go out in the order in which they hold.
     """
 
@@ -62,6 +38,7 @@ class CameraStream:
         """Stay silent until `announce`; `on_problem` is told why an image was given up."""
         self.camera = camera
         self.outputs = outputs
+        self.geometry = CameraGeometry(outputs)
         self.statistics = StreamStatistics()
         self._clock = clock
         self._on_problem = on_problem
@@ -105,6 +82,7 @@ class CameraStream:
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
         """Send the result to those who listen, and count it unless the gate is shut."""
         if self.outputs.publish(frame.header, frame.image, segmentation, self._table.labels):
+            self.geometry.publish(frame, segmentation)
             age = self._clock.now() - self._stamp(frame.header)
             self.statistics.frame_published(age.nanoseconds / 1e9,
                                             time.perf_counter() - frame.started)

@@ -97,7 +97,7 @@ def camera_values(camera: CameraStream) -> dict[str, str]:
         'latency p95 (ms)': f'{report.latency.p95_ms:.1f}',
         'processing p50 (ms)': f'{report.processing.p50_ms:.1f}',
         'processing p95 (ms)': f'{report.processing.p95_ms:.1f}',
-    }
+    } | camera.geometry.values()
 
 
 def memory_values(device: torch.device) -> dict[str, str]:

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subscription to the camera, and why nothing comes from it."""
+"""The subscriptions to a camera, and why nothing comes from it."""
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import (QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible)
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from lseg_ros.nodes.camera_stream import Arrival, Decode
 from lseg_ros.nodes.cameras import Camera
 from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
+from lseg_ros.nodes.frames import Arrival, Decode
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,17 @@ class ImageInput:
     """
 
     def __init__(self, node: Node, camera: Camera, transport: ImageTransport,
-                 deliver: Callable[[str, Arrival], None]) -> None:
-        """Subscribe; the executor hands each message to `deliver`, with the camera's name."""
+                 deliver: Callable[[str, Arrival], None],
+                 deliver_camera_info: Callable[[CameraInfo], None]) -> None:
+        """Subscribe; the executor hands each image to `deliver`, with the camera's name."""
         self.camera = camera
         self._node = node
         self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
         self._qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._subscription = node.create_subscription(
-            transport.message_type, camera.input(transport.topic),
-            lambda message: deliver(camera.name, Arrival(message, transport.decode)), self._qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._subscription = self._subscribe(
+            transport.message_type, transport.topic,
+            lambda message: deliver(camera.name, Arrival(message, transport.decode)))
+        self._camera_info = self._subscribe(CameraInfo, 'camera_info', deliver_camera_info)
 
     @property
     def topic(self) -> str:
@@ -68,7 +71,14 @@ class ImageInput:
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._subscription)
+        for subscription in (self._subscription, self._camera_info):
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(self, message_type: type, topic: str,
+                   callback: Callable[[Any], None]) -> Subscription:
+        return self._node.create_subscription(
+            message_type, self.camera.input(topic), callback, self._qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def _obstacle(self, publisher: TopicEndpointInfo) -> str:
         if publisher.topic_type != self._type_name:

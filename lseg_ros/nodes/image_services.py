@@ -11,8 +11,9 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from lseg_ros.nodes.awaiting import end_of
-from lseg_ros.nodes.camera_stream import CameraStream, Frame
+from lseg_ros.nodes.camera_stream import CameraStream
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_message
+from lseg_ros.nodes.frames import Frame
 from lseg_ros.nodes.label_control import LabelControl
 from lseg_ros.nodes.stream import SegmentationStream
 from lseg_ros.query import ask, prepare_query

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import cv2
 import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
@@ -50,6 +52,7 @@ class Outputs:
         self._label_image = self._create(Image, 'label_image', FRAME_QOS)
         self._confidence = self._create(Image, 'confidence', FRAME_QOS)
         self._overlay = self._create(Image, 'overlay', FRAME_QOS)
+        self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
         self._label_info = self._create(LabelInfo, 'label_info', LATCHED_QOS)
         self._label_set = self._create(LabelSetMessage, 'label_set', LATCHED_QOS)
         self._masks: dict[str, Publisher] = {}
@@ -89,7 +92,7 @@ class Outputs:
                 labels: LabelSet) -> bool:
         """Send a frame to those who listen; returns False when the gate is shut.
 
-        `image` is uint8 [H, W, 3] RGB; `header` is the camera's and goes out as it is.
+        `image` is uint8 RGB [H, W, 3], of any size; `header` is the camera's and goes out as it is.
         """
         with self._gate:
             if not self._is_open:
@@ -101,20 +104,31 @@ class Outputs:
                 self._send(self._masks[label.name], 'mono8', header,
                            partial(_mask, ids, label.id))
             self._send(self._overlay, 'rgb8', header, partial(
-                overlay_with_legend, image, ids, labels, self.overlay_alpha))
+                _overlay, image, ids, labels, self.overlay_alpha))
             return True
+
+    def send_camera_info(self, make: Callable[[], CameraInfo | None]) -> None:
+        """Send what `make` returns to those who listen, unless the gate is shut."""
+        self._send_gated(self._camera_info, make)
 
     def destroy(self) -> None:
         """Remove every topic."""
         self.shut()
-        for publisher in (self._label_image, self._confidence, self._overlay, self._label_info,
-                          self._label_set, *self._masks.values()):
+        for publisher in (self._label_image, self._confidence, self._overlay, self._camera_info,
+                          self._label_info, self._label_set, *self._masks.values()):
             self._node.destroy_publisher(publisher)
         self._masks = {}
 
     def _create(self, message_type: type, topic: str, qos: QoSProfile, **options) -> Publisher:
         return self._node.create_publisher(
             message_type, self._camera.output(topic), qos, **options)
+
+    def _send_gated(self, publisher: Publisher, make: Callable[[], Any]) -> None:
+        with self._gate:
+            if self._is_open and publisher.get_subscription_count():
+                message = make()
+                if message is not None:
+                    publisher.publish(message)
 
     @staticmethod
     def _send(publisher: Publisher, encoding: str, header: Header,
@@ -125,3 +139,10 @@ class Outputs:
 
 def _mask(ids: np.ndarray, class_id: int) -> np.ndarray:
     return (ids == class_id).view(np.uint8) * np.uint8(255)
+
+
+def _overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> np.ndarray:
+    height, width = ids.shape
+    if image.shape[:2] != ids.shape:
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return overlay_with_legend(image, ids, labels, alpha)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 
-ParameterValue = bool | int | float | str | tuple[str, ...]
+ParameterValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
 
 
 class Applies(Enum):
@@ -108,6 +108,10 @@ _TABLE = (
         'Encoding of ~/label_image.',
         choices=('mono8', 'mono16')),
     ParameterSpec(
+        'output_size', (0, 0),
+        'Width and height of what is published, sampled by nearest neighbour, with a '
+        '~/camera_info to match; 0, 0: the size of the image.'),
+    ParameterSpec(
         'overlay_alpha', 0.5,
         'Opacity of the class colours in ~/overlay; 0: only the image, 1: only the colours.',
         applies=Applies.AT_ONCE, range=(0.0, 1.0)),
@@ -130,7 +134,7 @@ def declare(node: Node) -> None:
         spec.check(node.declare_parameter(spec.name, default, spec.descriptor).value)
 
 
-def value_of(node: Node, name: str) -> bool | float | str | list[str]:
+def value_of(node: Node, name: str) -> bool | float | str | list[str] | list[int]:
     """Return the value of a declared parameter."""
     value = node.get_parameter_or(name).value
     # An empty list in a YAML file has no type: rclpy takes the parameter for one not set.

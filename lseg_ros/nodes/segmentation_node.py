@@ -26,6 +26,7 @@ from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
 from lseg_ros.nodes.awaiting import end_of
+from lseg_ros.nodes.camera_info import parse_output_size
 from lseg_ros.nodes.camera_stream import CameraStream
 from lseg_ros.nodes.cameras import Camera, parse_cameras
 from lseg_ros.nodes.conversions import label_set_to_message
@@ -138,6 +139,7 @@ class SegmentationNode(LifecycleNode):
 
     def _create_stream(self, labels: LabelSet) -> SegmentationStream:
         cameras = parse_cameras(self._value('cameras'))
+        output_size = parse_output_size(self._value('output_size'))
         device = find_device(self._value('device'))
         network = model.load(self._value('model'), device,
                              find_precision(self._value('precision'), device),
@@ -147,7 +149,7 @@ class SegmentationNode(LifecycleNode):
                               multiscale=multiscale)
         segmenter.warm_up(*WARM_UP_SIZE)
         stream = SegmentationStream(segmenter, segmenter.prepare(labels),
-                                    map(self._create_camera, cameras), self._warn)
+                                    map(self._create_camera, cameras), self._warn, output_size)
         stream.set_max_rate(self._value('max_rate'))
         return stream
 
@@ -158,8 +160,10 @@ class SegmentationNode(LifecycleNode):
 
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
-        self._inputs = tuple(ImageInput(self, stream.camera, transport, self._stream.offer)
-                             for stream in self._stream.cameras.values())
+        self._inputs = tuple(
+            ImageInput(self, stream.camera, transport, self._stream.offer,
+                       stream.geometry.receive_camera_info)
+            for stream in self._stream.cameras.values())
         if self._enabled:
             self._stream.start()
 

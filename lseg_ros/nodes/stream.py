@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
-from lseg_ros.nodes.camera_stream import Arrival, CameraStream, Frame, LabelTable
+from lseg_ros.nodes.camera_stream import CameraStream, LabelTable
+from lseg_ros.nodes.frames import Arrival, Frame
 from lseg_ros.segmenter import PreparedLabels, Segmentation, Segmenter
 from lseg_ros.worker import Worker
 
@@ -24,13 +25,15 @@ class SegmentationStream:
     """
 
     def __init__(self, segmenter: Segmenter, prepared: PreparedLabels,
-                 cameras: Iterable[CameraStream], on_problem: Callable[[str], None]) -> None:
+                 cameras: Iterable[CameraStream], on_problem: Callable[[str], None],
+                 output_size: tuple[int, int] | None = None) -> None:
         """Latch the tables of the first labels and start the worker; nothing else goes out yet.
 
-        `on_problem` is told, in the worker's thread, what fails besides single frames.
+        Results have `output_size` (height, width), or None: the size of their image. `on_problem` is told, in the worker's thread, what fails besides single frames.
         """
         self.segmenter = segmenter
         self.cameras = MappingProxyType({stream.camera.name: stream for stream in cameras})
+        self._output_size = output_size
         self._running = False
         self._worker: Worker[Arrival] = Worker(
             self._process, lambda error: on_problem(f'batch failed: {error!r}'), 'segmentation')
@@ -123,7 +126,8 @@ class SegmentationStream:
         """Return the frames with their results, without those that the network fails on."""
         try:
             images = [frame.image for _, frame in batch]
-            return list(zip(batch, self.segmenter.segment(images, self._prepared)))
+            return list(zip(batch, self.segmenter.segment(
+                images, self._prepared, self._output_size)))
         except Exception as error:
             if len(batch) > 1:  # one by one, so that only the frame at fault is lost
                 return [pair for work in batch for pair in self._segment([work])]

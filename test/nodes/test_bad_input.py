@@ -54,6 +54,7 @@ def damaged(tiny_weights, tmp_path):
     ('cameras', ['front', 'front'], "'front' is listed twice"),
     ('cameras', ['front', ''], 'a name is empty'),
     ('cameras', ['front/left'], "'front/left' cannot stand in a topic"),
+    ('output_size', [424], 'output_size must be [width, height]'),
     ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
 ])
 def test_configure_fails_with_one_line_and_can_be_tried_again(
@@ -67,7 +68,7 @@ def test_configure_fails_with_one_line_and_can_be_tried_again(
     status, _ = client.wait_for_status(lambda status, _: reason in status.message, reason)
     assert status.level == b'\x02'
     good = {'model': tiny_weights, 'text_model': '', 'device': 'cpu', 'labels': ['floor'],
-            'cameras': ['']}[name]
+            'cameras': [''], 'output_size': [0, 0]}[name]
     assert client.set_parameter(name, good).successful
     assert client.configure()
     assert client.state() == 'inactive'

@@ -35,7 +35,7 @@ def test_names_are_frozen():
     assert set(PARAMETERS) == {
         'model', 'text_model', 'device', 'precision', 'quality', 'labels', 'labels_file',
         'include_other', 'other_prompts', 'confidence_threshold', 'cameras', 'max_rate',
-        'image_transport', 'label_encoding', 'overlay_alpha', 'image_timeout'}
+        'image_transport', 'label_encoding', 'output_size', 'overlay_alpha', 'image_timeout'}
 
 
 def test_yaml_file_has_every_parameter_with_its_default():

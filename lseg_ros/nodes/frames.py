@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image on its way through the node."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+ImageMessage = Image | CompressedImage
+Decode = Callable[[ImageMessage], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A message from a camera, and how to make uint8 [H, W, 3] RGB of it.
+
+    `decode` raises ValueError with the reason when it cannot.
+    """
+
+    message: ImageMessage
+    decode: Decode
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image in work: uint8 [H, W, 3] RGB, its header, and when (perf_counter) work began."""
+
+    image: np.ndarray
+    header: Header
+    started: float

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CameraInfo brought to the size of what is published."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from std_msgs.msg import Header
+
+from lseg_ros.nodes.camera_info import image_camera, parse_output_size, scaled_camera_info
+
+BASELINE_M = 0.05
+HEADER = Header(frame_id='left')
+
+
+def camera_info(fx=500.0, fy=510.0, cx=330.0, cy=235.0, **fields):
+    values = {'width': 640, 'height': 480, 'distortion_model': 'plumb_bob',
+              'd': [0.1, -0.2, 0.0, 0.0, 0.0], 'r': np.eye(3).ravel(),
+              'k': [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+              'p': [fx, 0.0, cx, -fx * BASELINE_M, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]}
+    return CameraInfo(**values | fields)
+
+
+def pixel(k, point):
+    u, v, w = np.reshape(k, (3, 3)) @ point
+    return np.array([u / w, v / w])
+
+
+def test_point_keeps_its_place_in_the_picture_when_that_is_scaled():
+    info = camera_info()
+    scaled = scaled_camera_info(info, (480, 640), (120, 320), HEADER)
+    assert (scaled.width, scaled.height, scaled.header) == (320, 120, HEADER)
+    assert (scaled.distortion_model, list(scaled.d)) == ('plumb_bob', list(info.d))
+    point = np.array([0.2, -0.1, 2.0])
+    # The edges of a picture are at -0.5 and width - 0.5: the centres of pixels are whole numbers.
+    share = (pixel(info.k, point) + 0.5) / [640, 480]
+    assert (pixel(scaled.k, point) + 0.5) / [320, 120] == pytest.approx(share)
+    assert (scaled.p[0], scaled.p[3], scaled.p[5]) == pytest.approx((250, -250 * BASELINE_M, 127.5))
+
+
+def test_same_size_leaves_the_matrices_as_they_are():
+    info = camera_info()
+    same = scaled_camera_info(info, (480, 640), (480, 640), HEADER)
+    assert list(same.k) == pytest.approx(list(info.k))
+    assert list(same.p) == pytest.approx(list(info.p))
+
+
+def test_region_of_interest_and_binning_are_applied_and_gone():
+    roi = RegionOfInterest(x_offset=200, y_offset=100, width=320, height=240, do_rectify=True)
+    info = camera_info(roi=roi, binning_x=2, binning_y=2)
+    scaled = scaled_camera_info(info, (120, 160), (120, 160), HEADER)
+    assert (scaled.width, scaled.height, scaled.binning_x) == (160, 120, 0)
+    assert (scaled.roi.width, scaled.roi.x_offset, scaled.roi.do_rectify) == (0, 0, True)
+    assert (scaled.k[0], scaled.k[4]) == (250.0, 255.0)
+    assert (scaled.k[2], scaled.k[5]) == pytest.approx((65 - 0.25, 67.5 - 0.25))
+
+
+@pytest.mark.parametrize('info, reason', [
+    (camera_info(fx=0.0), 'focal lengths 0 and 510'),
+    (camera_info(fy=float('nan')), 'nan'),
+    (camera_info(cx=960.0), r'centre \(960, 235\) is outside 640 x 480'),
+    (camera_info(width=1280, height=720), 'for 1280 x 720 pixels, but the image has 640 x 480'),
+    (camera_info(binning_x=2, binning_y=2), 'for 320 x 240'),
+    (CameraInfo(), 'for 0 x 0 pixels'),
+])
+def test_camera_info_that_cannot_belong_to_the_image_is_refused(info, reason):
+    with pytest.raises(ValueError, match=reason):
+        image_camera(info, (480, 640))
+
+
+def test_output_size_is_width_and_height_or_nothing():
+    assert parse_output_size([424, 240]) == (240, 424)
+    assert parse_output_size([0, 0]) is None
+    assert parse_output_size([]) is None
+    for bad in ([424], [0, 240], [-1, 240], [9000, 10], [1, 2, 3], [0]):
+        with pytest.raises(ValueError, match='output_size must be'):
+            parse_output_size(bad)

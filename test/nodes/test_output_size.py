@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A size of its own for what is published, so that no resize node stands before a costmap."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from harness import PICTURE, ids_of
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+from test_camera_info import camera_info
+
+from lseg_ros.nodes.conversions import array_to_image, image_to_rgb
+from lseg_ros.srv import SegmentImage
+
+SMALL = {'labels': ['floor', 'door'], 'output_size': [24, 20]}
+
+
+def camera_info_of_the_picture(**fields):
+    return camera_info(fx=60.0, fy=60.0, cx=31.0, cy=23.0, width=64, height=48, **fields)
+
+
+def sampled(pixels, height, width):
+    rows, columns = (np.floor((np.arange(new) + 0.5) * old / new).astype(int)
+                     for new, old in zip((height, width), pixels.shape))
+    return pixels[rows][:, columns]
+
+
+def test_everything_published_has_the_size_and_is_sampled_from_the_full_one(active):
+    client = active(**SMALL)
+    topics = ['lseg/confidence', 'lseg/masks/floor', 'lseg/overlay']
+    for topic in topics:
+        client.listen(topic)
+    client.wait_for_links(*topics)
+    full = client.call(SegmentImage, 'segment', SegmentImage.Request(
+        image=array_to_image(PICTURE, 'rgb8', Header())))
+    assert (full.label_image.width, full.label_image.height) == (64, 48)
+
+    def complete():
+        header = client.segment().header
+        found = [client.soon(lambda topic=topic: [
+            message for message in client.received[topic] if message.header == header])
+            for topic in topics]
+        return all(found) and found
+
+    (confidence,), (mask,), (overlay,) = client.poll(complete, 'all topics')
+    label_image = client.received['lseg/label_image'][-1]
+    for message in (label_image, confidence, mask, overlay):
+        assert (message.width, message.height) == (24, 20)
+    assert label_image.step == 24
+    assert np.array_equal(ids_of(label_image), sampled(ids_of(full.label_image), 20, 24))
+    assert np.array_equal(ids_of(confidence), sampled(ids_of(full.confidence), 20, 24))
+    assert np.array_equal(ids_of(mask) == 255, ids_of(label_image) == 1)
+    assert image_to_rgb(overlay).shape == (20, 24, 3)
+
+
+def send_with_info(client, publisher, info):
+    def arrive():
+        publisher.publish(info)
+        client.segment()
+        return client.soon(lambda: client.received['lseg/camera_info'])
+
+    return client.poll(arrive, 'a camera info')[-1]
+
+
+def test_camera_info_has_size_and_header_of_the_label_image(active):
+    client = active(**SMALL)
+    client.listen('lseg/camera_info', CameraInfo)
+    publisher = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+    message = send_with_info(client, publisher, camera_info_of_the_picture())
+    assert (message.width, message.height) == (24, 20)
+    assert message.k[0] == 60 * 24 / 64
+    assert message.k[5] == pytest.approx((23 + 0.5) * 20 / 48 - 0.5)
+    headers = [label_image.header for label_image in client.received['lseg/label_image']]
+    assert message.header in headers
+
+
+def test_camera_info_of_another_size_is_told_and_not_passed_on(active):
+    client = active(**SMALL)
+    client.listen('lseg/camera_info', CameraInfo)
+    publisher = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+
+    def told():
+        publisher.publish(camera_info())
+        client.segment()
+        return any('640 x 480 pixels, but the image has 64 x 48' in value.value
+                   for array in client.received['/diagnostics'] for status in array.status
+                   for value in status.values)
+
+    client.poll(told, 'the reason')
+    assert not client.received['lseg/camera_info']
+    assert send_with_info(client, publisher, camera_info_of_the_picture())
