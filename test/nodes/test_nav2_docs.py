@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/nav2.md: its parameters load, and its topics, services and classes are those of the node."""
+"""docs/nav2.md: its parameters load; its topics, service and labels are those of the node."""
 from __future__ import annotations
 
 import re
@@ -102,9 +102,10 @@ def test_behaviour_tree_calls_the_service_with_labels_that_are_accepted(start):
     assert call.get('service_name') == '/' + output('set_labels')
     client = start(labels=['floor'])
     assert client.configure()
-    answer = client.set_labels(call.get('labels').split(';'), call.get('mode'))
+    labels = call.get('labels').split(';')
+    answer = client.set_labels(labels, call.get('mode'))
     assert answer.success, answer.message
-    names = {label.name for label in LabelRegistry().replace(call.get('labels').split(';')).classes}
+    names = set(LabelRegistry().replace(labels).names)
     assert {entry.name for entry in answer.label_set.classes} == names
     costs = {name for source in sources(COSTMAPS[0]) for kind in source['class_types']
              for name in source[kind]['classes']}
