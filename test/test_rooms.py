@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lseg_ros.cli import main
+from lseg_ros.evaluation.drive import CAMERAS, DRIVE, DriveTruth
 from lseg_ros.rooms.assets import find_assets
 from lseg_ros.rooms.catalogue import Model, load_catalogues, split_held_out
 from lseg_ros.rooms.drive import drive_cameras
@@ -19,7 +20,6 @@ from lseg_ros.rooms.model_labels import CLASSES, UNLABELLED, label_of
 from lseg_ros.rooms.plan import Opening, make_room, rectangle, wall_mesh
 from lseg_ros.rooms.scene import NEAR, Camera, perspective
 
-DRIVE = Path(__file__).parents[1] / 'lseg_ros' / 'data' / 'drive'
 CUBE = """\
 mtllib cube.mtl
 v 0 0 0
@@ -197,26 +197,52 @@ def test_pose_and_view_of_a_camera_agree() -> None:
 
 
 def test_the_drive_is_smooth() -> None:
-    cameras = drive_cameras()
-    positions = np.array([camera.position for camera in cameras])
-    steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    assert steps.max() < 0.3 and steps.max() < 1.5 * np.median(steps)
-    turns = np.angle(np.exp(1j * np.diff([camera.yaw for camera in cameras])))
-    assert np.abs(turns).max() < 0.3
+    for cameras in drive_cameras().values():
+        positions = np.array([camera.position for camera in cameras])
+        steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+        assert steps.max() < 0.3 and steps.max() < 1.6 * np.median(steps)
+        turns = np.angle(np.exp(1j * np.diff([camera.yaw for camera in cameras])))
+        assert np.abs(turns).max() < 0.3
 
 
-def test_the_shipped_drive_is_whole() -> None:
-    facts = json.loads((DRIVE / 'camera.json').read_text())
-    classes = (DRIVE / 'classes.txt').read_text().split('\n')[:-1]
-    names = [f'{number:03d}' for number in range(len(facts['poses']))]
+@pytest.mark.parametrize('camera', CAMERAS)
+def test_the_shipped_drive_is_whole(camera: str) -> None:
+    folder, truth = DRIVE / camera, DriveTruth(camera)
+    facts = json.loads((folder / 'camera.json').read_text())
+    names = [f'{number:03d}' for number in range(len(truth))]
     for kind, suffix in (('rgb', 'jpg'), ('depth', 'png'), ('mask', 'png')):
-        assert sorted(path.name for path in (DRIVE / kind).iterdir()) == [
+        assert sorted(path.name for path in (folder / kind).iterdir()) == [
             f'{name}.{suffix}' for name in names]
     size = (facts['height'], facts['width'])
-    for name in names[::20]:
-        depth = cv2.imread(str(DRIVE / f'depth/{name}.png'), cv2.IMREAD_UNCHANGED)
-        mask = cv2.imread(str(DRIVE / f'mask/{name}.png'), cv2.IMREAD_UNCHANGED)
-        assert cv2.imread(str(DRIVE / f'rgb/{name}.jpg')).shape[:2] == depth.shape == size
-        assert depth.dtype == np.uint16 and mask[mask != UNLABELLED].max() < len(classes)
-    total = sum(path.stat().st_size for path in DRIVE.rglob('*') if path.is_file())
-    assert total <= 5_000_000
+    for number in range(0, len(truth), 20):
+        depth = cv2.imread(str(folder / f'depth/{names[number]}.png'), cv2.IMREAD_UNCHANGED)
+        mask = truth.mask(number)
+        image = cv2.imread(str(folder / f'rgb/{names[number]}.jpg'))
+        assert image.shape[:2] == depth.shape == mask.shape == size
+        assert depth.dtype == np.uint16 and mask[mask != UNLABELLED].max() < len(truth.classes)
+
+
+def test_the_shipped_drive_is_small() -> None:
+    assert sum(path.stat().st_size for path in DRIVE.rglob('*') if path.is_file()) <= 6_000_000
+
+
+@pytest.mark.parametrize('camera', CAMERAS)
+def test_the_true_floor_of_the_drive_lies_at_height_zero(camera: str) -> None:
+    """Depth, camera matrix, poses and masks agree, for each camera's place on the robot."""
+    truth = DriveTruth(camera)
+    facts = json.loads((DRIVE / camera / 'camera.json').read_text())
+    heights = []
+    for number in range(0, len(truth), 9):
+        depth = cv2.imread(str(DRIVE / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED)
+        v, u = np.nonzero(truth.mask(number) == truth.classes.index('floor'))
+        rays = np.linalg.inv(facts['K']) @ np.stack([u, v, np.ones(len(u))])
+        points = truth.poses[number][:3, :3] @ (rays * depth[v, u] / 1000)
+        heights.append(points[2] + truth.poses[number][2, 3])
+    assert np.abs(np.concatenate(heights)).max() < 0.03
+
+
+def test_the_cameras_of_the_drive_look_ahead_left_and_back() -> None:
+    front, left, rear = (DriveTruth(camera).poses[:, :3, :3] for camera in CAMERAS)
+    ahead, leftwards, back = (axes[:, :2, 2] for axes in (front, left, rear))
+    np.testing.assert_allclose(leftwards, np.stack([-ahead[:, 1], ahead[:, 0]], 1), atol=1e-3)
+    np.testing.assert_allclose(back, -ahead, atol=1e-3)

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_assets(parser)
     other = parser.add_argument_group('instead of a data set')
     other.add_argument('--drive', action='store_true',
-                       help="record a robot's drive through a flat, with held-out models")
+                       help="record a drive of a robot with three cameras, with held-out models")
     other.add_argument('--list-assets', action='store_true',
                        help='print the models in use with their authors and licences')
 
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if args.drive:
         from lseg_ros.rooms.drive import record_drive
 
-        print(f'{record_drive(args.out, assets, args.seed)} frames in {args.out}')
+        print(f'{record_drive(args.out, assets, args.seed)} frames of each camera in {args.out}')
         return 0
     return _generate(args, assets)
 

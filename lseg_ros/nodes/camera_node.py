@@ -18,8 +18,9 @@ from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.image_sources import CameraModel, Shot, open_source
 
 _SOURCE = ParameterDescriptor(
-    description='drive: the recorded drive; a number: that webcam; else the path of a picture, a '
-                'folder, a video, or a pattern such as *.jpg.',
+    description='drive: the recorded drive (drive/left, drive/rear: its other cameras); a number: '
+                'that webcam; else the path of a picture, a folder, a video, or a pattern such as '
+                '*.jpg.',
     read_only=True, dynamic_typing=True)
 _RATE = ParameterDescriptor(
     description='Images per second.', read_only=True,

@@ -16,7 +16,8 @@ from lseg_ros.media.images import read_image
 from lseg_ros.media.inputs import IMAGE_SUFFIXES
 from lseg_ros.media.videos import Video
 
-RECORDED_DRIVE = 'drive'
+# The cameras of the recorded drive: names of sources, and their folders.
+RECORDED_DRIVE = {'drive': 'front', 'drive/left': 'left', 'drive/rear': 'rear'}
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,14 @@ ImageSource = ImageFiles | Recording | VideoFrames
 def open_source(source: str) -> ImageSource:
     """Open what `source` names; iterating over the result starts it from the beginning.
 
-    `drive` is the recorded drive that the package carries; a number is a webcam; else it is the
-    path of a picture, a video, a folder of pictures or a recording, or a pattern such as *.jpg.
+    `drive` is the front camera of the recorded drive that the package carries, `drive/left` and
+    `drive/rear` are its others; a number is a webcam; else it is the path of a picture, a video, a
+    folder of pictures or a recording, or a pattern such as *.jpg.
     Raises OSError or ValueError, with the reason, when there is no such thing.
     """
-    if source == RECORDED_DRIVE:
-        return Recording(Path(str(resources.files('lseg_ros'))) / 'data' / 'drive')
+    if source in RECORDED_DRIVE:
+        drive = Path(str(resources.files('lseg_ros'))) / 'data' / 'drive'
+        return Recording(drive / RECORDED_DRIVE[source])
     if source.isdecimal():
         return VideoFrames(int(source))
     path = Path(source).expanduser()
@@ -107,7 +110,7 @@ def open_source(source: str) -> ImageSource:
         return ImageFiles([path]) if _is_image(path) else VideoFrames(str(path))
     if paths := sorted(map(Path, glob.glob(str(path)))):
         return ImageFiles([path for path in paths if _is_image(path)])
-    raise FileNotFoundError(f'no image source {source!r}: give {RECORDED_DRIVE}, the number of a '
+    raise FileNotFoundError(f'no image source {source!r}: give drive, the number of a '
                             'webcam, or the path of a picture, a folder or a video')
 
 

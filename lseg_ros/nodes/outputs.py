@@ -15,7 +15,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo
+from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.labels import LabelSet, topic_name
 from lseg_ros.msg import LabelSet as LabelSetMessage
@@ -55,6 +55,7 @@ class Outputs:
         self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
         self._label_info = self._create(LabelInfo, 'label_info', LATCHED_QOS)
         self._label_set = self._create(LabelSetMessage, 'label_set', LATCHED_QOS)
+        self._latched: tuple[list[VisionClass], float] | None = None
         self._masks: dict[str, Publisher] = {}
 
     def open(self) -> None:
@@ -68,8 +69,15 @@ class Outputs:
             self._is_open = False
 
     def latch(self, labels: LabelSet, since_ns: int, threshold: float) -> None:
-        """Publish the tables that hold for images stamped at or after `since_ns`."""
-        self._label_info.publish(label_set_to_label_info(labels, since_ns, threshold))
+        """Publish the tables that hold for images stamped at or after `since_ns`.
+
+        The label info goes out only when a name, an id or the threshold is new: its consumers in
+        Nav2 build their tables anew, and complain about names they do not know, each time.
+        """
+        info = label_set_to_label_info(labels, since_ns, threshold)
+        if (info.class_map, info.threshold) != self._latched:
+            self._label_info.publish(info)
+            self._latched = (info.class_map, info.threshold)
         self._label_set.publish(label_set_to_message(labels, since_ns))
 
     def add_masks(self, labels: LabelSet) -> None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records a robot's drive through the flat: colour, depth, true masks, camera and poses."""
+"""Records a drive of a robot with three cameras: colour, depth, true masks, poses, calibration."""
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -27,46 +28,72 @@ _CAMERA_HEIGHT = 0.4
 _PITCH = 0.02
 _HORIZONTAL_FOV = math.radians(70)
 _DEPTH_STEP_MM = 10  # as coarse as a depth camera's noise at some metres; makes small files
-_JPEG_QUALITY = 90
 _FREE_LICENCES = ('CC0', 'CC-BY')  # pictures of these may be passed on, with their authors named
 # The world of the poses is ROS's: x forward, y left, z up. Ours has y up.
 _TO_ROS = np.array([[0, 0, 1.0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
-def record_drive(folder: Path, assets: Assets, seed: int) -> int:
-    """Write rgb/, depth/, mask/, camera.json, classes.txt and CREDITS.md; the number of frames.
+@dataclass(frozen=True)
+class _Mount:
+    """Where a camera sits on the robot, from the front camera: metres, radians to the left."""
 
-    Uses held-out models under licences that allow passing on, and drawn textures only.
+    forward: float
+    left: float
+    yaw: float
+    quality: int  # of its JPEGs
+
+
+_MOUNTS = {
+    'front': _Mount(0.0, 0.0, 0.0, 90),
+    'left': _Mount(-0.1, 0.1, math.pi / 2, 75),
+    'rear': _Mount(-0.2, 0.0, math.pi, 75),
+}
+
+
+def record_drive(folder: Path, assets: Assets, seed: int) -> int:
+    """Write a recording for each camera, classes.txt and CREDITS.md; the number of frames of each.
+
+    A recording is a folder front/, left/ or rear/ with rgb/, depth/, mask/ and camera.json. Uses
+    held-out models under licences that allow passing on, and drawn textures only.
     """
     catalogue = load_catalogues(assets.catalogues)
     held_out = [model for model in split_held_out(catalogue.models)[1]
                 if model.licence.startswith(_FREE_LICENCES)]
     textures = build_textures(catalogue.textures, (), held_out=True)
     cameras = drive_cameras()
-    way = np.array([camera.position for camera in cameras])[:, [0, 2]]
+    way = np.array([camera.position for camera in cameras['front']])[:, [0, 2]]
     scene = furnished_flat(np.random.default_rng(seed), textures, held_out, way)
     renderer = Renderer(textures.layers, *_SIZE, supersampling=2.0)
-    for name in ('rgb', 'depth', 'mask'):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     with renderer.loaded(scene) as loaded:
-        for number, camera in enumerate(tqdm(cameras, unit='frame')):
-            _write_frame(folder, number, renderer.render(loaded, camera))
+        for name, on_the_way in cameras.items():
+            for kind in ('rgb', 'depth', 'mask'):
+                (folder / name / kind).mkdir(parents=True, exist_ok=True)
+            for number, camera in enumerate(tqdm(on_the_way, name, unit='frame')):
+                _write_frame(folder / name, number, renderer.render(loaded, camera),
+                             _MOUNTS[name].quality)
+            (folder / name / 'camera.json').write_text(
+                json.dumps(_camera_record(on_the_way)), encoding='utf-8')
     (folder / 'classes.txt').write_text('\n'.join(CLASSES) + '\n', encoding='utf-8')
-    (folder / 'camera.json').write_text(json.dumps(_camera_record(cameras)), encoding='utf-8')
     (folder / 'CREDITS.md').write_text(_credits(scene.items, held_out, seed), encoding='utf-8')
-    return len(cameras)
+    return _FRAMES
 
 
-def _write_frame(folder: Path, number: int, view: View) -> None:
+def _write_frame(folder: Path, number: int, view: View, quality: int) -> None:
     image = cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR)
-    write_image(folder / f'rgb/{number:03d}.jpg', image, quality=_JPEG_QUALITY)
+    write_image(folder / f'rgb/{number:03d}.jpg', image, quality=quality)
     coarse = np.round(view.depth * 1000 / _DEPTH_STEP_MM) * _DEPTH_STEP_MM / 1000
     write_image(folder / f'depth/{number:03d}.png', depth_millimetres(coarse))
     write_image(folder / f'mask/{number:03d}.png', view.mask)
 
 
-def drive_cameras() -> list[Camera]:
-    """Evenly spaced along the smoothed way, each looking a little ahead along it."""
+def drive_cameras() -> dict[str, list[Camera]]:
+    """The cameras of every frame, by the camera's name."""
+    way = _way_of_the_robot()
+    return {name: [_mounted(camera, mount) for camera in way] for name, mount in _MOUNTS.items()}
+
+
+def _way_of_the_robot() -> list[Camera]:
+    """The front camera, evenly spaced along the smoothed way, looking a little ahead along it."""
     way = _smooth_way(np.array(WAYPOINTS, float))
     travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
     vertical = 2 * math.atan(math.tan(_HORIZONTAL_FOV / 2) * _SIZE[1] / _SIZE[0])
@@ -79,6 +106,14 @@ def drive_cameras() -> list[Camera]:
         yaw = math.atan2(ahead[0] - x, ahead[1] - z) + glance
         cameras.append(Camera((float(x), _CAMERA_HEIGHT, float(z)), yaw, _PITCH, 0.0, vertical))
     return cameras
+
+
+def _mounted(front: Camera, mount: _Mount) -> Camera:
+    x, height, z = front.position
+    sine, cosine = math.sin(front.yaw), math.cos(front.yaw)
+    x += mount.forward * sine + mount.left * cosine
+    z += mount.forward * cosine - mount.left * sine
+    return replace(front, position=(x, height, z), yaw=front.yaw + mount.yaw)
 
 
 def _smooth_way(waypoints: np.ndarray) -> np.ndarray:

@@ -76,6 +76,12 @@ def test_recording_has_depth_in_millimetres_and_its_camera(recording):
     assert [int(shot.depth_mm.max()) for shot in source] == [1000, 2000]
 
 
+def test_recorded_drive_has_three_cameras_of_one_calibration():
+    first = [next(iter(open_source(name))) for name in ('drive', 'drive/left', 'drive/rear')]
+    assert len({shot.image.tobytes() for shot in first}) == 3
+    assert len({open_source(name).camera for name in ('drive', 'drive/left', 'drive/rear')}) == 1
+
+
 def test_video_gives_its_frames_and_starts_anew_when_iterated_again(tmp_path):
     cv2 = pytest.importorskip('cv2')
     path = str(tmp_path / 'clip.avi')

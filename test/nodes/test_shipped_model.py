@@ -2,20 +2,18 @@
 """The node as it comes, with the model that the package carries, on the recorded drive."""
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from harness import ids_of
-from PIL import Image as Picture
 
-import lseg_ros
+from lseg_ros.evaluation.drive import DriveTruth
 from lseg_ros.nodes.image_sources import open_source
 from lseg_ros.srv import QueryText
 
-DRIVE = Path(lseg_ros.__file__).parent / 'data' / 'drive'
 FLAT = ['floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'sofa',
         'bed', 'cabinet']
+TRUTH = DriveTruth()
+CLASSES = TRUTH.classes
 
 
 @pytest.fixture
@@ -35,18 +33,9 @@ def shots():
             if number % 20 == 0]
 
 
-CLASSES = (DRIVE / 'classes.txt').read_text().split('\n')
-
-
-def true_mask(number):
-    """The number of the true class at each pixel of a picture of the drive."""
-    with Picture.open(DRIVE / 'mask' / f'{number:03}.png') as mask:
-        return np.asarray(mask)
-
-
 def true_floor(number):
     """Where a robot can drive in a picture of the drive: floor, and rugs upon it."""
-    return np.isin(true_mask(number), [CLASSES.index(name) for name in ('floor', 'rug')])
+    return np.isin(TRUTH.mask(number), [CLASSES.index(name) for name in ('floor', 'rug')])
 
 
 def test_finds_the_floor_of_the_recorded_drive(client, shots):
@@ -80,7 +69,7 @@ def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change(client, sh
 def test_query_finds_things_that_the_labels_do_not_name(client, shots):
     assert client.set_labels(['floor', 'wall', 'ceiling']).success
     number, image = shots[0]
-    truth = true_mask(number)
+    truth = TRUTH.mask(number)
     client.segment(image)
     answer = client.call(QueryText, 'query', QueryText.Request(prompts=['sofa', 'door']))
     for prompt, u, v in zip(('sofa', 'door'), answer.peak_u, answer.peak_v):

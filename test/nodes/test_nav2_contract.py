@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Nav2 semantic segmentation costmap layer needs of a publisher, whatever starts first.
+
+The layer reads labels into a table that masks are looked up in without a check, so that a mask
+before the first table ends the costmap server; it joins mask and confidence by stamp; and it keeps
+raw ids in its tiles for seconds, so that an id with a new meaning turns floor into obstacle.
+"""
+from __future__ import annotations
+
+import itertools
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import yaml
+from harness import PICTURE, output, running, stamp_of
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
+
+from lseg_ros.labels import LabelRegistry
+
+LABEL_FILES = Path(__file__).parents[2] / 'config' / 'labels'
+LABELS_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE,
+                        durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# Depth of the layer's sensor subscriptions on its branches.
+SENSOR_DEPTH = {'humble': 50, 'main': 10}
+TIMEOUT_S = 30.0
+
+
+class CostmapLayer(Node):
+    """Subscribes as the layer does and notes what arrives, in the order in which it arrives."""
+
+    def __init__(self, context, namespace, branch, camera=''):
+        super().__init__(f'costmap_{branch}', context=context, namespace=namespace)
+        self.arrivals = []
+        self._changed = threading.Condition()
+        sensor_qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=SENSOR_DEPTH[branch],
+            reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
+        for topic, kind, qos in (('label_image', Image, sensor_qos),
+                                 ('confidence', Image, sensor_qos),
+                                 ('label_info', LabelInfo, LABELS_QOS)):
+            self.create_subscription(kind, output(topic, camera), self._keeper(topic), qos)
+
+    def _keeper(self, topic):
+        def keep(message):
+            with self._changed:
+                self.arrivals.append((topic, message))
+                self._changed.notify_all()
+        return keep
+
+    def of(self, topic):
+        return [message for name, message in list(self.arrivals) if name == topic]
+
+    def has(self, topic, seconds=TIMEOUT_S):
+        with self._changed:
+            return self._changed.wait_for(lambda: self.of(topic), seconds)
+
+    def synchronised(self):
+        """Return the pairs of mask and confidence that an exact synchroniser would find."""
+        confidences = {stamp_of(message): message for message in self.of('confidence')}
+        return [(mask, confidences[stamp_of(mask)]) for mask in self.of('label_image')
+                if stamp_of(mask) in confidences]
+
+
+@pytest.fixture
+def layers(ros_context):
+    """A function that starts the layer of every branch beside a client's node."""
+    with ExitStack() as stack:
+        def start_layers(client, camera=''):
+            return [stack.enter_context(running(ros_context, CostmapLayer(
+                ros_context, client.get_namespace(), branch, camera)))
+                for branch in SENSOR_DEPTH]
+
+        yield start_layers
+
+
+def feed(client, layers, camera=''):
+    """Send pictures of uneven stamps until every layer has joined a mask and a confidence."""
+    stamps = itertools.count(1_234_567_891, 33_333_337)
+    client.poll(lambda: client.send(stamp_ns=next(stamps), camera=camera) and client.soon(
+        lambda: all(layer.synchronised() for layer in layers), 0.2), 'masks at every layer')
+
+
+@pytest.mark.parametrize('start_of_the_layer', ['before configure', 'between', 'after activate'])
+def test_table_comes_before_the_first_mask_in_every_start_order(
+        start, layers, start_of_the_layer):
+    client = start(labels=['floor', 'chair=chair|armchair'])
+    started = layers(client) if start_of_the_layer == 'before configure' else []
+    assert client.configure()
+    started = started or (layers(client) if start_of_the_layer == 'between' else [])
+    assert client.activate()
+    started = started or layers(client)
+    for layer in started:
+        assert layer.has('label_info')
+    feed(client, started)
+    for layer in started:
+        topics = [topic for topic, _ in layer.arrivals]
+        assert topics[0] == 'label_info' and topics.count('label_info') == 1
+        names = {entry.class_id: entry.class_name for entry in layer.of('label_info')[0].class_map}
+        assert names == {0: 'other', 1: 'floor', 2: 'chair'}
+
+
+def test_layer_that_joins_after_changes_gets_the_table_in_force_and_no_other(active, layers):
+    client = active(labels=['floor'])
+    for labels in (['wall'], ['chair', 'person']):
+        assert client.set_labels(labels).success
+    client.segment()
+    for layer in layers(client):
+        assert layer.has('label_info')
+        assert not layer.has('label_image', seconds=0.2)
+        info, = layer.of('label_info')
+        assert [entry.class_name for entry in info.class_map] == ['other', 'chair', 'person']
+
+
+def test_mask_and_confidence_join_to_the_nanosecond_and_have_one_byte_a_pixel(active, layers):
+    client = active(labels=['floor', 'door'])
+    started = layers(client)
+    feed(client, started)
+    for layer in started:
+        for mask, confidence in layer.synchronised():
+            assert mask.header == confidence.header
+            assert stamp_of(mask) % 33_333_337 == 1_234_567_891 % 33_333_337
+            for image in (mask, confidence):
+                assert (image.encoding, image.step) == ('mono8', image.width)
+                assert len(image.data) == PICTURE.shape[0] * PICTURE.shape[1]
+
+
+def test_each_camera_gives_its_layer_a_table_of_its_own(active, layers):
+    client = active(labels=['floor'], cameras=['front', 'left'])
+    for camera in ('front', 'left'):
+        started = layers(client, camera)
+        for layer in started:
+            assert layer.has('label_info')
+        feed(client, started, camera)
+        assert client.set_labels([f'{camera} thing'], 'add').success
+        client.poll(lambda: all(len(layer.of('label_info')) == 2 for layer in started),
+                    'the changed table')
+
+
+def test_no_id_gets_a_second_meaning_while_one_is_free(active):
+    client = active(labels=['floor'])
+    names = itertools.count()
+    for mode in ('replace', 'add', 'remove', 'replace', 'add', 'replace'):
+        labels = ([f'thing {next(names)}' for _ in range(40)] if mode != 'remove'
+                  else [f'thing {number}' for number in range(30)])
+        assert client.set_labels(labels, mode).success
+    client.wait_for(lambda: len(client.received['lseg/label_info']) == 7, 'every table')
+    meanings = {}
+    for info in client.received['lseg/label_info']:
+        for entry in info.class_map:
+            assert entry.class_id < 255  # one byte, and not the one that means unlabelled
+            assert meanings.setdefault(entry.class_id, entry.class_name) == entry.class_name
+    assert len(meanings) == 2 + next(names)
+
+
+def test_table_is_sent_on_change_only(active):
+    client = active(labels=['floor=floor|ground', 'door'])
+    client.segment()
+    for _ in range(2):  # what is periodic would have come with the diagnostics
+        client.wait_for_status(lambda *_: True, 'news')
+    assert not client.set_labels(['floor', 'floor']).success
+    # New prompts, and time that runs backwards, leave ids and names as they are.
+    assert client.set_labels(['floor=ground|carpet', 'door']).success
+    client.poll(lambda: client.send(stamp_ns=5) and client.soon(
+        lambda: 5 in map(stamp_of, client.received['lseg/label_image'])), 'an early stamp')
+    client.wait_for(lambda: len(client.received['lseg/label_set']) == 3, 'the label sets')
+    assert len(client.received['lseg/label_info']) == 1
+    assert client.set_labels(['door']).success
+    client.wait_for(lambda: len(client.received['lseg/label_info']) == 2, 'the changed table')
+
+
+@pytest.mark.parametrize('path', sorted(LABEL_FILES.glob('*.yaml')), ids=lambda path: path.stem)
+def test_shipped_names_can_stand_in_a_list_of_the_costmap_parameters(path):
+    """A name that YAML takes for a number or a truth value would match no class."""
+    labels = LabelRegistry().replace(list(yaml.safe_load(path.read_text())['labels']))
+    for name in labels.names:
+        assert yaml.safe_load(f'classes: [{name}]') == {'classes': [name]}
