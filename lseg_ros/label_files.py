@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lseg_ros.labels import LabelError, quote
@@ -42,13 +44,22 @@ def find_label_file(name_or_path: str | Path) -> Path:
                      f'{", ".join(shipped) or "none"}, or the path of a file{hint}')
 
 
-def read_labels(name_or_path: str | Path) -> list[str]:
-    """Read a YAML label file and return its labels as ``name=prompt|prompt`` strings.
+@dataclass(frozen=True)
+class LabelFile:
+    """What a label file holds: labels as ``name=prompt|prompt``, and the members of groups."""
 
-    `name_or_path` is as for `find_label_file`.  The file holds, under the key `labels` or at the
-    top, a list of such strings or a mapping from name to prompts (one text, a list of texts, or
-    nothing).  Raises OSError when it cannot be read, LabelError when its content is something
-    else.
+    labels: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
+
+
+def read_label_file(name_or_path: str | Path) -> LabelFile:
+    """Read a YAML label file; `name_or_path` is as for `find_label_file`.
+
+    The file holds, under the key `labels` or at the top, a list of ``name=prompt|prompt`` strings
+    or a mapping from name to prompts (one text, a list of texts, or nothing).  Beside `labels` it
+    may have `groups`, a mapping from the name of a group to the list of its members' names.
+    Whether the labels can be used is for `LabelRegistry` to say.  Raises OSError when the file
+    cannot be read, LabelError when its content is something else.
     """
     import yaml
 
@@ -57,13 +68,30 @@ def read_labels(name_or_path: str | Path) -> list[str]:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabelError(f'{path} is not a YAML label file: {quote(str(error), 120)}') from error
+    groups = None
     if isinstance(content, dict) and 'labels' in content:
-        content = content['labels']
+        content, groups = content['labels'], content.get('groups')
+    return LabelFile(_labels(content, path), _groups(groups, path))
+
+
+def _labels(content: object, path: Path) -> tuple[str, ...]:
     if isinstance(content, dict):
-        return [_spec(name, prompts) for name, prompts in content.items()]
+        return tuple(_spec(name, prompts) for name, prompts in content.items())
     if isinstance(content, list):
-        return content
+        return tuple(content)
     raise LabelError(f'{path} holds no labels: want a list, or name: [prompt, prompt] lines')
+
+
+def _groups(content: object, path: Path) -> dict[str, tuple[str, ...]]:
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise LabelError(f'{path}: groups must be name: [label, label] lines')
+    for name, members in content.items():
+        if not isinstance(members, list) or not all(
+                isinstance(text, str) for text in (name, *members)):
+            raise LabelError(f'{path}: group {quote(name)} must be a list of names of labels')
+    return {name: tuple(members) for name, members in content.items()}
 
 
 def _spec(name: object, prompts: object) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,12 +37,16 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class: its id in the label image, its name, its prompts and its colour (R, G, B)."""
+    """One class: its id in the label image, its name, its prompts and its colour (R, G, B).
+
+    `groups` are the names of the groups that it belongs to, such as ``traversable``.
+    """
 
     id: int
     name: str
     prompts: tuple[str, ...]
     color: tuple[int, int, int]
+    groups: tuple[str, ...] = ()
 
     @property
     def spec(self) -> str:
@@ -76,6 +80,20 @@ class LabelSet:
     def prompts(self) -> tuple[str, ...]:
         """The prompts of all classes, one after the other: K texts."""
         return tuple(prompt for label in self.classes for prompt in label.prompts)
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """The ids of the members of each group that has any, ascending."""
+        members: dict[str, list[int]] = {}
+        for label in self.classes:
+            for group in label.groups:
+                members.setdefault(group, []).append(label.id)
+        return {group: tuple(ids) for group, ids in members.items()}
+
+    @cached_property
+    def masks(self) -> dict[str, tuple[int, ...]]:
+        """The ids that each mask is made of, by the name of the class or group."""
+        return {label.name: (label.id,) for label in self.classes} | self.groups
 
     def by_id(self, class_id: int) -> LabelClass:
         """Return the class with this id; KeyError when the set has none."""
@@ -194,6 +212,9 @@ class LabelRegistry:
     be given away: ids never used come first, then the one that has been free longest.  A call that
     raises LabelError changes nothing.  Not thread-safe: the caller serialises the calls.
 
+    A name keeps its groups, too, until `replace` is given others; a name that returns gets them
+    back.
+
     `include_other` puts id 0, ``other``, into every set with `other_prompts`; a label named
     ``other`` changes its prompts, and switches it on where it is not included.
     """
@@ -209,15 +230,22 @@ class LabelRegistry:
         self._current: LabelSet | None = None
         # Every name that owns an id; those not in use stand in the order in which they were freed.
         self._owners: dict[str, int] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}  # of each name, in use or not
 
     @property
     def current(self) -> LabelSet | None:
         """The LabelSet of the last accepted call; None before the first."""
         return self._current
 
-    def replace(self, labels: Sequence[str]) -> LabelSet:
-        """Make `labels` the whole set; return it."""
-        return self._accept(self._default | dict(_parse_all(labels)))
+    def replace(self, labels: Sequence[str],
+                groups: Mapping[str, Sequence[str]] | None = None) -> LabelSet:
+        """Make `labels` the whole set; return it.
+
+        `groups` are the names of the members of each group, in place of the groups before; None
+        keeps those.
+        """
+        asked = self._default | dict(_parse_all(labels))
+        return self._accept(asked, None if groups is None else _groups_of_names(groups, asked))
 
     def add(self, labels: Sequence[str]) -> LabelSet:
         """Add `labels` to the set; a name that it has already takes the new prompts."""
@@ -240,15 +268,19 @@ class LabelRegistry:
             return dict(self._default)
         return {label.name: label.prompts for label in self._current.classes}
 
-    def _accept(self, asked: dict[str, tuple[str, ...]]) -> LabelSet:
+    def _accept(self, asked: dict[str, tuple[str, ...]],
+                groups: dict[str, tuple[str, ...]] | None = None) -> LabelSet:
+        groups = self._groups if groups is None else groups
         names = [name for name in asked if name != OTHER_NAME]
         self._check(names)
+        _check_groups(asked, groups)
         owners = self._assign(names)
         ids = owners | {OTHER_NAME: OTHER}
-        classes = (LabelClass(ids[name], name, prompts, class_color(ids[name]))
+        classes = (LabelClass(ids[name], name, prompts, class_color(ids[name]),
+                              groups.get(name, ()))
                    for name, prompts in asked.items())
         self._current = LabelSet(tuple(sorted(classes, key=lambda label: label.id)))
-        self._owners = owners
+        self._owners, self._groups = owners, groups
         return self._current
 
     def _check(self, names: Sequence[str]) -> None:
@@ -292,3 +324,29 @@ def _parse_all(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
             raise LabelError(f'label {quote(name)} is listed twice')
         seen.add(name)
     return parsed
+
+
+def _groups_of_names(groups: Mapping[str, Sequence[str]],
+                     names: Container[str]) -> dict[str, tuple[str, ...]]:
+    """Return the groups of each name, from the names in each group."""
+    found: dict[str, tuple[str, ...]] = {}
+    for group, members in groups.items():
+        where = f'group {quote(group)}'
+        cleaned = _clean(group, where, 'name', NAME_LIMIT)
+        _check_name(cleaned, where)
+        for member in members:
+            name, _ = parse_label(member)
+            if name not in names:
+                raise LabelError(f'{where} has {quote(member)}, which is not among the labels')
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), cleaned)))
+    return found
+
+
+def _check_groups(names: Iterable[str], groups: Mapping[str, Sequence[str]]) -> None:
+    """Raise LabelError when the mask of a group in use would have the topic of another mask."""
+    owners = {topic_name(name): ('label', name) for name in names}
+    for group in dict.fromkeys(group for name in names for group in groups.get(name, ())):
+        kind, earlier = owners.setdefault(topic_name(group), ('group', group))
+        if (kind, earlier) != ('group', group):
+            raise LabelError(f'group {quote(group)} and {kind} {quote(earlier)} would share the '
+                             f'topic masks/{topic_name(group)}; rename one')

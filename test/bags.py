@@ -55,14 +55,15 @@ def camera_info(index: int, width: int, height: int):
                 do_rectify=False))
 
 
-def write_bag(path: Path, topics: dict[str, list], storage: str = 'sqlite3') -> Path:
+def write_bag(path: Path, topics: dict[str, list], storage: str = 'sqlite3',
+              period_ns: int = PERIOD_NS) -> Path:
     """Write the messages of each topic, the n-th of each recorded at the n-th instant."""
     with Writer(path, version=8, storage_plugin=STORAGES[storage]) as writer:
         for topic, messages in topics.items():
             kind = messages[0].__msgtype__
             connection = writer.add_connection(topic, kind, typestore=TYPES)
             for index, message in enumerate(messages):
-                writer.write(connection, START_NS + index * PERIOD_NS + TRANSPORT_NS,
+                writer.write(connection, START_NS + index * period_ns + TRANSPORT_NS,
                              TYPES.serialize_cdr(message, kind))
     return path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lseg_ros import label_files
-from lseg_ros.label_files import read_labels, shipped_label_files
+from lseg_ros.label_files import read_label_file, shipped_label_files
 from lseg_ros.labels import LabelError, LabelRegistry, parse_label
 
 ROOT = Path(__file__).parents[1]
@@ -40,12 +40,14 @@ def test_files_that_pip_installs_are_found_without_a_checkout(tmp_path, monkeypa
 
 @pytest.mark.parametrize('name', SIZES)
 def test_shipped_file_is_accepted_whole_in_its_order_and_reads_back(name):
-    read = read_labels(name)
-    labels = LabelRegistry().replace(read)
+    file = read_label_file(name)
+    read = file.labels
+    labels = LabelRegistry().replace(read, file.groups)
     assert len(read) == SIZES[name]
     assert list(labels.names[1:]) == names(read)
     assert labels.ids == tuple(range(len(read) + 1))
-    assert LabelRegistry().replace([label.spec for label in labels.classes]) == labels
+    specs = [label.spec for label in labels.classes]
+    assert LabelRegistry().replace(specs, file.groups) == labels
 
 
 @pytest.mark.parametrize('name, places', [
@@ -57,25 +59,25 @@ def test_shipped_file_is_accepted_whole_in_its_order_and_reads_back(name):
     ('pascal_voc', {1: 'aeroplane', 9: 'chair', 15: 'person', 20: 'tvmonitor'}),
 ])
 def test_ids_are_the_indices_of_the_data_set(name, places):
-    labels = LabelRegistry().replace(read_labels(name))
+    labels = LabelRegistry().replace(read_label_file(name).labels)
     assert {i: labels.by_id(i).name for i in places} == places
 
 
 def test_name_that_is_not_shipped_is_refused_with_those_that_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LabelError, match="no label file 'indor' .*did you mean 'indoor'"):
-        read_labels('indor')
+        read_label_file('indor')
     with pytest.raises(LabelError, match='ade20k, cityscapes, coco'):
-        read_labels('kitchen')
+        read_label_file('kitchen')
 
 
 def test_file_of_the_user_is_found_by_its_path_and_before_a_shipped_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'indoor').write_text('[sofa]')
-    assert read_labels('indoor') == ['sofa']
-    assert read_labels(tmp_path / 'indoor') == ['sofa']
+    assert read_label_file('indoor').labels == ('sofa',)
+    assert read_label_file(tmp_path / 'indoor').labels == ('sofa',)
     with pytest.raises(FileNotFoundError, match=re.escape('none.yaml')):
-        read_labels('none.yaml')
+        read_label_file('none.yaml')
 
 
 @pytest.mark.parametrize('text, expected', [
@@ -87,7 +89,25 @@ def test_file_of_the_user_is_found_by_its_path_and_before_a_shipped_one(tmp_path
 def test_label_file_forms(tmp_path, text, expected):
     path = tmp_path / 'labels.yaml'
     path.write_text(text, encoding='utf-8')
-    assert read_labels(path) == expected
+    assert read_label_file(path).labels == tuple(expected)
+
+
+@pytest.mark.parametrize('name', ['indoor', 'navigation', 'outdoor'])
+def test_robot_sets_say_where_to_drive_and_what_moves(name):
+    file = read_label_file(name)
+    groups = LabelRegistry().replace(file.labels, file.groups).groups
+    assert {'traversable', 'hazard', 'dynamic'} <= set(groups)
+    assert not set(groups['traversable']) & {i for group in groups.keys() - {'traversable'}
+                                             for i in groups[group]}
+
+
+def test_label_file_may_have_groups(tmp_path):
+    path = tmp_path / 'labels.yaml'
+    path.write_text('labels: [floor, rug, cat]\ngroups: {ground: [floor, rug], moving: [cat]}')
+    file = read_label_file(path)
+    assert file.groups == {'ground': ('floor', 'rug'), 'moving': ('cat',)}
+    assert LabelRegistry().replace(file.labels, file.groups).groups == {
+        'ground': (1, 2), 'moving': (3,)}
 
 
 @pytest.mark.parametrize('content, reason', [
@@ -98,10 +118,13 @@ def test_label_file_forms(tmp_path, text, expected):
     (b'floor: {a: b}', 'not text'),
     (b'floor: 3', 'not text'),
     (b'a: [b', 'not a YAML label file'),
+    (b'labels: [a]\ngroups: [a]', 'groups must be name'),
+    (b'labels: [a]\ngroups: {g: a}', "group 'g' must be a list of names"),
+    (b'labels: [a]\ngroups: {g: [1]}', "group 'g' must be a list of names"),
     (b'\xff\xfe\x00', 'not a YAML label file'),
 ])
 def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
     path = tmp_path / 'labels.yaml'
     path.write_bytes(content)
     with pytest.raises(LabelError, match=reason):
-        read_labels(path)
+        read_label_file(path)

@@ -212,3 +212,42 @@ def test_colours_are_fixed_by_id_and_far_apart(registry):
 def test_comma_separated_labels():
     assert split_labels('floor, chair=chair|armchair , ') == ['floor', 'chair=chair|armchair', '']
     assert split_labels('  ') == []
+
+
+def test_names_keep_their_groups_through_every_change(registry):
+    registry.replace(['floor', 'rug', 'cat'], {'ground': ['floor', 'rug'], 'moving': ['cat']})
+    assert registry.current.groups == {'ground': (1, 2), 'moving': (3,)}
+    assert registry.remove(['cat']).groups == {'ground': (1, 2)}
+    assert registry.replace(['rug=rug|mat', 'dog', 'cat']).groups == {
+        'ground': (2,), 'moving': (3,)}
+    assert registry.replace(['rug'], {}).groups == {}
+
+
+def test_masks_are_those_of_classes_and_of_groups(registry):
+    labels = registry.replace(['floor', 'rug'], {'ground': ['floor', 'rug'], 'rest': ['other']})
+    assert labels.masks == {'other': (0,), 'floor': (1,), 'rug': (2,), 'rest': (0,),
+                            'ground': (1, 2)}
+    assert labels.by_id(2).groups == ('ground',)
+
+
+@pytest.mark.parametrize('groups, reason', [
+    ({'ground': ['flor']}, "group 'ground' has 'flor', which is not among the labels"),
+    ({'Floor': ['wall']}, "group 'Floor' and label 'floor' would share the topic masks/floor"),
+    ({'a b': ['wall'], 'a-b': ['floor']}, "would share the topic masks/a_b"),
+    ({'other': ['wall']}, "group 'other' and label 'other'"),
+    ({'a|b': ['wall']}, "'|' in its name"),
+    ({'': ['wall']}, 'empty name'),
+])
+def test_groups_that_cannot_be_used_are_refused_and_change_nothing(registry, groups, reason):
+    before = registry.replace(['floor'], {'ground': ['floor']})
+    with pytest.raises(LabelError) as error:
+        registry.replace(['floor', 'wall'], groups)
+    assert reason in str(error.value)
+    assert registry.current is before and registry.add(['wall']).groups == {'ground': (1,)}
+
+
+def test_label_with_the_topic_of_a_group_in_use_is_refused(registry):
+    registry.replace(['floor'], {'ground': ['floor']})
+    with pytest.raises(LabelError, match="group 'ground' and label 'Ground' would share"):
+        registry.add(['Ground'])
+    assert registry.replace(['Ground']).names == ('other', 'Ground')

@@ -32,6 +32,7 @@ INTERFACES = {
         'name': 'string',
         'prompts': 'sequence<string>',
         'color': 'std_msgs/ColorRGBA',
+        'groups': 'sequence<string>',
     },
     'msg.LabelSet': {
         'header': 'std_msgs/Header',

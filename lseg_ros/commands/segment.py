@@ -32,7 +32,7 @@ A label is a name, or a name with the prompts that stand for it (the best of the
 
 Pixels that are none of the labels become "other", id 0, unless --no-other is given; a label
 called other gives it prompts of its own. The output folder gets labels.json, the ids with their
-names, prompts and colours, and for each NAME
+names, prompts, colours and groups, and for each NAME
 
   image  NAME.overlay.png  the image, the colours of the classes and a legend
          NAME.ids.png      the class id of each pixel, 255 where --threshold leaves it undecided;
@@ -122,11 +122,14 @@ def _multiscale(model: LSeg) -> MultiScaleEvaluator:
 
 
 def _labels(args: argparse.Namespace) -> LabelSet:
-    from lseg_ros.label_files import read_labels
+    from lseg_ros.label_files import read_label_file
     from lseg_ros.labels import LabelRegistry, split_labels
 
-    labels = read_labels(args.labels_file) if args.labels_file else split_labels(args.labels)
-    return LabelRegistry(include_other=not args.no_other).replace(labels)
+    registry = LabelRegistry(include_other=not args.no_other)
+    if args.labels_file:
+        file = read_label_file(args.labels_file)
+        return registry.replace(file.labels, file.groups)
+    return registry.replace(split_labels(args.labels))
 
 
 def _write_table(output: Path, labels: LabelSet) -> None:

@@ -69,7 +69,8 @@ def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
     return LabelSetMessage(
         header=_header(since_ns),
         classes=[LabelClassMessage(id=label.id, name=label.name, prompts=list(label.prompts),
-                                   color=_color(label.color)) for label in labels.classes])
+                                   color=_color(label.color), groups=list(label.groups))
+                 for label in labels.classes])
 
 
 def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -> LabelInfo:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from lseg_ros.label_files import LabelFile
 from lseg_ros.labels import LabelError, LabelRegistry, LabelSet
 from lseg_ros.nodes.camera_stream import LabelTable
 from lseg_ros.nodes.stream import SegmentationStream
@@ -50,10 +51,16 @@ class LabelControl:
     def submit(self, mode: str, labels: Sequence[str]) -> Future[LabelTable]:
         """Change the labels when the changes before are done; returns at once.
 
-        `mode` is REPLACE, ADD or REMOVE; empty means REPLACE. The result is the table that then
-        holds. The future raises LabelError for a change that is refused.
+        `mode` is REPLACE, ADD or REMOVE; empty means REPLACE. Names keep their groups. The result
+        is the table that then holds. The future raises LabelError for a change that is refused.
         """
-        return self._thread.submit(self._change, mode, list(labels))
+        labels = list(labels)
+        return self._thread.submit(
+            lambda: self._change(self._changed_registry(mode, labels)))
+
+    def submit_file(self, file: LabelFile) -> Future[LabelTable]:
+        """Replace labels and groups by those of a file; else as `submit`."""
+        return self._thread.submit(self._replace_by_file, file)
 
     def open_stream(self, create: Callable[[LabelSet], SegmentationStream]) -> SegmentationStream:
         """Let changes act from now on on the stream that `create` makes for the present labels.
@@ -70,8 +77,12 @@ class LabelControl:
         """Finish the changes under way and end the thread."""
         self._thread.shutdown()
 
-    def _change(self, mode: str, labels: Sequence[str]) -> LabelTable:
-        registry = self._changed_registry(mode, labels)
+    def _replace_by_file(self, file: LabelFile) -> LabelTable:
+        registry = copy.deepcopy(self._registry)
+        registry.replace(file.labels, file.groups)
+        return self._change(registry)
+
+    def _change(self, registry: LabelRegistry) -> LabelTable:
         table = LabelTable(registry.current)
         if self._stream is not None:
             table = self._stream.set_labels(self._stream.segmenter.prepare(registry.current))

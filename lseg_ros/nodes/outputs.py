@@ -82,15 +82,15 @@ class Outputs:
         self._label_set.publish(label_set_to_message(labels, since_ns))
 
     def add_masks(self, labels: LabelSet) -> None:
-        """Make a mask topic for each class that has none yet; any thread may call this."""
-        new = [name for name in labels.names if name not in self._masks]
+        """Make a mask topic for each class and group without one; any thread may call this."""
+        new = [name for name in labels.masks if name not in self._masks]
         self._masks = self._masks | {name: self._create(
             Image, f'masks/{topic_name(name)}', FRAME_QOS, event_callbacks=_NO_EVENTS)
             for name in new}
 
     def remove_masks(self, labels: LabelSet) -> None:
-        """Remove the mask topics of classes that are not in `labels`; any thread may call this."""
-        gone = [name for name in self._masks if name not in labels.names]
+        """Remove the mask topics of what is not in `labels`; any thread may call this."""
+        gone = [name for name in self._masks if name not in labels.masks]
         masks = dict(self._masks)
         removed = [masks.pop(name) for name in gone]
         self._masks = masks
@@ -109,9 +109,8 @@ class Outputs:
             ids = segmentation.ids
             self._send(self._label_image, self._label_encoding, header, lambda: ids)
             self._send(self._confidence, 'mono8', header, lambda: segmentation.confidence)
-            for label in labels.classes:
-                self._send(self._masks[label.name], 'mono8', header,
-                           partial(_mask, ids, label.id))
+            for name, members in labels.masks.items():
+                self._send(self._masks[name], 'mono8', header, partial(_mask, ids, members))
             self._send(self._overlay, 'rgb8', header, partial(
                 _overlay, image, ids, labels, self.overlay_alpha))
             return True
@@ -156,8 +155,11 @@ class Outputs:
             publisher.publish(array_to_image(pixels(), encoding, header))
 
 
-def _mask(ids: np.ndarray, class_id: int) -> np.ndarray:
-    return (ids == class_id).view(np.uint8) * np.uint8(255)
+def _mask(ids: np.ndarray, members: tuple[int, ...]) -> np.ndarray:
+    """Return uint8 [H, W]: 255 where a pixel's id is one of `members`, else 0."""
+    table = np.zeros(256, np.uint8)
+    table[list(members)] = 255
+    return cv2.LUT(ids, table)
 
 
 def _overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool
 
 from lseg_ros import model
 from lseg_ros.device import find_device, find_precision
-from lseg_ros.label_files import read_labels
+from lseg_ros.label_files import read_label_file
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
@@ -133,7 +133,7 @@ class SegmentationNode(LifecycleNode):
     def _set_initial_labels(self) -> None:
         labels_file = self._value('labels_file')
         if labels_file:
-            table = self._labels.submit(REPLACE, read_labels(labels_file)).result()
+            table = self._labels.submit_file(read_label_file(labels_file)).result()
             self._mirror_labels(table.labels)
         elif self._labels.table is None:
             self._labels.submit(REPLACE, self._value('labels')).result()

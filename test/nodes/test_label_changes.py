@@ -225,3 +225,32 @@ def test_labels_file_that_cannot_be_used_fails_configure_and_can_be_mended(
     assert len(errors) == 1 and 'cannot configure' in errors[0] and reason in errors[0]
     assert client.set_parameter('labels_file', 'navigation').successful
     assert client.configure()
+
+
+def test_mask_of_a_group_is_the_union_of_its_members_and_goes_with_them(active, tmp_path):
+    path = tmp_path / 'labels.yaml'
+    path.write_text('labels: [floor, rug, cat]\ngroups: {ground: [floor, rug, other]}')
+    client = active(labels_file=str(path))
+    client.listen('lseg/masks/ground')
+    label_image, mask = client.poll(lambda: client.segment() and next((
+        (image, mask) for image in client.received['lseg/label_image']
+        for mask in client.received['lseg/masks/ground'] if image.header == mask.header), None),
+        'a mask of the group')
+    assert mask.encoding == 'mono8'
+    assert np.array_equal(ids_of(mask), np.where(np.isin(ids_of(label_image), [0, 1, 2]), 255, 0))
+
+    table = client.set_labels(['rug', 'dog']).label_set
+    assert {entry.name: list(entry.groups) for entry in table.classes} == {
+        'other': ['ground'], 'rug': ['ground'], 'dog': []}
+    refused = client.set_labels(['ground'], 'add')
+    assert not refused.success and "group 'ground' and label 'ground'" in refused.message
+
+
+def test_topic_of_a_group_is_removed_with_its_last_member(active, tmp_path):
+    path = tmp_path / 'labels.yaml'
+    path.write_text('labels: [floor, cat]\ngroups: {ground: [floor]}')
+    client = active(labels_file=str(path))
+    topic = f'{client.get_namespace()}/lseg/masks/ground'
+    client.poll(lambda: client.count_publishers(topic), 'the mask')
+    assert client.set_labels(['cat']).success
+    client.poll(lambda: not client.count_publishers(topic), 'the mask to go')
