@@ -40,6 +40,7 @@ from lseg_ros.nodes.parameters import PARAMETERS, Applies
 from lseg_ros.nodes.stream import SegmentationStream
 from lseg_ros.segmenter import Segmenter
 from lseg_ros.srv import SetLabels
+from lseg_ros.temporal import ScoreSmoother
 
 WARNING_PERIOD_S = 5.0
 WARM_UP_SIZE = (480, 640)
@@ -156,7 +157,8 @@ class SegmentationNode(LifecycleNode):
     def _create_camera(self, camera: Camera) -> CameraStream:
         outputs = Outputs(self, camera, self._value('label_encoding'),
                           self._value('overlay_alpha'))
-        return CameraStream(camera, outputs, self.get_clock(), self._warn)
+        smoother = ScoreSmoother(self._value('temporal_smoothing'), self._value('temporal_warp'))
+        return CameraStream(camera, outputs, smoother, self.get_clock(), self._warn)
 
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
@@ -243,6 +245,9 @@ class SegmentationNode(LifecycleNode):
             elif parameter.name == 'overlay_alpha' and self._stream is not None:
                 for camera in self._stream.cameras.values():
                     camera.outputs.overlay_alpha = parameter.value
+            elif parameter.name == 'temporal_smoothing' and self._stream is not None:
+                for camera in self._stream.cameras.values():
+                    camera.smoother.smoothing = parameter.value
             elif parameter.name == 'max_rate' and self._stream is not None:
                 self._stream.set_max_rate(parameter.value)
 
