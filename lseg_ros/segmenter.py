@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -24,6 +24,9 @@ from lseg_ros.palette import UNLABELLED
 
 # A long side is held to this many short sides at the network, so that a 1x10000 strip stays cheap.
 MAX_ASPECT = 4
+# What may change the scores of an image, [C, h, w]: gets the image, uint8 [H, W, 3] RGB, the scores,
+# and the rows and columns of their grid that the image covers.
+ScoreFilter = Callable[[np.ndarray, Tensor, tuple[float, float]], Tensor]
 # Classes are decided on at most this many pixels: the image's own up to VGA.
 DECISION_PIXELS = 640 * 480
 
@@ -65,6 +68,11 @@ class _Geometry:
         return tuple(cells / padded * resized / out for cells, padded, resized, out in
                      zip(grid, self.padded, self.resized, self.decision))
 
+    def covered(self, grid: tuple[int, int]) -> tuple[float, float]:
+        """Return how many rows and columns of the network's grid the image takes."""
+        return tuple(cells * resized / padded for cells, resized, padded in
+                     zip(grid, self.resized, self.padded))
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -105,7 +113,8 @@ class Segmenter:
     the network, and `input_size` and `backend` have no effect; prompts, calibration, threshold
     and the grid of the decision stay the same.
 
-    No result depends on earlier calls; `prepare` and `segment` may run in different threads.
+    Filters apart, no result depends on earlier calls; `prepare` and `segment` may run in different
+    threads.
     """
 
     def __init__(self, model: LSeg, *, confidence_threshold: float = 0.0,
@@ -150,24 +159,30 @@ class Segmenter:
         self.segment([np.zeros((height, width, 3), np.uint8)], self.prepare(labels))
 
     def segment(self, images: Sequence[np.ndarray], prepared: PreparedLabels,
-                output_size: tuple[int, int] | None = None) -> list[Segmentation]:
+                output_size: tuple[int, int] | None = None,
+                filters: Sequence[ScoreFilter] | None = None) -> list[Segmentation]:
         """Segment uint8 RGB images [H, W, 3], of any sizes, and return one result for each.
 
-        Images that have the same size once resized go through the network as one batch.  Results
-        have `output_size` (height, width), sampled by nearest neighbour; None: the image's.
+        Images that have the same size once resized go through the network as one batch.  The
+        scores of each image pass its filter, where there are `filters`, before the decision.
+        Results have `output_size` (height, width), sampled by nearest neighbour; None: the
+        image's.
         Raises ValueError for an image of another dtype, shape or without pixels.
         """
+        filters = [_unfiltered] * len(images) if filters is None else filters
         for index, image in enumerate(images):
             _check_image(image, index)
         plans = [self._plan(image.shape[:2], output_size) for image in images]
         if self.multiscale is not None:
-            return [self._segment_at_all_scales(*job, prepared) for job in zip(images, plans)]
+            return [self._segment_at_all_scales(*job, prepared)
+                    for job in zip(images, plans, filters)]
         results: dict[int, Tensor] = {}
         with torch.inference_mode():
             for resized in dict.fromkeys(plan.resized for plan in plans):
                 batch = [i for i, plan in enumerate(plans) if plan.resized == resized]
                 pixels = torch.stack([self._resize(images[i], plans[i]) for i in batch])
                 for i, scores in zip(batch, self._scores(pixels, prepared)):
+                    scores = filters[i](images[i], scores, plans[i].covered(scores.shape[1:]))
                     results[i] = self._decide(scores, plans[i], prepared.ids)
             # Only here is a GPU waited for.
             return [Segmentation(*results[i].cpu().numpy()) for i in range(len(images))]
@@ -196,10 +211,11 @@ class Segmenter:
                               self.model.config.align_corners)
 
     @torch.inference_mode()
-    def _segment_at_all_scales(self, image: np.ndarray, plan: _Geometry,
+    def _segment_at_all_scales(self, image: np.ndarray, plan: _Geometry, score_filter: ScoreFilter,
                                prepared: PreparedLabels) -> Segmentation:
         logits = self.multiscale(image, prepared.text, plan.decision) / self.multiscale.passes
         scores = self._probabilities(logits[None], prepared)[0]
+        scores = score_filter(image, scores, plan.decision)
         decided = replace(plan, resized=plan.decision, padded=plan.decision)
         return Segmentation(*self._decide(scores, decided, prepared.ids).cpu().numpy())
 
@@ -257,6 +273,10 @@ class Segmenter:
         if self.confidence_threshold:
             ids.masked_fill_(best < self.confidence_threshold, UNLABELLED)
         return _sample(torch.stack([ids, _as_bytes(best)]), plan.output)
+
+
+def _unfiltered(image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
+    return scores
 
 
 def _check_image(image: np.ndarray, index: int) -> None:

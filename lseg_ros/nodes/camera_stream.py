@@ -17,6 +17,7 @@ from lseg_ros.nodes.frames import Arrival, Frame
 from lseg_ros.nodes.outputs import Outputs
 from lseg_ros.nodes.statistics import StreamStatistics
 from lseg_ros.segmenter import Segmentation
+from lseg_ros.temporal import ScoreSmoother
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -33,12 +34,14 @@ class CameraStream:
     on it: tables and frames go out in the order in which they hold.
     """
 
-    def __init__(self, camera: Camera, outputs: Outputs, geometry: CameraGeometry, clock: Clock,
+    def __init__(self, camera: Camera, outputs: Outputs, geometry: CameraGeometry,
+                 smoother: ScoreSmoother, clock: Clock,
                  on_problem: Callable[[str], None]) -> None:
         """Stay silent until `announce`; `on_problem` is told why an image was given up."""
         self.camera = camera
         self.outputs = outputs
         self.geometry = geometry
+        self.smoother = smoother
         self.statistics = StreamStatistics()
         self._clock = clock
         self._on_problem = on_problem
@@ -59,6 +62,7 @@ class CameraStream:
 
     def announce(self, labels: LabelSet, threshold: float) -> LabelTable:
         """Latch and return the table of labels that hold from the next frame on."""
+        self.smoother.reset()
         # No frame is in progress here, and those before had stamps up to the newest.
         return self._latch(labels, self._newest_ns + 1, threshold)
 
@@ -75,7 +79,9 @@ class CameraStream:
             self.statistics.image_refused()
             self._complain(f'bad image: {error}')
             return None
-        self._note_stamp(self._stamp(arrival.message.header).nanoseconds, threshold)
+        stamp_ns = self._stamp(arrival.message.header).nanoseconds
+        self._note_stamp(stamp_ns, threshold)
+        self.smoother.begin(stamp_ns / 1e9)
         self._last_frame = Frame(image, arrival.message.header, started)
         self.geometry.begin(self._last_frame)
         return self._last_frame

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
+from lseg_ros.temporal import WARPS
+
 ParameterValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
 
 
@@ -93,6 +95,16 @@ _TABLE = (
         'confidence_threshold', 0.0,
         'Pixels whose confidence is lower become 255, unlabelled.',
         applies=Applies.AT_ONCE, range=(0.0, 1.0)),
+    ParameterSpec(
+        'temporal_smoothing', 0.0,
+        'Share of the class scores that is kept from the frames before: 0.8 makes masks calm; 0: '
+        'each frame alone.',
+        applies=Applies.AT_ONCE, range=(0.0, 0.95)),
+    ParameterSpec(
+        'temporal_warp', 'flow',
+        'How the scores of the frames before follow a moving camera: flow: by optical flow; none: '
+        'not at all, for a camera that stands.',
+        choices=WARPS),
     ParameterSpec(
         'cameras', ('',),
         'Names of the cameras: front has front/image and ~/front/label_image; one empty name: a '

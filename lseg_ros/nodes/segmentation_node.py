@@ -41,6 +41,7 @@ from lseg_ros.nodes.parameters import PARAMETERS, Applies
 from lseg_ros.nodes.stream import SegmentationStream
 from lseg_ros.segmenter import Segmenter
 from lseg_ros.srv import SetLabels
+from lseg_ros.temporal import ScoreSmoother
 
 WARNING_PERIOD_S = 5.0
 WARM_UP_SIZE = (480, 640)
@@ -159,7 +160,8 @@ class SegmentationNode(LifecycleNode):
                           self._value('overlay_alpha'))
         geometry = CameraGeometry(outputs, GeometrySettings(
             self._value('depth_slop'), self._value('points_stride'), self._value('rectified')))
-        return CameraStream(camera, outputs, geometry, self.get_clock(), self._warn)
+        smoother = ScoreSmoother(self._value('temporal_smoothing'), self._value('temporal_warp'))
+        return CameraStream(camera, outputs, geometry, smoother, self.get_clock(), self._warn)
 
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
@@ -248,6 +250,9 @@ class SegmentationNode(LifecycleNode):
             elif parameter.name == 'depth_slop' and self._stream is not None:
                 for camera in self._stream.cameras.values():
                     camera.geometry.depth.set_slop(parameter.value)
+            elif parameter.name == 'temporal_smoothing' and self._stream is not None:
+                for camera in self._stream.cameras.values():
+                    camera.smoother.smoothing = parameter.value
             elif parameter.name == 'max_rate' and self._stream is not None:
                 self._stream.set_max_rate(parameter.value)
 

@@ -134,8 +134,9 @@ class SegmentationStream:
         """Return the frames with their results, without those that the network fails on."""
         try:
             images = [frame.image for _, frame in batch]
+            filters = [camera.smoother for camera, _ in batch]
             return list(zip(batch, self.segmenter.segment(
-                images, self._prepared, self._output_size)))
+                images, self._prepared, self._output_size, filters)))
         except Exception as error:
             if len(batch) > 1:  # one by one, so that only the frame at fault is lost
                 return [pair for work in batch for pair in self._segment([work])]
