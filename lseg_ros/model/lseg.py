@@ -65,7 +65,8 @@ class LSeg(nn.Module):
     Any image encoder, decoder and text encoder may be put together if their shapes agree:
     the image encoder gives feature maps and has a `stride`; the decoder
     turns the maps into embeddings of the text encoder's size; the text encoder has
-    `encode(prompts) -> unit rows` and stays frozen.
+    `encode(prompts) -> unit rows`, stays frozen, and says by `has_own_file` whether files of
+    weights leave it out.
     """
 
     def __init__(self, config: LSegConfig, image_encoder: nn.Module, decoder: nn.Module,
@@ -138,8 +139,13 @@ class LSeg(nn.Module):
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 
-        h x w is the decoder's resolution: H/4 x W/4 for the small network.
+        h x w is the decoder's resolution: H/4 x W/4 for the small network, H/2 x W/2 for
+        the published ones. Raises ValueError unless H and W are multiples of `stride`.
         """
+        height, width = pixels.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise ValueError(f'pixels are {height} x {width}: pad or resize them, both sides '
+                             f'must be multiples of {self.stride}')
         return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
 
     def embed(self, pixels: Tensor) -> Tensor:
@@ -151,9 +157,12 @@ class LSeg(nn.Module):
         return F.normalize(self._to_image_size(self.encode_image(pixels), pixels), dim=1)
 
     def correlate(self, embeddings: Tensor, text: Tensor) -> Tensor:
-        """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`."""
+        """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`.
+
+        Where the network has spatial regularisation, it has been applied.
+        """
         cosine = torch.einsum('bdhw,kd->bkhw', embeddings.to(text.dtype), text)
-        return cosine / self.temperature
+        return self.spatial(cosine / self.temperature)
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
         """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and text [K, D].
