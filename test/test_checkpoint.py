@@ -124,7 +124,7 @@ def test_foreign_file(tmp_path, content, problem):
 def test_pytorch_file(tmp_path):
     path = tmp_path / 'foreign.pt'
     torch.save({'weight': torch.zeros(3)}, path)
-    assert 'PyTorch file' in refusal(path)
+    assert 'none of the published LSeg networks' in refusal(path)
 
 
 def test_missing_tensor_is_named(weights):

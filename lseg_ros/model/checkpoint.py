@@ -7,7 +7,9 @@ Only the image side is stored, in float16: the text encoder is frozen and has it
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lseg_ros.model.lseg import LSeg, LSegConfig
+from lseg_ros.model import published
+from lseg_ros.model.lseg import TEXT_PREFIX, LSeg, LSegConfig
+from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is_pickle
 
 METADATA_KEY = 'lseg'
 
@@ -33,66 +37,121 @@ class CheckpointError(ValueError):
 
 
 @dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file, read when it is wanted."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    read: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """The contents of a weights file."""
+    """The contents of a weights file; `tensors` under the file's own keys."""
 
     path: Path
     config: LSegConfig
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, StoredTensor]
+    file_key: Callable[[str], str] = str  # the file's key for one of LSeg.state_dict
 
 
-def save(model: LSeg, path: str | Path) -> None:
-    """Write the image side of `model` in float16, and its configuration, to `path`.
+def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write `model` and its configuration to `path`, in float16 unless `dtype` says otherwise.
 
-    Raises ValueError for a tensor that float16 cannot hold and OSError where the file
+    A text encoder that has a file of its own is left out.
+    Raises ValueError for a tensor that `dtype` cannot hold and OSError where the file
     cannot be written.
     """
-    tensors = {key: _to_half(key, tensor) for key, tensor in _stored(model).items()}
+    tensors = {key: _convert(key, tensor, dtype) for key, tensor in _stored(model).items()}
     save_file(tensors, path, metadata={METADATA_KEY: json.dumps(asdict(model.config))})
 
 
-def read(path: str | Path) -> Checkpoint:
-    """Read a file that `save` wrote.
+def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
+    """Read what a file holds, all but the numbers: one that `save` wrote, or a published one.
 
+    For `spatial` see published.configure.
     Raises FileNotFoundError if there is none, CheckpointError if it is anything else.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'no weights file at {path}')
     try:
-        with safe_open(path, framework='pt') as file:
-            config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
-            return Checkpoint(path, config, {key: file.get_tensor(key) for key in file.keys()})
+        if is_pickle(path):
+            return _read_published(path, spatial)
+        if spatial is not None:
+            raise CheckpointError(f'its own configuration tells of spatial regularisation')
+        return _read_own(path)
     except SafetensorError as error:
         raise CheckpointError(f'{path} {_diagnose(path, error)}') from error
+    except ValueError as error:
+        raise CheckpointError(f'{path} {error}') from error
 
 
-def restore(model: LSeg, checkpoint: Checkpoint) -> None:
-    """Copy the tensors of `checkpoint` into `model`, which keeps its dtype and device.
+def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
+    """Give `model`, whose stored tensors may be on the meta device, those of `checkpoint`.
 
+    The image side gets `dtype`, the text encoder float32. One tensor is read after the
+    other, so that no more memory is needed than the network's own.
     Raises CheckpointError unless names and shapes agree.
     """
     expected = _stored(model)
-    _check_names(checkpoint, set(expected))
-    for key, tensor in checkpoint.tensors.items():
-        if tensor.shape != expected[key].shape:
+    _check_names(checkpoint, {checkpoint.file_key(key) for key in expected})
+    stored = {key: checkpoint.tensors[checkpoint.file_key(key)] for key in expected}
+    for key, tensor in stored.items():
+        if tensor.shape != tuple(expected[key].shape):
             raise CheckpointError(
-                f'{checkpoint.path}: {key} has the shape {list(tensor.shape)}, '
-                f'the network needs {list(expected[key].shape)}')
-    model.load_image_state_dict({**model.image_state_dict(), **checkpoint.tensors})
+                f'{checkpoint.path}: {checkpoint.file_key(key)} has the shape '
+                f'{list(tensor.shape)}, the network needs {list(expected[key].shape)}')
+    state = {key: torch.zeros_like(tensor, device='cpu') if tensor.is_meta else tensor
+             for key, tensor in model.state_dict().items() if key not in stored}
+    try:
+        for key, tensor in stored.items():
+            kind = torch.float32 if key.startswith(TEXT_PREFIX) else dtype
+            state[key] = tensor.read().to(kind)
+    except PickleError as error:
+        raise CheckpointError(f'{checkpoint.path} {error}') from error
+    model.load_state_dict(state, assign=True)
+
+
+def _read_published(path: Path, spatial: str | None) -> Checkpoint:
+    file = PickleFile(path)
+    state = published.find_state_dict(file.content)
+    views = {key: view for key, view in state.items() if isinstance(view, TensorView)}
+    network = published.identify(views)
+    has_spatial = any(key.startswith(published.SPATIAL_PREFIX) for key in views)
+    config = published.configure(network, has_spatial, spatial)
+    tensors = {key: StoredTensor(views[key].shape, views[key].dtype, partial(file.read, views[key]))
+               for key in published.used(views, config)}
+    return Checkpoint(path, config, tensors, published.published_key)
+
+
+def _read_own(path: Path) -> Checkpoint:
+    with safe_open(path, framework='pt') as file:
+        config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
+        tensors = {}
+        for key in file.keys():
+            part = file.get_slice(key)
+            tensors[key] = StoredTensor(tuple(part.get_shape()), torch.float16, partial(_read_tensor, path, key))
+    return Checkpoint(path, config, tensors)
+
+
+def _read_tensor(path: Path, key: str) -> Tensor:
+    """Read one tensor into memory of its own, and let go of the file's."""
+    with safe_open(path, framework='pt') as file:
+        return file.get_tensor(key).clone()
 
 
 def _stored(model: LSeg) -> dict[str, Tensor]:
     """Return the tensors that a file holds; batch counters serve training only."""
-    return {key: tensor for key, tensor in model.image_state_dict().items()
-            if tensor.is_floating_point()}
+    state = model.image_state_dict() if model.text_encoder.has_own_file else model.state_dict()
+    return {key: tensor for key, tensor in state.items() if tensor.is_floating_point()}
 
 
-def _to_half(key: str, tensor: Tensor) -> Tensor:
-    half = tensor.detach().to('cpu', torch.float16).contiguous()
-    if not half.isfinite().all():
-        raise ValueError(f'{key} holds values that float16 cannot: not saved')
-    return half
+def _convert(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    converted = tensor.detach().to('cpu', dtype).contiguous()
+    if not converted.isfinite().all():
+        raise ValueError(f'{key} holds values that {dtype} cannot: not saved')
+    return converted
 
 
 def _diagnose(path: Path, error: SafetensorError) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lseg_ros.model.spatial import NO_SPATIAL, SpatialRegularisation, SpatialSettings
 from lseg_ros.model.text import PromptCache
 
 TEXT_PREFIX = 'text_encoder.'  # of the text encoder's tensors in LSeg's state dict
@@ -21,8 +22,12 @@ class LSegConfig:
 
     name: str = 'lseg-lite'
     encoder: str = 'tf_efficientnet_lite0'
+    decoder: str = 'pyramid'
     width: int = 160  # channels of the decoder
     text: str = 'all-MiniLM-L6-v2'
+    spatial: str = NO_SPATIAL  # spatial regularisation: see SpatialSettings.parse
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)  # of RGB in 0..1, that pixels are normalised with
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
     temperature: float = 0.07  # logits = cosine / temperature
     calibration: float = 1.0  # confidence = softmax(logits / calibration)
     input_size: int = 0  # short side in pixels that images are resized to; 0 keeps theirs
@@ -30,6 +35,8 @@ class LSegConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value of the wrong type or out of range."""
+        for name in ('mean', 'std'):  # JSON has no tuples
+            object.__setattr__(self, name, _rgb(name, getattr(self, name)))
         for field in fields(self):
             value, kind = getattr(self, field.name), type(field.default)
             # True and False are integers to Python, not to us.
@@ -40,15 +47,26 @@ class LSegConfig:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(f'{name} must be within {least} and {most}, not {value}')
+        SpatialSettings.parse(self.spatial)
+
+
+def _rgb(name: str, value: Sequence[float]) -> tuple[float, ...]:
+    """Return `value` as a tuple; raise ValueError unless it is three sensible numbers."""
+    least = 0.0 if name == 'mean' else 1e-3
+    if (not isinstance(value, list | tuple) or len(value) != 3
+            or not all(isinstance(part, float) and least <= part <= 1.0 for part in value)):
+        raise ValueError(f'{name} must be three numbers within {least} and 1.0, not {value!r}')
+    return tuple(value)
 
 
 class LSeg(nn.Module):
     """Labels each pixel with the prompt whose text vector its embedding is closest to.
 
     Any image encoder, decoder and text encoder may be put together if their shapes agree:
-    the image encoder gives feature maps and has `mean`, `std` and `stride`; the decoder
+    the image encoder gives feature maps and has a `stride`; the decoder
     turns the maps into embeddings of the text encoder's size; the text encoder has
-    `encode(prompts) -> unit rows` and stays frozen.
+    `encode(prompts) -> unit rows`, stays frozen, and says by `has_own_file` whether files of
+    weights leave it out.
     """
 
     def __init__(self, config: LSegConfig, image_encoder: nn.Module, decoder: nn.Module,
@@ -59,6 +77,8 @@ class LSeg(nn.Module):
         self.image_encoder = image_encoder
         self.decoder = decoder
         self.text_encoder = text_encoder.requires_grad_(False)
+        spatial = SpatialSettings.parse(config.spatial)
+        self.spatial = SpatialRegularisation(spatial) if spatial else nn.Identity()
         self._prompts = PromptCache(text_encoder.encode)
 
     @property
@@ -69,12 +89,12 @@ class LSeg(nn.Module):
     @property
     def mean(self) -> tuple[float, float, float]:
         """Mean of RGB in 0..1 that pixels are normalised with."""
-        return self.image_encoder.mean
+        return self.config.mean
 
     @property
     def std(self) -> tuple[float, float, float]:
         """Standard deviation of RGB in 0..1 that pixels are normalised with."""
-        return self.image_encoder.std
+        return self.config.std
 
     @property
     def stride(self) -> int:
@@ -119,8 +139,13 @@ class LSeg(nn.Module):
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 
-        h x w is the decoder's resolution: H/4 x W/4 for the small network.
+        h x w is the decoder's resolution: H/4 x W/4 for the small network, H/2 x W/2 for
+        the published ones. Raises ValueError unless H and W are multiples of `stride`.
         """
+        height, width = pixels.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise ValueError(f'pixels are {height} x {width}: pad or resize them, both sides '
+                             f'must be multiples of {self.stride}')
         return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
 
     def embed(self, pixels: Tensor) -> Tensor:
@@ -132,9 +157,12 @@ class LSeg(nn.Module):
         return F.normalize(self._to_image_size(self.encode_image(pixels), pixels), dim=1)
 
     def correlate(self, embeddings: Tensor, text: Tensor) -> Tensor:
-        """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`."""
+        """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`.
+
+        Where the network has spatial regularisation, it has been applied.
+        """
         cosine = torch.einsum('bdhw,kd->bkhw', embeddings.to(text.dtype), text)
-        return cosine / self.temperature
+        return self.spatial(cosine / self.temperature)
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
         """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and text [K, D].

@@ -44,6 +44,7 @@ class MiniLM(nn.Module):
     dim = 384
     max_tokens = 256
     vocabulary = 30522
+    has_own_file = True  # not stored with the image side
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Build the network with random weights around its word-piece tokenizer."""

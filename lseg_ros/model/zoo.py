@@ -13,10 +13,17 @@ from types import MappingProxyType
 import torch
 
 from lseg_ros.model import checkpoint
-from lseg_ros.model.backbones import EFFICIENTNET_LITE, build_encoder
+from lseg_ros.model.backbones import IMAGE_ENCODERS, build_encoder
+from lseg_ros.model.clip import CLIP_TEXT, ClipText
 from lseg_ros.model.decoder import PyramidDecoder
+from lseg_ros.model.dpt import FusionDecoder
 from lseg_ros.model.lseg import LSeg, LSegConfig
 from lseg_ros.model.text import TEXT_ENCODERS
+
+
+MODEL_ZOO = 'the model zoo of github.com/isl-org/lang-seg'
+# The name in a model's configuration -> the decoder.
+DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder})
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class ModelSpec:
 
     name: str
     description: str
-    weights: str  # file in the package's weights folder
+    weights: str = ''  # file in the package's weights folder
+    publisher: str = ''  # else: what to download, and where from
 
 
 MODELS = MappingProxyType({spec.name: spec for spec in (
@@ -33,29 +41,46 @@ MODELS = MappingProxyType({spec.name: spec for spec in (
         name='lseg-lite',
         description='EfficientNet-Lite image encoder, MiniLM text; indoor rooms, runs on a CPU',
         weights='lseg-lite.safetensors'),
+    ModelSpec(
+        name='lseg-vitl16',
+        description="the paper's ViT-L/16, CLIP text; any words; weights by path",
+        publisher=f'demo_e200.ckpt or fss_l16.ckpt from {MODEL_ZOO}'),
+    ModelSpec(
+        name='lseg-rn101',
+        description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
+        publisher=f'pascal_fold0.ckpt to 3, coco_fold0.ckpt to 3 or fss_rn101.ckpt from {MODEL_ZOO}'),
+    ModelSpec(
+        name='lseg-vitb32',
+        description="the paper's ViT-B/32, CLIP text; weights, never published, by path",
+        publisher='weights of your own: the authors published none'),
 )})
 
 
 def load(name_or_path: str | Path, device: str | torch.device = 'cpu',
-         dtype: torch.dtype = torch.float32, text_model: str | Path | None = None) -> LSeg:
+         dtype: torch.dtype = torch.float32, text_model: str | Path | None = None,
+         spatial: str | None = None) -> LSeg:
     """Load a model by its name or the path of its weights, in evaluation mode, frozen.
 
-    The image side is converted to `dtype`, while the text encoder, which runs once for each
-    prompt, stays in float32. `text_model` is a directory to look for it in first.
+    The weights are a safetensors file of this package, or a checkpoint in the layout that
+    LSeg's authors publish; nothing in it is executed. The image side is converted to `dtype`,
+    while the text encoder, which runs once for each prompt, stays in float32. `text_model` is a
+    directory to look for it in first, if it is not in the weights. `spatial` says of a published
+    checkpoint with spatial regularisation what the file cannot: KIND:DEPTH:ACTIVATION, e.g.
+    'bottleneck:2:lrelu', or 'none' to leave the blocks out.
     Raises ValueError for an unknown name or a damaged text model, FileNotFoundError if the
     weights or the text model are missing, CheckpointError (a ValueError) if the weights
     cannot be used.
     """
     with _weights(str(name_or_path)) as path:
-        stored = checkpoint.read(path)
-    try:
-        _check_parts(stored.config)
-    except ValueError as error:
-        raise checkpoint.CheckpointError(f'{stored.path}: {error}') from error
-    model = build(stored.config, text_model=text_model)
-    checkpoint.restore(model, stored)
-    model.image_encoder.to(dtype)
-    model.decoder.to(dtype)
+        stored = checkpoint.read(path, spatial)
+        try:
+            _check_parts(stored.config)
+        except ValueError as error:
+            raise checkpoint.CheckpointError(f'{stored.path}: {error}') from error
+        model = _assemble(stored.config, text_model)
+        checkpoint.restore(model, stored, dtype)
+    # Convolutions on a CPU, the depthwise ones above all, are faster in this layout.
+    model = model.to(memory_format=torch.channels_last)
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -69,10 +94,23 @@ def build(config: LSegConfig, pretrained: bool = False,
     _check_parts(config)
     image_encoder = build_encoder(config.encoder, pretrained)
     text_encoder = TEXT_ENCODERS[config.text](text_model)
-    decoder = PyramidDecoder(image_encoder.channels, config.width, text_encoder.dim)
+    decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
     model = LSeg(config, image_encoder, decoder, text_encoder)
     # Depthwise convolutions on a CPU are many times faster in this layout.
     return model.to(memory_format=torch.channels_last)
+
+
+def _assemble(config: LSegConfig, text_model: str | Path | None) -> LSeg:
+    """Build a network whose parts that are stored in a weights file take no memory yet."""
+    if config.text in TEXT_ENCODERS:
+        text_encoder = TEXT_ENCODERS[config.text](text_model)
+    with torch.device('meta'):
+        if config.text in CLIP_TEXT:
+            text_encoder = ClipText(CLIP_TEXT[config.text])
+        image_encoder = build_encoder(config.encoder)
+        decoder = DECODERS[config.decoder](
+            image_encoder.channels, config.width, text_encoder.dim)
+        return LSeg(config, image_encoder, decoder, text_encoder)
 
 
 def build_lite(encoder: str = 'tf_efficientnet_lite0', width: int = 160,
@@ -83,14 +121,19 @@ def build_lite(encoder: str = 'tf_efficientnet_lite0', width: int = 160,
 
 def _check_parts(config: LSegConfig) -> None:
     """Raise ValueError unless there are encoders of the names in `config`."""
-    for part, name, known in (('image encoder', config.encoder, EFFICIENTNET_LITE),
-                              ('text encoder', config.text, TEXT_ENCODERS)):
+    for part, name, known in (('image encoder', config.encoder, IMAGE_ENCODERS),
+                              ('decoder', config.decoder, DECODERS),
+                              ('text encoder', config.text, {**TEXT_ENCODERS, **CLIP_TEXT})):
         if name not in known:
             raise ValueError(f'unknown {part} {name!r}: use one of {", ".join(known)}')
 
 
 def _weights(name_or_path: str) -> AbstractContextManager[Path]:
     """Return a context with the path of the weights; a zipped package is unpacked for it."""
+    if name_or_path in MODELS and not MODELS[name_or_path].weights:
+        raise FileNotFoundError(
+            f'the weights of {name_or_path} are not in the package: download '
+            f'{MODELS[name_or_path].publisher}, and give the path of the file in place of the name')
     if name_or_path in MODELS:
         folder = resources.files('lseg_ros.model') / 'weights'
         return resources.as_file(folder / MODELS[name_or_path].weights)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DPT parts of LSeg: tokens to feature maps, and feature maps to pixel embeddings.
+
+Ranftl et al., *Vision Transformers for Dense Prediction* (2021, arXiv 2103.13413), with the
+sizes and details of the published LSeg networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Reassemble(nn.Module):
+    """Makes a feature map of one transformer block's tokens ('project' readout).
+
+    Each patch token takes in the class token by a linear layer; a 1x1 convolution gives the
+    map its channels, and `resample` its size: `scale` times the patch grid.
+    """
+
+    def __init__(self, dim: int, channels: int, scale: float) -> None:
+        """Build for tokens of `dim` features; `scale` is a whole number or one half."""
+        super().__init__()
+        self.readout = nn.Linear(2 * dim, dim)
+        self.project = nn.Conv2d(dim, channels, 1)
+        self.resample = _resample(channels, scale)
+
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return [B, channels, h, w] of class and patch tokens [B, 1 + prod(grid), dim]."""
+        patches = tokens[:, 1:]
+        readout = tokens[:, :1].expand_as(patches)
+        patches = F.gelu(self.readout(torch.cat((patches, readout), dim=2)))
+        return self.resample(self.project(patches.transpose(1, 2).unflatten(2, grid)))
+
+
+def _resample(channels: int, scale: float) -> nn.Module:
+    if scale == 0.5:
+        return nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+    if scale == 1:
+        return nn.Identity()
+    return nn.ConvTranspose2d(channels, channels, int(scale), stride=int(scale))
+
+
+class ResidualConvUnit(nn.Module):
+    """Two 3x3 convolutions, each after a ReLU and before a batch normalisation, added to x."""
+
+    def __init__(self, width: int) -> None:
+        """Build a unit of `width` channels in and out."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x plus its convolved residual, [B, width, h, w]."""
+        residual = self.bn1(self.conv1(F.relu(x)))
+        return x + self.bn2(self.conv2(F.relu(residual)))
+
+
+class FeatureFusion(nn.Module):
+    """Refines a map, after adding a finer level's features to it, and doubles its size."""
+
+    def __init__(self, width: int, has_skip: bool) -> None:
+        """Build for `width` channels; the coarsest level has nothing to add: no skip."""
+        super().__init__()
+        self.skip = ResidualConvUnit(width) if has_skip else None
+        self.refine = ResidualConvUnit(width)
+        self.output = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Return [B, width, 2h, 2w] of x, and features where there is a skip, [B, width, h, w]."""
+        if self.skip is not None:
+            x = x + self.skip(features)
+        x = F.interpolate(self.refine(x), scale_factor=2, mode='bilinear', align_corners=True)
+        return self.output(x)
+
+
+class FusionDecoder(nn.Module):
+    """Fuses four feature maps, coarse to fine, into pixel embeddings at twice the finest."""
+
+    def __init__(self, channels: Sequence[int], width: int, dim: int) -> None:
+        """Build for maps of `channels`, fine to coarse, giving `dim` channels."""
+        super().__init__()
+        self.laterals = nn.ModuleList(
+            nn.Conv2d(level, width, 3, padding=1, bias=False) for level in channels)
+        self.fusions = nn.ModuleList(
+            FeatureFusion(width, has_skip=level < len(channels) - 1)
+            for level in range(len(channels)))
+        self.head = nn.Conv2d(width, dim, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return pixel embeddings [B, dim, 2h, 2w] of maps whose finest is h x w."""
+        *levels, coarsest = (lateral(m) for lateral, m in zip(self.laterals, maps))
+        *fusions, first = self.fusions
+        x = first(coarsest)
+        for fusion, features in reversed(list(zip(fusions, levels))):
+            x = fusion(x, features)
+        return self.head(x)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that LSeg's authors published, and the layout of their checkpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from lseg_ros.model.lseg import LSegConfig
+from lseg_ros.model.spatial import NO_SPATIAL
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+SPATIAL_PREFIX = 'scratch.head_block.'
+
+# The parts of a key of ours -> those of a published one; the first that matches counts.
+_KEYS = tuple((re.compile(ours), published) for ours, published in (
+    (r'image_encoder\.net\.conv1\.', 'pretrained.layer1.0.'),
+    (r'image_encoder\.net\.bn1\.', 'pretrained.layer1.1.'),
+    (r'image_encoder\.net\.layer1\.', 'pretrained.layer1.4.'),
+    (r'image_encoder\.net\.layer(?=[234]\.)', 'pretrained.layer'),
+    (r'image_encoder\.net\.', 'pretrained.model.'),
+    (r'image_encoder\.reassemble\.(\d)\.readout\.', 'pretrained.act_postprocess{}.0.project.0.'),
+    (r'image_encoder\.reassemble\.(\d)\.project\.', 'pretrained.act_postprocess{}.3.'),
+    (r'image_encoder\.reassemble\.(\d)\.resample\.', 'pretrained.act_postprocess{}.4.'),
+    (r'decoder\.laterals\.(\d)\.', 'scratch.layer{}_rn.'),
+    (r'decoder\.fusions\.(\d)\.skip\.', 'scratch.refinenet{}.resConfUnit1.'),
+    (r'decoder\.fusions\.(\d)\.refine\.', 'scratch.refinenet{}.resConfUnit2.'),
+    (r'decoder\.fusions\.(\d)\.output\.', 'scratch.refinenet{}.out_conv.'),
+    (r'decoder\.head\.', 'scratch.head1.'),
+    (r'spatial\.conv\.', 'scratch.head_block.depthwise.depthwise.'),
+    (r'text_encoder\.net\.', 'clip_pretrained.'),
+))
+
+# What is in the files and never used: CLIP's image tower and its scale, the transformer's
+# classifier, a unit that the coarsest level has no input for, and what only training counts.
+_UNUSED = re.compile(
+    r'clip_pretrained\.(visual\.|logit_scale$)|pretrained\.model\.(norm|head)\.'
+    r'|scratch\.refinenet4\.resConfUnit1\.|.*\.num_batches_tracked$')
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """A published network, and the tensor that tells it from the others."""
+
+    config: LSegConfig
+    key: str
+    shape: tuple[int, ...]
+
+
+_COMMON = LSegConfig(
+    decoder='dpt', width=256, text='clip-vit-b-32', input_size=480, align_corners=True)
+
+NETWORKS = MappingProxyType({network.config.name: network for network in (
+    PublishedNetwork(
+        replace(_COMMON, name='lseg-vitl16', encoder='vit_large_patch16_384'),
+        'pretrained.model.patch_embed.proj.weight', (1024, 3, 16, 16)),
+    PublishedNetwork(
+        replace(_COMMON, name='lseg-vitb32', encoder='vit_base_patch32_384'),
+        'pretrained.model.patch_embed.proj.weight', (768, 3, 32, 32)),
+    PublishedNetwork(
+        replace(_COMMON, name='lseg-rn101', encoder='resnet101', mean=IMAGENET_MEAN,
+                std=IMAGENET_STD),
+        'pretrained.layer3.22.conv3.weight', (1024, 256, 1, 1)),
+)})
+
+
+class HasShape(Protocol):
+    """A tensor, in memory or on disk."""
+
+    shape: tuple[int, ...]
+
+
+def find_state_dict(content: Any) -> Mapping[str, Any]:
+    """Return the state dict of a published file's content, without prefixes of its keys.
+
+    It is the content itself, its `state_dict` (Lightning) or its `model`. Raises ValueError
+    if there is none.
+    """
+    for name in ('state_dict', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+            break
+    if not isinstance(content, dict) or not content:
+        raise ValueError('holds no state dict')
+    return {re.sub(r'^((net|module)\.)+', '', str(key)): value
+            for key, value in content.items()}
+
+
+def identify(state: Mapping[str, HasShape]) -> PublishedNetwork:
+    """Return the network whose state dict this is; raise ValueError if it is none's."""
+    for network in NETWORKS.values():
+        if network.key in state and tuple(state[network.key].shape) == network.shape:
+            return network
+    raise ValueError(_describe_unknown(state))
+
+
+def configure(network: PublishedNetwork, has_spatial: bool, spatial: str | None) -> LSegConfig:
+    """Return the configuration of a published file.
+
+    `spatial` is what the caller says of its spatial regularisation, see SpatialSettings.parse.
+    Raises ValueError if that is missing or does not fit the file. The ResNet is a zero-shot
+    network: those ignore spatial regularisation, as the authors' classes do.
+    """
+    if network.config.encoder == 'resnet101':
+        return network.config
+    if has_spatial and spatial is None:
+        raise ValueError(
+            'has spatial regularisation blocks, but no file tells of which kind: give '
+            "spatial='KIND:DEPTH:ACTIVATION' as it was trained, e.g. 'bottleneck:2:lrelu' "
+            f'(arch_option 1) or {"depthwise:2:lrelu"!r} (2), or {NO_SPATIAL!r} to leave them out')
+    if spatial not in (None, NO_SPATIAL) and not has_spatial:
+        raise ValueError(f'has no spatial regularisation blocks: leave out spatial={spatial!r}')
+    return replace(network.config, spatial=spatial or NO_SPATIAL)
+
+
+def published_key(key: str) -> str:
+    """Return the key in a published state dict of a tensor that LSeg.state_dict names `key`."""
+    for ours, published in _KEYS:
+        match = ours.match(key)
+        if match:
+            # The authors count levels from 1.
+            levels = (int(level) + 1 for level in match.groups())
+            return published.format(*levels) + key[match.end():]
+    raise KeyError(key)
+
+
+def _describe_unknown(state: Mapping[str, HasShape]) -> str:
+    backbones = [f'{key} {list(state[key].shape)}'
+                 for key in dict.fromkeys(network.key for network in NETWORKS.values())
+                 if key in state]
+    found = backbones[0] if backbones else f'{len(state)} entries, first {min(state)}'
+    expected = ', '.join(f'{name}: {network.key} {list(network.shape)}'
+                         for name, network in NETWORKS.items())
+    return f'is none of the published LSeg networks ({expected}); it has {found}'
+
+
+def used(keys: Iterable[str], config: LSegConfig) -> set[str]:
+    """Return those published keys that inference with `config` needs."""
+    left_out = SPATIAL_PREFIX if config.spatial == NO_SPATIAL else ()
+    return {key for key in keys if not _UNUSED.match(key) and not key.startswith(left_out)}
