@@ -10,7 +10,6 @@ from pathlib import Path
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -78,8 +77,9 @@ class BagPlayer(Node):
         self._play_once()
         while self._loop and self._is_playing():
             self._play_once()
-        for publisher in self._outputs.values():
-            publisher.wait_for_all_acked(_FLUSH)
+        if self._is_playing():
+            for publisher in self._outputs.values():
+                publisher.wait_for_all_acked(_FLUSH)
 
     def stop(self) -> None:
         """Let `play` return; any thread may call this."""
@@ -133,7 +133,5 @@ def play(path: Path, topics: BagTopics, *, rate: float, clock: bool, loop: bool,
             BagPlayer(bag, topics, rate=rate, clock=clock, loop=loop).play()
     except BagError as error:
         raise BagError(f'{path}: {error}') from error
-    except ExternalShutdownException:
-        pass
     finally:
         rclpy.try_shutdown()
