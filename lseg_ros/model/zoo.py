@@ -49,7 +49,7 @@ MODELS = MappingProxyType({spec.name: spec for spec in (
     ModelSpec(
         name='lseg-rn101',
         description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
-        publisher=f'pascal_fold0.ckpt to 3, coco_fold0.ckpt to 3 or fss_rn101.ckpt from {MODEL_ZOO}'),
+        publisher=f'pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt from {MODEL_ZOO}'),
     ModelSpec(
         name='lseg-vitb32',
         description="the paper's ViT-B/32, CLIP text; weights, never published, by path",
