@@ -10,7 +10,7 @@ from importlib import import_module
 
 from lseg_ros import __version__
 
-COMMANDS = ('segment', 'embed', 'bag', 'info', 'evaluate', 'train', 'rooms')
+COMMANDS = ('segment', 'embed', 'bag', 'info', 'convert', 'evaluate', 'train', 'rooms')
 
 DESCRIPTION = """\
 Language-driven semantic segmentation: name what you look for, get a class for every pixel.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lseg_ros import __version__
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 HELP = 'tell what a model is, or what is installed'
 DESCRIPTION = """\
 Without an argument: the models known by name, and the versions that a bug report needs.
-With the name or the file of a model: load it and tell its parts, sizes and settings.
+With the name or the file of a model: tell its parts, sizes and settings, and check that the
+file is complete, without reading all of it.
 
   lseg info
   lseg info lseg-lite
   lseg info trained/last.safetensors
+  lseg info demo_e200.ckpt
 """
 
 PACKAGES = ('torch', 'timm', 'tokenizers', 'numpy', 'pillow', 'rclpy')
@@ -37,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model is None:
         facts = {**_environment(), **_zoo()}
     else:
-        from lseg_ros.model import load
-        facts = describe(load(args.model))
+        facts = _inspect(args.model)
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f'{name:<{width}}  {value}')
@@ -57,10 +59,25 @@ def describe(model: LSeg) -> dict[str, str]:
         'parameters': f'{image / 1e6:.2f} M image side, {text / 1e6:.2f} M text encoder',
         'embedding': f'{model.text_encoder.dim} dimensions',
         'input size': f'{size}, padded to multiples of {model.stride}',
+        'spatial regularisation': model.config.spatial,
         'mean, std': f'{_numbers(model.mean)}, {_numbers(model.std)}',
         'temperature': f'{model.temperature:g}',
         'calibration': f'{model.calibration:g}' + (' (not fitted)' * (model.calibration == 1.0)),
     }
+
+
+def _inspect(name_or_path: str) -> dict[str, str]:
+    """Describe a model and its file, of which only the table of contents is read."""
+    from lseg_ros.model import checkpoint, outline
+    from lseg_ros.model.pickle_reader import is_pickle
+
+    path = Path(name_or_path)
+    # A published file does not tell of which kind its blocks are: say only that it has some.
+    spatial = 'none' if path.is_file() and is_pickle(path) else None
+    with outline(name_or_path, spatial=spatial) as (model, stored):
+        checkpoint.match(model, stored)
+        size = f'{stored.path.stat().st_size:,} bytes'
+        return {**describe(model), **stored.facts, 'file': f'{stored.path}, {size}, complete'}
 
 
 def _environment() -> dict[str, str]:

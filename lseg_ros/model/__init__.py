@@ -3,7 +3,7 @@
 
 from lseg_ros.model.checkpoint import CheckpointError, save
 from lseg_ros.model.lseg import LSeg, LSegConfig
-from lseg_ros.model.zoo import MODELS, ModelSpec, build, build_lite, load
+from lseg_ros.model.zoo import MODELS, ModelSpec, build, build_lite, load, outline
 
 __all__ = ['CheckpointError', 'LSeg', 'LSegConfig', 'MODELS', 'ModelSpec', 'build',
-           'build_lite', 'load', 'save']
+           'build_lite', 'load', 'outline', 'save']

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights on disk: safetensors with the network's configuration in the metadata.
 
-Only the image side is stored, in float16: the text encoder is frozen and has its own file.
+A text encoder that has its own file is left out; CLIP's, which the published checkpoints hold,
+is stored. Published checkpoints are read as well, see lseg_ros.model.published.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,12 +25,13 @@ from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is
 
 METADATA_KEY = 'lseg'
 
+_DTYPES = MappingProxyType({
+    'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16})
+
 # How files start that are often found where weights should be -> what to tell the user.
 _FOREIGN = (
     (b'<', 'is a web page, not weights: download it again'),
     (b'version https://git-lfs', 'is a Git LFS pointer, not weights: run git lfs pull'),
-    (b'PK\x03\x04', 'is a PyTorch file: expected safetensors written by lseg'),
-    (b'\x80', 'is a pickle: expected safetensors written by lseg'),
 )
 
 
@@ -53,6 +56,7 @@ class Checkpoint:
     config: LSegConfig
     tensors: Mapping[str, StoredTensor]
     file_key: Callable[[str], str] = str  # the file's key for one of LSeg.state_dict
+    facts: Mapping[str, str] = field(default_factory=dict)  # what else is worth telling
 
 
 def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
@@ -63,7 +67,7 @@ def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> N
     cannot be written.
     """
     tensors = {key: _convert(key, tensor, dtype) for key, tensor in _stored(model).items()}
-    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(asdict(model.config))})
+    _write(path, tensors, model.config)
 
 
 def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
@@ -79,10 +83,12 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
         if is_pickle(path):
             return _read_published(path, spatial)
         if spatial is not None:
-            raise CheckpointError(f'its own configuration tells of spatial regularisation')
+            raise ValueError('tells of its spatial regularisation itself: leave out spatial')
         return _read_own(path)
     except SafetensorError as error:
         raise CheckpointError(f'{path} {_diagnose(path, error)}') from error
+    except CheckpointError:
+        raise
     except ValueError as error:
         raise CheckpointError(f'{path} {error}') from error
 
@@ -94,14 +100,7 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
     other, so that no more memory is needed than the network's own.
     Raises CheckpointError unless names and shapes agree.
     """
-    expected = _stored(model)
-    _check_names(checkpoint, {checkpoint.file_key(key) for key in expected})
-    stored = {key: checkpoint.tensors[checkpoint.file_key(key)] for key in expected}
-    for key, tensor in stored.items():
-        if tensor.shape != tuple(expected[key].shape):
-            raise CheckpointError(
-                f'{checkpoint.path}: {checkpoint.file_key(key)} has the shape '
-                f'{list(tensor.shape)}, the network needs {list(expected[key].shape)}')
+    stored = match(model, checkpoint)
     state = {key: torch.zeros_like(tensor, device='cpu') if tensor.is_meta else tensor
              for key, tensor in model.state_dict().items() if key not in stored}
     try:
@@ -113,26 +112,61 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
     model.load_state_dict(state, assign=True)
 
 
+def match(model: LSeg, checkpoint: Checkpoint) -> dict[str, StoredTensor]:
+    """Return the file's tensors under the keys of `model`, which may be on the meta device.
+
+    Raises CheckpointError unless names and shapes agree.
+    """
+    expected = _stored(model)
+    _check_names(checkpoint, {checkpoint.file_key(key) for key in expected})
+    stored = {key: checkpoint.tensors[checkpoint.file_key(key)] for key in expected}
+    for key, tensor in stored.items():
+        if tensor.shape != tuple(expected[key].shape):
+            raise CheckpointError(
+                f'{checkpoint.path}: {checkpoint.file_key(key)} has the shape '
+                f'{list(tensor.shape)}, the network needs {list(expected[key].shape)}')
+    return stored
+
+
+def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
+    """Write those tensors of `checkpoint` that `model` uses to `path`, as `save` does.
+
+    They keep their precision, or have float16 if `half`.
+    Raises CheckpointError for a damaged file, ValueError for a value that float16 cannot hold.
+    """
+    tensors = {}
+    try:
+        for key, stored in match(model, checkpoint).items():
+            tensors[key] = _convert(key, stored.read(), torch.float16 if half else stored.dtype)
+    except PickleError as error:
+        raise CheckpointError(f'{checkpoint.path} {error}') from error
+    _write(path, tensors, model.config)
+
+
+def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig) -> None:
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(asdict(config))})
+
+
 def _read_published(path: Path, spatial: str | None) -> Checkpoint:
     file = PickleFile(path)
     state = published.find_state_dict(file.content)
     views = {key: view for key, view in state.items() if isinstance(view, TensorView)}
     network = published.identify(views)
-    has_spatial = any(key.startswith(published.SPATIAL_PREFIX) for key in views)
-    config = published.configure(network, has_spatial, spatial)
-    tensors = {key: StoredTensor(views[key].shape, views[key].dtype, partial(file.read, views[key]))
-               for key in published.used(views, config)}
-    return Checkpoint(path, config, tensors, published.published_key)
+    config = published.configure(network, published.has_spatial(views), spatial)
+    tensors = {key: StoredTensor(view.shape, view.dtype, partial(file.read, view))
+               for key, view in views.items() if published.is_used(key, config)}
+    facts = published.describe(file.content, views, config)
+    return Checkpoint(path, config, tensors, published.published_key, facts)
 
 
 def _read_own(path: Path) -> Checkpoint:
     with safe_open(path, framework='pt') as file:
         config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
-        tensors = {}
-        for key in file.keys():
-            part = file.get_slice(key)
-            tensors[key] = StoredTensor(tuple(part.get_shape()), torch.float16, partial(_read_tensor, path, key))
-    return Checkpoint(path, config, tensors)
+        slices = {key: file.get_slice(key) for key in file.keys()}
+        tensors = {key: StoredTensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype()),
+                                     partial(_read_tensor, path, key))
+                   for key, part in slices.items()}
+    return Checkpoint(path, config, tensors, facts={'layout': 'safetensors of lseg'})
 
 
 def _read_tensor(path: Path, key: str) -> Tensor:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -98,7 +99,7 @@ def identify(state: Mapping[str, HasShape]) -> PublishedNetwork:
     raise ValueError(_describe_unknown(state))
 
 
-def configure(network: PublishedNetwork, has_spatial: bool, spatial: str | None) -> LSegConfig:
+def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) -> LSegConfig:
     """Return the configuration of a published file.
 
     `spatial` is what the caller says of its spatial regularisation, see SpatialSettings.parse.
@@ -107,12 +108,12 @@ def configure(network: PublishedNetwork, has_spatial: bool, spatial: str | None)
     """
     if network.config.encoder == 'resnet101':
         return network.config
-    if has_spatial and spatial is None:
+    if has_blocks and spatial is None:
         raise ValueError(
             'has spatial regularisation blocks, but no file tells of which kind: give '
             "spatial='KIND:DEPTH:ACTIVATION' as it was trained, e.g. 'bottleneck:2:lrelu' "
             f'(arch_option 1) or {"depthwise:2:lrelu"!r} (2), or {NO_SPATIAL!r} to leave them out')
-    if spatial not in (None, NO_SPATIAL) and not has_spatial:
+    if spatial not in (None, NO_SPATIAL) and not has_blocks:
         raise ValueError(f'has no spatial regularisation blocks: leave out spatial={spatial!r}')
     return replace(network.config, spatial=spatial or NO_SPATIAL)
 
@@ -128,6 +129,26 @@ def published_key(key: str) -> str:
     raise KeyError(key)
 
 
+def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig
+             ) -> dict[str, str]:
+    """Return what there is to know of a published file, by the names of its properties."""
+    lightning = isinstance(content.get('state_dict'), dict)
+    unused = sum(math.prod(tensor.shape) for key, tensor in state.items()
+                 if not is_used(key, config))
+    facts = {
+        'layout': 'checkpoint of PyTorch Lightning' if lightning else 'state dict of PyTorch',
+        'never used': f'{unused / 1e6:.2f} M parameters, which lseg convert drops',
+        'optimizer state': 'yes' if content.get('optimizer_states') or content.get('optimizer')
+                           else 'no',
+    }
+    if has_spatial(state):
+        facts['spatial regularisation'] = 'yes, of a kind that the file does not tell'
+    for key in ('epoch', 'global_step', 'pytorch-lightning_version'):
+        if isinstance(content.get(key), int | str):
+            facts[key.replace('_', ' ')] = str(content[key])
+    return facts
+
+
 def _describe_unknown(state: Mapping[str, HasShape]) -> str:
     backbones = [f'{key} {list(state[key].shape)}'
                  for key in dict.fromkeys(network.key for network in NETWORKS.values())
@@ -138,7 +159,13 @@ def _describe_unknown(state: Mapping[str, HasShape]) -> str:
     return f'is none of the published LSeg networks ({expected}); it has {found}'
 
 
-def used(keys: Iterable[str], config: LSegConfig) -> set[str]:
-    """Return those published keys that inference with `config` needs."""
-    left_out = SPATIAL_PREFIX if config.spatial == NO_SPATIAL else ()
-    return {key for key in keys if not _UNUSED.match(key) and not key.startswith(left_out)}
+def has_spatial(keys: Iterable[str]) -> bool:
+    """Return whether a published file has blocks of spatial regularisation."""
+    return any(key.startswith(SPATIAL_PREFIX) for key in keys)
+
+
+def is_used(key: str, config: LSegConfig) -> bool:
+    """Return whether inference with `config` needs the tensor `key` of a published file."""
+    if key.startswith(SPATIAL_PREFIX) and config.spatial == NO_SPATIAL:
+        return False
+    return not _UNUSED.match(key)

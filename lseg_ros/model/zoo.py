@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import difflib
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -48,7 +49,7 @@ MODELS = MappingProxyType({spec.name: spec for spec in (
     ModelSpec(
         name='lseg-rn101',
         description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
-        publisher=f'pascal_fold0.ckpt to 3, coco_fold0.ckpt to 3 or fss_rn101.ckpt from {MODEL_ZOO}'),
+        publisher=f'pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt from {MODEL_ZOO}'),
     ModelSpec(
         name='lseg-vitb32',
         description="the paper's ViT-B/32, CLIP text; weights, never published, by path",
@@ -71,17 +72,27 @@ def load(name_or_path: str | Path, device: str | torch.device = 'cpu',
     weights or the text model are missing, CheckpointError (a ValueError) if the weights
     cannot be used.
     """
+    with outline(name_or_path, text_model, spatial) as (model, stored):
+        checkpoint.restore(model, stored, dtype)
+    # Convolutions on a CPU, the depthwise ones above all, are faster in this layout.
+    model = model.to(memory_format=torch.channels_last)
+    return model.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def outline(name_or_path: str | Path, text_model: str | Path | None = None,
+            spatial: str | None = None) -> Iterator[tuple[LSeg, checkpoint.Checkpoint]]:
+    """Give a model without its numbers, on the meta device, and the file that holds them.
+
+    The file may be read while the context lasts. For arguments and errors see load.
+    """
     with _weights(str(name_or_path)) as path:
         stored = checkpoint.read(path, spatial)
         try:
             _check_parts(stored.config)
         except ValueError as error:
             raise checkpoint.CheckpointError(f'{stored.path}: {error}') from error
-        model = _assemble(stored.config, text_model)
-        checkpoint.restore(model, stored, dtype)
-    # Convolutions on a CPU, the depthwise ones above all, are faster in this layout.
-    model = model.to(memory_format=torch.channels_last)
-    return model.to(device).eval().requires_grad_(False)
+        yield _assemble(stored.config, text_model), stored
 
 
 def build(config: LSegConfig, pretrained: bool = False,

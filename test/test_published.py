@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The authors' networks compute the authors' numbers, whatever layout their weights are in."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filled import fill, published_state
+
+from lseg_ros import cli
+from lseg_ros.model import CheckpointError, LSeg, load
+from lseg_ros.model.published import NETWORKS, published_key
+from lseg_ros.model.zoo import _assemble
+
+DATA = np.load(Path(__file__).with_name('data') / 'parity.npz')
+LABELS = ['floor', 'chair', 'person', 'other']
+
+
+def write(path: Path, name: str, blocks: bool = False, **extra) -> Path:
+    """Write a filled Lightning checkpoint of the network `name`."""
+    state = published_state(_assemble(NETWORKS[name].config, None))
+    if blocks:
+        for leaf, shape in (('weight', (1, 1, 3, 3)), ('bias', (1,))):
+            key = f'scratch.head_block.depthwise.depthwise.{leaf}'
+            state[f'net.{key}'] = torch.from_numpy(fill(key, shape))
+    torch.save({'state_dict': state, **extra}, path)
+    return path
+
+
+def published_outline(name: str) -> dict[str, torch.Tensor]:
+    """Return the tensors, on the meta device, of the network `name` under the authors' keys."""
+    state = _assemble(NETWORKS[name].config, None).state_dict()
+    return {published_key(key): tensor for key, tensor in state.items()}
+
+
+def normalised(model: LSeg) -> torch.Tensor:
+    pixels = torch.from_numpy(DATA['image']).permute(2, 0, 1) / 255
+    mean, std = (torch.tensor(value)[:, None, None] for value in (model.mean, model.std))
+    return ((pixels - mean) / std)[None]
+
+
+def error(logits: torch.Tensor, name: str) -> float:
+    """Return the largest difference from the authors' logits, kept at every third pixel."""
+    return float((logits[:, :, ::3, ::3] - torch.from_numpy(DATA[name])).abs().max())
+
+
+@pytest.fixture(scope='module')
+def vitl16(tmp_path_factory):
+    path = write(tmp_path_factory.mktemp('vitl16') / 'demo.ckpt', 'lseg-vitl16', blocks=True)
+    yield path
+    path.unlink()  # pytest would keep the gigabytes of three runs
+
+
+@pytest.fixture(scope='module')
+def rn101(tmp_path_factory):
+    path = write(tmp_path_factory.mktemp('rn101') / 'fss.ckpt', 'lseg-rn101')
+    yield path
+    path.unlink()
+
+
+def test_vitl16_equals_the_authors_network(vitl16):
+    model = load(vitl16, spatial='none')
+    with torch.inference_mode():
+        logits = model(normalised(model), model.encode_text(LABELS))
+    assert error(logits, 'vitl16') < 1e-4
+
+
+@pytest.mark.parametrize('kind', ['bottleneck', 'depthwise'])
+def test_spatial_regularisation_equals_the_authors(kind, vitl16):
+    with pytest.raises(CheckpointError, match='spatial='):
+        load(vitl16)
+    model = load(vitl16, spatial=f'{kind}:2:lrelu')
+    with torch.inference_mode():
+        logits = model(normalised(model), model.encode_text(LABELS))
+    assert error(logits, f'vitl16_{kind}') < 1e-4
+
+
+def test_rn101_equals_the_authors_network(rn101):
+    model = load(rn101)
+    assert model.mean == (0.485, 0.456, 0.406)
+    with torch.inference_mode():
+        logits = torch.cat([model(normalised(model), model.encode_text(['others', label]))
+                            for label in LABELS])
+    assert error(logits, 'rn101') < 1e-4
+
+
+def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, tmp_path):
+    small = tmp_path / 'small.safetensors'
+    assert cli.main(['convert', str(rn101), str(small)]) == 0
+    first, second = load(rn101), load(small)
+    images = torch.randn(4, 1, 3, 64, 64)
+    text = first.encode_text(LABELS)
+    with torch.inference_mode():
+        expected = [first(image, text) for image in images]
+
+        def run(job):
+            with torch.inference_mode():
+                return job[0](job[1], text)
+
+        with ThreadPoolExecutor(2) as threads:
+            jobs = [(model, image) for image in images for model in (first, second)]
+            results = list(threads.map(run, jobs))
+    for index, result in enumerate(results):
+        torch.testing.assert_close(result, expected[index // 2], atol=1e-5, rtol=0)
+
+
+def test_missing_and_unexpected_tensors_are_named(tmp_path):
+    # One number, seen in every shape: names and shapes are what this is about.
+    number = torch.zeros(1)
+    state = {key: number.expand(tensor.shape) for key, tensor
+             in published_outline('lseg-vitb32').items()}
+    path = tmp_path / 'file.ckpt'
+    torch.save({**state, 'extra': number}, path)
+    with pytest.raises(CheckpointError, match='unexpected 1 tensors.*extra'):
+        load(path)
+    del state['scratch.head1.bias']
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match='lacks 1 tensors.*scratch.head1.bias'):
+        load(path)
+    state['scratch.head1.bias'] = number.expand(7)
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match=r'head1.bias has the shape \[7\].*\[512\]'):
+        load(path)
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda state: state,
+    lambda state: {f'module.net.{key}': tensor for key, tensor in state.items()},
+    lambda state: {'optimizer': {'state': {}}, 'model': state},
+    lambda state: {'state_dict': {f'net.{key}': tensor for key, tensor in state.items()}},
+], ids=['lseg-minimal', 'data parallel', 'optimizer and model', 'lightning'])
+def test_every_published_wrapping_is_recognised(wrap, tmp_path, capsys):
+    number = torch.zeros(1)
+    state = {key: number.expand(tensor.shape) for key, tensor
+             in published_outline('lseg-vitb32').items()}
+    path = tmp_path / 'file.ckpt'
+    torch.save(wrap(state), path)
+    assert cli.main(['info', str(path)]) == 0
+    out = capsys.readouterr().out
+    assert 'lseg-vitb32' in out and 'complete' in out
+
+
+def test_a_prompt_of_too_many_tokens_is_named(rn101):
+    with pytest.raises(ValueError, match="'chair chair.*tokens"):
+        load(rn101).encode_text(['chair ' * 76])
+
+
+def test_sizes_between_the_strides_are_refused(rn101):
+    model = load(rn101)
+    with pytest.raises(ValueError, match='100 x 64.*multiples of 32'):
+        model.encode_image(torch.zeros(1, 3, 100, 64))
+
+
+def test_the_name_alone_tells_what_to_download():
+    with pytest.raises(FileNotFoundError, match='demo_e200.ckpt'):
+        load('lseg-vitl16')
