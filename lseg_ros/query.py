@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lseg_ros.labels import OTHER_NAME, LabelClass, LabelError, LabelSet, check_prompt
 from lseg_ros.palette import OTHER, class_color
-from lseg_ros.segmenter import Comparison, PreparedLabels, Segmenter
+from lseg_ros.segmenter import Comparison, Segmenter
 
 PROMPTS_PER_QUERY = 32
 
@@ -27,8 +27,8 @@ class PreparedQuery:
     """Texts to ask for, encoded, and the classes that they are compared with."""
 
     prompts: tuple[str, ...]
-    text: Tensor  # [P, D] unit rows
-    background: PreparedLabels
+    background: LabelSet
+    text: Tensor  # [K + P, D] unit rows: the background's prompts, then those asked for
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ def prepare_query(segmenter: Segmenter, prompts: Sequence[str], labels: LabelSet
     if len(prompts) > PROMPTS_PER_QUERY:
         raise LabelError(f'{len(prompts)} prompts; at most {PROMPTS_PER_QUERY} in one call')
     prompts = tuple(map(check_prompt, prompts))
+    background = _with_other(labels)
     with torch.inference_mode():
-        text = segmenter.model.encode_text(prompts)
-    return PreparedQuery(prompts, text, segmenter.prepare(_with_other(labels)))
+        text = segmenter.model.encode_text((*background.prompts, *prompts))
+    return PreparedQuery(prompts, background, text)
 
 
 def ask(segmenter: Segmenter, image: np.ndarray, query: PreparedQuery) -> list[Relevance]:
@@ -67,12 +68,12 @@ def ask(segmenter: Segmenter, image: np.ndarray, query: PreparedQuery) -> list[R
     classes, without a class that has the same prompt: asking for a class is no contest with
     itself. Raises ValueError for an image that `Segmenter.segment` would refuse.
     """
-    background = query.background
+    counts = [len(label.prompts) for label in query.background.classes]
     with torch.inference_mode():
-        compared = segmenter.compare(image, torch.cat((background.text, query.text)))
-        *classes, asked = compared.logits.split((*background.counts, len(query.prompts)))
+        compared = segmenter.compare(image, query.text)
+        *classes, asked = compared.logits.split((*counts, len(query.prompts)))
         scores = torch.stack([part.amax(0) for part in classes])
-        return [_relevance(compared, logit, scores[_rivals(background.labels, prompt)])
+        return [_relevance(compared, logit, scores[_rivals(query.background, prompt)])
                 for prompt, logit in zip(query.prompts, asked)]
 
 

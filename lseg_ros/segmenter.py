@@ -180,9 +180,8 @@ class Segmenter:
         _check_image(image, 0)
         plan = self._plan(image.shape[:2])
         with torch.inference_mode():
-            logits = self.model.correlate(self._encode(image, plan), text)[0].float()
-            logits /= self.model.calibration
-        return Comparison(logits, plan)
+            logits = self._logits(self._resize(image, plan)[None], self.backend.project(text))[0]
+        return Comparison(logits / self.model.calibration, plan)
 
     def embed(self, image: np.ndarray) -> ImageEmbedding:
         """Return the embedding of a uint8 RGB image [H, W, 3], whatever the labels.
@@ -234,10 +233,12 @@ class Segmenter:
 
     def _scores(self, images: Tensor, prepared: PreparedLabels) -> Tensor:
         """Return the calibrated probability of each class, [B, C, h, w], on the network's grid."""
+        return self._probabilities(self._logits(images, prepared.text), prepared)
+
+    def _logits(self, images: Tensor, text: Tensor) -> Tensor:
+        """Return float32 [B, K, h, w] for images as `_resize` gives them and projected text."""
         with self._encoding:  # a backend may give its result in memory that it uses again
-            embeddings = self.backend.encode(images)
-            logits = self.model.correlate(embeddings, prepared.text).float()
-        return self._probabilities(logits, prepared)
+            return self.model.correlate(self.backend.encode(images), text).float()
 
     def _encode(self, image: np.ndarray, plan: _Geometry) -> Tensor:
         """Return the network's own embeddings of one image, [1, D, h, w]."""

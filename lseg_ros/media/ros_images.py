@@ -28,6 +28,8 @@ _CONVERTED = MappingProxyType({
     **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{name: (2, 1) for name in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')},
 })
+# Depth encodings, and the type of a value.
+_DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
 
 
 class ImageMessage(Protocol):
@@ -82,6 +84,20 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
                          f'({len(message.data)} bytes)') from None
     except Exception as error:  # a decoder fed with rubbish raises whatever it likes
         raise ValueError(f'compressed image of format {message.format!r}: {error}') from error
+
+
+def image_to_depth(message: ImageMessage) -> np.ndarray:
+    """Return depth as it is, uint16 [H, W] in millimetres or float32 [H, W] in metres.
+
+    Raises ValueError with the reason when the message holds no depth image.
+    """
+    if message.encoding not in _DEPTH:
+        known = ', '.join(_DEPTH)
+        raise ValueError(f'unknown depth encoding {message.encoding!r}: one of {known} is needed')
+    kind = _DEPTH[message.encoding]
+    order = '>' if message.is_bigendian else '<'
+    rows = np.ascontiguousarray(_rows(message, np.dtype(kind).itemsize))
+    return rows.view(f'{order}{kind}').astype(kind, copy=False)
 
 
 def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 
 Size = tuple[int, int]  # height, width
 MAX_SIDE = 8192
+DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial')
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
     offset = (info.roi.y_offset, info.roi.x_offset)
     k = _shifted(np.array(info.k).reshape(3, 3), scale, offset)
     p = _shifted(np.array(info.p).reshape(3, 4), scale, offset)
-    _check(k, size)
+    _check(k, size, 'K')
     return ImageCamera(size, k, p)
 
 
@@ -62,6 +63,29 @@ def scaled_camera_info(info: CameraInfo, image_size: Size, output_size: Size,
         d=info.d, k=camera.k.ravel(), r=info.r, p=camera.p.ravel())
     message.roi.do_rectify = info.roi.do_rectify
     return message
+
+
+def lens(info: CameraInfo, camera: ImageCamera,
+         rectified: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix [3, 3] and OpenCV's distortion coefficients of the image of `camera`.
+
+    `rectified` images follow P, and have no distortion; others K and D. Raises ValueError when
+    these cannot be used.
+    """
+    if rectified:
+        matrix = camera.p[:, :3]
+        _check(matrix, camera.size, 'P')
+        return matrix, np.zeros(0)
+    distortion = np.array(info.d, np.float64)
+    if not distortion.any():
+        return camera.k, np.zeros(0)
+    if info.distortion_model not in DISTORTION_MODELS or len(distortion) not in (4, 5, 8, 12, 14):
+        raise ValueError(f'distortion model {info.distortion_model!r} with {len(distortion)} '
+                         f'coefficients is unknown: use {" or ".join(DISTORTION_MODELS)}, or '
+                         'rectified images')
+    if not np.isfinite(distortion).all():
+        raise ValueError('D of camera_info has values that are not finite')
+    return camera.k, distortion
 
 
 def parse_output_size(values: Sequence[int]) -> Size | None:
@@ -90,12 +114,12 @@ def _shifted(matrix: np.ndarray, scale: Sequence[float],
     return result
 
 
-def _check(k: np.ndarray, size: Size) -> None:
-    fx, fy, cx, cy = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
+def _check(matrix: np.ndarray, size: Size, name: str) -> None:
+    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
     height, width = size
-    if not (np.isfinite(k).all() and fx > 0 and fy > 0):
-        raise ValueError(f'camera_info has focal lengths {fx:g} and {fy:g}: is the camera '
-                         'calibrated?')
+    if not (np.isfinite(matrix).all() and fx > 0 and fy > 0):
+        raise ValueError(f'{name} of camera_info has focal lengths {fx:g} and {fy:g}: is the '
+                         'camera calibrated?')
     if not (-0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5):
-        raise ValueError(f'K of camera_info does not match its size: the centre ({cx:g}, {cy:g}) '
-                         f'is outside {width} x {height} pixels')
+        raise ValueError(f'{name} of camera_info does not match its size: the centre ({cx:g}, '
+                         f'{cy:g}) is outside {width} x {height} pixels')

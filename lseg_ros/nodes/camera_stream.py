@@ -33,12 +33,12 @@ class CameraStream:
     on it: tables and frames go out in the order in which they hold.
     """
 
-    def __init__(self, camera: Camera, outputs: Outputs, clock: Clock,
+    def __init__(self, camera: Camera, outputs: Outputs, geometry: CameraGeometry, clock: Clock,
                  on_problem: Callable[[str], None]) -> None:
         """Stay silent until `announce`; `on_problem` is told why an image was given up."""
         self.camera = camera
         self.outputs = outputs
-        self.geometry = CameraGeometry(outputs)
+        self.geometry = geometry
         self.statistics = StreamStatistics()
         self._clock = clock
         self._on_problem = on_problem
@@ -77,6 +77,7 @@ class CameraStream:
             return None
         self._note_stamp(self._stamp(arrival.message.header).nanoseconds, threshold)
         self._last_frame = Frame(image, arrival.message.header, started)
+        self.geometry.begin(self._last_frame)
         return self._last_frame
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
@@ -101,6 +102,8 @@ class CameraStream:
         Time that runs backwards (a bag played again) makes an earlier stamp than the table's: the
         table is then latched anew, so that it always covers the frames that follow it.
         """
+        if stamp_ns < self._newest_ns:
+            self.statistics.time_ran_back()
         self._newest_ns = stamp_ns
         if stamp_ns < self._table.since_ns:
             self._latch(self._table.labels, stamp_ns, threshold)

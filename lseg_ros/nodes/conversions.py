@@ -6,13 +6,16 @@ import array
 from types import MappingProxyType
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image, PointCloud2, PointField
+from sensor_msgs_py import point_cloud2
 from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
+from lseg_ros.cloud import POINT
 from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
-from lseg_ros.media.ros_images import compressed_to_rgb  # noqa: F401 (offered here as well)
+from lseg_ros.media.ros_images import (compressed_to_rgb,  # noqa: F401 (offered here as well)
+                                       image_to_depth)
 from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from rclpy.time import Time
@@ -24,6 +27,10 @@ _OUTPUT = MappingProxyType({
     '16UC1': (np.dtype('<u2'), 1),
     'rgb8': (np.dtype('u1'), 3),
 })
+_POINT_FIELDS = tuple(
+    PointField(name=name, offset=offset, count=1,
+               datatype={'f': PointField.FLOAT32, 'u': PointField.UINT32}[dtype.kind])
+    for name, (dtype, offset) in POINT.fields.items())
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -50,6 +57,11 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     data.frombytes(memoryview(np.ascontiguousarray(pixels, dtype)).cast('B'))
     message.data = data
     return message
+
+
+def points_to_cloud(points: np.ndarray, header: Header) -> PointCloud2:
+    """Return an organised cloud, [h, w] of `lseg_ros.cloud.POINT`, as a message."""
+    return point_cloud2.create_cloud(header, _POINT_FIELDS, points)
 
 
 def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:

@@ -90,6 +90,7 @@ def camera_values(camera: CameraStream) -> dict[str, str]:
         'images dropped': str(report.dropped),
         'images bad': str(report.bad),
         'frames failed': str(report.failed),
+        'stamps running back': str(report.time_jumps),
         'last problem': camera.last_problem,
         'input rate (Hz)': f'{report.input_rate:.1f}',
         'output rate (Hz)': f'{report.output_rate:.1f}',

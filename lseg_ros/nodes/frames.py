@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -31,3 +32,8 @@ class Frame:
     image: np.ndarray
     header: Header
     started: float
+
+
+def stamp_ns(header: Header) -> int:
+    """Return the stamp of a header in nanoseconds."""
+    return Time.from_msg(header.stamp).nanoseconds

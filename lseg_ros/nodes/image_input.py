@@ -17,6 +17,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lseg_ros.nodes.cameras import Camera
 from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
 from lseg_ros.nodes.frames import Arrival, Decode
+from lseg_ros.nodes.stream import SegmentationStream
+
+# More than the newest: an image may wait for just the depth frame before it.
+DEPTH_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,20 @@ class ImageInput:
     """
 
     def __init__(self, node: Node, camera: Camera, transport: ImageTransport,
-                 deliver: Callable[[str, Arrival], None],
-                 deliver_camera_info: Callable[[CameraInfo], None]) -> None:
-        """Subscribe; the executor hands each image to `deliver`, with the camera's name."""
+                 stream: SegmentationStream) -> None:
+        """Subscribe; the executor hands each message to `stream`."""
         self.camera = camera
         self._node = node
         self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
         self._qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscription = self._subscribe(
-            transport.message_type, transport.topic,
-            lambda message: deliver(camera.name, Arrival(message, transport.decode)))
-        self._camera_info = self._subscribe(CameraInfo, 'camera_info', deliver_camera_info)
+            transport.message_type, transport.topic, self._qos,
+            lambda message: stream.offer(camera.name, Arrival(message, transport.decode)))
+        self._others = (
+            self._subscribe(CameraInfo, 'camera_info', self._qos,
+                            stream.cameras[camera.name].geometry.receive_camera_info),
+            self._subscribe(Image, 'depth', DEPTH_QOS,
+                            lambda message: stream.offer_depth(camera.name, message)))
 
     @property
     def topic(self) -> str:
@@ -71,13 +78,13 @@ class ImageInput:
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        for subscription in (self._subscription, self._camera_info):
+        for subscription in (self._subscription, *self._others):
             self._node.destroy_subscription(subscription)
 
-    def _subscribe(self, message_type: type, topic: str,
+    def _subscribe(self, message_type: type, topic: str, qos: QoSProfile,
                    callback: Callable[[Any], None]) -> Subscription:
         return self._node.create_subscription(
-            message_type, self.camera.input(topic), callback, self._qos,
+            message_type, self.camera.input(topic), callback, qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def _obstacle(self, publisher: TopicEndpointInfo) -> str:

@@ -8,20 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from geometry_msgs.msg import Point
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.time import Time
+from sensor_msgs.msg import Image
 
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.camera_stream import CameraStream
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_message
-from lseg_ros.nodes.frames import Frame
+from lseg_ros.nodes.frames import Frame, stamp_ns
 from lseg_ros.nodes.label_control import LabelControl
 from lseg_ros.nodes.stream import SegmentationStream
-from lseg_ros.query import ask, prepare_query
+from lseg_ros.query import Relevance, ask, prepare_query
 from lseg_ros.srv import QueryText, SegmentImage
 from lseg_ros.worker import WorkerStopped
 
 QUEUE_LIMIT = 4
-NAN = float('nan')
 
 
 class ImageServices:
@@ -81,20 +80,27 @@ class ImageServices:
         return SegmentImage.Response(
             success=True, label_image=array_to_image(segmentation.ids, 'mono8', header),
             confidence=array_to_image(segmentation.confidence, 'mono8', header),
-            label_set=label_set_to_message(prepared.labels,
-                                           Time.from_msg(header.stamp).nanoseconds))
+            label_set=label_set_to_message(prepared.labels, stamp_ns(header)))
 
     def _query(self, request: QueryText.Request) -> QueryText.Response:
         stream = self._open_stream()
-        frame = _last_frame(_find_camera(stream, request.camera))
+        camera = _find_camera(stream, request.camera)
         query = prepare_query(stream.segmenter, request.prompts, stream.prepared.labels)
-        found = stream.between_batches(lambda: ask(stream.segmenter, frame.image, query))
+
+        def look() -> tuple[Frame, list[Relevance], Image | None]:
+            frame = _last_frame(camera)
+            return (frame, ask(stream.segmenter, frame.image, query),
+                    camera.geometry.depth_of(frame))
+
+        frame, found, depth = stream.between_batches(look)
+        points = [camera.geometry.point_at(frame, depth, part.peak_u, part.peak_v)
+                  for part in found]
         return QueryText.Response(
             success=True, header=frame.header,
             relevance=[array_to_image(part.pixels, 'mono8', frame.header) for part in found],
             peak_relevance=[part.peak for part in found],
             peak_u=[part.peak_u for part in found], peak_v=[part.peak_v for part in found],
-            peak_point=[Point(x=NAN, y=NAN, z=NAN) for _ in found])
+            peak_point=[Point(x=x, y=y, z=z) for x, y, z in points])
 
     def _open_stream(self) -> SegmentationStream:
         stream = self._stream()

@@ -13,7 +13,7 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
@@ -53,6 +53,7 @@ class Outputs:
         self._confidence = self._create(Image, 'confidence', FRAME_QOS)
         self._overlay = self._create(Image, 'overlay', FRAME_QOS)
         self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
+        self._points = self._create(PointCloud2, 'points', FRAME_QOS)
         self._label_info = self._create(LabelInfo, 'label_info', LATCHED_QOS)
         self._label_set = self._create(LabelSetMessage, 'label_set', LATCHED_QOS)
         self._latched: tuple[list[VisionClass], float] | None = None
@@ -119,11 +120,21 @@ class Outputs:
         """Send what `make` returns to those who listen, unless the gate is shut."""
         self._send_gated(self._camera_info, make)
 
+    @property
+    def are_points_wanted(self) -> bool:
+        """Whether anybody listens to the points."""
+        return self._points.get_subscription_count() > 0
+
+    def send_points(self, make: Callable[[], PointCloud2 | None]) -> None:
+        """Send what `make` returns to those who listen, unless the gate is shut."""
+        self._send_gated(self._points, make)
+
     def destroy(self) -> None:
         """Remove every topic."""
         self.shut()
         for publisher in (self._label_image, self._confidence, self._overlay, self._camera_info,
-                          self._label_info, self._label_set, *self._masks.values()):
+                          self._points, self._label_info, self._label_set,
+                          *self._masks.values()):
             self._node.destroy_publisher(publisher)
         self._masks = {}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
 ParameterValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
@@ -39,9 +39,12 @@ class ParameterSpec:
             name=self.name, description=self.description,
             read_only=self.applies is Applies.AT_START,
             additional_constraints=', '.join(map(repr, self.choices)))
-        if self.range is not None:
+        if self.range is not None and isinstance(self.default, float):
             low, high = self.range
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        elif self.range is not None:
+            low, high = self.range
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
         return descriptor
 
     def check(self, value: ParameterValue) -> None:
@@ -111,6 +114,17 @@ _TABLE = (
         'output_size', (0, 0),
         'Width and height of what is published, sampled by nearest neighbour, with a '
         '~/camera_info to match; 0, 0: the size of the image.'),
+    ParameterSpec(
+        'depth_slop', 0.02,
+        'Seconds by which the stamps of an image and its depth may differ.',
+        applies=Applies.AT_ONCE, range=(0.0, 1.0)),
+    ParameterSpec(
+        'points_stride', 1,
+        'Every nth row and column gives points; a costmap layer needs 1.',
+        range=(1, 64)),
+    ParameterSpec(
+        'rectified', False,
+        'Whether images are rectified: P of camera_info holds for them, otherwise K and D.'),
     ParameterSpec(
         'overlay_alpha', 0.5,
         'Opacity of the class colours in ~/overlay; 0: only the image, 1: only the colours.',

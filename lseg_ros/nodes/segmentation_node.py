@@ -26,6 +26,7 @@ from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
 from lseg_ros.nodes.awaiting import end_of
+from lseg_ros.nodes.camera_geometry import CameraGeometry, GeometrySettings
 from lseg_ros.nodes.camera_info import parse_output_size
 from lseg_ros.nodes.camera_stream import CameraStream
 from lseg_ros.nodes.cameras import Camera, parse_cameras
@@ -156,13 +157,14 @@ class SegmentationNode(LifecycleNode):
     def _create_camera(self, camera: Camera) -> CameraStream:
         outputs = Outputs(self, camera, self._value('label_encoding'),
                           self._value('overlay_alpha'))
-        return CameraStream(camera, outputs, self.get_clock(), self._warn)
+        geometry = CameraGeometry(outputs, GeometrySettings(
+            self._value('depth_slop'), self._value('points_stride'), self._value('rectified')))
+        return CameraStream(camera, outputs, geometry, self.get_clock(), self._warn)
 
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
         self._inputs = tuple(
-            ImageInput(self, stream.camera, transport, self._stream.offer,
-                       stream.geometry.receive_camera_info)
+            ImageInput(self, stream.camera, transport, self._stream)
             for stream in self._stream.cameras.values())
         if self._enabled:
             self._stream.start()
@@ -243,6 +245,9 @@ class SegmentationNode(LifecycleNode):
             elif parameter.name == 'overlay_alpha' and self._stream is not None:
                 for camera in self._stream.cameras.values():
                     camera.outputs.overlay_alpha = parameter.value
+            elif parameter.name == 'depth_slop' and self._stream is not None:
+                for camera in self._stream.cameras.values():
+                    camera.geometry.depth.set_slop(parameter.value)
             elif parameter.name == 'max_rate' and self._stream is not None:
                 self._stream.set_max_rate(parameter.value)
 

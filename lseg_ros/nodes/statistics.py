@@ -30,6 +30,7 @@ class StreamReport:
     dropped: int
     bad: int
     failed: int
+    time_jumps: int
     input_rate: float
     output_rate: float
     latency: Percentiles
@@ -48,6 +49,7 @@ class StreamStatistics:
         # Of each published frame: when, its age by its stamp, and how long it was worked on.
         self._outputs: deque[tuple[float, float, float]] = deque()
         self._received = self._published = self._dropped = self._bad = self._failed = 0
+        self._time_jumps = 0
 
     def image_received(self) -> None:
         """Count an image that the camera sent."""
@@ -77,6 +79,11 @@ class StreamStatistics:
             self._published += 1
             self._outputs.append((self._clock(), latency_s, processing_s))
 
+    def time_ran_back(self) -> None:
+        """Count an image that is stamped before the one that was segmented last."""
+        with self._lock:
+            self._time_jumps += 1
+
     def seconds_since_image(self) -> float:
         """Return how long ago the last image came, or since `restart` when none did."""
         with self._lock:
@@ -95,6 +102,7 @@ class StreamStatistics:
             span = self._forget_old()
             return StreamReport(
                 self._received, self._published, self._dropped, self._bad, self._failed,
+                self._time_jumps,
                 len(self._arrivals) / span, len(self._outputs) / span,
                 _percentiles([latency for _, latency, _ in self._outputs]),
                 _percentiles([processing for _, _, processing in self._outputs]))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
+from sensor_msgs.msg import Image
+
 from lseg_ros.nodes.camera_stream import CameraStream, LabelTable
 from lseg_ros.nodes.frames import Arrival, Frame
 from lseg_ros.segmenter import PreparedLabels, Segmentation, Segmenter
@@ -45,6 +47,12 @@ class SegmentationStream:
         statistics.image_received()
         if self._running and not self._worker.offer(arrival, camera):
             statistics.image_dropped()
+
+    def offer_depth(self, camera: str, message: Image) -> None:
+        """Keep a depth frame of the camera for its image; returns at once."""
+        geometry = self.cameras[camera].geometry
+        if geometry.receive_depth(message):
+            self._worker.submit(geometry.publish_points)
 
     def start(self) -> None:
         """Segment what is offered from now on, and let the results out."""

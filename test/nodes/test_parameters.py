@@ -35,7 +35,8 @@ def test_names_are_frozen():
     assert set(PARAMETERS) == {
         'model', 'text_model', 'device', 'precision', 'quality', 'labels', 'labels_file',
         'include_other', 'other_prompts', 'confidence_threshold', 'cameras', 'max_rate',
-        'image_transport', 'label_encoding', 'output_size', 'overlay_alpha', 'image_timeout'}
+        'image_transport', 'label_encoding', 'output_size', 'depth_slop', 'points_stride',
+        'rectified', 'overlay_alpha', 'image_timeout'}
 
 
 def test_yaml_file_has_every_parameter_with_its_default():
@@ -54,13 +55,15 @@ def test_declared_parameters_have_default_description_and_range(make_node):
         descriptor = node.describe_parameter(spec.name)
         assert descriptor.description == spec.description
         assert descriptor.read_only == (spec.applies is Applies.AT_START)
-        ranges = [(r.from_value, r.to_value) for r in descriptor.floating_point_range]
+        ranges = [(r.from_value, r.to_value)
+                  for r in (*descriptor.floating_point_range, *descriptor.integer_range)]
         assert ranges == ([spec.range] if spec.range else [])
 
 
 @pytest.mark.parametrize('name, value, error', [
     ('confidence_threshold', 1.5, InvalidParameterValueException),
     ('overlay_alpha', -0.1, InvalidParameterValueException),
+    ('points_stride', 0, InvalidParameterValueException),
     ('model', 3, InvalidParameterTypeException),
     ('labels', 'floor', InvalidParameterTypeException),
     ('precision', 'float8', ValueError),

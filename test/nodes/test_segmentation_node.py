@@ -37,6 +37,7 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
         f'{namespace}/lseg/confidence': IMAGE,
         f'{namespace}/lseg/overlay': IMAGE,
         f'{namespace}/lseg/camera_info': ['sensor_msgs/msg/CameraInfo'],
+        f'{namespace}/lseg/points': ['sensor_msgs/msg/PointCloud2'],
         f'{namespace}/lseg/masks/other': IMAGE,
         f'{namespace}/lseg/masks/floor': IMAGE,
         f'{namespace}/lseg/masks/door': IMAGE,
@@ -47,6 +48,7 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
     assert own(client.get_subscriber_names_and_types_by_node(*node)) == {
         f'{namespace}/image': IMAGE,
         f'{namespace}/camera_info': ['sensor_msgs/msg/CameraInfo'],
+        f'{namespace}/depth': IMAGE,
     }
     assert own(client.get_service_names_and_types_by_node(*node)) == {
         f'{namespace}/lseg/set_labels': ['lseg_ros/srv/SetLabels'],

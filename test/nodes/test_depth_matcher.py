@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth frames find their image by stamp, and those that do not are told apart."""
+from __future__ import annotations
+
+import pytest
+from sensor_msgs.msg import Image
+
+from lseg_ros.nodes.depth_matcher import KEPT, DepthMatcher
+
+MS = 10**6
+
+
+def depth(stamp_ns):
+    return Image(width=stamp_ns // MS)
+
+
+@pytest.fixture
+def matcher():
+    return DepthMatcher(0.02)
+
+
+def add(matcher, *stamps):
+    for stamp in stamps:
+        matcher.add(stamp, depth(stamp))
+
+
+@pytest.mark.parametrize('before, after', [([100 * MS], []), ([], [100 * MS])])
+def test_depth_is_found_whether_it_comes_before_its_image_or_after(matcher, before, after):
+    add(matcher, *before)
+    matcher.begin(100 * MS)
+    add(matcher, *after)
+    assert matcher.find(100 * MS) == depth(100 * MS)
+
+
+def test_nearest_within_the_slop_wins(matcher):
+    add(matcher, 85 * MS, 104 * MS)
+    matcher.begin(100 * MS)
+    add(matcher, 110 * MS)
+    assert matcher.find(100 * MS) == depth(104 * MS)
+
+
+@pytest.mark.parametrize('offset, is_found', [(20 * MS, True), (20 * MS + 1, False)])
+def test_slop_is_the_greatest_difference_allowed_either_way(matcher, offset, is_found):
+    for stamp in (1000 * MS - offset, 1000 * MS + offset):
+        matcher.begin(1000 * MS)
+        add(matcher, stamp)
+        assert (matcher.find(1000 * MS) is not None) == is_found
+    matcher.set_slop(0.1)
+    matcher.begin(1000 * MS)
+    assert matcher.find(1000 * MS) is not None
+
+
+def test_only_the_image_begun_last_has_depth(matcher):
+    add(matcher, 100 * MS)
+    matcher.begin(100 * MS)
+    matcher.begin(200 * MS)
+    assert matcher.find(100 * MS) is None
+    assert matcher.find(200 * MS) is None
+
+
+@pytest.mark.parametrize('stamps, verdict', [
+    ([100 * MS], 'matched'), ([10 * MS, 50 * MS], 'late'), ([150 * MS], 'early'),
+    ([50 * MS, 150 * MS], 'missing')])
+def test_images_are_counted_by_what_became_of_their_depth(matcher, stamps, verdict):
+    add(matcher, *stamps)
+    matcher.begin(100 * MS)
+    matcher.begin(10**12)
+    counts = matcher.counts
+    assert counts.received == len(stamps)
+    assert {name: getattr(counts, name) for name in ('matched', 'late', 'early', 'missing')
+            if getattr(counts, name)} == {verdict: 1}
+
+
+def test_camera_without_depth_misses_nothing(matcher):
+    for stamp in range(5):
+        matcher.begin(stamp)
+    assert matcher.counts.missing == 0
+
+
+def test_stamps_that_run_back_start_a_new_time_line(matcher):
+    add(matcher, 5000 * MS, 100 * MS)
+    matcher.begin(5000 * MS)
+    assert matcher.find(5000 * MS) is None
+    matcher.begin(100 * MS)
+    assert matcher.find(100 * MS) == depth(100 * MS)
+
+
+def test_memory_is_bounded(matcher):
+    add(matcher, *(number * 100 * MS for number in range(10 * KEPT)))
+    matcher.begin(0)
+    assert matcher.find(0) is None

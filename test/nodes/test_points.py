@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled points: depth, camera info and images of one camera, over real topics."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from harness import PICTURE, ids_of, stamp_of
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, PointCloud2
+from sensor_msgs_py.point_cloud2 import dtype_from_fields
+from std_msgs.msg import Header
+from test_camera_info import camera_info
+
+from lseg_ros.cloud import POINT
+from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.srv import QueryText
+
+DISTANCE_M = 2.0
+INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}
+LABELS = ['floor', 'door']
+MS = 10**6
+
+
+class DepthCamera:
+    """Sends a wall at two metres, and its camera info, beside the pictures of a client."""
+
+    def __init__(self, client, **info):
+        self._client = client
+        self._depth = client.create_publisher(type(array_to_image(
+            np.zeros((1, 1)), 'mono8', Header())), 'depth', qos_profile_sensor_data)
+        self._info = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+        self.info = camera_info(**INFO | info)
+        self.depth_mm = np.full((48, 64), 1000 * DISTANCE_M, np.uint16)
+        client.listen('lseg/points', PointCloud2)
+        client.wait_for_links('lseg/points')
+        client.poll(lambda: self._depth.get_subscription_count(), 'the node to want depth')
+
+    def send_info(self):
+        if self.info is not None:
+            self._info.publish(self.info)
+
+    def send_depth(self, stamp_ns):
+        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id='depth_optical')
+        self._depth.publish(array_to_image(self.depth_mm, '16UC1', header))
+
+    def shoot(self, offset_ns=0):
+        """Send camera info, image and depth, that stamped `offset_ns` later; give the stamp."""
+        self.send_info()
+        stamp = self._client.send()
+        self.send_depth(stamp + offset_ns)
+        return stamp
+
+    def cloud(self, shoot=None):
+        """Send until a cloud comes; give the last."""
+        def arrive():
+            (shoot or self.shoot)()
+            return self._client.soon(lambda: self._client.received['lseg/points'])
+        return self._client.poll(arrive, 'points')[-1]
+
+    def wait_for_problem(self, text, shoot=None):
+        """Send until diagnostics say what is wrong; give their values."""
+        def told():
+            (shoot or self.shoot)()
+            for array in self._client.received['/diagnostics'][-3:]:
+                for status in array.status:
+                    values = {item.key: item.value for item in status.values}
+                    if text in values.get('last geometry problem', ''):
+                        return values
+            self._client.soon(lambda: False, 0.1)
+            return None
+        return self._client.poll(told, text)
+
+
+def points_of(message):
+    assert dtype_from_fields(message.fields) == POINT
+    assert message.row_step == message.width * message.point_step
+    return np.frombuffer(message.data, POINT).reshape(message.height, message.width)
+
+
+def label_image_of(client, message):
+    return client.wait_for(lambda: next(
+        (image for image in client.received['lseg/label_image']
+         if image.header == message.header), None), 'the label image of the cloud')
+
+
+def test_cloud_is_the_label_image_in_space(active):
+    client = active(labels=LABELS)
+    message = DepthCamera(client).cloud()
+    label_image = label_image_of(client, message)
+    assert message.header.frame_id == 'camera_optical'
+    assert (message.height, message.width, message.is_dense) == (48, 64, False)
+    points = points_of(message)
+    rows, columns = np.mgrid[:48, :64]
+    assert points['z'] == pytest.approx(DISTANCE_M)
+    assert points['x'] == pytest.approx(DISTANCE_M * (columns - 31.0) / 60.0, abs=1e-5)
+    assert points['y'] == pytest.approx(DISTANCE_M * (rows - 23.0) / 55.0, abs=1e-5)
+    assert np.array_equal(points['label'], ids_of(label_image))
+    assert np.array_equal(points['rgb'].copy().view('<u4') >> 16, PICTURE[..., 0])
+    assert 0 < points['confidence'].max() <= 1
+
+
+def test_cloud_has_the_size_of_the_label_image_and_the_stride_thins_it(active):
+    client = active(labels=LABELS, output_size=[32, 12], points_stride=2)
+    message = DepthCamera(client).cloud()
+    points = points_of(message)
+    assert points.shape == (6, 16)
+    assert np.array_equal(points['label'], ids_of(label_image_of(client, message))[::2, ::2])
+    # Column 2 of 32 samples column 5 of 64, row 2 of 12 row 10 of 48.
+    assert points['x'][0, 1] == pytest.approx(DISTANCE_M * (5 - 31.0) / 60.0)
+    assert points['y'][1, 0] == pytest.approx(DISTANCE_M * (10 - 23.0) / 55.0)
+
+
+def test_rectified_images_follow_the_projection_matrix(active):
+    client = active(labels=LABELS, rectified=True)
+    p = [30.0, 0.0, 20.0, 0.0, 0.0, 30.0, 20.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    points = points_of(DepthCamera(client, p=p, d=[0.5] * 5).cloud())
+    assert points['x'][0, 0] == pytest.approx(DISTANCE_M * -20.0 / 30.0)
+
+
+def test_float_depth_without_distance_is_nan(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    metres = np.full((48, 64), DISTANCE_M, np.float32)
+    metres[0, :4] = np.nan, -1.0, 0.0, np.inf
+
+    def shoot():
+        camera.send_info()
+        header = Header(stamp=Time(nanoseconds=client.send()).to_msg())
+        message = array_to_image(metres.view(np.uint16)[:, ::2], '16UC1', header)
+        message.encoding, message.step = '32FC1', 4 * 64
+        message.data = metres.tobytes()
+        camera._depth.publish(message)
+
+    points = points_of(camera.cloud(shoot))
+    assert np.isnan(points['z'][0, :4]).all() and np.isnan(points['x'][0, :4]).all()
+    assert np.isfinite(points['z'].ravel()[4:]).all()
+    assert camera.wait_for_problem('depth is negative in 1 pixels', shoot)
+
+
+def test_depth_that_comes_after_the_label_image_still_gives_its_cloud(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    camera.cloud()  # camera info has arrived
+    stamp = stamp_of(client.segment())
+
+    def late():
+        camera.send_depth(stamp)
+        return client.soon(lambda: stamp in map(stamp_of, client.received['lseg/points']))
+
+    client.poll(late, 'the points')
+
+
+@pytest.mark.parametrize('offset_ns, key', [(-500 * MS, 'depth late'), (500 * MS, 'depth early')])
+def test_depth_beyond_the_slop_gives_no_cloud_and_is_counted(active, offset_ns, key):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+
+    def counted():
+        camera.shoot(offset_ns)
+        client.segment()
+        return any(item.key == key and int(item.value) > 0
+                   for array in client.received['/diagnostics'][-2:] for status in array.status
+                   for item in status.values)
+
+    client.poll(counted, key)
+    assert not client.received['lseg/points']
+    assert client.set_parameter('depth_slop', 0.6).successful
+    camera.cloud(lambda: camera.shoot(offset_ns))
+
+
+def test_depth_that_is_not_aligned_is_refused_and_the_next_is_used(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    good, camera.depth_mm = camera.depth_mm, np.ones((24, 32), np.uint16)
+    values = camera.wait_for_problem('depth has 32 x 24 pixels, but the image has 64 x 48')
+    assert int(values['depth unusable']) > 0
+    assert not client.received['lseg/points']
+    camera.depth_mm = good
+    camera.cloud()
+
+
+@pytest.mark.parametrize('info, reason', [
+    ({'fx': 0.0}, 'focal lengths 0 and 55'),
+    ({'cx': 500.0}, 'K of camera_info does not match its size'),
+    ({'width': 640, 'height': 480}, 'for 640 x 480 pixels, but the image has 64 x 48'),
+    ({'d': [0.1] * 4, 'distortion_model': 'equidistant'}, "distortion model 'equidistant'"),
+    (None, 'points need camera_info'),
+])
+def test_camera_info_that_cannot_be_used_gives_no_cloud_and_is_told(active, info, reason):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client, **info or {})
+    if info is None:
+        camera.info = None
+    values = camera.wait_for_problem(reason)
+    assert int(values['camera infos bad']) > 0
+    assert not client.received['lseg/points']
+    camera.info = camera_info(**INFO)
+    camera.cloud()
+
+
+def test_points_without_depth_are_told(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    camera.wait_for_problem('points need depth', lambda: (camera.send_info(), client.segment()))
+
+
+def test_bag_that_starts_again_gives_clouds_again_and_is_counted(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    late = 10**15
+
+    def shoot_late():
+        camera.send_info()
+        client.send(stamp_ns=late)
+        camera.send_depth(late)
+
+    assert stamp_of(camera.cloud(shoot_late)) == late
+    del client.received['lseg/points'][:]
+    assert stamp_of(camera.cloud()) < late
+    client.wait_for_status(lambda _, values: int(values['stamps running back']) > 0, 'the jump')
+
+
+def test_query_gives_the_place_of_the_peak(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+
+    def find():
+        camera.cloud()
+        answer = client.call(QueryText, 'query', QueryText.Request(prompts=['exit sign']))
+        return answer if np.isfinite(answer.peak_point[0].z) else None
+
+    answer = client.poll(find, 'a place')
+    point, = answer.peak_point
+    assert point.z == pytest.approx(DISTANCE_M)
+    assert point.x == pytest.approx(DISTANCE_M * (answer.peak_u[0] - 31.0) / 60.0)
+    assert point.y == pytest.approx(DISTANCE_M * (answer.peak_v[0] - 23.0) / 55.0)

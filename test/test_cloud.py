@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled points from depth, and where the pixels of a distorted picture look."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
+
+SIZE = (48, 64)
+MATRIX = np.array([[60.0, 0.0, 30.0], [0.0, 55.0, 25.0], [0.0, 0.0, 1.0]])
+PLUMB_BOB = np.array([-0.3, 0.1, 0.002, -0.001, 0.0])
+RATIONAL = np.array([0.4, -0.2, 0.001, 0.002, 0.05, 0.6, -0.1, 0.02])
+
+
+def whole(size=SIZE):
+    return PixelGrid.between(size, size)
+
+
+def project(rays, distortion):
+    """The distortion of OpenCV's manual: pixels of rays [2, h, w]."""
+    k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(distortion, (0, 8 - len(distortion)))
+    x, y = rays
+    r2 = x * x + y * y
+    radial = (1 + k1 * r2 + k2 * r2**2 + k3 * r2**3) / (1 + k4 * r2 + k5 * r2**2 + k6 * r2**3)
+    distorted_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    distorted_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return (MATRIX[0, 0] * distorted_x + MATRIX[0, 2], MATRIX[1, 1] * distorted_y + MATRIX[1, 2])
+
+
+@pytest.mark.parametrize('distortion', [np.zeros(0), PLUMB_BOB, RATIONAL],
+                         ids=['none', 'plumb_bob', 'rational'])
+def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
+    u, v = project(pixel_rays(whole(), MATRIX, distortion).astype(np.float64), distortion)
+    rows, columns = np.mgrid[:48, :64]
+    assert np.abs(u - columns).max() < 0.02
+    assert np.abs(v - rows).max() < 0.02
+
+
+def test_pixels_beyond_the_reach_of_the_distortion_look_nowhere():
+    # Under so much barrel distortion no ray reaches the corners.
+    strong = np.array([-1.5, 0.0, 0.0, 0.0])
+    rays = pixel_rays(whole(), MATRIX, strong)
+    assert np.isnan(rays[:, 0, 0]).all()
+    assert np.isfinite(rays[:, 24, 30]).all()
+
+
+def test_points_of_a_slanted_plane_lie_on_it_with_colour_label_and_confidence():
+    normal, distance = np.array([0.1, -0.4, 1.0]), 2.0
+    rays = pixel_rays(whole(), MATRIX, PLUMB_BOB)
+    depth = (distance / (normal[0] * rays[0] + normal[1] * rays[1] + normal[2])).astype('f4')
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    ids = np.arange(48 * 64, dtype=np.uint32).astype(np.uint8).reshape(SIZE)
+    points = labelled_points(depth, rays, image, ids, 255 - ids)
+    assert points.shape == SIZE
+    on_plane = normal @ np.stack([points[axis].ravel() for axis in 'xyz'])
+    assert on_plane == pytest.approx(distance, abs=1e-5)
+    assert np.array_equal(points['label'], ids)
+    assert points['confidence'] == pytest.approx((255 - ids) / 255)
+    colour = points['rgb'].copy().view('<u4')
+    for shift, channel in ((16, 0), (8, 1), (0, 2)):
+        assert np.array_equal(colour >> shift & 255, image[..., channel])
+
+
+@pytest.mark.parametrize('depth', [
+    np.array([[0, 1500]], np.uint16), np.array([[np.nan, 1.5]], np.float32),
+    np.array([[-1.0, 1.5]], np.float32), np.array([[np.inf, 1.5]], np.float32)])
+def test_pixels_without_a_distance_have_no_place_but_keep_their_label(depth):
+    metres = depth_in_metres(depth)
+    assert metres.dtype == np.float32
+    grid = whole((1, 2))
+    points = labelled_points(metres, pixel_rays(grid, MATRIX, np.zeros(0)),
+                             np.zeros((1, 2, 3), np.uint8), np.array([[3, 4]], np.uint8),
+                             np.full((1, 2), 255, np.uint8))
+    assert np.isnan([points[axis][0, 0] for axis in 'xyz']).all()
+    assert points['z'][0, 1] == pytest.approx(1.5)
+    assert points['label'].tolist() == [[3, 4]]
+
+
+def test_pixel_whose_ray_is_unknown_has_no_place_at_all():
+    rays = np.full((2, 1, 1), np.nan, np.float32)
+    points = labelled_points(np.ones((1, 1), np.float32), rays, np.zeros((1, 1, 3), np.uint8),
+                             np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    assert np.isnan([points[axis][0, 0] for axis in 'xyz']).all()
+
+
+def test_grid_takes_the_nearest_pixel_and_every_stride_th_of_them():
+    pixels = np.arange(6 * 9).reshape(6, 9)
+    assert PixelGrid.between((6, 9), (2, 3)).sample(pixels).tolist() == [
+        [10, 13, 16], [37, 40, 43]]
+    assert PixelGrid.between((6, 9), (6, 9), 4).sample(pixels).tolist() == [
+        [0, 4, 8], [36, 40, 44]]
+    assert whole((6, 9)).sample(pixels) is pixels
