@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lseg_ros.backends import open_backend
 from lseg_ros.labels import LabelError, LabelRegistry
 from lseg_ros.query import ask, prepare_query
 from lseg_ros.segmenter import Segmenter
@@ -32,6 +33,13 @@ def test_relevance_is_the_softmax_against_the_labels_and_other(segmenter):
     expected = (255 * logits.softmax(0)[3, :48]).numpy()
     assert np.abs(found.pixels - expected).max() < 8
     assert np.corrcoef(found.pixels.ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_backend_that_turns_the_embeddings_finds_the_same(segmenter, tiny_model):
+    turned = Segmenter(tiny_model, backend=open_backend('torch', tiny_model))
+    found, again = (ask(each, IMAGE, prepare_query(each, ['cat'], labels('floor', 'door')))[0]
+                    for each in (segmenter, turned))
+    assert np.abs(found.pixels.astype(int) - again.pixels).max() <= 1
 
 
 def test_class_that_is_asked_for_is_not_its_own_rival(segmenter):
