@@ -17,9 +17,10 @@ help:
 	@echo "             IMAGE=photo.jpg, VIDEO=clip.mp4 or CAMERA=0: your own input"
 	@echo "             KEEP=1: leave it running until Ctrl-C"
 	@echo "make test    the tests; PYTEST_ARGS=test/test_labels.py chooses among them"
-	@echo "make bench   latency on this machine; BENCH_ARGS='--device cuda' chooses where"
+	@echo "make bench   time and memory on this machine, in one table and bench_output/bench.json"
+	@echo "             BENCH_ARGS=--quick: a minute; BENCH_ARGS=--help: what else there is"
 	@echo "make setup   only what the others need: ROS 2, Python packages, colcon build"
-	@echo "make clean   remove build/ and demo_output/ (the environments in .venv* stay)"
+	@echo "make clean   remove build/, demo_output/ and bench_output/ (the environments in .venv* stay)"
 	@echo
 	@echo "A sourced ROS 2 is used when there is one, else Kilted wheels from PyPI,"
 	@echo "or those of Jazzy with ROS_DISTRO=jazzy. PYTHON=python3.12 chooses an interpreter."
@@ -37,4 +38,4 @@ bench: setup
 	@$(IN_ROS) python benchmark/run_benchmark.py $(BENCH_ARGS)
 
 clean:
-	rm -rf build demo_output .pytest_cache
+	rm -rf build demo_output bench_output .pytest_cache

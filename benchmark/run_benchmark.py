@@ -1,114 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time one image through the segmenter, for several numbers of labels."""
+"""Measure LSeg on this machine, from the bare network to the ROS node."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
+from networks import LARGE
+from rows import Row, print_table, write_json
+from scenarios import Setting, VGA, measure
 
-from lseg_ros.labels import LabelRegistry
-from lseg_ros.model import LSeg, load
-from lseg_ros.segmenter import Segmenter
+from lseg_ros.device import PRECISIONS, find_device, find_precision, limit_cpu_threads
 
-LABEL_COUNTS = (2, 20, 150)
-WARM_UP_RUNS = 3
+SMALL = 'lseg-lite'
 DESCRIPTION = """\
-Time one image through the segmenter on this machine: the network (image to embeddings), the rest
-(resize, comparison with the labels, decision, copies) and their sum, for 2, 20 and 150 labels;
-beside it the first encoding of that many texts, and the same from the cache. Milliseconds, median
-and 95th percentile. Other busy processes falsify it.
+Measure LSeg on this machine and print one table; bench_output/bench.json holds the same rows.
+
+  a   the network as one writes it down: eager, float32, channels first
+  b   ours, the network only: image on the device to logits, by each backend
+  c   image array to class ids: copies, resize, network, decision
+  d   image message to label-image message, through the real node in a process of its own
+
+Rows of one group are measured in turn, so that other work on the machine hits all alike; compare
+them with each other. floor is the share of the time that the network's arithmetic takes at the
+device's measured peak; CPU s is the CPU time an image takes of all threads together.
 
   make bench
-  python benchmark/run_benchmark.py --device cuda --size 1280x720 --repeats 200
+  make bench BENCH_ARGS=--quick
+  make bench BENCH_ARGS='--device cuda --model lseg-vitl16'
+  make bench BENCH_ARGS='--cpu-threads 1 --repeats 100'
 """
 
 
-@dataclass
-class Stopwatch:
-    """Wraps a function and keeps the milliseconds of each call, device work included."""
-
-    function: Callable
-    device: torch.device
-    times: list[float] = field(default_factory=list)
-
-    def __call__(self, *args):
-        """Call the function and note how long it took."""
-        self._finish_device_work()
-        started = time.perf_counter()
-        result = self.function(*args)
-        self._finish_device_work()
-        self.times.append(1000 * (time.perf_counter() - started))
-        return result
-
-    def _finish_device_work(self) -> None:
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
-
-
 def main() -> None:
-    """Measure and print one row for each number of labels."""
+    """Measure, print and write the rows."""
     args = _parser().parse_args()
-    model = load(args.model, device=args.device)
-    width, height = (int(side) for side in args.size.split('x'))
-    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    print(f'{model.name}, {args.size}, {_machine(model.device)}, torch {torch.__version__}\n')
-    headings = [f'{name:>15}' for name in ('network', 'rest', 'sum')]
-    print(f"labels {' '.join(headings)} texts, first   again")
-    for count in LABEL_COUNTS:
-        print(_row(model, image, count, args.repeats), flush=True)
+    limit_cpu_threads(args.cpu_threads)
+    device = find_device(args.device)
+    print(f'{_machine(device)}, PyTorch {torch.__version__}\n', flush=True)
+    rows: list[Row] = []
+    for group in _groups(args, device):
+        rows += group
+        print_table(group)
+        print(flush=True)
+        write_json(rows, args.output)
+    print(f'{len(rows)} rows: {args.output}')
 
 
-def _row(model: LSeg, image: np.ndarray, count: int, repeats: int) -> str:
-    """Measure `repeats` runs with `count` labels; return the line of the table."""
-    labels = LabelRegistry().replace([f'thing {count}-{number}' for number in range(count)])
-    segmenter = Segmenter(model)
-    prepare = Stopwatch(segmenter.prepare, model.device)
-    prepared = [prepare(labels) for _ in range(2)][-1]
-    network = model.encode_image = Stopwatch(model.encode_image, model.device)
-    total = Stopwatch(segmenter.segment, model.device)
-    for _ in range(WARM_UP_RUNS + repeats):
-        total([image], prepared)
-    del model.encode_image
-    pairs = zip(network.times[WARM_UP_RUNS:], total.times[WARM_UP_RUNS:])
-    rest = [whole - part for part, whole in pairs]
-    columns = (network.times[WARM_UP_RUNS:], rest, total.times[WARM_UP_RUNS:])
-    first, again = prepare.times
-    return f"{count:>6} {' '.join(map(_spread, columns))} {first:>12.1f} {again:>7.2f}"
+def _groups(args: argparse.Namespace, device: torch.device) -> Iterator[list[Row]]:
+    precision = _name(find_precision(args.precision, device))
+    repeats = 5 if args.quick else args.repeats
+    for model in _models(args, device):
+        setting = Setting(model, device, precision, repeats)
+        groups = measure(setting)
+        yield from ([next(groups)] if args.quick else groups)
+        if model == SMALL:
+            yield _through_node(setting, args)
+    if device.type == 'cpu':
+        yield [Row(name, LARGE, 'cuda', 'float16', '{}x{}'.format(*VGA), 1, 12,
+                   note='needs a GPU') for name in ('b network', 'c image to ids')]
 
 
-def _spread(times: list[float]) -> str:
-    """Return median and 95th percentile."""
-    median, last = statistics.median(times), np.percentile(times, 95)
-    return f'{median:>7.1f} {last:>7.1f}'
+def _models(args: argparse.Namespace, device: torch.device) -> list[str]:
+    if args.model:
+        return [args.model]
+    return [SMALL, LARGE] if args.all or device.type == 'cuda' else [SMALL]
+
+
+def _through_node(setting: Setting, args: argparse.Namespace) -> list[Row]:
+    try:
+        from through_node import measure_node
+    except ImportError as error:
+        return [setting.row('d message to message', VGA).because(f'needs ROS 2: {error}')]
+    return measure_node(setting, args.cpu_threads)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return next(name for name, value in PRECISIONS.items() if value is dtype)
 
 
 def _machine(device: torch.device) -> str:
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
-    names = [
-        line.partition(':')[2].strip()
-        for line in Path('/proc/cpuinfo').read_text().splitlines()
-        if line.startswith('model name')
-    ]
-    return f'{names[0]}, {torch.get_num_threads()} of {os.cpu_count()} cores'
+    names = [line.partition(':')[2].strip()
+             for line in Path('/proc/cpuinfo').read_text().splitlines()
+             if line.startswith('model name')]
+    return f'{names[0]}, {torch.get_num_threads()} threads on {os.cpu_count()} cores'
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--model', default='lseg-lite', help='name of a model, or path of one')
-    parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:1 (default: cpu)')
-    parser.add_argument('--size', default='640x480', help='of the image (default: 640x480)')
-    parser.add_argument('--repeats', type=int, default=50, help='images a row (default: 50)')
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--model', help='name of a model, or path of one; lseg-vitl16 has random '
+                        'weights (default: lseg-lite, and on a GPU lseg-vitl16 too)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
+    parser.add_argument('--precision', default='auto', help=f'auto, {", ".join(PRECISIONS)}')
+    parser.add_argument('--cpu-threads', type=int, default=0, help='0: one for each core')
+    parser.add_argument('--repeats', type=int, default=50, help='of each row (default: 50)')
+    parser.add_argument('--quick', action='store_true',
+                        help='about a minute: one size, batch and number of labels')
+    parser.add_argument('--all', action='store_true',
+                        help='lseg-vitl16 on a CPU too, at several seconds an image')
+    parser.add_argument('--output', type=Path, default=Path('bench_output/bench.json'),
+                        help='file for the rows (default: %(default)s)')
     return parser
 
 

@@ -6,6 +6,7 @@ Both ways below choose, for each pixel, the class whose bilinearly interpolated 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -48,29 +49,30 @@ def decide_by_planes(scores: Tensor, class_ids: Tensor, size: tuple[int, int],
 
 def decide_by_seams(scores: Tensor, class_ids: Tensor, size: tuple[int, int],
                     step: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """Enlarge downwards, then across, and there compare the classes only where the winner changes.
+    """Enlarge across, then down, and there compare the classes only where the winner changes.
 
-    Between two neighbours in a row that one class wins, it wins throughout, and its score is the
-    interpolated score of the winner: both are copied for most pixels of an image.
+    Between two neighbours in a column that one class wins, it wins throughout, and its score is
+    the interpolated score of the winner: both are copied for most pixels of an image.
     """
     height, width = size
-    columns = scores.shape[2]
     planes = scores[None].contiguous(memory_format=torch.channels_last)
-    rows = interpolate(planes, (height, columns), (step[0], 1.0))[0].permute(1, 2, 0).contiguous()
-    best, winner = rows.max(-1)
-    score = interpolate(best[None, None], size, (1.0, step[1]))[0, 0].contiguous()
-    left, weight = _sources(width, columns, step[1])
-    names, winner = class_ids.numpy(), winner.numpy()
-    ids = np.take(names[winner], left, axis=1)
-    y, x = _between(winner[:, 1:] != winner[:, :-1], left)
-    cells = rows.view(-1, rows.shape[2])
-    for part in _chunks(len(y), CHUNK // rows.shape[2]):
-        cell = torch.from_numpy(y[part] * columns + left[x[part]])
-        share = torch.from_numpy(weight[x[part]])[:, None]
-        top, index = torch.lerp(cells[cell], cells[cell + 1], share).max(-1)
-        pixel = y[part] * width + x[part]
-        ids.reshape(-1)[pixel] = names[index.numpy()]
-        score.view(-1).numpy()[pixel] = top.numpy()
+    rows = interpolate(planes, (scores.shape[1], width), (1.0, step[1]))[0].permute(1, 2, 0)
+    cells = rows.reshape(-1, rows.shape[2])
+    best, winner = (part.view(-1, width) for part in cells.max(1))
+    above, below, weight = _sources(height, len(best), step[0])
+    # Whole rows and whole vectors are copied: index_select and take are made for that.
+    score = torch.lerp(best.index_select(0, above), best.index_select(0, below), weight[:, None])
+    names = class_ids.numpy()
+    ids = names.take(winner.numpy()).take(above.numpy(), axis=0)
+    for y, x in _between((winner[1:] != winner[:-1]).numpy(), above.numpy(), CHUNK // len(scores)):
+        top = torch.from_numpy(above.numpy().take(y) * width + x)
+        share = weight.index_select(0, torch.from_numpy(y))
+        values = torch.lerp(cells.index_select(0, top), cells.index_select(0, top + width),
+                            share[:, None])
+        best, winner = values.max(1)
+        pixels = y * width + x
+        score.view(-1).scatter_(0, torch.from_numpy(pixels), best)
+        ids.reshape(-1).put(pixels, names.take(winner.numpy()))
     return torch.from_numpy(ids), score
 
 
@@ -84,24 +86,28 @@ def interpolate(planes: Tensor, size: tuple[int, int], step: tuple[float, float]
 
 
 @lru_cache(maxsize=16)
-def _sources(pixels: int, cells: int, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each of `pixels` the cell at its left, int64, and the share of the next one."""
-    source = np.clip((np.arange(pixels) + 0.5) * step - 0.5, 0, cells - 1)
-    left = np.floor(source).astype(np.int64)
-    return left, (source - left).astype(np.float32)
+def _sources(pixels: int, cells: int, step: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for each of `pixels` in a column the cell above, the one below, and the latter's share.
+
+    Indices are int64, shares float32.
+    """
+    source = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * step - 0.5).clamp(0, cells - 1)
+    above = source.long()
+    return above, (above + 1).clamp(max=cells - 1), (source - above).float()
 
 
-def _between(changes: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return y and x of the pixels between two cells where `changes` [H, w - 1] is true."""
-    y, cell = np.nonzero(changes)
-    first = np.searchsorted(left, np.arange(changes.shape[1] + 1))
+def _between(changes: np.ndarray, above: np.ndarray, size: int
+             ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield y and x of the pixels below a cell where `changes` [h - 1, W] is true.
+
+    `above` holds the cell above each y. About `size` pixels come at a time.
+    """
+    first = np.searchsorted(above, np.arange(len(changes) + 1))
     count = np.diff(first)
+    cell, x = np.nonzero(changes)
     offset = np.arange(count.max(initial=0))
-    inside = offset < count[cell, None]
-    x = (first[cell, None] + offset)[inside]
-    return np.repeat(y, count[cell]), x
-
-
-def _chunks(length: int, size: int) -> list[slice]:
-    size = max(1, size)
-    return [slice(start, start + size) for start in range(0, length, size)]
+    step = max(1, size // max(1, len(offset)))
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        inside = offset < count[cell[part], None]
+        yield (first[cell[part], None] + offset)[inside], np.repeat(x[part], count[cell[part]])

@@ -30,7 +30,8 @@ def open_backend(name: str, model: LSeg, threads: int = 0) -> Backend:
 
 
 def _open_fastest(model: LSeg, threads: int) -> Backend:
-    if model.device.type == 'cpu' and model.image_encoder.any_size and find_spec('openvino'):
+    fits = model.device.type == 'cpu' and getattr(model.image_encoder, 'any_size', False)
+    if fits and find_spec('openvino'):
         try:
             return _open_openvino(model, threads)
         except Exception as error:  # of a version that does not fit: slower, but it runs

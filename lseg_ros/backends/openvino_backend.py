@@ -19,7 +19,8 @@ except ImportError as error:
     raise ModuleNotFoundError(
         f'the backend openvino needs its package: pip install openvino ({error})') from error
 
-_PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f16'}
+# Few CPUs calculate in float16, and on others OpenVINO would silently take bfloat16 for it.
+_PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f32'}
 # Height and width of the image that the network is recorded with: not square, and padded.
 _EXAMPLE_SIZE = (100, 150)
 
@@ -37,7 +38,7 @@ class OpenVinoBackend:
         """
         if model.device.type != 'cpu':
             raise ValueError(f'the backend openvino runs on the CPU, not on {model.device}')
-        if not model.image_encoder.any_size:
+        if not getattr(model.image_encoder, 'any_size', False):
             raise ValueError(f'the backend openvino cannot run {model.name}: use torch')
         folded = FoldedNetwork(model, torch.float32)
         self.project = folded.project

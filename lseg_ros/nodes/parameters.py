@@ -10,6 +10,7 @@ from types import MappingProxyType
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
+from lseg_ros.backends import BACKENDS
 from lseg_ros.temporal import WARPS
 
 ParameterValue = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
@@ -68,8 +69,16 @@ _TABLE = (
         'Where the network runs: cpu, cuda or cuda:1; auto: a GPU when there is one.'),
     ParameterSpec(
         'precision', 'auto',
-        'Number format of the network; auto: float16 on a GPU, float32 on a CPU.',
+        'Number format of the network; auto: float16 on a GPU with tensor cores, else float32.',
         choices=('auto', 'float32', 'float16', 'bfloat16')),
+    ParameterSpec(
+        'backend', 'auto',
+        'What runs the network; auto: openvino for lseg-lite on a CPU, if installed, else torch.',
+        choices=BACKENDS),
+    ParameterSpec(
+        'cpu_threads', 0,
+        'CPU threads that the network, resizing and decision may use; 0: one for each core.',
+        range=(0, 256)),
     ParameterSpec(
         'quality', 'fast',
         'fast: one pass through the network; best: the authors\' six scales, mirrored and in '

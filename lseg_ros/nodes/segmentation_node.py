@@ -20,7 +20,8 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from lseg_ros import model
-from lseg_ros.device import find_device, find_precision
+from lseg_ros.backends import open_backend
+from lseg_ros.device import find_device, find_precision, limit_cpu_threads
 from lseg_ros.label_files import read_label_file
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.multiscale import MultiScaleEvaluator
@@ -129,7 +130,8 @@ class SegmentationNode(LifecycleNode):
         self._set_initial_labels()
         self._stream = self._labels.open_stream(self._create_stream)
         self.get_logger().info(f'{self._value("model")} is ready on '
-                               f'{self._stream.segmenter.model.device}')
+                               f'{self._stream.segmenter.model.device}, run by '
+                               f'{self._stream.segmenter.backend.name}')
 
     def _set_initial_labels(self) -> None:
         labels_file = self._value('labels_file')
@@ -142,13 +144,16 @@ class SegmentationNode(LifecycleNode):
     def _create_stream(self, labels: LabelSet) -> SegmentationStream:
         cameras = parse_cameras(self._value('cameras'))
         output_size = parse_output_size(self._value('output_size'))
+        limit_cpu_threads(self._value('cpu_threads'))
         device = find_device(self._value('device'))
         network = model.load(self._value('model'), device,
                              find_precision(self._value('precision'), device),
                              self._value('text_model') or None)
         multiscale = MultiScaleEvaluator(network) if self._value('quality') == 'best' else None
+        backend = None if multiscale else open_backend(
+            self._value('backend'), network, self._value('cpu_threads'))
         segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'),
-                              multiscale=multiscale)
+                              backend=backend, multiscale=multiscale)
         segmenter.warm_up(*WARM_UP_SIZE)
         stream = SegmentationStream(segmenter, segmenter.prepare(labels),
                                     map(self._create_camera, cameras), self._warn, output_size)

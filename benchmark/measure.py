@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time and memory of things that are called again and again, measured in turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+WARM_UP_RUNS = 3
+_STATUS = Path('/proc/self/status')
+_CLEAR = Path('/proc/self/clear_refs')
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one thing took: milliseconds of each call, CPU seconds a call, peak memory in MB."""
+
+    times_ms: tuple[float, ...]
+    cpu_s: float
+    peak_mb: float
+
+    def percentile(self, percent: float) -> float:
+        """Return the milliseconds that this many in a hundred calls stay below."""
+        return float(np.percentile(self.times_ms, percent))
+
+
+def measure_in_turn(calls: Mapping[str, Callable[[], object]], device: torch.device,
+                    repeats: int) -> dict[str, Measurement]:
+    """Call each of `calls` `repeats` times, in turn: what else the machine does hits all alike.
+
+    Work on a GPU is waited for. Peak memory is that of the GPU, or else of this process.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    cpu: dict[str, list[float]] = {name: [] for name in calls}
+    peak: dict[str, float] = {}
+    for name, call in calls.items():
+        for _ in range(WARM_UP_RUNS):
+            call()
+        peak[name] = _peak_mb(call, device)
+    for _ in range(repeats):
+        for name, call in calls.items():
+            started, cpu_started = time.perf_counter(), time.process_time()
+            call()
+            _finish(device)
+            times[name].append(1000 * (time.perf_counter() - started))
+            cpu[name].append(time.process_time() - cpu_started)
+    return {name: Measurement(tuple(times[name]), float(np.median(cpu[name])), peak[name])
+            for name in calls}
+
+
+def _peak_mb(call: Callable[[], object], device: torch.device) -> float:
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        _finish(device)
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    _CLEAR.write_text('5')  # the peak begins anew
+    call()
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith('VmHWM'))
+    return int(line.split()[1]) / 1024
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)

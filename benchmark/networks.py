@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that are measured, and the obvious way to run one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lseg_ros.model import LSeg, LSegConfig, load
+from lseg_ros.model.zoo import build
+
+# The paper's network, at the size it is evaluated at; its weights are random here.
+LARGE = 'lseg-vitl16'
+_LARGE_PARTS = {'encoder': 'vit_large_patch16_384', 'decoder': 'dpt', 'width': 256,
+                'input_size': 480}
+
+
+def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
+    """Load a model by name or path; lseg-vitl16 is built with random weights."""
+    if name != LARGE:
+        return load(name, device, dtype)
+    torch.manual_seed(0)
+    model = build(LSegConfig(name=LARGE, **_LARGE_PARTS)).eval().requires_grad_(False)
+    model.image_encoder.to(dtype)
+    model.decoder.to(dtype)
+    return model.to(device)
+
+
+class ObviousNetwork:
+    """LSeg in eager float32, channels first, as one writes it down: what is to be improved."""
+
+    def __init__(self, model: LSeg) -> None:
+        """Copy `model`, which may have any layout and be in float32 only."""
+        self.model = deepcopy(model).to(memory_format=torch.contiguous_format)
+
+    def network(self, pixels: Tensor, text: Tensor) -> Callable[[], Tensor]:
+        """Return a call that makes logits on the network's grid of pixels [B, 3, H, W]."""
+        pixels = pixels.contiguous()
+        return lambda: self._logits(pixels, text)
+
+    def images_to_ids(self, images: list[np.ndarray], size: tuple[int, int], text: Tensor
+                      ) -> Callable[[], np.ndarray]:
+        """Return a call that makes ids [B, H, W] of uint8 images [H, W, 3], all of one size."""
+        return lambda: self._ids(np.stack(images), size, text)
+
+    @torch.inference_mode()
+    def _logits(self, pixels: Tensor, text: Tensor) -> Tensor:
+        return self.model.correlate(self.model.encode_image(pixels), text)
+
+    @torch.inference_mode()
+    def _ids(self, images: np.ndarray, size: tuple[int, int], text: Tensor) -> np.ndarray:
+        model = self.model
+        pixels = torch.from_numpy(images).to(model.device).permute(0, 3, 1, 2).float() / 255
+        pixels = F.interpolate(pixels, size, mode='bilinear', antialias=True)
+        mean, std = (torch.tensor(value, device=model.device)[:, None, None]
+                     for value in (model.mean, model.std))
+        logits = self._logits((pixels - mean) / std, text)
+        logits = F.interpolate(logits, images.shape[1:3], mode='bilinear')
+        return logits.softmax(1).argmax(1).cpu().numpy()

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the table, on the screen and in bench.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from measure import Measurement
+
+_HEADINGS = ('name', 'model', 'device', 'precision', 'size', 'batch', 'labels', 'p50 ms', 'p95 ms',
+             'images/s', 'CPU s', 'peak MB', 'floor')
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement, or why there is none (`note`): then the numbers are None."""
+
+    name: str
+    model: str
+    device: str
+    precision: str
+    size: str  # of the image, width x height
+    batch: int
+    labels: int
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    per_second: float | None = None  # images
+    cpu_s: float | None = None  # CPU seconds an image, of every thread
+    peak_mb: float | None = None
+    floor_share: float | None = None  # the floor's share of p50_ms
+    note: str = ''
+
+    def filled(self, taken: Measurement, floor_ms: float | None = None) -> Row:
+        """Return the row with what was measured of one batch."""
+        p50 = taken.percentile(50)
+        return replace(self, p50_ms=p50, p95_ms=taken.percentile(95),
+                       per_second=1000 * self.batch / p50, cpu_s=taken.cpu_s / self.batch,
+                       peak_mb=taken.peak_mb,
+                       floor_share=None if floor_ms is None else floor_ms / p50)
+
+    def because(self, note: str) -> Row:
+        """Return the row with the reason why there are no numbers."""
+        return replace(self, note=note)
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print the rows below each other."""
+    lines = [_HEADINGS, *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    for line, row in zip(lines, (None, *rows)):
+        text = '  '.join(cell.ljust(width) for cell, width in zip(line, widths))
+        print(f'{text}  {row.note if row else ""}'.rstrip())
+
+
+def write_json(rows: Sequence[Row], path: Path) -> None:
+    """Write the rows as a list of objects."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + '\n')
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    numbers = (_number(row.p50_ms, '.2f'), _number(row.p95_ms, '.2f'),
+               _number(row.per_second, '.1f'), _number(row.cpu_s, '.4f'),
+               _number(row.peak_mb, '.0f'), _number(row.floor_share, '.0%'))
+    return (row.name, row.model, row.device, row.precision, row.size, str(row.batch),
+            str(row.labels), *numbers)
+
+
+def _number(value: float | None, form: str) -> str:
+    return '-' if value is None else format(value, form)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backends: the same ids as the network itself gives in float32, on real images."""
+
+import importlib.util
+import logging
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from sklearn.datasets import load_sample_images
+
+from lseg_ros.backends import EagerBackend, open_backend
+from lseg_ros.backends.folding import FoldedNetwork
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.nodes.image_sources import open_source
+from lseg_ros.model import load
+from lseg_ros.segmenter import Segmenter
+
+LABELS = ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person', 'cup', 'cat')
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec('openvino') is None, reason='openvino is not installed')
+
+
+@pytest.fixture(scope='module')
+def model():
+    return load('lseg-lite')
+
+
+@pytest.fixture(scope='module')
+def images():
+    """Return photographs, and a frame of the recorded drive."""
+    drive = next(iter(open_source('drive')))
+    return [data.astronaut(), data.coffee(), load_sample_images().images[0], drive.image]
+
+
+@pytest.fixture(scope='module')
+def expected(model, images):
+    """Return what the network itself, in float32, finds on the images."""
+    return segmented(Segmenter(model), images)
+
+
+@pytest.fixture(scope='module', params=['torch', pytest.param('openvino', marks=needs_openvino)])
+def fast(request, model):
+    return open_backend(request.param, model)
+
+
+def segmented(segmenter, images):
+    prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
+    return [segmenter.segment([image], prepared)[0] for image in images]
+
+
+def share_of_other_ids(results, expected):
+    return np.mean([(result.ids != truth.ids).mean() for result, truth in zip(results, expected)])
+
+
+def test_backend_gives_the_ids_of_the_network_itself(fast, model, images, expected):
+    results = segmented(Segmenter(model, backend=fast), images)
+    assert share_of_other_ids(results, expected) < 1e-4
+    for result, truth in zip(results, expected):
+        assert np.abs(result.confidence.astype(int) - truth.confidence).max() <= 1
+
+
+def test_half_precision_changes_few_ids(images, expected):
+    half = load('lseg-lite', dtype=torch.float16)
+    some = slice(None, None, 3)  # a CPU is slow at it
+    results = segmented(Segmenter(half, backend=open_backend('torch', half)), images[some])
+    assert share_of_other_ids(results, expected[some]) <= 0.005
+
+
+@pytest.mark.parametrize('size', [(1, 1), (33, 95), (240, 320), (240, 427)])
+def test_backend_takes_every_size_and_number_of_images(size, fast, model):
+    images = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8)
+    text = model.encode_text(LABELS)
+    plain = EagerBackend(model)
+    with torch.inference_mode():
+        for batch in (images, images[:1]):
+            logits, others = (model.correlate(backend.encode(batch), backend.project(text))
+                              for backend in (plain, fast))
+            torch.testing.assert_close(others, logits, atol=1e-4, rtol=0)
+
+
+def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_model):
+    network = FoldedNetwork(tiny_model, torch.float32)
+    norms = [name for name, module in network.named_modules()
+             if isinstance(module, torch.nn.BatchNorm2d)]
+    # Those before a convolution stay: their maps are padded with zeros after them.
+    assert all('laterals' in name for name in norms)
+    assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape[1] == 16 + 1
+
+
+def test_folding_leaves_the_model_as_it_was(tiny_model):
+    before = deepcopy(tiny_model.image_state_dict())
+    FoldedNetwork(tiny_model, torch.float32)
+    torch.testing.assert_close(tiny_model.image_state_dict(), before, rtol=0, atol=0)
+
+
+@needs_openvino
+def test_the_fastest_on_a_cpu_is_chosen(tiny_model):
+    assert open_backend('auto', tiny_model).name == 'openvino'
+
+
+def test_without_openvino_torch_is_chosen(tiny_model, monkeypatch):
+    monkeypatch.setattr('lseg_ros.backends.find_spec', lambda name: None)
+    assert open_backend('auto', tiny_model).name == 'torch'
+
+
+@needs_openvino
+def test_network_that_openvino_fails_on_is_run_by_torch(tiny_model, monkeypatch, caplog):
+    model = deepcopy(tiny_model)
+    monkeypatch.setattr(model.decoder, 'forward', lambda maps: torch.special.bessel_j0(maps[0]))
+    with caplog.at_level(logging.WARNING):
+        assert open_backend('auto', model).name == 'torch'
+    assert 'PyTorch does' in caplog.text
+
+
+def test_unknown_backend_is_refused(tiny_model):
+    with pytest.raises(ValueError, match="'tensorrt'.*auto, torch, openvino"):
+        open_backend('tensorrt', tiny_model)
+
+
+@needs_openvino
+def test_network_of_fixed_sizes_is_refused_by_openvino(tiny_model, monkeypatch):
+    monkeypatch.setattr(tiny_model.image_encoder, 'any_size', False, raising=False)
+    with pytest.raises(ValueError, match='lseg-lite: use torch'):
+        open_backend('openvino', tiny_model)
+    assert open_backend('auto', tiny_model).name == 'torch'
