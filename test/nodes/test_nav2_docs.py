@@ -23,8 +23,6 @@ SOURCE_TOPICS = {'segmentation_topic': 'sensor_msgs/msg/Image',
 CLASS_TYPE = {'classes', 'base_cost', 'max_cost', 'mark_confidence', 'samples_to_max_cost',
               'dominant_priority'}
 
-awaits_depth = pytest.mark.xfail(reason='~/points and output_size come with the depth input')
-
 
 def blocks(language: str) -> list[str]:
     found = re.findall(rf'^```{language}\n(.*?)^```$', PAGE, re.MULTILINE | re.DOTALL)
@@ -76,13 +74,11 @@ def test_no_block_has_an_alias_which_the_parser_of_ros_refuses():
         assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(block))
 
 
-@awaits_depth
 @pytest.mark.parametrize('node', NODES, ids=['one camera', 'two cameras'])
 def test_parameters_of_the_node_exist(node):
     assert node.keys() <= PARAMETERS.keys()
 
 
-@awaits_depth
 @pytest.mark.parametrize('node, costmap', PAIRS, ids=['one camera', 'two cameras'])
 def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(
         start, node, costmap):

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure what smoothing over time does to flicker and mIoU, and what it costs."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from lseg_ros.evaluation.drive import DriveTruth, ids_by_class
+from lseg_ros.evaluation.metrics import ConfusionMatrix
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.model import load
+from lseg_ros.nodes.image_sources import open_source
+from lseg_ros.segmenter import PreparedLabels, Segmenter
+from lseg_ros.temporal import ScoreSmoother
+
+LABELS = (
+    'floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair',
+    'table=table|desk|coffee table', 'bed', 'cabinet=cabinet|wardrobe|dresser|counter|nightstand',
+    'shelf=bookshelf', 'picture', 'plant', 'lamp',
+)  # fmt: skip
+SETTINGS = ((0.0, 'none'), (0.7, 'none'), (0.9, 'none'), (0.7, 'flow'), (0.8, 'flow'),
+            (0.9, 'flow'))  # fmt: skip
+FRAMES = 20  # of each clip
+EVERY = 10  # a clip starts at every tenth picture of the drive
+WINDOW = (352, 200)  # pixels, width and height, of what a clip shows of a picture
+STEP = (2.0, 0.7)  # pixels by which it moves from frame to frame
+DESCRIPTION = """\
+Segment slowly moving clips with known truth: windows that glide over pictures of the recorded
+drive, with noise as a camera's sensor has it. Flicker is the share of pixels whose id changes from
+one frame to the next, the motion of the scene included ("truth" is that motion alone); mIoU is
+over all frames; the time is that of the smoothing alone, median, on a CPU.
+
+  python benchmark/smoothing.py
+  python benchmark/smoothing.py --noise 0
+"""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image, uint8 [H, W, 3] RGB, its true ids, uint8 [H, W], and whether a clip begins."""
+
+    image: np.ndarray
+    truth: np.ndarray
+    is_first: bool
+
+
+@dataclass
+class Timed:
+    """A smoother, and the milliseconds of each of its calls."""
+
+    smoother: ScoreSmoother
+    times: list[float] = field(default_factory=list)
+
+    def __call__(self, image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
+        """Smooth, and note how long it took."""
+        started = time.perf_counter()
+        scores = self.smoother(image, scores, covered)
+        self.times.append(1000 * (time.perf_counter() - started))
+        return scores
+
+
+def main() -> None:
+    """Measure and print one row for each setting."""
+    args = _parser().parse_args()
+    segmenter = Segmenter(load(args.model))
+    prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
+    frames = list(_frames(prepared, args.noise))
+    changes = [_changed(before.truth, frame.truth) for before, frame in zip(frames, frames[1:])
+               if not frame.is_first]
+    print(f'{len(frames)} frames of {WINDOW[0]}x{WINDOW[1]}, noise {args.noise:g}; '
+          f'truth changes by {np.mean(changes):.2%} a frame\n')
+    print(f"{'smoothing':>9} {'warp':>5} {'flicker':>8} {'mIoU':>6} {'ms':>5}")
+    for smoothing, warp in SETTINGS:
+        print(_row(segmenter, prepared, frames, smoothing, warp), flush=True)
+
+
+def _row(segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame], smoothing: float,
+         warp: str) -> str:
+    timed = Timed(ScoreSmoother(smoothing, warp))
+    confusion, changes, before = ConfusionMatrix(256), [], None
+    for frame in tqdm(frames, unit='frame', leave=False):
+        if frame.is_first:
+            timed.smoother.reset()
+        ids = segmenter.segment([frame.image], prepared, filters=[timed])[0].ids
+        confusion.update(frame.truth, ids)
+        if not frame.is_first:
+            changes.append(_changed(before, ids))
+        before = ids
+    return (f'{smoothing:>9.1f} {warp:>5} {np.mean(changes):>8.2%} {confusion.mean_iou:>6.3f} '
+            f'{np.median(timed.times):>5.1f}')
+
+
+def _frames(prepared: PreparedLabels, noise: float) -> Iterator[Frame]:
+    """Give the frames of all clips, one clip after the other."""
+    rng = np.random.default_rng(0)
+    truth = DriveTruth()
+    table = ids_by_class(prepared.labels, truth.classes)
+    for number, shot in enumerate(open_source('drive')):
+        if number % EVERY:
+            continue
+        mask = table[truth.mask(number)]
+        for step in range(FRAMES):
+            x, y = (round(step * pixels) for pixels in STEP)
+            window = np.s_[y:y + WINDOW[1], x:x + WINDOW[0]]
+            image = shot.image[window] + rng.normal(0, noise, (*WINDOW[::-1], 3))
+            yield Frame(image.round().clip(0, 255).astype(np.uint8), mask[window], step == 0)
+
+
+def _changed(before: np.ndarray, after: np.ndarray) -> float:
+    return float((before != after).mean())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--model', default='lseg-lite', help='name of a model, or path of one')
+    parser.add_argument('--noise', type=float, default=4.0,
+                        help='standard deviation, grey levels of 255 (default: 4)')
+    return parser
+
+
+if __name__ == '__main__':
+    main()
