@@ -9,7 +9,7 @@ import numpy as np
 from lseg_ros.rooms import fittings
 from lseg_ros.rooms.arrange import Arrangement
 from lseg_ros.rooms.geometry import NO_TEXTURE, Mesh, box, cylinder, lathe, quads
-from lseg_ros.rooms.patterns import random_colour
+from lseg_ros.rooms.patterns import paint_colour, random_colour
 from lseg_ros.rooms.plan import (
     WALL_THICKNESS, Opening, Room, Wall, make_room, rectangle, skirting, wall_mesh,
 )
@@ -54,13 +54,10 @@ def wall_surface(style: Style, use: str) -> Surface:
     """Painted plaster mostly; wallpaper, tiles, brick, panelling."""
     rng = style.rng
     wet = use in ('bathroom', 'kitchen')
-    shares = [0.3, 0.1, 0.5, 0.04, 0.06] if wet else [0.76, 0.12, 0.03, 0.05, 0.04]
+    shares = [0.55, 0.06, 0.32, 0.03, 0.04] if wet else [0.86, 0.06, 0.01, 0.035, 0.035]
     kind = ('plaster', 'wallpaper', 'tiles', 'brick', 'planks')[rng.choice(5, p=shares)]
     if kind == 'plaster':
-        if rng.random() < 0.75:
-            tint = rng.uniform(0.6, 1.0) * (1 + rng.normal(0, 0.03, 3) + [0.02, 0.0, -0.04])
-        else:
-            tint = random_colour(rng, 0.3, 0.95)
+        tint = paint_colour(rng)
     else:
         tint = rng.uniform(0.75, 1.1) * (1 + rng.normal(0, 0.05, 3))
     layer = style.textures.pick(rng, kind) if rng.random() < 0.85 or kind != 'plaster' else -1.0
@@ -186,7 +183,7 @@ class Shell:
 
     def hang_door(self, wall: Wall, hole: Opening, angle: float) -> None:
         """A door in a hole that is cut, opened by `angle` radians away from this room."""
-        paint = self._wall_surface if self._rng.random() < 0.15 else None
+        paint = self._wall_surface if self._rng.random() < 0.25 else None
         self._fix(wall, hole, fittings.door(self._style, hole, angle, paint), 0.0)
 
     def _fix(self, wall: Wall, hole: Opening, items: list[Item], out: float) -> None:
