@@ -17,7 +17,7 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
     """Dining table, desk or coffee table: a slab on legs, panels, trestles or a column."""
     rng = style.rng
     height = rng.uniform(0.32, 0.5) if label == 'coffee table' else rng.uniform(0.68, 0.8)
-    width = long or rng.uniform(0.7, 2.2)
+    width = long or rng.uniform(1.0 if label == 'desk' else 0.7, 2.3)
     depth = min(width, rng.uniform(0.5, 1.1))
     if label == 'table' and long is None and rng.random() < 0.3:  # a console, narrow and high
         width, depth = rng.uniform(0.8, 1.7), rng.uniform(0.3, 0.45)

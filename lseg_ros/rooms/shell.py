@@ -11,7 +11,7 @@ from lseg_ros.rooms.arrange import Arrangement
 from lseg_ros.rooms.geometry import NO_TEXTURE, Mesh, box, cylinder, lathe, quads
 from lseg_ros.rooms.patterns import paint_colour, random_colour
 from lseg_ros.rooms.plan import (
-    WALL_THICKNESS, Opening, Room, Wall, make_room, rectangle, skirting, wall_mesh,
+    WALL_THICKNESS, Opening, Room, Wall, lower_part, make_room, rectangle, skirting, wall_mesh,
 )
 from lseg_ros.rooms.scene import Item, Surface, WindowLight
 from lseg_ros.rooms.style import Style
@@ -38,10 +38,10 @@ def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
 
 
 def floor_surface(style: Style) -> Surface:
-    """Boards, tiles, carpet, stone or plain lino."""
+    """Boards, tiles, carpet, stone, concrete or plain lino."""
     rng = style.rng
     kinds = (('planks',), ('planks', 'parquet'), ('tiles',), ('carpet',), ('stone',), ())
-    kind = kinds[rng.choice(len(kinds), p=[0.28, 0.12, 0.24, 0.22, 0.07, 0.07])]
+    kind = kinds[rng.choice(len(kinds), p=[0.27, 0.09, 0.22, 0.22, 0.1, 0.1])]
     gloss = float(rng.choice([0.0, 0.0, rng.uniform(0.05, 0.5)]))
     if not kind:
         return Surface(tint=tuple(random_colour(rng, 0.2, 0.9)), gloss=gloss)
@@ -109,6 +109,7 @@ class Shell:
         height, depth = rng.choice([0.0, rng.uniform(0.05, 0.16)]), rng.uniform(0.008, 0.02)
         feature = rng.integers(len(room.walls)) if rng.random() < 0.2 else -1
         other = wall_surface(self._style, '')
+        dado = rng.uniform(0.7, 1.6) if rng.random() < 0.1 else 0.0
         cornice = rng.uniform(0.04, 0.12) if rng.random() < 0.2 else 0.0
         for index, wall in enumerate(room.walls):
             surface = other if index == feature else self._wall_surface
@@ -116,6 +117,9 @@ class Shell:
             foot = skirting(wall, height, depth) if height else None
             if foot:
                 items.append(Item(foot, 'wall', board, wall.frame(0), shadow=False))
+            if dado:
+                facing = wall_mesh(lower_part(wall, dado))
+                items.append(Item(facing, 'wall', other, wall.frame(0, out=0.004), shadow=False))
             if cornice:
                 strip = box(wall.length, cornice, 0.06, wall.length / 2, room.height - cornice)
                 items.append(Item(strip, 'ceiling', ceiling, wall.frame(0), shadow=False))
