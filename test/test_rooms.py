@@ -15,9 +15,9 @@ from lseg_ros.evaluation.drive import CAMERAS, DRIVE, DriveTruth
 from lseg_ros.rooms.assets import find_assets
 from lseg_ros.rooms.catalogue import Model, load_catalogues, split_held_out
 from lseg_ros.rooms.drive import drive_cameras
-from lseg_ros.rooms.geometry import box, cushion, simplified
+from lseg_ros.rooms.geometry import Mesh, box, cushion, simplified
 from lseg_ros.rooms.model_labels import CLASSES, UNLABELLED, label_of
-from lseg_ros.rooms.plan import Opening, make_room, rectangle, wall_mesh
+from lseg_ros.rooms.plan import Opening, lower_part, make_room, rectangle, wall_mesh
 from lseg_ros.rooms.scene import NEAR, Camera, perspective
 
 CUBE = """\
@@ -170,12 +170,18 @@ def test_simplifying_keeps_the_shape() -> None:
     np.testing.assert_allclose(fewer.bounds, mesh.bounds, atol=0.02)
 
 
-def test_a_wall_has_a_hole_where_its_door_is() -> None:
-    wall = make_room(rectangle(0, 0, 4, 3), 2.5).walls[0]
-    wall.openings.append(Opening(2.0, 0.9, 0.0, 2.0, depth=0.0))
-    triangles = wall_mesh(wall).vertices[:, :3].reshape(-1, 3, 3)
+def area(mesh: Mesh) -> float:
+    """Of all its triangles, square metres."""
+    triangles = mesh.vertices[:, :3].reshape(-1, 3, 3)
     sides = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    assert np.linalg.norm(sides, axis=1).sum() / 2 == pytest.approx(4 * 2.5 - 0.9 * 2.0, rel=1e-4)
+    return float(np.linalg.norm(sides, axis=1).sum() / 2)
+
+
+def test_a_wall_and_its_lower_part_have_a_hole_where_its_door_is() -> None:
+    wall = make_room(rectangle(0, 0, 4, 3), 2.5).walls[0]
+    wall.openings += [Opening(2.0, 0.9, 0.0, 2.0, depth=0.0), Opening(3.2, 0.6, 1.3, 0.5, depth=0)]
+    assert area(wall_mesh(wall)) == pytest.approx(4 * 2.5 - 0.9 * 2.0 - 0.6 * 0.5, rel=1e-4)
+    assert area(wall_mesh(lower_part(wall, 1.2))) == pytest.approx((4 - 0.9) * 1.2, rel=1e-4)
 
 
 def test_normals_of_walls_point_into_the_room() -> None:

@@ -123,7 +123,7 @@ def random_lighting(
     lit = tuple(lamps) if not by_day or rng.random() < 0.45 else ()
     colour = np.mean([lamp.colour for lamp in lit], axis=0) if lit else daylight.colour
     colour = colour / max(colour.max(), 1e-6)
-    level = rng.uniform(0.1, 0.7)
+    level = rng.uniform(0.04, 0.4) if by_day else rng.uniform(0.06, 0.55)
     faces = np.array([1.0, 1.0, 1.05, 0.85, 1.0, 1.0])[:, None] * rng.uniform(0.75, 1.25, (6, 1))
     ambient = level * faces * colour * (1 + rng.normal(0, 0.04, (6, 3)))
     x, z = rng.uniform(-2, 2, 2)
@@ -132,7 +132,7 @@ def random_lighting(
     direction, sun = _sunshine(rng, windows) if by_day else ((0.0, 1.0, 0.0), 0.0)
     return Lighting(
         np.clip(ambient, 0.01, None), (*lit, *extra)[:_MAX_LAMPS], tuple(windows), direction,
-        (sun, sun * 0.93, sun * 0.82), float(rng.normal(0.0, 0.5)), rng.uniform(0.4, 0.95),
+        (sun, sun * 0.93, sun * 0.82), float(rng.normal(-0.1, 0.55)), rng.uniform(0.4, 0.95),
         rng.choice([0.0, 0.3, 0.8]),
     )
 

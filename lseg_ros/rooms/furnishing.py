@@ -21,7 +21,7 @@ from lseg_ros.rooms.style import Style
 _WALL_PIECES = {
     'living': 'sofa, sofa, sofa, bookshelf, bookshelf, cabinet, cabinet, dresser, armchair,'
               ' armchair, piano, fireplace, radiator, speaker, desk, plant, plant, lamp, lamp,'
-              ' tv stand, aquarium, chair, bench, table, table, table, stool',
+              ' tv stand, aquarium, chair, bench, table, table, table, stool, table',
     'bedroom': 'wardrobe, wardrobe, wardrobe, dresser, dresser, desk, desk, chair, chair, plant,'
                ' lamp, lamp, bookshelf, bookshelf, radiator, armchair, guitar, suitcase, crib,'
                ' cabinet, table, stool, bench, clothes rack, nightstand',
@@ -36,7 +36,7 @@ _WALL_PIECES = {
             ' bookshelf, dresser, clothes rack, washing machine, table',
 }
 _OPEN_PIECES = {
-    'living': 'armchair, chair, stool, table, table, coffee table, coffee table, sofa, stool,'
+    'living': 'armchair, chair, stool, table, table, coffee table, coffee table, sofa, game table,'
               ' game table, dog, cat, plant',
     'bedroom': 'chair, chair, stool, bench, teddy bear, box, stroller, cat, armchair, table',
     'kitchen': 'table, table, table, chair, chair, stool, high chair, dog, stool',

@@ -63,7 +63,7 @@ def dining_group(context: RoomContext) -> None:
     rng = context.rng
     table = context.stock.piece('table')
     if table is None or rng.random() < 0.7:
-        table = joinery.table(context.style, 'table', rng.uniform(0.9, 2.4))
+        table = joinery.table(context.style, 'table', rng.uniform(0.9, 2.8))
     turn = rng.integers(2) * math.pi / 2
     if rng.random() < 0.3:
         turn += rng.normal(0, 0.15)

@@ -17,8 +17,11 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
     """Dining table, desk or coffee table: a slab on legs, panels, trestles or a column."""
     rng = style.rng
     height = rng.uniform(0.32, 0.5) if label == 'coffee table' else rng.uniform(0.68, 0.8)
-    width = long or rng.uniform(0.7, 2.2)
+    width = long or rng.uniform(1.0 if label == 'desk' else 0.7, 2.3)
     depth = min(width, rng.uniform(0.5, 1.1))
+    if label == 'table' and long is None and rng.random() < 0.3:  # a console, narrow and high
+        width, depth = rng.uniform(0.8, 1.7), rng.uniform(0.3, 0.45)
+        height = rng.uniform(0.72, 0.9)
     thickness = rng.uniform(0.018, 0.06)
     roundness = rng.choice([2.0, 2.5, 12.0, 30.0], p=[0.2, 0.05, 0.15, 0.6])
     surface = style.wood() if rng.random() < 0.72 else style.paint()
@@ -30,6 +33,9 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
         solid(label, surface, [slab.at(0, height - thickness, 0)]),
         solid(label, leg_surface, legs),
     )
+    if roundness > 3 and rng.random() < (0.4 if label == 'coffee table' else 0.12):
+        board = box(width * 0.86, 0.02, depth * 0.8, 0, height * rng.uniform(0.2, 0.4))
+        items += (solid(label, surface, [board]),)
     inset = 0.7 if roundness < 3 else 0.95
     return Piece(label, (width, height, depth), items,
                  whole_top(width * inset, depth * inset, height))
@@ -61,6 +67,31 @@ def _table_legs(
     return legs
 
 
+def pool_table(style: Style) -> Piece:
+    """A cloth-covered bed within a broad rim, on four or six heavy legs or two blocks."""
+    rng = style.rng
+    width, height, depth = rng.uniform(1.9, 2.7), rng.uniform(0.76, 0.86), rng.uniform(1.1, 1.4)
+    rim, apron = rng.uniform(0.08, 0.16), rng.uniform(0.15, 0.3)
+    wood = style.wood() if rng.random() < 0.7 else style.paint()
+    frame = [box(width, rim * 0.5, rim, 0, height - rim * 0.5, sz * (depth - rim) / 2)
+             for sz in (-1, 1)]
+    frame += [box(rim, rim * 0.5, depth, sx * (width - rim) / 2, height - rim * 0.5)
+              for sx in (-1, 1)]
+    frame.append(box(width * 0.96, apron, depth * 0.93, 0, height - rim * 0.5 - apron))
+    foot = height - rim * 0.5 - apron
+    if rng.random() < 0.3:
+        frame += [box(0.35, foot, depth * 0.7, sx * width * 0.3) for sx in (-1, 1)]
+    else:
+        thick = rng.uniform(0.1, 0.24)
+        leg = box(thick, foot, thick) if rng.random() < 0.5 else cylinder(thick / 2, foot, 16)
+        frame += [leg.at(sx * width * 0.38, 0, sz * depth * 0.32)
+                  for sx in (-1, 0, 1)[::int(rng.choice([1, 2]))] for sz in (-1, 1)]
+    cloth = Surface(tint=_CLOTHS[rng.integers(len(_CLOTHS))])
+    bed = box(width - 2 * rim, 0.02, depth - 2 * rim, 0, height - rim * 0.5 - 0.001)
+    items = (solid('game table', wood, frame), solid('game table', cloth, [bed]))
+    return Piece('game table', (width, height, depth), items)
+
+
 def shelf(style: Style) -> Piece:
     """Open bookshelf, its boards empty; the tops are for books and boxes."""
     rng = style.rng
@@ -87,6 +118,9 @@ def shelf(style: Style) -> Piece:
     ]
     return Piece('bookshelf', (width, height, depth), tuple(items), tuple(tops))
 
+
+_CLOTHS = ((0.05, 0.35, 0.2), (0.07, 0.25, 0.45), (0.45, 0.08, 0.1), (0.1, 0.1, 0.11),
+           (0.3, 0.15, 0.3), (0.5, 0.42, 0.3))  # of pool tables, sRGB
 
 _CASES = {  # label: width, height, depth ranges and (columns of doors, rows of drawers) choices
     'cabinet': ((0.4, 1.8), (0.6, 1.6), (0.35, 0.55), ((1, 0), (2, 0), (3, 0), (1, 3), (2, 1))),

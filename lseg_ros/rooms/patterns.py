@@ -15,15 +15,30 @@ Rng = np.random.Generator
 
 
 def random_colour(rng: Rng, low: float = 0.05, high: float = 1.0) -> np.ndarray:
-    """A colour of any hue, mostly of low saturation, with value between `low` and `high`."""
-    saturation = 0.65 * rng.random() ** 2
-    return np.array(colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(low, high)))
+    """A colour of low saturation and, half the time, a warm hue; value from `low` to `high`.
+
+    So are the things in rooms; strong colours of every hue come as exceptions.
+    """
+    hue = rng.normal(0.08, 0.04) % 1 if rng.random() < 0.5 else rng.random()
+    saturation = 0.7 * rng.random() ** 2.5
+    return np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(low, high)))
+
+
+def paint_colour(rng: Rng) -> np.ndarray:
+    """The paint of a wall: off-white and beige mostly, grey, now and then a colour."""
+    draw = rng.random()
+    if draw < 0.6:
+        warmth = rng.uniform(0.0, 1.0)
+        return rng.uniform(0.62, 0.98) * (1 - warmth * np.array([0.0, 0.05, 0.17]))
+    if draw < 0.78:
+        return rng.uniform(0.4, 0.95) * (1 + rng.normal(0, 0.015, 3))
+    return random_colour(rng, 0.25, 0.95)
 
 
 def wood_colour(rng: Rng) -> np.ndarray:
     """The colour of some wood, from ebony by cherry and oak to white-washed."""
-    hue, saturation = rng.uniform(0.02, 0.11), rng.uniform(0.15, 0.75)
-    return np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.15, 0.95)))
+    hue, saturation = rng.uniform(0.02, 0.11), rng.uniform(0.15, 0.7)
+    return np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.1, 0.9)))
 
 
 def noise(rng: Rng, falloff: float = 1.5, stretch: tuple[float, float] = (1, 1)) -> np.ndarray:
@@ -100,7 +115,7 @@ def tiles(rng: Rng) -> np.ndarray:
     count = int(rng.choice([2, 4, 4, 6, 8, 12]))
     shift = rng.choice([0.0, 0.0, 0.5])
     value, border = _cells(rng, count, count, shift)
-    first = random_colour(rng, 0.35, 0.98) if rng.random() < 0.5 else _stone_colour(rng)
+    first = random_colour(rng, 0.35, 0.98) if rng.random() < 0.3 else _stone_colour(rng)
     colour = np.broadcast_to(first, (SIZE, SIZE, 3)).copy()
     if rng.random() < 0.25:
         odd = ((_X * count).astype(int) + (_Y * count).astype(int)) % 2 == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -114,7 +114,7 @@ def random_room(rng: np.random.Generator, corridor: bool) -> Room:
     if corridor:
         width, depth = rng.uniform(1.2, 2.2), rng.uniform(4.5, 9.0)
     else:
-        longest = 10.0 if rng.random() < 0.1 else 6.5
+        longest = 10.0 if rng.random() < 0.15 else 6.5
         width, depth = rng.uniform(2.6, longest, 2)
     x, z = width / 2, depth / 2
     height = rng.uniform(2.3, 3.1)
@@ -142,6 +142,13 @@ def wall_mesh(wall: Wall) -> Mesh:
         strips += [(left, right, low, high) for low, high in spans if high - low > 1e-4]
     corners = [[(u0, y0, 0), (u1, y0, 0), (u1, y1, 0), (u0, y1, 0)] for u0, u1, y0, y1 in strips]
     return merge([quads(corners), *(_reveal(hole) for hole in wall.openings if hole.depth)])
+
+
+def lower_part(wall: Wall, height: float) -> Wall:
+    """The wall up to `height`, without the inner faces of its holes: for what covers its foot."""
+    holes = [replace(hole, height=min(hole.height, height - hole.bottom), depth=0.0)
+             for hole in wall.openings if hole.bottom < height - 1e-3]
+    return Wall(wall.start, wall.along, wall.length, height, holes)
 
 
 def _reveal(hole: Opening) -> Mesh:

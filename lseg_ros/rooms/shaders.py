@@ -108,6 +108,7 @@ void main() {{
         to *= inversesqrt(squared);
         float from_pane = max(-dot(window_normal[i], to), 0.0) * 0.9 + 0.1;
         light += window_colour[i] * from_pane * max(dot(n, to) * 0.9 + 0.1, 0.0) / (0.8 + squared);
+        light += window_colour[i] * 0.05 / (1.0 + 0.3 * squared);  // what the room throws back
         if (gloss > 0.0)
             shine += window_colour[i] * 0.5 / (0.8 + squared)
                    * pow(max(dot(n, normalize(to + view)), 0.0), 30.0);
@@ -143,18 +144,23 @@ float distance_at(vec2 p) {
 
 vec3 point_at(vec2 p) { float z = distance_at(p); return vec3((p * 2.0 - 1.0) * focal * z, -z); }
 
-float shading(vec2 p, float turn) {
+float hidden(vec2 p, float turn, float metres, int count) {
     float z = distance_at(p);
-    float reach = 0.16 / (focal.y * z);
+    float reach = metres / (focal.y * z);
     float shade = 0.0;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < count; i++) {
         float angle = float(i) * 2.4 + turn;
-        vec2 offset = vec2(cos(angle), sin(angle) ) * reach * sqrt((float(i) + 0.5) / 6.0);
+        vec2 offset = vec2(cos(angle), sin(angle)) * reach * sqrt((float(i) + 0.5) / float(count));
         offset.x *= focal.y / focal.x;
-        float nearer = z - 0.5 * (distance_at(p + offset) + distance_at(p - offset));
-        shade += clamp(nearer * 7.0, 0.0, 1.0) * (1.0 - smoothstep(0.3, 0.7, nearer));
+        float nearer = (z - 0.5 * (distance_at(p + offset) + distance_at(p - offset))) / metres;
+        shade += clamp(nearer * 1.1, 0.0, 1.0) * (1.0 - smoothstep(1.9, 4.4, nearer));
     }
-    return 1.0 - occlusion * shade / 6.0;
+    return shade / float(count);
+}
+
+float shading(vec2 p, float turn) {  // of edges and feet, and of corners and what is under tables
+    return (1.0 - occlusion * hidden(p, turn, 0.16, 6))
+         * (1.0 - 0.7 * occlusion * hidden(p, turn, 0.6, 5));
 }
 
 vec3 mirrored(vec3 fallback, float noise) {

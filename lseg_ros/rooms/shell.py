@@ -9,9 +9,9 @@ import numpy as np
 from lseg_ros.rooms import fittings
 from lseg_ros.rooms.arrange import Arrangement
 from lseg_ros.rooms.geometry import NO_TEXTURE, Mesh, box, cylinder, lathe, quads
-from lseg_ros.rooms.patterns import random_colour
+from lseg_ros.rooms.patterns import paint_colour, random_colour
 from lseg_ros.rooms.plan import (
-    WALL_THICKNESS, Opening, Room, Wall, make_room, rectangle, skirting, wall_mesh,
+    WALL_THICKNESS, Opening, Room, Wall, lower_part, make_room, rectangle, skirting, wall_mesh,
 )
 from lseg_ros.rooms.scene import Item, Surface, WindowLight
 from lseg_ros.rooms.style import Style
@@ -38,10 +38,10 @@ def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
 
 
 def floor_surface(style: Style) -> Surface:
-    """Boards, tiles, carpet, stone or plain lino."""
+    """Boards, tiles, carpet, stone, concrete or plain lino."""
     rng = style.rng
     kinds = (('planks',), ('planks', 'parquet'), ('tiles',), ('carpet',), ('stone',), ())
-    kind = kinds[rng.choice(len(kinds), p=[0.28, 0.12, 0.24, 0.22, 0.07, 0.07])]
+    kind = kinds[rng.choice(len(kinds), p=[0.27, 0.09, 0.22, 0.22, 0.1, 0.1])]
     gloss = float(rng.choice([0.0, 0.0, rng.uniform(0.05, 0.5)]))
     if not kind:
         return Surface(tint=tuple(random_colour(rng, 0.2, 0.9)), gloss=gloss)
@@ -54,13 +54,10 @@ def wall_surface(style: Style, use: str) -> Surface:
     """Painted plaster mostly; wallpaper, tiles, brick, panelling."""
     rng = style.rng
     wet = use in ('bathroom', 'kitchen')
-    shares = [0.3, 0.1, 0.5, 0.04, 0.06] if wet else [0.76, 0.12, 0.03, 0.05, 0.04]
+    shares = [0.55, 0.06, 0.32, 0.03, 0.04] if wet else [0.86, 0.06, 0.01, 0.035, 0.035]
     kind = ('plaster', 'wallpaper', 'tiles', 'brick', 'planks')[rng.choice(5, p=shares)]
     if kind == 'plaster':
-        if rng.random() < 0.75:
-            tint = rng.uniform(0.6, 1.0) * (1 + rng.normal(0, 0.03, 3) + [0.02, 0.0, -0.04])
-        else:
-            tint = random_colour(rng, 0.3, 0.95)
+        tint = paint_colour(rng)
     else:
         tint = rng.uniform(0.75, 1.1) * (1 + rng.normal(0, 0.05, 3))
     layer = style.textures.pick(rng, kind) if rng.random() < 0.85 or kind != 'plaster' else -1.0
@@ -112,6 +109,7 @@ class Shell:
         height, depth = rng.choice([0.0, rng.uniform(0.05, 0.16)]), rng.uniform(0.008, 0.02)
         feature = rng.integers(len(room.walls)) if rng.random() < 0.2 else -1
         other = wall_surface(self._style, '')
+        dado = rng.uniform(0.7, 1.6) if rng.random() < 0.1 else 0.0
         cornice = rng.uniform(0.04, 0.12) if rng.random() < 0.2 else 0.0
         for index, wall in enumerate(room.walls):
             surface = other if index == feature else self._wall_surface
@@ -119,6 +117,9 @@ class Shell:
             foot = skirting(wall, height, depth) if height else None
             if foot:
                 items.append(Item(foot, 'wall', board, wall.frame(0), shadow=False))
+            if dado:
+                facing = wall_mesh(lower_part(wall, dado))
+                items.append(Item(facing, 'wall', other, wall.frame(0, out=0.004), shadow=False))
             if cornice:
                 strip = box(wall.length, cornice, 0.06, wall.length / 2, room.height - cornice)
                 items.append(Item(strip, 'ceiling', ceiling, wall.frame(0), shadow=False))
@@ -186,7 +187,7 @@ class Shell:
 
     def hang_door(self, wall: Wall, hole: Opening, angle: float) -> None:
         """A door in a hole that is cut, opened by `angle` radians away from this room."""
-        paint = self._wall_surface if self._rng.random() < 0.15 else None
+        paint = self._wall_surface if self._rng.random() < 0.25 else None
         self._fix(wall, hole, fittings.door(self._style, hole, angle, paint), 0.0)
 
     def _fix(self, wall: Wall, hole: Opening, items: list[Item], out: float) -> None:

@@ -18,6 +18,7 @@ _BUILDERS: dict[str, Callable[[Style], Piece]] = {
     'table': joinery.table,
     'desk': lambda style: joinery.table(style, 'desk'),
     'coffee table': lambda style: joinery.table(style, 'coffee table'),
+    'game table': joinery.pool_table,
     'bookshelf': joinery.shelf,
     **{label: lambda style, label=label: joinery.case(style, label)
        for label in ('cabinet', 'dresser', 'wardrobe', 'nightstand', 'tv stand')},
@@ -100,7 +101,7 @@ class Stock:
         draw = rng.random()
         if label in _KEEP_COLOURS or draw < 0.35:
             return Surface(gloss=gloss)
-        tint = np.clip(rng.uniform(0.5, 1.3) * (1 + rng.normal(0, 0.2, 3)), 0.1, 1.8)
+        tint = np.clip(rng.uniform(0.35, 1.3) * (1 + rng.normal(0, 0.12, 3)), 0.1, 1.8)
         if label in _LIVING or draw < 0.65:
             return Surface(tint=tuple(tint), gloss=gloss)
         if label in ('sofa', 'armchair', 'bed', 'towel', 'curtain'):

@@ -32,12 +32,15 @@ class Style:
 
     def _any_wood(self) -> Surface:
         layer = self.textures.pick(self.rng, 'wood')
-        tint = self.rng.uniform(0.6, 1.25) * (1 + self.rng.normal(0, 0.07, 3))
+        tint = self.rng.uniform(0.25, 1.2) * (1 + self.rng.normal(0, 0.05, 3))
         return Surface(layer, self.rng.uniform(0.5, 1.2), _rgb(tint), self._gloss())
 
     def _any_paint(self) -> Surface:
-        if self.rng.random() < 0.5:
+        draw = self.rng.random()
+        if draw < 0.55:
             tint = self.rng.uniform(0.7, 0.97) * (1 + self.rng.normal(0, 0.02, 3))
+        elif draw < 0.7:
+            tint = self.rng.uniform(0.05, 0.2) * (1 + self.rng.normal(0, 0.05, 3))
         else:
             tint = random_colour(self.rng, 0.08, 0.95)
         return Surface(tint=_rgb(tint), gloss=self._gloss())

@@ -28,7 +28,9 @@ def duvet(style: Style, width: float, length: float, top: float) -> Item:
     folds = crumple(rng, cells, cells, rng.uniform(1.5, 2.4))
     lying = (hangs[None] == 0) & (foot_hangs[:, None] == 0)
     x = x + np.where(lying, 0, 0.012 * folds)
-    puff = rng.uniform(0.01, 0.06) * np.where(lying, 1.0, 0.3)
+    unmade = rng.random() < 0.25
+    puff = rng.uniform(0.06, 0.13) if unmade else rng.uniform(0.01, 0.06)
+    puff = puff * np.where(lying, 1.0, 0.3)
     y = top + 0.03 + puff * (1.5 + folds) - np.maximum(hangs[None], foot_hangs[:, None])
     sheet = grid(np.stack([x, np.maximum(y, 0.02), z], axis=2))
     return solid('bed', style.cloth(), [sheet])
@@ -167,8 +169,11 @@ def chair(style: Style) -> Piece:
     height = rng.uniform(0.78, 1.1)
     frame = style.wood() if rng.random() < 0.6 else style.metal()
     cover = frame if rng.random() < 0.35 else style.upholstery()
-    if rng.random() < 0.25:
+    kind = rng.random()
+    if kind < 0.25:
         return _office_chair(style, width + 0.06, depth + 0.04, seat, height)
+    if kind < 0.4:
+        return _covered_chair(style, width + 0.05, depth + 0.08, seat, height)
     leg = rng.uniform(0.022, 0.045)
     x, z = width / 2 - leg / 2, depth / 2 - leg / 2
     legs = [box(leg, seat, leg, sx * x, 0, z) for sx in (-1, 1)]
@@ -194,6 +199,23 @@ def _chair_back(
                        for x in np.linspace(-0.35, 0.35, rng.integers(3, 7)) * width]
     return rail + [box(width, 0.05, 0.02, 0, y, z)
                    for y in np.linspace(seat + 0.15, height - 0.17, rng.integers(1, 4))]
+
+
+def _covered_chair(
+    style: Style, width: float, depth: float, seat: float, height: float
+) -> Piece:
+    """A dining or wing chair whose seat and high back are covered all over."""
+    rng = style.rng
+    cover, foot = style.upholstery(), rng.uniform(0.1, 0.3)
+    body = [cushion(width, seat - foot, depth, 12).at(0, foot, 0)]
+    back = cushion(width, height + 0.05 - seat, 0.13, 10).at(0, seat - 0.02, -depth / 2 + 0.06)
+    body.append(back)
+    if rng.random() < 0.3:
+        body += [cushion(0.1, 0.4, depth * 0.8, 8).at(sx * width / 2, seat - 0.1, -0.04)
+                 for sx in (-1, 1)]
+    items = (solid('chair', cover, body),
+             solid('chair', style.wood(), _feet(width, depth, foot)))
+    return Piece('chair', (width + 0.1, height + 0.05, depth), items)
 
 
 def _office_chair(

@@ -15,6 +15,7 @@ from lseg_ros.rooms.scene import Camera
 _CLEARANCE = 0.12  # metres between camera and furniture
 _LARGEST_SHARE = {'wall': 0.62, 'floor': 0.6, 'ceiling': 0.4, 'door': 0.5, 'window': 0.5}
 _LARGEST_OTHER = 0.72
+_LEAST_FURNITURE = 0.12  # of a picture: all but floor, wall and ceiling
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class _Manner:
 
 
 _MANNERS = (
-    _Manner(0.5, 0.75, (0.9, 1.7), (1.6, 9.0), (-0.5, 0.2)),  # someone shows the room
-    _Manner(0.22, 0.2, (0.5, 1.6), (0.6, 2.0), (-0.7, 0.15)),  # close to one piece
-    _Manner(0.28, 0.4, (0.2, 0.7), (0.9, 8.0), (-0.25, 0.2)),  # a robot on its way
+    _Manner(0.6, 0.75, (1.0, 1.7), (1.3, 9.0), (-0.5, 0.15)),  # someone shows the room
+    _Manner(0.15, 0.2, (0.5, 1.6), (0.7, 2.0), (-0.7, 0.15)),  # close to one piece
+    _Manner(0.25, 0.4, (0.2, 0.7), (0.9, 8.0), (-0.25, 0.2)),  # a robot on its way
 )
 
 
@@ -112,4 +113,6 @@ def is_worth_keeping(view: View) -> bool:
         if counts[index] > _LARGEST_SHARE.get(name, _LARGEST_OTHER) * total:
             return False
     furniture = counts[CLASS_INDEX['ceiling'] + 1:UNLABELLED]
-    return int((furniture > 0.004 * total).sum()) >= 2 and np.quantile(view.depth, 0.25) > 0.35
+    if int((furniture > 0.004 * total).sum()) < 2 or furniture.sum() < _LEAST_FURNITURE * total:
+        return False
+    return bool(np.quantile(view.depth, 0.25) > 0.35)

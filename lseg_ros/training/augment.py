@@ -133,6 +133,24 @@ def hue(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
 
 
+def random_filter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random convolutions across the channels mixed in: another texture, the same shapes.
+
+    Xu et al., "Robust and Generalizable Visual Representation Learning via Random Convolutions",
+    ICLR 2021.
+    """
+    size = int(rng.choice([1, 3, 5]))
+    kernels = rng.normal(0.0, 1.0, (3, 3, size, size))  # [to, from, size, size]
+    pixels = image.astype(np.float32)
+    filtered = np.stack([
+        sum(cv2.filter2D(pixels[..., i], -1, kernel) for i, kernel in enumerate(row))
+        for row in kernels
+    ], axis=2)
+    filtered = (filtered - filtered.mean()) / (filtered.std() + 1e-3)
+    filtered = filtered * pixels.std() + pixels.mean()
+    return np.clip(pixels + rng.uniform(0.1, 0.7) * (filtered - pixels), 0, 255).astype(np.uint8)
+
+
 def shading(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Soft light and shadow across the picture, as from lamps outside of it; vignetting."""
     height, width = image.shape[:2]
@@ -243,6 +261,7 @@ def posterise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 PHOTOMETRIC: tuple[tuple[float, Photometric], ...] = (
+    (0.15, random_filter),
     (0.35, shading),
     (0.25, shadow),
     (0.20, bloom),
