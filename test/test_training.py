@@ -13,10 +13,12 @@ from lseg_ros.training import augment
 from lseg_ros.training.averaging import WeightAverage, mean_state
 from lseg_ros.training.config import TrainingConfig
 from lseg_ros.training.dataset import SampleStream, class_shares, open_folders
+from lseg_ros.training.lite import LiteRecipe
 from lseg_ros.training.objective import class_weights, label_set_loss
 from lseg_ros.training.questions import Question, QuestionSampler
+from lseg_ros.training.recipe import normalise
 from lseg_ros.training.regularisation import LevelDropout, randomise_style
-from lseg_ros.training.trainer import Trainer, normalise
+from lseg_ros.training.trainer import Trainer
 from lseg_ros.training.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary()
@@ -267,7 +269,9 @@ def train(rooms, directory, until=None, **options):
     torch.manual_seed(0)
     model = build_lite(width=16, pretrained=False)
     config = TrainingConfig(steps=12, batch=3, warm_up=2, average_decay=0.5, workers=0, **options)
-    trainer = Trainer(model, stream(rooms), torch.ones(3), config, directory)
+    samples = stream(rooms)
+    recipe = LiteRecipe(model, samples.questions.texts, torch.ones(3), config)
+    trainer = Trainer(recipe, samples, directory)
     trainer.run(until=until, every=6)
     return trainer
 

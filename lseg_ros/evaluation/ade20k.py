@@ -44,14 +44,14 @@ def ade20k_names(label_set: str) -> list[str]:
     return [name.split()[0] if label_set == 'truncated' else name for name in names]
 
 
-def open_ade20k(root: str | Path) -> list[LabelledImage]:
-    """The validation images below `root`, ADEChallengeData2016 or the folder that holds it.
+def open_ade20k(root: str | Path, split: str = 'validation') -> list[LabelledImage]:
+    """The images of a split below `root`, ADEChallengeData2016 or the folder that holds it.
 
     Raises FileNotFoundError, with the path and its source, when something is missing.
     """
     root = Path(root)
     root = root / 'ADEChallengeData2016' if (root / 'ADEChallengeData2016').is_dir() else root
-    folder, masks = (root / kind / 'validation' for kind in ('images', 'annotations'))
+    folder, masks = (root / kind / split for kind in ('images', 'annotations'))
     pairs = [LabelledImage(path, masks / f'{path.stem}.png')
              for path in sorted(folder.glob('*.jpg'))]
     missing = [pair.mask for pair in pairs if not pair.mask.is_file()]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from lseg_ros.evaluation.folder import Example
 from lseg_ros.labels import parse_label
 from lseg_ros.model import LSeg
-from lseg_ros.training.trainer import normalise
+from lseg_ros.training.recipe import normalise
 
 
 def fit_calibration(

@@ -19,10 +19,11 @@ from lseg_ros.evaluation.pictures import read_mask
 
 EPISODES = 1000  # of PASCAL-5i and COCO-20i
 FOLDS = (0, 1, 2, 3)
-_SPLITS = "copy data/splits of HSNet's repository (juhongm999/hsnet) to splits"
-_PASCAL = 'unpack VOC2012 to VOC2012, with the masks of SegmentationClassAug beside JPEGImages'
-_COCO = "unpack COCO 2014 to COCO2014, and HSNet's COCO masks to COCO2014/annotations"
-_FSS = 'unpack FSS-1000 to FSS-1000, one folder a category'
+SPLITS_SOURCE = "copy data/splits of HSNet's repository (juhongm999/hsnet) to splits"
+PASCAL_SOURCE = ('unpack VOC2012 to VOC2012, with the masks of SegmentationClassAug beside '
+                 'JPEGImages')
+COCO_SOURCE = "unpack COCO 2014 to COCO2014, and HSNet's COCO masks to COCO2014/annotations"
+FSS_SOURCE = 'unpack FSS-1000 to FSS-1000, one folder a category'
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def open_pascal5i(root: str | Path, fold: int) -> Benchmark:
     Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
     """
     folder = Path(root) / 'VOC2012'
-    path = _existing(Path(root) / 'splits' / 'pascal' / 'val' / f'fold{fold}.txt', _SPLITS)
+    path = existing(Path(root) / 'splits' / 'pascal' / 'val' / f'fold{fold}.txt', SPLITS_SOURCE)
     classes = range(5 * fold, 5 * fold + 5)
-    entries = [_pascal_entry(line, classes, path) for line in path.read_text().split()]
+    entries = [read_pascal_entry(line, classes, path) for line in path.read_text().split()]
     if not entries:
         raise ValueError(f'{path} lists no image')
     episodes = [
@@ -69,7 +70,7 @@ def open_pascal5i(root: str | Path, fold: int) -> Benchmark:
         return np.where(mask == 255, np.uint8(IGNORED), truth)
 
     names = benchmark_names('pascal')
-    return _checked([names[i] for i in classes], episodes, read_truth, _PASCAL)
+    return checked_benchmark([names[i] for i in classes], episodes, read_truth, PASCAL_SOURCE)
 
 
 def open_coco20i(root: str | Path, fold: int) -> Benchmark:
@@ -78,9 +79,9 @@ def open_coco20i(root: str | Path, fold: int) -> Benchmark:
     Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
     """
     folder = Path(root) / 'COCO2014'
-    path = _existing(Path(root) / 'splits' / 'coco' / 'val' / f'fold{fold}.pkl', _SPLITS)
+    path = existing(Path(root) / 'splits' / 'coco' / 'val' / f'fold{fold}.pkl', SPLITS_SOURCE)
     classes = range(fold, 80, 4)
-    images = _read_coco_split(path, classes)
+    images = read_coco_split(path, classes)
     rng = np.random.RandomState(0)  # gives the numbers of NumPy's global generator
     episodes = []
     for _ in range(EPISODES):
@@ -93,7 +94,7 @@ def open_coco20i(root: str | Path, fold: int) -> Benchmark:
         return (read_mask(episode.mask) == classes[episode.label] + 1).astype(np.uint8)
 
     names = benchmark_names('coco')
-    return _checked([names[i] for i in classes], episodes, read_truth, _COCO)
+    return checked_benchmark([names[i] for i in classes], episodes, read_truth, COCO_SOURCE)
 
 
 def open_fss1000(root: str | Path) -> Benchmark:
@@ -102,14 +103,14 @@ def open_fss1000(root: str | Path) -> Benchmark:
     Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
     """
     folder = Path(root) / 'FSS-1000'
-    path = _existing(Path(root) / 'splits' / 'fss' / 'test.txt', _SPLITS)
+    path = existing(Path(root) / 'splits' / 'fss' / 'test.txt', SPLITS_SOURCE)
     names = sorted(path.read_text(encoding='utf-8').split())
     if not names:
         raise ValueError(f'{path} lists no category')
     episodes = [
         Episode(image, image.with_suffix('.png'), label)
         for label, name in enumerate(names)
-        for image in sorted(_existing(folder / name, _FSS).glob('*.jpg'))
+        for image in sorted(existing(folder / name, FSS_SOURCE).glob('*.jpg'))
     ]
     if not episodes:
         raise FileNotFoundError(f'no .jpg in the folders of {folder}: {_FSS}')
@@ -117,10 +118,11 @@ def open_fss1000(root: str | Path) -> Benchmark:
     def read_truth(episode: Episode) -> np.ndarray:
         return (read_mask(episode.mask, gray=True) >= 128).astype(np.uint8)
 
-    return _checked(names, episodes, read_truth, _FSS)
+    return checked_benchmark(names, episodes, read_truth, FSS_SOURCE)
 
 
-def _pascal_entry(line: str, classes: Sequence[int], path: Path) -> tuple[str, int]:
+def read_pascal_entry(line: str, classes: Sequence[int], path: Path) -> tuple[str, int]:
+    """Read NAME__CLASS of a list of PASCAL-5i; the class, counted from 0, must be a fold's."""
     name, _, number = line.partition('__')
     if not number.isdecimal() or int(number) - 1 not in classes:
         raise ValueError(f'{path}: {line!r} is not NAME__CLASS with a class of this fold, '
@@ -135,7 +137,7 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f'it holds {module}.{name}, not only lists of names')
 
 
-def _read_coco_split(path: Path, classes: Iterable[int]) -> Mapping[int, list[str]]:
+def read_coco_split(path: Path, classes: Iterable[int]) -> Mapping[int, list[str]]:
     """Read {class: [image, ...]}; raises ValueError for anything else, and runs no code."""
     try:
         with open(path, 'rb') as file:
@@ -150,15 +152,17 @@ def _read_coco_split(path: Path, classes: Iterable[int]) -> Mapping[int, list[st
     return images
 
 
-def _checked(names: Sequence[str], episodes: Sequence[Episode],
-             read_truth: Callable[[Episode], np.ndarray], source: str) -> Benchmark:
+def checked_benchmark(names: Sequence[str], episodes: Sequence[Episode],
+                      read_truth: Callable[[Episode], np.ndarray], source: str) -> Benchmark:
+    """Put a benchmark together; raises FileNotFoundError, with `source`, for a missing file."""
     for episode in episodes:
-        _existing(episode.image, source)
-        _existing(episode.mask, source)
+        existing(episode.image, source)
+        existing(episode.mask, source)
     return Benchmark(tuple(names), tuple(episodes), read_truth)
 
 
-def _existing(path: Path, source: str) -> Path:
+def existing(path: Path, source: str) -> Path:
+    """Return `path`; raises FileNotFoundError, with `source`, if there is nothing."""
     if not path.exists():
         raise FileNotFoundError(f'{path} is missing: {source} below --root')
     return path

@@ -13,7 +13,7 @@ from lseg_ros.evaluation.episodes import Benchmark, Episode
 from lseg_ros.evaluation.metrics import IGNORED
 from lseg_ros.evaluation.pictures import read_picture
 from lseg_ros.model import LSeg
-from lseg_ros.training.trainer import normalise
+from lseg_ros.training.recipe import normalise
 
 SIDE = 480
 BACKGROUND = 'others'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,21 @@ class WeightAverage:
     def _floats(self) -> dict[str, Tensor]:
         state = self._module.state_dict()
         return {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+
+
+class LatestWeights:
+    """In place of an average: the weights as they are."""
+
+    def __init__(self) -> None:
+        """Keep nothing."""
+        self.state: dict[str, Tensor] = {}
+
+    def update(self, _step: int) -> None:
+        """Do nothing."""
+
+    def applied(self) -> AbstractContextManager:
+        """Within the block the module has its weights as ever."""
+        return nullcontext()
 
 
 def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

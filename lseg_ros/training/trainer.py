@@ -1,32 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: frozen text encoder, frozen or late-tuned image encoder, exact resume."""
+"""The training loop of every recipe: steps, saves, exact resume, several processes."""
 from __future__ import annotations
 
-import copy
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from lseg_ros.distributed import Workers
 from lseg_ros.model import LSeg, save
-from lseg_ros.training.averaging import WeightAverage
-from lseg_ros.training.config import TrainingConfig
-from lseg_ros.training.dataset import Sample, SampleStream
-from lseg_ros.training.objective import label_set_loss
-from lseg_ros.training.precision import mixed_precision
-from lseg_ros.training.questions import Question
-from lseg_ros.training.regularisation import LevelDropout, StyleRandomisation
+from lseg_ros.training.averaging import LatestWeights, WeightAverage
+from lseg_ros.training.recipe import Recipe
 
 STATE_FILE = 'state.pt'
 LOG_FILE = 'log.jsonl'
@@ -34,56 +29,45 @@ WEIGHTS_FILE = 'weights.safetensors'
 BEST_FILE = 'best.safetensors'
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Images uint8 [B, H, W, 3], masks uint8 [B, H, W] and a question for each."""
+class Stream(Protocol):
+    """Samples by number, from 0 without end; sample n depends on n and the seed alone."""
 
-    images: Tensor
-    masks: Tensor
-    questions: tuple[Question, ...]
-
-
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples."""
-    return Batch(
-        torch.from_numpy(np.stack([sample.image for sample in samples])),
-        torch.from_numpy(np.stack([sample.mask for sample in samples])),
-        tuple(sample.question for sample in samples),
-    )
+    def __getitem__(self, number: int) -> Any:
+        """Sample number `number`."""
 
 
 class Trainer:
-    """Trains a model's image side on a stream of samples, in a directory of its own."""
+    """Trains a model's image side on a stream of samples, in a directory of its own.
+
+    Each step takes `batch` samples in each process, `accumulate` times over. The processes of
+    `workers`, which see the same directory, share the samples of a step among them.
+    """
 
     def __init__(
         self,
-        model: LSeg,
-        samples: SampleStream,
-        class_weights: Tensor,
-        config: TrainingConfig,
+        recipe: Recipe,
+        samples: Stream,
         directory: str | Path,
+        workers: Workers | None = None,
     ) -> None:
         """Prepare; if the directory holds an interrupted run, go on where it was last saved.
 
         Raises ValueError when that run had another config.
         """
-        self.model, self.samples, self.config = model, samples, config
+        self.recipe, self.samples = recipe, samples
+        self.model, self.config = recipe.model, recipe.config
+        self.workers = workers or Workers(recipe.model.device)
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.step = 0
         self.best = -math.inf
-        self._weights = class_weights.to(model.device)
-        self._texts = model.encode_text(samples.questions.texts).float()
-        self._tuned = _unfreeze(model, config.encoder_learning_rate > 0)
-        self._optimizer = torch.optim.AdamW(_groups(model, config))
-        self._image_side = nn.ModuleList([model.image_encoder, model.decoder])
-        self._average = WeightAverage(self._image_side, config.average_decay)
+        self._optimizer = recipe.optimizer()
+        self._image_side = recipe.image_side()
+        decay = recipe.average_decay
+        self._average = WeightAverage(self._image_side, decay) if decay else LatestWeights()
         if (self.directory / STATE_FILE).is_file():
             self._restore()
-        # A frozen encoder is run from a bfloat16 copy: three times as fast as under autocast.
-        self._encoder = model.image_encoder
-        if not self._tuned:
-            self._encoder = copy.deepcopy(model.image_encoder).to(torch.bfloat16).eval()
+        recipe.start()
 
     def run(
         self,
@@ -93,96 +77,68 @@ class Trainer:
     ) -> None:
         """Train to step `until`, by default to the end; save every `every` steps and at the end.
 
-        `evaluate` scores the averaged model at each save; the best "miou" is kept in BEST_FILE.
+        `evaluate` scores the model that is kept at each save; the best "miou" is in BEST_FILE.
         """
         until = min(until or self.config.steps, self.config.steps)
         started, first = time.monotonic(), self.step
         losses: list[float] = []
-        with tqdm(total=self.config.steps, initial=self.step, unit='step') as bar:
-            for batch in self._batches(until):
-                losses.append(self._train_step(batch))
+        batches = self._batches(until)
+        with tqdm(total=self.config.steps, initial=self.step, unit='step',
+                  disable=None if self.workers.is_first else True) as bar:
+            while self.step < until:
+                losses.append(self._train_step(batches))
                 bar.update()
                 bar.set_postfix(loss=f'{np.mean(losses[-50:]):.3f}', refresh=False)
                 if self.step % every == 0 or self.step == until:
-                    images = (self.step - first) * self.config.batch
+                    images = (self.step - first) * self._images_per_step
                     rate = images / (time.monotonic() - started)
-                    record = {'loss': np.mean(losses), 'images_per_second': rate}
-                    self._checkpoint(record, evaluate)
+                    loss = self.workers.sum(np.array(np.mean(losses))) / self.workers.count
+                    if self.workers.is_first:
+                        self._checkpoint({'loss': loss, 'images_per_second': rate}, evaluate)
+                    self.workers.barrier()  # the run is stored when `run` returns
                     losses.clear()
 
-    @contextmanager
-    def _regularised(self) -> Iterator[None]:
-        """Within the block feature maps are randomised; evaluation must stay outside of it."""
-        config, encoder, decoder = self.config, self._encoder, self.model.decoder
-        stages = [encoder.net.blocks[i] for i in range(3)]
-        hooks = (
-            StyleRandomisation(stages, config.style_probability, config.style_strength),
-            LevelDropout([decoder.laterals[0], decoder.laterals[1]], config.level_dropout),
-        )
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    @property
+    def _images_per_step(self) -> int:
+        return self.config.batch * self.config.accumulate * self.workers.count
 
-    def _batches(self, until: int) -> Iterator[Batch]:
-        size = self.config.batch
+    def _batches(self, until: int) -> Iterator[Any]:
+        """This process' batches from the present step on, `accumulate` for each step."""
+        size, count = self.config.batch, self.workers.count
+        parts = range(self.step * self.config.accumulate, until * self.config.accumulate)
+        starts = ((part * count + self.workers.rank) * size for part in parts)
         return iter(
             DataLoader(
                 self.samples,
-                batch_size=size,
-                sampler=range(self.step * size, until * size),
-                collate_fn=collate,
+                batch_sampler=[range(start, start + size) for start in starts],
+                collate_fn=self.recipe.collate,
                 num_workers=self.config.workers,
                 worker_init_fn=_one_thread,
                 prefetch_factor=4 if self.config.workers else None,
             )
         )
 
-    def _train_step(self, batch: Batch) -> float:
+    def _train_step(self, batches: Iterator[Any]) -> float:
         # Everything random follows from the seed and the step: that is what makes a resumed
         # run equal to an uninterrupted one.
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
-        self._schedule()
-        self.model.decoder.train()
-        self.model.image_encoder.eval()
-        raw = self._decode(normalise(self.model, batch.images))
-        masks = _nearest(batch.masks.to(raw.device), raw.shape[-2:])
-        # Neighbours say much the same: every second pixel in each direction is enough.
-        row, column = torch.randint(2, (2,)).tolist()
-        loss = label_set_loss(
-            nn.functional.normalize(raw[:, :, row::2, column::2].float(), dim=1),
-            masks[:, row::2, column::2],
-            batch.questions,
-            self._texts,
-            self.model.temperature,
-            self._weights,
-        )
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step + 7919 * self.workers.rank)
+        factor = self.recipe.rate_factor(self.step)
+        for group in self._optimizer.param_groups:
+            group['lr'] = group['full_lr'] * factor
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        trained = [p for group in self._optimizer.param_groups for p in group['params']]
-        nn.utils.clip_grad_norm_(trained, 2.0)
+        total = 0.0
+        for part in range(self.config.accumulate):
+            with self.recipe.synchronised(part + 1 == self.config.accumulate):
+                loss = self.recipe.loss(next(batches)) / self.config.accumulate
+                loss.backward()
+            total += loss.item()
+        if math.isfinite(self.recipe.max_gradient_norm):
+            trained = [p for group in self._optimizer.param_groups for p in group['params']]
+            nn.utils.clip_grad_norm_(trained, self.recipe.max_gradient_norm)
         self._optimizer.step()
         self._average.update(self.step)
         self.step += 1
-        return loss.item()
-
-    def _decode(self, pixels: Tensor) -> Tensor:
-        """Embeddings [B, D, h, w], not yet of unit length."""
-        with self._regularised(), mixed_precision(self.model.decoder, pixels.device.type):
-            if self._tuned:
-                maps = self._encoder(pixels)
-            else:
-                with torch.no_grad():
-                    maps = self._encoder(pixels.to(torch.bfloat16))
-            return self.model.decoder(maps)
-
-    def _schedule(self) -> None:
-        done = self.step / self.config.steps
-        factor = min(1.0, (self.step + 1) / self.config.warm_up)
-        factor *= 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done))
-        for group in self._optimizer.param_groups:
-            group['lr'] = group['full_lr'] * factor
+        return total
 
     def _checkpoint(
         self,
@@ -229,45 +185,6 @@ class Trainer:
         self._optimizer.load_state_dict(state['optimizer'])
         self._average.state = state['average']
         self.step, self.best = state['step'], state['best']
-
-
-def normalise(model: LSeg, images: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] to the model's normalised float32 [B, 3, H, W], channels last."""
-    pixels = images.to(model.device).permute(0, 3, 1, 2).float().div_(255.0)
-    mean, std = (torch.tensor(v, device=pixels.device) for v in (model.mean, model.std))
-    pixels = (pixels - mean[:, None, None]) / std[:, None, None]
-    return pixels.contiguous(memory_format=torch.channels_last)
-
-
-def _nearest(masks: Tensor, grid: torch.Size) -> Tensor:
-    """Masks [B, H, W] at the decoder's resolution."""
-    small = nn.functional.interpolate(masks[:, None].float(), size=grid, mode='nearest-exact')
-    return small[:, 0].to(torch.uint8)
-
-
-def _unfreeze(model: LSeg, tune: bool) -> bool:
-    """Make the decoder and, if `tune`, the encoder's convolutions from stage 3 on trainable."""
-    model.image_encoder.requires_grad_(False)
-    model.decoder.requires_grad_(True)
-    for name, module in model.image_encoder.named_modules():
-        late = name.startswith(('net.blocks.3', 'net.blocks.4', 'net.blocks.5', 'net.blocks.6'))
-        if tune and isinstance(module, nn.Conv2d) and (late or name == 'net.conv_head'):
-            module.requires_grad_(True)
-    return tune
-
-
-def _groups(model: LSeg, config: TrainingConfig) -> list[dict]:
-    parts = (
-        (model.decoder, config.learning_rate),
-        (model.image_encoder, config.encoder_learning_rate),
-    )
-    groups = []
-    for part, rate in parts:
-        trained = [p for p in part.parameters() if p.requires_grad]
-        if trained:
-            decay = config.weight_decay
-            groups.append({'params': trained, 'lr': rate, 'full_lr': rate, 'weight_decay': decay})
-    return groups
 
 
 def _one_thread(_worker: int) -> None:
