@@ -108,7 +108,7 @@ def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, tmp_
 
 def test_missing_and_unexpected_tensors_are_named(tmp_path):
     # One number, seen in every shape: names and shapes are what this is about.
-    number = torch.zeros(1)
+    number = torch.zeros(())
     state = {key: number.expand(tensor.shape) for key, tensor
              in published_outline('lseg-vitb32').items()}
     path = tmp_path / 'file.ckpt'
@@ -132,7 +132,7 @@ def test_missing_and_unexpected_tensors_are_named(tmp_path):
     lambda state: {'state_dict': {f'net.{key}': tensor for key, tensor in state.items()}},
 ], ids=['lseg-minimal', 'data parallel', 'optimizer and model', 'lightning'])
 def test_every_published_wrapping_is_recognised(wrap, tmp_path, capsys):
-    number = torch.zeros(1)
+    number = torch.zeros(())
     state = {key: number.expand(tensor.shape) for key, tensor
              in published_outline('lseg-vitb32').items()}
     path = tmp_path / 'file.ckpt'

@@ -144,7 +144,7 @@ def _weights(name_or_path: str) -> AbstractContextManager[Path]:
     if name_or_path in MODELS and not MODELS[name_or_path].weights:
         raise FileNotFoundError(
             f'the weights of {name_or_path} are not in the package: download '
-            f'{MODELS[name_or_path].publisher}, and give the path of the file in place of the name')
+            f'{MODELS[name_or_path].publisher}, and give the path of the file instead of the name')
     if name_or_path in MODELS:
         folder = resources.files('lseg_ros.model') / 'weights'
         return resources.as_file(folder / MODELS[name_or_path].weights)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -11,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.nodes.camera_info import image_camera, lens, scaled_camera_info
 from lseg_ros.nodes.conversions import image_to_depth, points_to_cloud
-from lseg_ros.nodes.depth_matcher import DepthMatcher
+from lseg_ros.nodes.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.nodes.frames import Frame, stamp_ns
 from lseg_ros.nodes.outputs import Outputs
 from lseg_ros.segmenter import Segmentation
@@ -48,26 +50,24 @@ class CameraGeometry:
         self._bad_infos = 0
         self._problem = ''
         self._rays: tuple[tuple, np.ndarray] | None = None
-        # The last label image, as long as its points have not gone out.
-        self._waiting: tuple[Frame, Segmentation] | None = None
+        # The last label images whose points have not gone out.
+        self._waiting: deque[tuple[Frame, Segmentation]] = deque(maxlen=OPEN)
 
     def receive_camera_info(self, message: CameraInfo) -> None:
         """Use `message` for the images from now on."""
         self._info = message
 
     def receive_depth(self, message: Image) -> bool:
-        """Keep a depth frame; True when the last label image has waited for it."""
+        """Keep a depth frame; True when a label image that has gone out may wait for it."""
         self.depth.add(stamp_ns(message.header), message)
-        waiting = self._waiting
-        return waiting is not None and self.depth_of(waiting[0]) is not None
+        return len(self._waiting) > 0
 
     def begin(self, frame: Frame) -> None:
         """Look for the depth of `frame` from now on."""
-        self._waiting = None
         self.depth.begin(stamp_ns(frame.header))
 
     def depth_of(self, frame: Frame) -> Image | None:
-        """Return the depth of the frame begun last; None while it is not there."""
+        """Return the depth of one of the frames begun last; None while it is not there."""
         return self.depth.find(stamp_ns(frame.header))
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
@@ -75,20 +75,20 @@ class CameraGeometry:
         if self._info is not None:
             self._outputs.send_camera_info(lambda: self._camera_info(frame, segmentation))
         if self._outputs.are_points_wanted:
-            self._waiting = frame, segmentation
+            self._waiting.append((frame, segmentation))
             self.publish_points()
 
     def publish_points(self) -> None:
-        """Send the points of the last label image, if they have not gone out and depth is there."""
-        if self._waiting is None:
-            return
-        frame, segmentation = self._waiting
-        depth = self.depth_of(frame)
-        if depth is not None:
-            self._waiting = None
-            self._outputs.send_points(lambda: self._points(frame, segmentation, depth))
-        elif not self.depth.counts.received:
+        """Send the points of label images that have waited for their depth, if it is there now."""
+        if not self.depth.counts.received:
             self._problem = 'points need depth, and none has come'
+        for _ in range(len(self._waiting)):
+            frame, segmentation = self._waiting.popleft()
+            depth = self.depth_of(frame)
+            if depth is None:
+                self._waiting.append((frame, segmentation))
+            else:
+                self._outputs.send_points(partial(self._points, frame, segmentation, depth))
 
     def point_at(self, frame: Frame, depth: Image | None, u: int,
                  v: int) -> tuple[float, float, float]:

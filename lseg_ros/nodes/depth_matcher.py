@@ -10,14 +10,17 @@ from sensor_msgs.msg import Image
 
 # Depth frames kept for an image that has yet to be begun.
 KEPT = 16
+FAR_NS = 10**9
+# Images that wait at the same time: depth may lag by as many images.
+OPEN = 4
 
 
 @dataclass(frozen=True)
 class DepthCounts:
     """What became of the images that wanted depth, and the depth frames that did not fit one.
 
-    Of the images without: `late` when all depth frames were older than the image, `early` when all
-    were newer, `missing` when there were none, or only some on both sides of it.
+    Of the images without: `late` when the nearest depth frame was older than the image, `early` when
+    it was newer, `missing` when there was none within a second.
     """
 
     received: int = 0
@@ -40,24 +43,24 @@ class _Depth:
 
 
 class DepthMatcher:
-    """Keeps the last depth frames, and finds the one for the image in work.
+    """Keeps the last depth frames, and finds those of the last few images.
 
-    The frame may come before the image, while it is segmented, or after. May be used from any
-    thread.
+    A depth frame may come before its image, while that is segmented, or after. May be used from
+    any thread.
     """
 
     def __init__(self, slop_s: float) -> None:
         """Match frames whose stamps differ by at most `slop_s` seconds."""
-        self._slop_ns = round(slop_s * 1e9)
         self._lock = threading.Lock()
         self._kept: deque[_Depth] = deque(maxlen=KEPT)
-        self._awaited_ns: int | None = None
-        self._best: _Depth | None = None
+        # The nearest depth so far of each image that is open, by its stamp, oldest first.
+        self._open: dict[int, _Depth | None] = {}
         self._counts = DepthCounts()
+        self.set_slop(slop_s)
 
     @property
     def counts(self) -> DepthCounts:
-        """Totals since the start."""
+        """Totals since the start; an image is counted a few images after it was begun."""
         return self._counts
 
     def set_slop(self, slop_s: float) -> None:
@@ -73,47 +76,48 @@ class DepthMatcher:
                 self._kept.clear()
             self._kept.append(depth)
             self._counts = self._counts.plus(received=1)
-            self._consider(depth)
+            for image_ns in self._open:
+                self._consider(image_ns, depth)
 
-    def begin(self, stamp_ns: int) -> None:
-        """Look for the depth of the image with this stamp from now on, and close the last case."""
+    def begin(self, image_ns: int) -> None:
+        """Look for the depth of the image with this stamp from now on."""
         with self._lock:
-            self._close_case()
-            self._awaited_ns, self._best = stamp_ns, None
+            if image_ns in self._open:
+                self._close(image_ns)
+            elif len(self._open) == OPEN:
+                self._close(next(iter(self._open)))
+            self._open[image_ns] = None
             for depth in self._kept:
-                self._consider(depth)
+                self._consider(image_ns, depth)
 
-    def find(self, stamp_ns: int) -> Image | None:
-        """Return the depth of the image with this stamp, the one begun last; None: not here yet."""
+    def find(self, image_ns: int) -> Image | None:
+        """Return the depth of one of the images begun last; None while it is not here."""
         with self._lock:
-            if self._best is None or stamp_ns != self._awaited_ns:
-                return None
-            return self._best.message
+            nearest = self._open.get(image_ns)
+            return nearest.message if self._is_match(nearest, image_ns) else None
 
     def refuse(self) -> None:
         """Count a depth frame that was found but cannot be used."""
         with self._lock:
             self._counts = self._counts.plus(unusable=1)
 
-    def _consider(self, depth: _Depth) -> None:
-        if self._awaited_ns is None:
-            return
-        distance = abs(depth.stamp_ns - self._awaited_ns)
-        best = self._slop_ns if self._best is None else abs(
-            self._best.stamp_ns - self._awaited_ns) - 1
-        if distance <= best:
-            self._best = depth
+    def _consider(self, image_ns: int, depth: _Depth) -> None:
+        nearest = self._open[image_ns]
+        if nearest is None or (abs(depth.stamp_ns - image_ns)
+                               < abs(nearest.stamp_ns - image_ns)):
+            self._open[image_ns] = depth
 
-    def _close_case(self) -> None:
-        # A camera without depth misses nothing.
-        if self._awaited_ns is None or not self._counts.received:
-            return
-        self._counts = self._counts.plus(**{self._verdict(): 1})
+    def _is_match(self, depth: _Depth | None, image_ns: int) -> bool:
+        return depth is not None and abs(depth.stamp_ns - image_ns) <= self._slop_ns
 
-    def _verdict(self) -> str:
-        if self._best is not None:
+    def _close(self, image_ns: int) -> None:
+        nearest = self._open.pop(image_ns)
+        if self._counts.received:  # a camera without depth misses nothing
+            self._counts = self._counts.plus(**{self._verdict(nearest, image_ns): 1})
+
+    def _verdict(self, nearest: _Depth | None, image_ns: int) -> str:
+        if self._is_match(nearest, image_ns):
             return 'matched'
-        sides = {depth.stamp_ns > self._awaited_ns for depth in self._kept}
-        if len(sides) != 1:
+        if nearest is None or abs(nearest.stamp_ns - image_ns) > FAR_NS:
             return 'missing'
-        return 'early' if sides.pop() else 'late'
+        return 'early' if nearest.stamp_ns > image_ns else 'late'
