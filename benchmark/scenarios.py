@@ -22,7 +22,7 @@ from rows import Row
 
 from lseg_ros.backends import EagerBackend, normalise, open_backend
 from lseg_ros.device import PRECISIONS
-from lseg_ros.label_files import read_labels
+from lseg_ros.label_files import read_label_file
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.nodes.image_sources import open_source
 from lseg_ros.segmenter import Segmenter
@@ -69,7 +69,7 @@ def picture(size: tuple[int, int]) -> np.ndarray:
 
 def label_set(count: int, word: str = '') -> LabelSet:
     """Return ADE20K's names, as many as there are; then numbered ones; `word` goes before each."""
-    names = [spec.partition('=')[0] for spec in read_labels('ade20k')]
+    names = [spec.partition('=')[0] for spec in read_label_file('ade20k').labels]
     prompts = [f'{word}{names[i % len(names)]}{i // len(names) or ""}' for i in range(count)]
     each = math.ceil(count / MOST_CLASSES)
     return LabelRegistry().replace(

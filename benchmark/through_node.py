@@ -25,6 +25,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
 
+TRANSPORT = Path(__file__).parent / 'fastdds.xml'
 WARM_UP_FRAMES = 5
 IDLE_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
@@ -60,9 +61,13 @@ class Camera(Node):
         self.create_subscription(Image, 'lseg/label_image', self._receive, 5)
         self._change_state = self.create_client(ChangeState, 'lseg/change_state')
 
+    def wait_for_node(self) -> None:
+        """Return when the node answers."""
+        if not self._change_state.wait_for_service(ANSWER_TIMEOUT_S):
+            raise RuntimeError(f'the node did not start within {ANSWER_TIMEOUT_S:.0f} s')
+
     def change_state(self, transition: int) -> float:
         """Drive the node's lifecycle; return the seconds it took."""
-        self._change_state.wait_for_service(ANSWER_TIMEOUT_S)
         started = time.perf_counter()
         request = ChangeState.Request(transition=Transition(id=transition))
         answer = self._change_state.call_async(request)
@@ -93,6 +98,7 @@ class Camera(Node):
 def running_node(parameters: dict[str, str]) -> Iterator[tuple[Camera, Process]]:
     """Run the segmentation node with `parameters` (as in YAML), and a camera in front of it."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
+    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(TRANSPORT))
     program = Path(get_package_prefix('lseg_ros'), 'lib/lseg_ros/segmentation_node')
     arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
     process = subprocess.Popen([program, '--ros-args', *arguments])
@@ -114,9 +120,11 @@ def measure_node(setting: Setting, threads: int) -> list[Row]:
                   'precision': setting.precision, 'cpu_threads': str(threads)}
     rows = []
     with running_node(parameters) as (camera, process):
+        camera.wait_for_node()
+        before = process.cpu_s()
         seconds = camera.change_state(Transition.TRANSITION_CONFIGURE)
-        rows.append(setting.row('d configure', VGA).filled(
-            Measurement((1000 * seconds,), process.cpu_s(), process.memory_mb('VmHWM'))))
+        rows.append(setting.row('d configure', VGA).filled(Measurement(
+            (1000 * seconds,), process.cpu_s() - before, process.memory_mb('VmHWM'))))
         camera.change_state(Transition.TRANSITION_ACTIVATE)
         rows.append(_idle(setting, process))
         for size in (VGA, HD, FULL_HD):

@@ -87,7 +87,7 @@ def interpolate(planes: Tensor, size: tuple[int, int], step: tuple[float, float]
 
 @lru_cache(maxsize=16)
 def _sources(pixels: int, cells: int, step: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for each of `pixels` in a column the cell above, the one below, and the latter's share.
+    """Return for each of `pixels` in a column the cell above, the next, and the share of that.
 
     Indices are int64, shares float32.
     """

@@ -303,4 +303,9 @@ def _sample(planes: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize uint8 [N, h, w] by nearest neighbour."""
     if planes.shape[1:] == size:
         return planes
-    return F.interpolate(planes[None], size, mode='nearest-exact')[0]
+    if planes.is_cuda:
+        return F.interpolate(planes[None], size, mode='nearest-exact')[0]
+    rows, columns = (((np.arange(out) + 0.5) * given / out).astype(np.int64)
+                     for out, given in zip(size, planes.shape[1:]))
+    # The same pixels, several times as fast: whole rows are copied.
+    return torch.from_numpy(planes.numpy().take(columns, axis=2).take(rows, axis=1))

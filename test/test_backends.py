@@ -15,7 +15,8 @@ from lseg_ros.backends import EagerBackend, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.nodes.image_sources import open_source
-from lseg_ros.model import load
+from lseg_ros.model import LSegConfig, load
+from lseg_ros.model.zoo import build
 from lseg_ros.segmenter import Segmenter
 
 LABELS = ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person', 'cup', 'cat')
@@ -88,6 +89,26 @@ def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_
     # Those before a convolution stay: their maps are padded with zeros after them.
     assert all('laterals' in name for name in norms)
     assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape[1] == 16 + 1
+
+
+@pytest.mark.parametrize('encoder', ['vit_base_patch32_384', 'resnet101'])
+def test_published_networks_are_folded_without_loss(encoder):
+    torch.manual_seed(0)
+    model = build(LSegConfig(encoder=encoder, decoder='dpt', width=32)).eval()
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_mean.normal_(std=0.1)
+            norm.running_var.uniform_(0.5, 2.0)
+    images = torch.randint(0, 256, (1, 60, 90, 3), dtype=torch.uint8)
+    text = model.encode_text(LABELS)
+    network = FoldedNetwork(model, torch.float32)
+    with torch.inference_mode():
+        embeddings = network(images)
+        expected = model.correlate(EagerBackend(model).encode(images), text)
+        logits = model.correlate(embeddings, network.project(text))
+    assert embeddings.shape[1] == 32 + 1 and expected.std() > 1e-3
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
 
 
 def test_folding_leaves_the_model_as_it_was(tiny_model):

@@ -75,8 +75,10 @@ class FeatureFusion(nn.Module):
         """Return [B, width, 2h, 2w] of x, and features where there is a skip, [B, width, h, w]."""
         if self.skip is not None:
             x = x + self.skip(features)
-        x = F.interpolate(self.refine(x), scale_factor=2, mode='bilinear', align_corners=True)
-        return self.output(x)
+        # The published network enlarges first: the result is the same, as the weights of an
+        # interpolation add up to 1, and the 1x1 convolution has four times the pixels to do.
+        x = self.output(self.refine(x))
+        return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)
 
 
 class FusionDecoder(nn.Module):
@@ -91,6 +93,11 @@ class FusionDecoder(nn.Module):
             FeatureFusion(width, has_skip=level < len(channels) - 1)
             for level in range(len(channels)))
         self.head = nn.Conv2d(width, dim, 1)
+
+    @property
+    def projection(self) -> nn.Conv2d:
+        """The last layer: a 1x1 convolution to the embeddings."""
+        return self.head
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return pixel embeddings [B, dim, 2h, 2w] of maps whose finest is h x w."""
