@@ -13,7 +13,9 @@ from torch import nn
 
 from lseg_ros import cli
 from lseg_ros.evaluation.names import benchmark_names
-from lseg_ros.model import build_lite, load
+from lseg_ros.model import LSeg, LSegConfig, build_lite, load
+from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
+from lseg_ros.model.dpt import FusionDecoder
 from lseg_ros.training.config import PaperConfig
 from lseg_ros.training.crops import CropStream, Shuffle, random_crop
 from lseg_ros.training.episodes import EpisodeStream, open_pascal5i_training
@@ -275,6 +277,48 @@ def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
     assert run_command('--dataset', 'pascal5i', '--data', pascal, '--fold', 3,
                        '--out', tmp_path / 'b', '--steps', 1) == 0
     assert load(tmp_path / 'b' / 'weights.safetensors').config.width == 16
+
+
+@pytest.mark.parametrize('model, missing', [
+    ('lseg-vitl16', 'no weights for the text encoder clip-vit-b-32'),
+    ('lseg-vitl61', "did you mean 'lseg-vitl16'?"),
+])
+def test_command_says_which_weights_it_cannot_start_from(photos, tmp_path, capsys, monkeypatch,
+                                                         model, missing):
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path / 'empty'))
+    assert run_command('--dataset', 'folder', '--data', photos, '--labels', photos / 'names.txt',
+                       '--out', tmp_path / 'run', '--model', model) == 2
+    error = capsys.readouterr().err
+    assert missing in error and error.count('\n') == 1
+
+
+def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos):
+    """What reassembles tokens counts as the encoder, as with the authors."""
+    model = tiny_transformer()
+    recipe = PaperRecipe(model, PaperConfig(steps=1, batch=2, workers=0))
+    slow, fast = recipe.optimizer().param_groups
+    assert fast['lr'] == pytest.approx(10 * slow['lr']) == pytest.approx(10 * 0.004 / 8)
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert {names[id(p)] for p in slow['params']} == {
+        name for name in names.values() if name.startswith('image_encoder.')}
+    assert 'image_encoder.reassemble.0.readout.weight' in names.values()
+    assert {names[id(p)].split('.')[0] for p in fast['params']} == {'decoder', 'spatial'}
+    samples = crops(photos)
+    recipe.loss(recipe.collate([samples[0], samples[1]])).backward()
+    assert all(p.grad is not None for group in (slow, fast) for p in group['params'])
+
+
+def tiny_transformer():
+    """A network built as the published ones with a transformer, on the small text encoder."""
+    torch.manual_seed(0)
+    text_encoder = build_lite(width=16, pretrained=False).text_encoder
+    settings = VisionTransformerSettings(blocks=(2, 5, 8, 11), channels=(8, 16, 32, 32))
+    encoder = VisionTransformer('vit_tiny_patch16_384', settings)
+    config = LSegConfig(name='tiny', decoder='dpt', spatial='bottleneck:2:lrelu',
+                        align_corners=True)
+    decoder = FusionDecoder(encoder.channels, 16, text_encoder.dim)
+    return LSeg(config, encoder, decoder, text_encoder)
 
 
 @pytest.mark.parametrize('arguments, reason', [

@@ -44,10 +44,10 @@ examples:
   lseg train --data rooms_train --out runs/b --validate photos --validate-labels names.txt
   lseg train --recipe paper --dataset folder --data photos --labels names.txt --out runs/c \\
       --epochs 40
-  torchrun --nproc-per-node 8 -m lseg_ros.cli train --recipe paper --dataset ade20k \\
-      --data ADEChallengeData2016 --out runs/d --batch 4 --epochs 240 --every 5000
-  lseg train --recipe paper --dataset pascal5i --data Datasets_HSN --fold 0 --out runs/fold0 \\
-      --batch 20 --epochs 4
+  torchrun --nproc-per-node 8 -m lseg_ros.cli train --recipe paper --model lseg-vitl16 \\
+      --dataset ade20k --data ADEChallengeData2016 --out runs/d --batch 4 --epochs 240 --every 5000
+  lseg train --recipe paper --model lseg-rn101 --dataset pascal5i --data Datasets_HSN --fold 0 \\
+      --out runs/fold0 --batch 20 --epochs 4
 """
 EPISODES = ('pascal5i', 'coco20i', 'fss1000')
 DATASETS = ('rooms', 'folder', 'ade20k', *EPISODES)
@@ -68,15 +68,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     _add_validation(parser)
     model = parser.add_argument_group('model')
-    model.add_argument('--encoder', default='tf_efficientnet_lite0', help='(%(default)s)')
-    model.add_argument('--width', type=int, default=160, help='of the decoder (%(default)s)')
+    model.add_argument(
+        '--model', default='lseg-lite', help='lseg-lite, lseg-vitl16, lseg-rn101 or lseg-vitb32,'
+        " with ImageNet's encoder, which timm downloads for the last three (%(default)s)"
+    )
+    model.add_argument('--encoder', default='tf_efficientnet_lite0',
+                       help='of lseg-lite (%(default)s)')
+    model.add_argument('--width', type=int, default=160,
+                       help='of the decoder of lseg-lite (%(default)s)')
     model.add_argument(
         '--start',
         nargs='+',
-        help="weights to start from, the mean of several, rather than ImageNet's encoder",
+        help='weights to start from, the mean of several, in place of --model',
     )
     model.add_argument(
-        '--input-size', type=int, default=240, help='short side used later (%(default)s)'
+        '--text-model', help="folder of MiniLM, or file of OpenAI's CLIP, ViT-B-32.pt; without "
+        'it the installed package, or what open_clip downloads',
+    )
+    model.add_argument(
+        '--input-size', type=int,
+        help='short side used later (lseg-lite: 240, the others: 480)',
     )
     model.add_argument('--device', help='auto, cpu, cuda or cuda:N (lite: cpu; paper: auto)')
     _add_samples(parser)
@@ -193,6 +204,7 @@ def _resolve(args: argparse.Namespace) -> None:
 
 
 def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
+    from lseg_ros.model.backbones import EFFICIENTNET_LITE
     from lseg_ros.training.config import TrainingConfig
     from lseg_ros.training.dataset import SampleStream, class_shares
     from lseg_ros.training.lite import LiteRecipe
@@ -221,6 +233,8 @@ def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
     fields = dataclasses.fields(TrainingConfig)
     config = TrainingConfig(**{field.name: getattr(args, field.name) for field in fields})
     model = _model(args).to(team.device)
+    if model.config.encoder not in EFFICIENTNET_LITE:
+        raise ValueError(f'the recipe lite does not train {model.name}: use --recipe paper')
     recipe = LiteRecipe(model, samples.questions.texts, weights, config)
     return Trainer(recipe, samples, args.out, team)
 
@@ -283,13 +297,21 @@ def _single_root(args: argparse.Namespace) -> Path:
 
 
 def _model(args: argparse.Namespace) -> LSeg:
-    from lseg_ros.model import build_lite, load
+    """The network to train: as the weights to start from have it, or else as --model says."""
+    from lseg_ros.model import build, config_of, load
     from lseg_ros.training.averaging import mean_state
 
-    model = build_lite(args.encoder, width=args.width, pretrained=not args.start)
     if args.start:
-        model.load_image_state_dict(mean_state([load(f).image_state_dict() for f in args.start]))
-    model.config = dataclasses.replace(model.config, input_size=args.input_size)
+        models = [load(file, text_model=args.text_model) for file in args.start]
+        model = models[0]
+        model.load_image_state_dict(mean_state([m.image_state_dict() for m in models]))
+    else:
+        config = config_of(args.model)
+        if args.model == 'lseg-lite':
+            config = dataclasses.replace(config, encoder=args.encoder, width=args.width)
+        model = build(config, pretrained=True, text_model=args.text_model)
+    size = args.input_size or model.input_size or 240
+    model.config = dataclasses.replace(model.config, input_size=size, calibration=1.0)
     return model
 
 

