@@ -162,8 +162,7 @@ class MultiScaleEvaluator:
             raise ValueError('an image must be uint8 [height, width, 3], '
                              f'not {image.dtype} {list(image.shape)}')
         pixels = torch.from_numpy(np.require(image, requirements=('C', 'W')))
-        pixels = pixels.to(self.model.device).permute(2, 0, 1) / 255
-        return (pixels - self._of_colours(self.model.mean)) / self._of_colours(self.model.std)
+        return self.model.normalise(pixels[None])[0]
 
     def _pad(self, pixels: Tensor) -> Tensor:
         """Put black to the right of and below pixels [3, h, w] that are smaller than a crop."""

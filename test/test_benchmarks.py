@@ -21,7 +21,7 @@ from lseg_ros.evaluation.ade20k import ade20k_names
 from lseg_ros.evaluation.episodes import open_coco20i, open_fss1000, open_pascal5i
 from lseg_ros.evaluation.tally import Counting
 from lseg_ros.evaluation.zero_shot import count_episode, zero_shot_score
-from lseg_ros.model import save
+from lseg_ros.model import LSeg, save
 from lseg_ros.multiscale import MultiScaleEvaluator
 
 ALONE = Workers(torch.device('cpu'))
@@ -32,6 +32,7 @@ class RedNetwork(nn.Module):
 
     name, mean, std, stride = 'red', (0.5, 0.4, 0.3), (0.5, 0.25, 0.2), 32
     device, dtype = torch.device('cpu'), torch.float32
+    normalise = LSeg.normalise
 
     def __init__(self):
         super().__init__()

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from lseg_ros.labels import LabelRegistry
+from lseg_ros.model import LSeg
 from lseg_ros.multiscale import CITYSCAPES_SCALES, MultiScaleEvaluator, SCALES
 from lseg_ros.segmenter import Segmenter
 
@@ -19,6 +20,8 @@ class Network:
     mean, std = (0.4, 0.5, 0.6), (0.5, 0.25, 0.2)
     stride, input_size, calibration = 32, 0, 1.0
     dtype, device = torch.float32, torch.device('cpu')
+
+    normalise = LSeg.normalise
 
     def __init__(self):
         self.calls = []

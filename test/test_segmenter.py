@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lseg_ros.labels import LabelRegistry
+from lseg_ros.model import LSeg
 from lseg_ros.segmenter import Segmenter
 
 COLORS = {'black': (0, 0, 0), 'red': (255, 0, 0), 'green': (0, 255, 0), 'blue': (0, 0, 255)}
@@ -23,6 +24,8 @@ class ColorNetwork:
 
     mean, std = (0.4, 0.5, 0.6), (0.5, 0.25, 0.2)
     stride, calibration, dtype, device = 32, 1.0, torch.float32, torch.device('cpu')
+
+    normalise = LSeg.normalise
 
     def __init__(self, input_size=0, grid=1):
         self.input_size = input_size

@@ -16,7 +16,6 @@ from lseg_ros.training.dataset import SampleStream, class_shares, open_folders
 from lseg_ros.training.lite import LiteRecipe
 from lseg_ros.training.objective import class_weights, label_set_loss
 from lseg_ros.training.questions import Question, QuestionSampler
-from lseg_ros.training.recipe import normalise
 from lseg_ros.training.regularisation import LevelDropout, randomise_style
 from lseg_ros.training.trainer import Trainer
 from lseg_ros.training.vocabulary import load_vocabulary
@@ -280,7 +279,7 @@ def loss_of(model, root):
     """Cross-entropy of the folder's images, as they are, over its three names."""
     folder = open_folders([root])
     images, masks = zip(*(folder.read(index) for index in range(len(folder.pairs))))
-    pixels = normalise(model, torch.from_numpy(np.stack(images))[:, :, :64])
+    pixels = model.normalise(torch.from_numpy(np.stack(images))[:, :, :64])
     truth = torch.from_numpy(np.stack(masks))[:, :, :64].long()
     with torch.no_grad():
         logits = model.eval()(pixels, model.encode_text(folder.classes))

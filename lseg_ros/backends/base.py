@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -49,9 +48,7 @@ class EagerBackend:
 
 def normalise(images: Tensor, model: LSeg) -> Tensor:
     """Return uint8 images [B, H, W, 3] as pixels of `model`, padded with its mean colour."""
-    mean, std = (255 * torch.tensor(value, device=images.device)[:, None, None]
-                 for value in (model.mean, model.std))
-    return pad((images.permute(0, 3, 1, 2) - mean) / std, model.stride).to(model.dtype)
+    return pad(model.normalise(images), model.stride).to(model.dtype)
 
 
 def pad(pixels: Tensor, stride: int) -> Tensor:

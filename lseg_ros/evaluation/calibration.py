@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from lseg_ros.evaluation.folder import Example
 from lseg_ros.labels import parse_label
 from lseg_ros.model import LSeg
-from lseg_ros.training.recipe import normalise
 
 
 def fit_calibration(
@@ -47,7 +46,7 @@ def _draw(
     chosen = np.flatnonzero(mask < len(text))
     chosen = torch.from_numpy(rng.permutation(chosen)[:pixels])
     with torch.inference_mode():
-        logits = model(normalise(model, image[None]).to(model.dtype), text)[0].flatten(1).T
+        logits = model(model.normalise(image[None]).to(model.dtype), text)[0].flatten(1).T
     return logits[chosen].float().clone(), torch.from_numpy(mask)[chosen].long()
 
 

@@ -13,7 +13,6 @@ from lseg_ros.evaluation.episodes import Benchmark, Episode
 from lseg_ros.evaluation.metrics import IGNORED
 from lseg_ros.evaluation.pictures import read_picture
 from lseg_ros.model import LSeg
-from lseg_ros.training.recipe import normalise
 
 SIDE = 480
 BACKGROUND = 'others'
@@ -73,7 +72,7 @@ def _answer(model: LSeg, episode: Episode, name: str) -> np.ndarray:
         raise ValueError(f'the benchmark needs {SIDE} x {SIDE} pixels, which are no multiple of '
                          f'{model.stride}, as the network {model.name} wants them')
     picture = read_picture(episode.image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    pixels = normalise(model, torch.from_numpy(np.array(picture))[None]).to(model.dtype)
+    pixels = model.normalise(torch.from_numpy(np.array(picture))[None]).to(model.dtype)
     logits = model(pixels, model.encode_text([BACKGROUND, name]))
     return logits[0].argmax(0).byte().cpu().numpy()
 

@@ -136,6 +136,16 @@ class LSeg(nn.Module):
             raise ValueError(f'expected a list of at least one prompt, not {prompts!r}')
         return self._prompts(prompts).to(self.device, self.dtype)
 
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return uint8 RGB images [B, H, W, 3] as normalised pixels [B, 3, H, W].
+
+        They are float32, on the network's device, channels last.
+        """
+        pixels = images.to(self.device).permute(0, 3, 1, 2) / 255
+        mean, std = (torch.tensor(colours, device=self.device)[:, None, None]
+                     for colours in (self.mean, self.std))
+        return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
+
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 

@@ -18,7 +18,7 @@ from lseg_ros.training.dataset import Sample
 from lseg_ros.training.objective import label_set_loss
 from lseg_ros.training.precision import mixed_precision
 from lseg_ros.training.questions import Question
-from lseg_ros.training.recipe import Recipe, normalise
+from lseg_ros.training.recipe import Recipe
 from lseg_ros.training.regularisation import LevelDropout, StyleRandomisation
 
 
@@ -87,7 +87,7 @@ class LiteRecipe(Recipe):
         """The label-set loss at the decoder's resolution."""
         self.model.decoder.train()
         self.model.image_encoder.eval()
-        raw = self._decode(normalise(self.model, batch.images))
+        raw = self._decode(self.model.normalise(batch.images))
         masks = _nearest(batch.masks.to(raw.device), raw.shape[-2:])
         # Neighbours say much the same: every second pixel in each direction is enough.
         row, column = torch.randint(2, (2,)).tolist()

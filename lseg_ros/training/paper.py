@@ -21,7 +21,7 @@ from lseg_ros.model import LSeg
 from lseg_ros.training.augment import IGNORED
 from lseg_ros.training.config import PaperConfig
 from lseg_ros.training.crops import LabelledImage
-from lseg_ros.training.recipe import Recipe, normalise
+from lseg_ros.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class PaperRecipe(Recipe):
         """The mean cross-entropy of the labelled pixels; 0 where there is none."""
         self.image_side().train()
         texts = [self.model.encode_text(labels) for labels in batch.labels]
-        pixels = normalise(self.model, batch.images)
+        pixels = self.model.normalise(batch.images)
         masks = batch.masks.to(pixels.device).long()
         logits = self._logits(pixels, texts).float()
         total = F.cross_entropy(logits, masks, ignore_index=IGNORED, reduction='sum')

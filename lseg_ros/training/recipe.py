@@ -63,11 +63,3 @@ class Recipe(ABC):
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
         """The loss of a batch, a scalar with its graph."""
-
-
-def normalise(model: LSeg, images: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] to the model's normalised float32 [B, 3, H, W], channels last."""
-    pixels = images.to(model.device).permute(0, 3, 1, 2).float().div_(255.0)
-    mean, std = (torch.tensor(v, device=pixels.device) for v in (model.mean, model.std))
-    pixels = (pixels - mean[:, None, None]) / std[:, None, None]
-    return pixels.contiguous(memory_format=torch.channels_last)
