@@ -348,7 +348,7 @@ def test_the_number_of_processes_may_change(tmp_path, monkeypatch):
     assert calls == [1, 4, 0, 2, 3] and totals.sum() == 20
 
 
-def test_two_processes_of_torchrun_give_the_numbers_of_one(fss, tiny_model, tmp_path):
+def test_two_processes_of_torchrun_give_the_numbers_of_one(fss, tiny_model, tmp_path, one_thread):
     save(tiny_model, tmp_path / 'tiny.safetensors')
     command = ['evaluate', '--dataset', 'fss1000', '--root', fss, '--device', 'cpu', '--model',
                tmp_path / 'tiny.safetensors', '--state', tmp_path / 'state', '--json']

@@ -20,7 +20,6 @@ from lseg_ros.training.config import PaperConfig
 from lseg_ros.training.crops import CropStream, Shuffle, random_crop
 from lseg_ros.training.episodes import EpisodeStream, open_pascal5i_training
 from lseg_ros.training.paper import PaperRecipe
-from lseg_ros.training.recipe import normalise
 from lseg_ros.training.sources import open_ade20k_training, open_masked_folder
 from lseg_ros.training.trainer import Trainer
 
@@ -165,7 +164,7 @@ def test_loss_is_cross_entropy_at_image_size(photos):
     batch = recipe.collate([(first,), (second,)])
     loss = recipe.loss(batch)
     model.train()
-    logits = model(normalise(model, batch.images), model.encode_text(('floor', 'wall')))
+    logits = model(model.normalise(batch.images), model.encode_text(('floor', 'wall')))
     expected = nn.functional.cross_entropy(logits, batch.masks.long(), ignore_index=255)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     loss.backward()
@@ -213,15 +212,6 @@ with workers('cpu') as team:
     parameters = dict(trainer.model.named_parameters())
     torch.save(parameters, out / f'{team.rank}.pt')
 """
-
-
-@pytest.fixture
-def one_thread():
-    """As in the processes: an untrained network's gradients hang on the order of its sums."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_two_processes_train_as_one_with_the_same_samples(photos, tmp_path, one_thread):
