@@ -19,6 +19,7 @@ from lseg_ros.nodes.statistics import StreamStatistics
 from lseg_ros.segmenter import Segmentation
 from lseg_ros.temporal import ScoreSmoother
 
+
 @dataclass(frozen=True)
 class LabelTable:
     """The labels that hold for every image stamped at or after `since_ns`; 0: for every image."""
@@ -69,6 +70,15 @@ class CameraStream:
     def announce_threshold(self, threshold: float) -> None:
         """Latch the table in force with another confidence threshold."""
         self._latch(self._table.labels, self._table.since_ns, threshold)
+
+    def set_parameter(self, name: str, value: float) -> None:
+        """Let a parameter that applies at once to each camera do so; any thread may call this."""
+        if name == 'overlay_alpha':
+            self.outputs.overlay_alpha = value
+        elif name == 'depth_slop':
+            self.geometry.depth.set_slop(value)
+        elif name == 'temporal_smoothing':
+            self.smoother.smoothing = value
 
     def decode(self, arrival: Arrival, threshold: float) -> Frame | None:
         """Begin a frame; None when the message holds no usable image, which is counted."""

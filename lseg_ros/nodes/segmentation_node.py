@@ -29,12 +29,12 @@ from lseg_ros.nodes import parameters
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.camera_geometry import CameraGeometry, GeometrySettings
 from lseg_ros.nodes.camera_info import parse_output_size
+from lseg_ros.nodes.camera_input import TRANSPORTS, CameraInput
 from lseg_ros.nodes.camera_stream import CameraStream
 from lseg_ros.nodes.cameras import Camera, parse_cameras
 from lseg_ros.nodes.conversions import label_set_to_message
 from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, camera_health,
                                         camera_values, joint_condition, memory_values)
-from lseg_ros.nodes.image_input import TRANSPORTS, ImageInput
 from lseg_ros.nodes.image_services import ImageServices
 from lseg_ros.nodes.label_control import REPLACE, LabelControl
 from lseg_ros.nodes.outputs import Outputs
@@ -68,7 +68,7 @@ class SegmentationNode(LifecycleNode):
         if not self._value('labels_file'):
             self._labels.submit(REPLACE, self._value('labels'))  # configure reports what is wrong
         self._stream: SegmentationStream | None = None
-        self._inputs: tuple[ImageInput, ...] = ()
+        self._inputs: tuple[CameraInput, ...] = ()
         self._enabled = True
         self._last_failure = ''
         self._mirroring = False
@@ -171,7 +171,7 @@ class SegmentationNode(LifecycleNode):
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
         self._inputs = tuple(
-            ImageInput(self, stream.camera, transport, self._stream)
+            CameraInput(self, stream.camera, transport, self._stream)
             for stream in self._stream.cameras.values())
         if self._enabled:
             self._stream.start()
@@ -247,19 +247,8 @@ class SegmentationNode(LifecycleNode):
         for parameter in changed:
             if parameter.name == 'labels' and not self._mirroring:
                 self._labels.submit(REPLACE, parameter.value).add_done_callback(self._report)
-            elif parameter.name == 'confidence_threshold' and self._stream is not None:
-                self._stream.set_confidence_threshold(parameter.value)
-            elif parameter.name == 'overlay_alpha' and self._stream is not None:
-                for camera in self._stream.cameras.values():
-                    camera.outputs.overlay_alpha = parameter.value
-            elif parameter.name == 'depth_slop' and self._stream is not None:
-                for camera in self._stream.cameras.values():
-                    camera.geometry.depth.set_slop(parameter.value)
-            elif parameter.name == 'temporal_smoothing' and self._stream is not None:
-                for camera in self._stream.cameras.values():
-                    camera.smoother.smoothing = parameter.value
-            elif parameter.name == 'max_rate' and self._stream is not None:
-                self._stream.set_max_rate(parameter.value)
+            elif self._stream is not None:
+                self._stream.set_parameter(parameter.name, parameter.value)
 
     def _report(self, job: Job) -> None:
         if job.exception() is not None:

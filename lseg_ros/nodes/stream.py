@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -101,11 +102,17 @@ class SegmentationStream:
         """
         return self._worker.submit(function).result()
 
-    def set_confidence_threshold(self, threshold: float) -> None:
-        """Leave pixels of less confidence, in [0, 1], unlabelled from the next frame on."""
-        self.segmenter.confidence_threshold = threshold
-        for camera in self.cameras.values():
-            self._worker.submit(lambda camera=camera: camera.announce_threshold(threshold))
+    def set_parameter(self, name: str, value: float) -> None:
+        """Let a parameter that applies at once do so; others are none of the stream's business."""
+        if name == 'max_rate':
+            self.set_max_rate(value)
+        elif name == 'confidence_threshold':
+            self.segmenter.confidence_threshold = value
+            for camera in self.cameras.values():
+                self._worker.submit(partial(camera.announce_threshold, value))
+        else:
+            for camera in self.cameras.values():
+                camera.set_parameter(name, value)
 
     def set_max_rate(self, rate: float) -> None:
         """Begin at most `rate` batches a second from now on; 0: as many as there are images."""

@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.segmenter import Segmenter
 
 IMAGE = 'sensor_msgs/msg/Image'
 PAIR = {'cameras': ['front', 'left'], 'labels': ['floor', 'door']}
@@ -123,6 +124,27 @@ def test_bad_images_of_one_camera_are_its_own_and_leave_the_other_alone(active):
     client.poll(told, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda *_: True, 'counters', 'camera left')
     assert (values['images bad'], values['last problem']) == ('0', '')
+
+
+def test_frame_that_the_network_fails_on_is_lost_alone(active, monkeypatch):
+    client = active(**PAIR)
+    segment = Segmenter.segment
+    poison = np.full((16, 16, 3), 13, np.uint8)
+
+    def segment_or_fail(self, images, *settings):
+        if any(image.shape == poison.shape for image in images):
+            raise MemoryError('no room')
+        return segment(self, images, *settings)
+
+    monkeypatch.setattr(Segmenter, 'segment', segment_or_fail)
+    with shooting(client, 'front', 0.02, poison), shooting(client, 'left', 0.02) as good:
+        _, values = client.wait_for_status(
+            lambda _, values: int(values['frames failed']) >= 5, 'failures', 'camera front')
+        client.wait_for(lambda: len(set(good) & set(
+            map(stamp_of, client.received['lseg/left/label_image']))) >= 5, 'the other camera')
+    assert 'no room' in values['last problem']
+    _, values = client.wait_for_status(lambda *_: True, 'the other camera', 'camera left')
+    assert (values['frames failed'], values['last problem']) == ('0', '')
 
 
 @pytest.mark.parametrize('cameras', [['front', 'left'], ['']])

@@ -10,6 +10,7 @@ from harness import PICTURE, ids_of, stamp_of
 from lifecycle_msgs.msg import Transition
 from PIL import Image as Picture
 from rclpy.qos import qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -225,6 +226,27 @@ def test_diagnostics_count_frames_and_tell_the_model_and_the_delays(active, tiny
     assert float(values['processing p50 (ms)']) > 0.0
     assert float(values['latency p95 (ms)']) >= float(values['latency p50 (ms)']) > 0.0
     assert float(values['memory (MiB)']) > 0.0
+
+
+def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(start):
+    client = start(labels=LABELS, use_sim_time=True)
+    client.listen('lseg/label_image')
+    assert client.configure() and client.activate()
+    simulation = client.create_publisher(Clock, '/clock', 1)
+    for now_s in (1000, 10):
+        clock = Clock()
+        clock.clock.sec = now_s
+
+        def measured():
+            simulation.publish(clock)
+            client.send(stamp_ns=now_s * 10**9 - 25 * 10**7)
+            return client.soon(lambda: any(
+                item.key == 'latency p95 (ms)' and item.value == '250.0'
+                for array in client.received['/diagnostics'][-1:] for status in array.status
+                for item in status.values), 0.1)
+
+        client.poll(measured, 'the latency')
+        assert client.enable(False).success and client.enable(True).success  # measure anew
 
 
 @pytest.mark.parametrize('setting', [{'device': 'cpu'}, {'precision': 'float32'}])

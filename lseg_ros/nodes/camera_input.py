@@ -38,10 +38,10 @@ TRANSPORTS = MappingProxyType({
 })
 
 
-class ImageInput:
+class CameraInput:
     """Subscribes to a camera as sensors are best subscribed to: best effort, newest image only.
 
-    Parameters `qos_overrides.<topic>.subscription.*` change that.
+    Beside the images it takes their CameraInfo and depth, where these are published. Parameters `qos_overrides.<topic>.subscription.*` change that.
     """
 
     def __init__(self, node: Node, camera: Camera, transport: ImageTransport,
