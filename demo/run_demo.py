@@ -2,7 +2,8 @@
 """Run lseg_ros as on a robot, on real input, and leave pictures and figures behind.
 
 Three processes: the segmentation node, a camera node, and a client that changes the labels while
-frames flow. Without arguments the input is the recorded drive and a few photographs.
+frames flow. Without arguments the input is the recorded drive and a few photographs; --scene drive
+plays the whole drive, three cameras with depth, and compares the results with the truth.
 """
 from __future__ import annotations
 
@@ -36,6 +37,8 @@ def main() -> int:
     """Run the scenes and print the table; return the exit code."""
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
+    if args.scene == 'drive':
+        return _show_drive(args.output / 'drive')
     with tempfile.TemporaryDirectory() as scratch, _segmentation_node():
         scenes = _chosen_scenes(args, Path(scratch))
         rows = []
@@ -53,6 +56,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group()
+    source.add_argument('--scene', choices=('drive',),
+                        help='drive: only the recorded drive, with three cameras and depth, scored '
+                             'against the truth and mapped')
     source.add_argument('--image', help='a photograph of your own')
     source.add_argument('--video', help='a video file of your own')
     source.add_argument('--camera', help='number of a webcam, such as 0')
@@ -69,6 +75,17 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]
     if args.camera is None and not Path(source).is_file():
         sys.exit(f'demo: no such file: {source}')
     return (user_scene(source),)
+
+
+def _show_drive(output: Path) -> int:
+    """Play the drive to a node that serves its three cameras; return the exit code."""
+    with _segmentation_node('cameras:=[front,left,rear]', 'labels_file:=navigation',
+                            'points_stride:=2'):
+        player = subprocess.run([sys.executable, HERE / 'drive.py', '--output', output])
+    if player.returncode == 0:
+        print(f'\nPictures: {output}/cameras.png (left, front, rear), '
+              f'{output}/map.png (green: free, red: blocked; right: the truth)')
+    return player.returncode
 
 
 def _show_scene(scene: Scene, output: Path, keep: bool) -> tuple:
@@ -101,9 +118,10 @@ def _print_table(rows: list[tuple]) -> None:
 
 
 @contextmanager
-def _segmentation_node() -> Iterator[subprocess.Popen]:
-    parameters = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
-    with _running('segmentation_node', '--params-file', str(parameters)) as node:
+def _segmentation_node(*parameters: str) -> Iterator[subprocess.Popen]:
+    defaults = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
+    changed = (part for parameter in parameters for part in ('-p', parameter))
+    with _running('segmentation_node', '--params-file', str(defaults), *changed) as node:
         yield node
 
 
