@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of the recorded drive's cameras against the truth: mIoU, and the map of where to drive."""
+"""Results of the recorded drive against the truth: mIoU of each camera, and the map."""
 from __future__ import annotations
 
 import numpy as np

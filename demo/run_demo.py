@@ -2,8 +2,8 @@
 """Run lseg_ros as on a robot, on real input, and leave pictures and figures behind.
 
 Three processes: the segmentation node, a camera node, and a client that changes the labels while
-frames flow. Without arguments the input is the recorded drive and a few photographs; --scene drive
-plays the whole drive, three cameras with depth, and compares the results with the truth.
+frames flow. Without arguments the input is the recorded drive and a few photographs.
+`--scene drive` plays the whole drive, three cameras with depth, and compares with the truth.
 """
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group()
     source.add_argument('--scene', choices=('drive',),
-                        help='drive: only the recorded drive, with three cameras and depth, scored '
-                             'against the truth and mapped')
+                        help='drive: the recorded drive alone, three cameras with depth, compared '
+                             'with the truth and mapped')
     source.add_argument('--image', help='a photograph of your own')
     source.add_argument('--video', help='a video file of your own')
     source.add_argument('--camera', help='number of a webcam, such as 0')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A map from above of where a robot may drive, from labelled points and the poses of its cameras."""
+"""A map from above of where a robot may drive, from labelled points and its cameras' poses."""
 from __future__ import annotations
 
 from enum import IntEnum
@@ -31,14 +31,15 @@ _WAY_COLOR = (255, 255, 255)
 class TraversabilityMap:
     """Votes of labelled points for each cell of a grid over the ground: free or blocked.
 
-    The world is that of the poses: z up, the floor at 0, metres.
+    The world is that of the poses: z up, the floor at 0, metres. `low` is the corner of the first
+    cell, (x, y).
     """
 
     def __init__(self, poses: np.ndarray) -> None:
         """Cover what can be seen from `poses`, [N, 4, 4] from the optical frame to the world."""
         places = poses[:, :2, 3]
         reach = RANGE_M + _MARGIN_M
-        self._low = places.min(0) - reach
+        self.low = places.min(0) - reach
         self._shape = tuple(np.ceil((np.ptp(places, 0) + 2 * reach) / CELL_M).astype(int))
         # Votes for free and for blocked.
         self._votes = np.zeros((2, int(np.prod(self._shape))))
@@ -52,7 +53,7 @@ class TraversabilityMap:
         """
         world = points @ pose[:3, :3].T + pose[:3, 3]
         used = (points[:, 2] < RANGE_M) & (world[:, 2] < ROBOT_HEIGHT_M)  # false for NaN
-        columns = ((world[used, :2] - self._low) / CELL_M).astype(int)
+        columns = ((world[used, :2] - self.low) / CELL_M).astype(int)
         cells = np.ravel_multi_index(columns.T, self._shape)
         for votes, mine in zip(self._votes, (is_free[used], ~is_free[used])):
             votes += np.bincount(cells[mine], weight[used][mine], votes.size)
@@ -67,7 +68,7 @@ class TraversabilityMap:
     def picture(self, way: np.ndarray) -> np.ndarray:
         """Return the map as uint8 [h, w, 3] RGB, x up and y to the left, with `way`, [N, 2]."""
         picture = np.kron(_COLORS[self.ground()], np.ones((*(_PIXELS_PER_CELL,) * 2, 1), np.uint8))
-        pixels = (way - self._low) / CELL_M * _PIXELS_PER_CELL
+        pixels = (way - self.low) / CELL_M * _PIXELS_PER_CELL
         cv2.polylines(picture, [pixels[:, ::-1].astype(np.int32)], False, _WAY_COLOR, 2)
         return np.ascontiguousarray(picture[::-1, ::-1])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's map of where a robot may drive: drawn right, and right enough with the shipped model."""
+"""The demo's map of where a robot may drive, and what is found by the shipped model."""
 
 import cv2
 import numpy as np
@@ -48,7 +48,7 @@ def at(*places):
 
 
 def cell_at(grid, place):
-    column = ((np.array(place) - grid._low) / CELL_M).astype(int)
+    column = ((np.array(place) - grid.low) / CELL_M).astype(int)
     return Ground(grid.ground()[tuple(column)])
 
 
