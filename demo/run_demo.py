@@ -65,7 +65,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument('--keep', action='store_true', help='leave it running until Ctrl-C')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
                         help='folder for the pictures (default: %(default)s; emptied first)')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.scene and args.keep:
+        parser.error('--scene drive ends with the drive: leave --keep out')
+    return args
 
 
 def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]:
