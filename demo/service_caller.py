@@ -15,7 +15,7 @@ REPLY_TIMEOUT_S = 30.0
 
 
 class ServiceCaller(Node):
-    """Calls the segmentation node and waits for its answers, in any thread but the spinning one."""
+    """Calls the segmentation node and waits for its answers, in any thread but its own."""
 
     def bring_up(self) -> None:
         """Configure and activate the node, unless somebody has done so already."""
