@@ -7,7 +7,8 @@ BENCH_ARGS ?=
 
 IN_ROS := $(PYTHON) -m tools.pypi_ros run
 DEMO_ARGS := $(if $(IMAGE),--image "$(IMAGE)") $(if $(VIDEO),--video "$(VIDEO)") \
-             $(if $(CAMERA),--camera "$(CAMERA)") $(if $(KEEP),--keep)
+             $(if $(CAMERA),--camera "$(CAMERA)") $(if $(SCENE),--scene "$(SCENE)") \
+             $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench clean
@@ -15,6 +16,7 @@ DEMO_ARGS := $(if $(IMAGE),--image "$(IMAGE)") $(if $(VIDEO),--video "$(VIDEO)")
 help:
 	@echo "make demo    camera node, segmentation node and a client; results in demo_output/"
 	@echo "             IMAGE=photo.jpg, VIDEO=clip.mp4 or CAMERA=0: your own input"
+	@echo "             SCENE=drive: three cameras, points, mIoU against the truth, a map"
 	@echo "             KEEP=1: leave it running until Ctrl-C"
 	@echo "make test    the tests; PYTEST_ARGS=test/test_labels.py chooses among them"
 	@echo "make bench   time and memory on this machine, in one table and bench_output/bench.json"

@@ -17,6 +17,7 @@ from lseg_ros.evaluation.metrics import ConfusionMatrix
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
 from lseg_ros.nodes.image_sources import open_source
+from lseg_ros.palette import UNLABELLED
 from lseg_ros.segmenter import PreparedLabels, Segmenter
 from lseg_ros.temporal import ScoreSmoother
 
@@ -84,7 +85,7 @@ def main() -> None:
 def _row(segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame], smoothing: float,
          warp: str) -> str:
     timed = Timed(ScoreSmoother(smoothing, warp))
-    confusion, changes, before = ConfusionMatrix(256), [], None
+    confusion, changes, before = ConfusionMatrix(UNLABELLED), [], None
     for frame in tqdm(frames, unit='frame', leave=False):
         if frame.is_first:
             timed.smoother.reset()

@@ -18,14 +18,11 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from PIL import Image as Picture
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import Image
+from service_caller import REPLY_TIMEOUT_S, SEGMENTATION_NODE, ServiceCaller, start_spinning
 
 from lseg_ros.labels import topic_name
 from lseg_ros.msg import LabelSet
@@ -33,15 +30,12 @@ from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.palette import OTHER
 from lseg_ros.srv import SetLabels
 
-SEGMENTATION_NODE = 'lseg'
-CONFIGURE_TIMEOUT_S = 120.0
-REPLY_TIMEOUT_S = 30.0
 MASKS_SHOWN = 3
 KEPT_MESSAGES = 60
 COUNTERS = ('images received', 'frames published', 'images dropped')
 
 
-class SegmentationClient(Node):
+class SegmentationClient(ServiceCaller):
     """Keeps the last messages of the node's topics, by stamp, and calls its services."""
 
     def __init__(self) -> None:
@@ -56,18 +50,10 @@ class SegmentationClient(Node):
             self._watch(topic)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._keep_diagnostics, 10)
 
-    def bring_up(self) -> None:
-        """Configure and activate the node, unless somebody has done so already."""
-        state = self._call(GetState, 'get_state', GetState.Request()).current_state.id
-        if state == State.PRIMARY_STATE_UNCONFIGURED:
-            self._change_state(Transition.TRANSITION_CONFIGURE, 'configure')
-        if state != State.PRIMARY_STATE_ACTIVE:
-            self._change_state(Transition.TRANSITION_ACTIVATE, 'activate')
-
     def set_labels(self, labels: tuple[str, ...]) -> tuple[SetLabels.Response, float]:
         """Replace the labels; returns the answer and when it came (time.monotonic, seconds)."""
         request = SetLabels.Request(labels=list(labels), mode=SetLabels.Request.MODE_REPLACE)
-        answer = self._call(SetLabels, 'set_labels', request)
+        answer = self.call(SetLabels, 'set_labels', request)
         if not answer.success:
             raise RuntimeError(f'set_labels refused {list(labels)}: {answer.message}')
         return answer, time.monotonic()
@@ -137,23 +123,6 @@ class SegmentationClient(Node):
                                    f"the node says: {self._diagnostics[-1:] or 'nothing'}")
             return condition()
 
-    def _change_state(self, transition: int, name: str) -> None:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        if not self._call(ChangeState, 'change_state', request, CONFIGURE_TIMEOUT_S).success:
-            raise RuntimeError(f'the segmentation node could not {name}; its log says why')
-
-    def _call(self, interface, service: str, request, timeout_s: float = REPLY_TIMEOUT_S):
-        client = self.create_client(interface, f'/{SEGMENTATION_NODE}/{service}')
-        answered = threading.Event()
-        if not client.wait_for_service(timeout_s):
-            raise TimeoutError(f'no service /{SEGMENTATION_NODE}/{service}: is the node running?')
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: answered.set())
-        if not answered.wait(timeout_s):
-            raise TimeoutError(f'/{SEGMENTATION_NODE}/{service} gave no answer in {timeout_s} s')
-        self.destroy_client(client)
-        return future.result()
-
 
 def show_label_set(client: SegmentationClient, labels: tuple[str, ...], folder: Path,
                    frames: int) -> float:
@@ -199,10 +168,7 @@ def main() -> int:
     args, ros_args = parser.parse_known_args()
     rclpy.init(args=ros_args)
     client = SegmentationClient()
-    executor = SingleThreadedExecutor()
-    executor.add_node(client)
-    spinning = threading.Thread(target=_spin, args=(executor,), daemon=True)
-    spinning.start()
+    spinning = start_spinning(client)
     try:
         client.bring_up()
         client.wait_for_frames(1)  # labels are changed while frames flow
@@ -217,13 +183,6 @@ def main() -> int:
     finally:
         rclpy.try_shutdown()
         spinning.join()
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 
 Three processes: the segmentation node, a camera node, and a client that changes the labels while
 frames flow. Without arguments the input is the recorded drive and a few photographs.
+`--scene drive` plays the whole drive, three cameras with depth, and compares with the truth.
 """
 from __future__ import annotations
 
@@ -36,6 +37,8 @@ def main() -> int:
     """Run the scenes and print the table; return the exit code."""
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
+    if args.scene == 'drive':
+        return _show_drive(args.output / 'drive')
     with tempfile.TemporaryDirectory() as scratch, _segmentation_node():
         scenes = _chosen_scenes(args, Path(scratch))
         rows = []
@@ -53,13 +56,19 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group()
+    source.add_argument('--scene', choices=('drive',),
+                        help='drive: the recorded drive alone, three cameras with depth, compared '
+                             'with the truth and mapped')
     source.add_argument('--image', help='a photograph of your own')
     source.add_argument('--video', help='a video file of your own')
     source.add_argument('--camera', help='number of a webcam, such as 0')
     parser.add_argument('--keep', action='store_true', help='leave it running until Ctrl-C')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
                         help='folder for the pictures (default: %(default)s; emptied first)')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.scene and args.keep:
+        parser.error('--scene drive ends with the drive: leave --keep out')
+    return args
 
 
 def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]:
@@ -69,6 +78,17 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]
     if args.camera is None and not Path(source).is_file():
         sys.exit(f'demo: no such file: {source}')
     return (user_scene(source),)
+
+
+def _show_drive(output: Path) -> int:
+    """Play the drive to a node that serves its three cameras; return the exit code."""
+    with _segmentation_node('cameras:=[front,left,rear]', 'labels_file:=navigation',
+                            'points_stride:=2'):
+        player = subprocess.run([sys.executable, HERE / 'drive.py', '--output', output])
+    if player.returncode == 0:
+        print(f'\nPictures: {output}/cameras.png (left, front, rear), '
+              f'{output}/map.png (green: free, red: blocked; right: the truth)')
+    return player.returncode
 
 
 def _show_scene(scene: Scene, output: Path, keep: bool) -> tuple:
@@ -101,9 +121,10 @@ def _print_table(rows: list[tuple]) -> None:
 
 
 @contextmanager
-def _segmentation_node() -> Iterator[subprocess.Popen]:
-    parameters = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
-    with _running('segmentation_node', '--params-file', str(parameters)) as node:
+def _segmentation_node(*parameters: str) -> Iterator[subprocess.Popen]:
+    defaults = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
+    changed = (part for parameter in parameters for part in ('-p', parameter))
+    with _running('segmentation_node', '--params-file', str(defaults), *changed) as node:
         yield node
 
 

@@ -24,8 +24,8 @@ from lseg_ros.palette import UNLABELLED
 
 # A long side is held to this many short sides at the network, so that a 1x10000 strip stays cheap.
 MAX_ASPECT = 4
-# What may change the scores of an image, [C, h, w]: gets the image, uint8 [H, W, 3] RGB, the scores,
-# and the rows and columns of their grid that the image covers.
+# What may change the scores of an image, [C, h, w]: gets the image, uint8 [H, W, 3] RGB, the
+# scores, and the rows and columns of their grid that the image covers.
 ScoreFilter = Callable[[np.ndarray, Tensor, tuple[float, float]], Tensor]
 # Classes are decided on at most this many pixels: the image's own up to VGA.
 DECISION_PIXELS = 640 * 480

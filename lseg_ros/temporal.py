@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class scores smoothed over time: what a network is unsure of shall not flicker from frame to frame.
+"""Class scores smoothed over time: what a network is unsure of shall not flicker.
 
 Each score is an exponential moving average over the frames.  While the camera moves, the average
 of the frames before is first moved along with the image, by dense optical flow (DIS: Kroeger et
@@ -71,6 +71,7 @@ class ScoreSmoother:
         `image` is uint8 [H, W, 3] RGB; it covers the first `covered` rows and columns of the grid.
         """
         if not self.smoothing:
+            self.reset()  # what is remembered is old once smoothing is switched on again
             return scores
         grey = _small_grey(image) if self.warp == 'flow' else None
         last = self._last
@@ -106,8 +107,8 @@ def _small_grey(image: np.ndarray) -> np.ndarray:
 def _trace_back(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Say of each pixel of `now` where it was, and how sure that is.
 
-    Returns float32 [h, w, 2], the place (x, y) in `before` as a share of its width and height, 0 to
-    1 from edge to edge, and float32 [h, w], 0..1.
+    Returns float32 [h, w, 2], the place (x, y) in `before` as a share of its width and height, 0
+    to 1 from edge to edge, and float32 [h, w], 0..1.
     """
     height, width = now.shape
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(now, before, None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores smoothed over time: calm, in place on a moving image, and without memory of what is gone."""
+"""Scores smoothed over time: calm, in place on a moving image, with no memory of what is gone."""
 
 import cv2
 import numpy as np
@@ -35,7 +35,7 @@ def true_classes(picture):
 
 
 def scores_of(classes, rng=None, sureness=1.0):
-    """Probabilities on the grid, [3, h, w], as a network may give them that is never quite sure."""
+    """Probabilities on the grid, [3, h, w], as of a network that is never quite sure."""
     logits = sureness * np.eye(3, dtype=np.float32)[classes[CELL // 2::CELL, CELL // 2::CELL]]
     if rng is not None:
         logits = logits + rng.normal(0, 0.6, logits.shape)
@@ -118,6 +118,17 @@ def forgets(smoother, change):
 def test_history_is_kept_until_reset():
     assert not forgets(ScoreSmoother(0.5), lambda smoother: None)
     assert forgets(ScoreSmoother(0.5), ScoreSmoother.reset)
+
+
+def test_what_was_before_smoothing_was_off_is_forgotten():
+    smoother = ScoreSmoother(0.5)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    ones = torch.ones(3, *map(int, WHOLE))
+    smoother(image, ones, WHOLE)
+    smoother.smoothing = 0.0
+    smoother(image, 0 * ones, WHOLE)
+    smoother.smoothing = 0.5
+    assert not smoother(image, 0 * ones, WHOLE).any()
 
 
 @pytest.mark.parametrize('stamp_s, jumps', [

@@ -60,7 +60,7 @@ class CameraNode(Node):
         self._image.publish(array_to_image(shot.image, 'rgb8', header))
         if self._source.camera is not None:
             self._depth.publish(array_to_image(shot.depth_mm, '16UC1', header))
-            self._camera_info.publish(_camera_info(self._source.camera, header))
+            self._camera_info.publish(camera_info_of(self._source.camera, header))
 
     def _next_shot(self) -> Shot | None:
         shot = next(self._shots, None)
@@ -70,7 +70,8 @@ class CameraNode(Node):
         return shot
 
 
-def _camera_info(camera: CameraModel, header: Header) -> CameraInfo:
+def camera_info_of(camera: CameraModel, header: Header) -> CameraInfo:
+    """Return the calibration of a camera without distortion."""
     fx, skew, cx, _, fy, cy, *_ = camera.matrix
     return CameraInfo(
         header=header, width=camera.width, height=camera.height,

@@ -31,8 +31,8 @@ class LabelTable:
 class CameraStream:
     """What belongs to one camera: its topics, its table and its figures.
 
-    Apart from `outputs`, `geometry` and `statistics`, which any thread may use, only the worker's thread acts
-    on it: tables and frames go out in the order in which they hold.
+    Apart from `outputs`, `geometry` and `statistics`, which any thread may use, only the worker's
+    thread acts on it: tables and frames go out in the order in which they hold.
     """
 
     def __init__(self, camera: Camera, outputs: Outputs, geometry: CameraGeometry,

@@ -17,7 +17,8 @@ import yaml
 from harness import PICTURE, output, running, stamp_of
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2, PointField
+from test_points import DepthCamera
 from vision_msgs.msg import LabelInfo
 
 from lseg_ros.labels import LabelRegistry
@@ -42,6 +43,7 @@ class CostmapLayer(Node):
             reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
         for topic, kind, qos in (('label_image', Image, sensor_qos),
                                  ('confidence', Image, sensor_qos),
+                                 ('points', PointCloud2, sensor_qos),
                                  ('label_info', LabelInfo, LABELS_QOS)):
             self.create_subscription(kind, output(topic, camera), self._keeper(topic), qos)
 
@@ -59,11 +61,11 @@ class CostmapLayer(Node):
         with self._changed:
             return self._changed.wait_for(lambda: self.of(topic), seconds)
 
-    def synchronised(self):
-        """Return the pairs of mask and confidence that an exact synchroniser would find."""
-        confidences = {stamp_of(message): message for message in self.of('confidence')}
-        return [(mask, confidences[stamp_of(mask)]) for mask in self.of('label_image')
-                if stamp_of(mask) in confidences]
+    def synchronised(self, topic='confidence'):
+        """Return the pairs of mask and another message that an exact synchroniser would find."""
+        others = {stamp_of(message): message for message in self.of(topic)}
+        return [(mask, others[stamp_of(mask)]) for mask in self.of('label_image')
+                if stamp_of(mask) in others]
 
 
 @pytest.fixture
@@ -127,6 +129,20 @@ def test_mask_and_confidence_join_to_the_nanosecond_and_have_one_byte_a_pixel(ac
             for image in (mask, confidence):
                 assert (image.encoding, image.step) == ('mono8', image.width)
                 assert len(image.data) == PICTURE.shape[0] * PICTURE.shape[1]
+
+
+def test_cloud_joins_the_mask_to_the_nanosecond_with_a_point_for_each_pixel(active, layers):
+    client = active(labels=['floor', 'door'], output_size=[32, 24])
+    camera = DepthCamera(client)
+    started = layers(client)
+    client.poll(lambda: camera.shoot() and client.soon(
+        lambda: all(layer.synchronised('points') for layer in started), 0.2), 'clouds')
+    for layer in started:
+        mask, cloud = layer.synchronised('points')[0]
+        assert mask.header == cloud.header
+        assert (mask.width, mask.height) == (cloud.width, cloud.height) == (32, 24)
+        assert [(field.name, field.datatype) for field in cloud.fields[:3]] == [
+            (axis, PointField.FLOAT32) for axis in 'xyz']
 
 
 def test_each_camera_gives_its_layer_a_table_of_its_own(active, layers):
