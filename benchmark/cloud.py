@@ -17,8 +17,8 @@ from lseg_ros.nodes.conversions import points_to_cloud
 RATIONAL = np.array([0.4, -0.2, 0.001, 0.002, 0.05, 0.6, -0.1, 0.02])
 DESCRIPTION = """\
 Time one labelled cloud on this machine: depth, image and label image to points, and points to a
-PointCloud2, without sending it; beside it the rays of a distorted camera, which are worked out once
-for each CameraInfo. Milliseconds, median and 95th percentile. Needs a ROS 2 environment.
+PointCloud2, without sending it; beside it the rays of a distorted camera, which are worked out
+once for each CameraInfo. Milliseconds, median and 95th percentile. Needs a ROS 2 environment.
 
   python benchmark/cloud.py
   python benchmark/cloud.py --size 1280x720 --repeats 500

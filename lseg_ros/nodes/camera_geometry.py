@@ -77,6 +77,8 @@ class CameraGeometry:
         if self._outputs.are_points_wanted:
             self._waiting.append((frame, segmentation))
             self.publish_points()
+        else:
+            self._waiting.clear()
 
     def publish_points(self) -> None:
         """Send the points of label images that have waited for their depth, if it is there now."""

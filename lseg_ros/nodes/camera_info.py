@@ -18,7 +18,8 @@ DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial')
 class ImageCamera:
     """What a CameraInfo says of the image itself: region of interest and binning are applied.
 
-    `size` is (height, width) in pixels, `k` float64 [3, 3] and `p` float64 [3, 4] as in CameraInfo.
+    `size` is (height, width) in pixels; `k`, float64 [3, 3], and `p`, float64 [3, 4], are those of
+    CameraInfo.
     """
 
     size: Size
@@ -32,9 +33,9 @@ class ImageCamera:
 
 
 def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
-    """Return the camera of an image of `image_size`; ValueError, with the reason, if `info` is not.
+    """Return the camera of an image of `image_size`.
 
-    Full-resolution pixel u is pixel (u - offset + 0.5) / binning - 0.5 of the image.
+    Raises ValueError, with the reason, when `info` cannot be that of such an image. Full-resolution pixel u is pixel (u - offset + 0.5) / binning - 0.5 of the image.
     """
     full = (info.roi.height or info.height, info.roi.width or info.width)
     binning = (max(1, info.binning_y), max(1, info.binning_x))

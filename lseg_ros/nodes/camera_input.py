@@ -41,7 +41,8 @@ TRANSPORTS = MappingProxyType({
 class CameraInput:
     """Subscribes to a camera as sensors are best subscribed to: best effort, newest image only.
 
-    Beside the images it takes their CameraInfo and depth, where these are published. Parameters `qos_overrides.<topic>.subscription.*` change that.
+    Beside the images it takes their CameraInfo and depth, where these are published.
+    Parameters `qos_overrides.<topic>.subscription.*` change the QoS.
     """
 
     def __init__(self, node: Node, camera: Camera, transport: ImageTransport,

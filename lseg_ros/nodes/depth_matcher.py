@@ -19,8 +19,8 @@ OPEN = 4
 class DepthCounts:
     """What became of the images that wanted depth, and the depth frames that did not fit one.
 
-    Of the images without: `late` when the nearest depth frame was older than the image, `early` when
-    it was newer, `missing` when there was none within a second.
+    Of the images without: `late` when the nearest depth frame was older than the image, `early`
+    when it was newer, `missing` when there was none within a second.
     """
 
     received: int = 0

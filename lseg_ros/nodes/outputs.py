@@ -101,7 +101,7 @@ class Outputs:
                 labels: LabelSet) -> bool:
         """Send a frame to those who listen; returns False when the gate is shut.
 
-        `image` is uint8 RGB [H, W, 3], of any size; `header` is the camera's and goes out as it is.
+        `image` is uint8 RGB [H, W, 3], of any size; `header` is the camera's, and stays as it is.
         """
         with self._gate:
             if not self._is_open:

@@ -32,7 +32,8 @@ class SegmentationStream:
                  output_size: tuple[int, int] | None = None) -> None:
         """Latch the tables of the first labels and start the worker; nothing else goes out yet.
 
-        Results have `output_size` (height, width), or None: the size of their image. `on_problem` is told, in the worker's thread, what fails besides single frames.
+        Results have `output_size` (height, width), or None: the size of their image. `on_problem`
+        is told, in the worker's thread, what fails besides single frames.
         """
         self.segmenter = segmenter
         self.cameras = MappingProxyType({stream.camera.name: stream for stream in cameras})

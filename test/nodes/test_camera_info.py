@@ -35,7 +35,8 @@ def test_point_keeps_its_place_in_the_picture_when_that_is_scaled():
     # The edges of a picture are at -0.5 and width - 0.5: the centres of pixels are whole numbers.
     share = (pixel(info.k, point) + 0.5) / [640, 480]
     assert (pixel(scaled.k, point) + 0.5) / [320, 120] == pytest.approx(share)
-    assert (scaled.p[0], scaled.p[3], scaled.p[5]) == pytest.approx((250, -250 * BASELINE_M, 127.5))
+    fx, tx, fy = scaled.p[0], scaled.p[3], scaled.p[5]
+    assert (fx, tx, fy) == pytest.approx((250, -250 * BASELINE_M, 127.5))
 
 
 def test_same_size_leaves_the_matrices_as_they_are():
