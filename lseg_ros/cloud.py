@@ -80,8 +80,8 @@ def depth_in_metres(depth: np.ndarray) -> np.ndarray:
 
 
 def labelled_points(depth: np.ndarray, rays: np.ndarray, image: np.ndarray, ids: np.ndarray,
-                    confidence: np.ndarray) -> np.ndarray:
-    """Return an organised cloud, [h, w] of `POINT`, in the camera's optical frame in metres.
+                    confidence: np.ndarray, points: np.ndarray) -> None:
+    """Fill `points`, an organised cloud: [h, w] of `POINT`, in metres in the optical frame.
 
     `depth` is float32 [h, w], the distance along the optical axis, NaN where there is none; `rays`
     as `pixel_rays` gives them; `image` uint8 RGB [h, w, 3]; `ids` and `confidence` uint8 [h, w].
@@ -94,4 +94,4 @@ def labelled_points(depth: np.ndarray, rays: np.ndarray, image: np.ndarray, ids:
     rgb = blue_green_red.view('<u4')[..., 0] & np.uint32(0xffffff)
     planes = (x, y, depth, rgb.view('<f4'), ids.astype('<u4').view('<f4'),
               confidence * np.float32(1 / 255))
-    return cv2.merge(planes).view(POINT)[..., 0]
+    cv2.merge(planes, points.view('<f4').reshape(*points.shape, len(planes)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
 
 SIZE = (48, 64)
 MATRIX = np.array([[60.0, 0.0, 30.0], [0.0, 55.0, 25.0], [0.0, 0.0, 1.0]])
@@ -15,6 +15,12 @@ RATIONAL = np.array([0.4, -0.2, 0.001, 0.002, 0.05, 0.6, -0.1, 0.02])
 
 def whole(size=SIZE):
     return PixelGrid.between(size, size)
+
+
+def made(*parts):
+    points = np.empty(parts[0].shape, POINT)
+    labelled_points(*parts, points)
+    return points
 
 
 def project(rays, distortion):
@@ -51,7 +57,7 @@ def test_points_of_a_slanted_plane_lie_on_it_with_colour_label_and_confidence():
     depth = (distance / (normal[0] * rays[0] + normal[1] * rays[1] + normal[2])).astype('f4')
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
     ids = np.arange(48 * 64, dtype=np.uint32).astype(np.uint8).reshape(SIZE)
-    points = labelled_points(depth, rays, image, ids, 255 - ids)
+    points = made(depth, rays, image, ids, 255 - ids)
     assert points.shape == SIZE
     on_plane = normal @ np.stack([points[axis].ravel() for axis in 'xyz'])
     assert on_plane == pytest.approx(distance, abs=1e-5)
@@ -69,9 +75,8 @@ def test_pixels_without_a_distance_have_no_place_but_keep_their_label(depth):
     metres = depth_in_metres(depth)
     assert metres.dtype == np.float32
     grid = whole((1, 2))
-    points = labelled_points(metres, pixel_rays(grid, MATRIX, np.zeros(0)),
-                             np.zeros((1, 2, 3), np.uint8), np.array([[3, 4]], np.uint8),
-                             np.full((1, 2), 255, np.uint8))
+    points = made(metres, pixel_rays(grid, MATRIX, np.zeros(0)), np.zeros((1, 2, 3), np.uint8),
+                  np.array([[3, 4]], np.uint8), np.full((1, 2), 255, np.uint8))
     assert np.isnan([points[axis][0, 0] for axis in 'xyz']).all()
     assert points['z'][0, 1] == pytest.approx(1.5)
     assert points['label'].tolist() == [[3, 4]]
@@ -79,8 +84,8 @@ def test_pixels_without_a_distance_have_no_place_but_keep_their_label(depth):
 
 def test_pixel_whose_ray_is_unknown_has_no_place_at_all():
     rays = np.full((2, 1, 1), np.nan, np.float32)
-    points = labelled_points(np.ones((1, 1), np.float32), rays, np.zeros((1, 1, 3), np.uint8),
-                             np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    points = made(np.ones((1, 1), np.float32), rays, np.zeros((1, 1, 3), np.uint8),
+                  np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
     assert np.isnan([points[axis][0, 0] for axis in 'xyz']).all()
 
 

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.nodes.camera_info import image_camera, lens, scaled_camera_info
-from lseg_ros.nodes.conversions import image_to_depth, points_to_cloud
+from lseg_ros.nodes.conversions import OrganisedCloud, image_to_depth
 from lseg_ros.nodes.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.nodes.frames import Frame, stamp_ns
 from lseg_ros.nodes.outputs import Outputs
@@ -50,6 +50,7 @@ class CameraGeometry:
         self._bad_infos = 0
         self._problem = ''
         self._rays: tuple[tuple, np.ndarray] | None = None
+        self._cloud: OrganisedCloud | None = None
         # The last label images whose points have not gone out.
         self._waiting: deque[tuple[Frame, Segmentation]] = deque(maxlen=OPEN)
 
@@ -143,9 +144,11 @@ class CameraGeometry:
             self.depth.refuse()
             self._problem = str(error)
             return None
-        return points_to_cloud(labelled_points(
-            depth, rays, grid.sample(frame.image), segmentation.ids[::stride, ::stride],
-            segmentation.confidence[::stride, ::stride]), frame.header)
+        if self._cloud is None or self._cloud.points.shape != depth.shape:
+            self._cloud = OrganisedCloud(depth.shape)
+        labelled_points(depth, rays, grid.sample(frame.image), segmentation.ids[::stride, ::stride],
+                        segmentation.confidence[::stride, ::stride], self._cloud.points)
+        return self._cloud.stamped(frame.header)
 
     def _rays_of(self, frame: Frame, size: tuple[int, int], grid: PixelGrid) -> np.ndarray:
         """Return the rays of `grid`, which are worked out once for each CameraInfo and size."""

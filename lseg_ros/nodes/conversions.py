@@ -59,9 +59,22 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     return message
 
 
-def points_to_cloud(points: np.ndarray, header: Header) -> PointCloud2:
-    """Return an organised cloud, [h, w] of `lseg_ros.cloud.POINT`, as a message."""
-    return point_cloud2.create_cloud(header, _POINT_FIELDS, points)
+class OrganisedCloud:
+    """A PointCloud2 of one size, whose memory serves for one cloud after the other.
+
+    New memory for each would cost several times what the points do. `points`, [h, w] of
+    `lseg_ros.cloud.POINT`, are those of the message.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        """Make a message of `size` (height, width), all zero."""
+        self._message = point_cloud2.create_cloud(Header(), _POINT_FIELDS, np.zeros(size, POINT))
+        self.points = np.frombuffer(self._message.data, POINT).reshape(size)
+
+    def stamped(self, header: Header) -> PointCloud2:
+        """Return the message, with `header`; it is good until `points` change."""
+        self._message.header = header
+        return self._message
 
 
 def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
