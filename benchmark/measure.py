@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 WARM_UP_RUNS = 3
+WARM_UP_S = 5.0  # slow calls are warmed up by fewer runs
 _STATUS = Path('/proc/self/status')
 _CLEAR = Path('/proc/self/clear_refs')
 
@@ -39,8 +40,10 @@ def measure_in_turn(calls: Mapping[str, Callable[[], object]], device: torch.dev
     cpu: dict[str, list[float]] = {name: [] for name in calls}
     peak: dict[str, float] = {}
     for name, call in calls.items():
+        started = time.perf_counter()
         for _ in range(WARM_UP_RUNS):
-            call()
+            if time.perf_counter() < started + WARM_UP_S:
+                call()
         peak[name] = _peak_mb(call, device)
     for _ in range(repeats):
         for name, call in calls.items():

@@ -97,7 +97,7 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
     rows = []
     for name in calls:
         precision = precisions.get(name, setting.precision)
-        floor = floor_ms(plain, pixels, text, PRECISIONS[precision]) if 'network' in name else None
+        floor = floor_ms(plain, images, text, PRECISIONS[precision]) if 'network' in name else None
         title = name.removesuffix(f', {precision}')
         rows.append(setting.row(title, VGA, precision=precision).filled(taken[name], floor))
     return rows

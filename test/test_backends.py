@@ -70,6 +70,14 @@ def test_half_precision_changes_few_ids(images, expected):
     assert share_of_other_ids(results, expected[some]) <= 0.005
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_gpu_gives_the_ids_of_the_cpu_run_after_run(images, expected):
+    half = load('lseg-lite', 'cuda', torch.float16)
+    segmenter = Segmenter(half, backend=open_backend('auto', half))
+    for _ in range(2):
+        assert share_of_other_ids(segmented(segmenter, images), expected) <= 0.005
+
+
 @pytest.mark.parametrize('size', [(1, 1), (33, 95), (240, 320), (240, 427)])
 def test_backend_takes_every_size_and_number_of_images(size, fast, model):
     images = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8)

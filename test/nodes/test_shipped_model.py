@@ -18,7 +18,7 @@ CLASSES = TRUTH.classes
 
 @pytest.fixture
 def client(start):
-    client = start(model='lseg-lite', labels=FLAT)
+    client = start(model='lseg-lite', backend='auto', labels=FLAT)
     client.listen('lseg/label_image')
     client.listen_to_tables()
     assert client.configure()
