@@ -12,7 +12,7 @@ from filled import fill, published_state
 from lseg_ros import cli
 from lseg_ros.model import CheckpointError, LSeg, load
 from lseg_ros.model.published import NETWORKS, published_key
-from lseg_ros.model.zoo import _assemble
+from lseg_ros.model.zoo import assemble
 
 DATA = np.load(Path(__file__).with_name('data') / 'parity.npz')
 LABELS = ['floor', 'chair', 'person', 'other']
@@ -20,7 +20,7 @@ LABELS = ['floor', 'chair', 'person', 'other']
 
 def write(path: Path, name: str, blocks: bool = False, **extra) -> Path:
     """Write a filled Lightning checkpoint of the network `name`."""
-    state = published_state(_assemble(NETWORKS[name].config, None))
+    state = published_state(assemble(NETWORKS[name].config, None))
     if blocks:
         for leaf, shape in (('weight', (1, 1, 3, 3)), ('bias', (1,))):
             key = f'scratch.head_block.depthwise.depthwise.{leaf}'
@@ -31,7 +31,7 @@ def write(path: Path, name: str, blocks: bool = False, **extra) -> Path:
 
 def published_outline(name: str) -> dict[str, torch.Tensor]:
     """Return the tensors, on the meta device, of the network `name` under the authors' keys."""
-    state = _assemble(NETWORKS[name].config, None).state_dict()
+    state = assemble(NETWORKS[name].config, None).state_dict()
     return {published_key(key): tensor for key, tensor in state.items()}
 
 

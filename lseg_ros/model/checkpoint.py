@@ -106,7 +106,9 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
     try:
         for key, tensor in stored.items():
             kind = torch.float32 if key.startswith(TEXT_PREFIX) else dtype
-            state[key] = tensor.read().to(kind)
+            # Convolutions on a CPU, the depthwise ones above all, are faster in this layout.
+            layout = torch.channels_last if len(tensor.shape) == 4 else torch.preserve_format
+            state[key] = tensor.read().to(kind, memory_format=layout)
     except PickleError as error:
         raise CheckpointError(f'{checkpoint.path} {error}') from error
     model.load_state_dict(state, assign=True)

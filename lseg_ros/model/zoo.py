@@ -75,8 +75,6 @@ def load(name_or_path: str | Path, device: str | torch.device = 'cpu',
     """
     with outline(name_or_path, text_model, spatial) as (model, stored):
         checkpoint.restore(model, stored, dtype)
-    # Convolutions on a CPU, the depthwise ones above all, are faster in this layout.
-    model = model.to(memory_format=torch.channels_last)
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -93,7 +91,7 @@ def outline(name_or_path: str | Path, text_model: str | Path | None = None,
             _check_parts(stored.config)
         except ValueError as error:
             raise checkpoint.CheckpointError(f'{stored.path}: {error}') from error
-        yield _assemble(stored.config, text_model), stored
+        yield assemble(stored.config, text_model), stored
 
 
 def build(config: LSegConfig, pretrained: bool = False,
@@ -114,7 +112,7 @@ def build(config: LSegConfig, pretrained: bool = False,
     return model.to(memory_format=torch.channels_last)
 
 
-def _assemble(config: LSegConfig, text_model: str | Path | None) -> LSeg:
+def assemble(config: LSegConfig, text_model: str | Path | None) -> LSeg:
     """Build a network whose parts that are stored in a weights file take no memory yet."""
     if config.text in TEXT_ENCODERS:
         text_encoder = TEXT_ENCODERS[config.text](text_model)
