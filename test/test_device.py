@@ -19,7 +19,8 @@ def test_device_that_is_not_here_is_refused_by_name(name):
 
 
 @pytest.mark.parametrize('name, device, expected', [
-    ('auto', 'cpu', torch.float32), ('bfloat16', 'cpu', torch.bfloat16), ('float32', 'cuda', torch.float32)])
+    ('auto', 'cpu', torch.float32), ('bfloat16', 'cpu', torch.bfloat16),
+    ('float32', 'cuda', torch.float32)])
 def test_precision(name, device, expected):
     assert find_precision(name, torch.device(device)) is expected
 

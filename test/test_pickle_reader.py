@@ -86,7 +86,8 @@ def test_hand_written_pickles_do_nothing(tmp_path, program):
 def test_tensors_of_all_kinds_come_back(tmp_path, zipped):
     whole = torch.arange(24.0).reshape(2, 3, 4)
     tensors = OrderedDict(
-        half=whole.half(), long=torch.tensor(7), none=torch.zeros(0), turned=whole.permute(2, 0, 1),
+        half=whole.half(), long=torch.tensor(7), none=torch.zeros(0),
+        turned=whole.permute(2, 0, 1),
         part=whole[1, 1:], channels=torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
         brain=whole.bfloat16(), parameter=torch.nn.Parameter(whole + 1))
     path = tmp_path / 'file.ckpt'

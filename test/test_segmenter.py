@@ -135,7 +135,8 @@ def test_padding_takes_no_part(size):
 def test_small_images_are_not_enlarged_and_strips_are_reduced(monkeypatch):
     seen = []
     network = ColorNetwork(input_size=100)
-    monkeypatch.setattr(network, 'encode_image', lambda pixels: seen.append(pixels.shape[2:]) or pixels)
+    monkeypatch.setattr(network, 'encode_image',
+                        lambda pixels: seen.append(pixels.shape[2:]) or pixels)
     segmenter = Segmenter(network)
     for size in ((40, 50), (100, 200), (200, 100), (50, 4000)):
         segmenter.segment([np.zeros((*size, 3), np.uint8)], colour_labels(segmenter))

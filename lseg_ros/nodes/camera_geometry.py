@@ -146,8 +146,10 @@ class CameraGeometry:
             return None
         if self._cloud is None or self._cloud.points.shape != depth.shape:
             self._cloud = OrganisedCloud(depth.shape)
-        labelled_points(depth, rays, grid.sample(frame.image), segmentation.ids[::stride, ::stride],
-                        segmentation.confidence[::stride, ::stride], self._cloud.points)
+        ids, confidence = (plane[::stride, ::stride]
+                           for plane in (segmentation.ids, segmentation.confidence))
+        labelled_points(depth, rays, grid.sample(frame.image), ids, confidence,
+                        self._cloud.points)
         return self._cloud.stamped(frame.header)
 
     def _rays_of(self, frame: Frame, size: tuple[int, int], grid: PixelGrid) -> np.ndarray:

@@ -35,7 +35,8 @@ class ImageCamera:
 def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
     """Return the camera of an image of `image_size`.
 
-    Raises ValueError, with the reason, when `info` cannot be that of such an image. Full-resolution pixel u is pixel (u - offset + 0.5) / binning - 0.5 of the image.
+    Pixel u at full resolution is pixel (u - offset + 0.5) / binning - 0.5 of the image. Raises
+    ValueError, with the reason, when `info` cannot be that of such an image.
     """
     full = (info.roi.height or info.height, info.roi.width or info.width)
     binning = (max(1, info.binning_y), max(1, info.binning_x))
