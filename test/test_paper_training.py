@@ -270,7 +270,7 @@ def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
 
 
 @pytest.mark.parametrize('model, missing', [
-    ('lseg-vitl16', 'no weights for the text encoder clip-vit-b-32'),
+    ('lseg-vitb32', 'no ImageNet weights of vit_base_patch32_384.augreg_in21k_ft_in1k'),
     ('lseg-vitl61', "did you mean 'lseg-vitl16'?"),
 ])
 def test_command_says_which_weights_it_cannot_start_from(photos, tmp_path, capsys, monkeypatch,

@@ -103,9 +103,9 @@ def build(config: LSegConfig, pretrained: bool = False,
     Raises ValueError for an unknown encoder and FileNotFoundError without the text model.
     """
     _check_parts(config)
+    image_encoder = build_encoder(config.encoder, pretrained)
     text_encoder = (load_clip_text(config.text, text_model) if config.text in CLIP_TEXT
                     else TEXT_ENCODERS[config.text](text_model))
-    image_encoder = build_encoder(config.encoder, pretrained)
     decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
     model = LSeg(config, image_encoder, decoder, text_encoder)
     # Depthwise convolutions on a CPU are many times faster in this layout.
