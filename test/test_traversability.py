@@ -8,7 +8,7 @@ from drive_score import DriveScore
 from traversability import (
     CELL_M, ROBOT_HEIGHT_M, Ground, TraversabilityMap, floor_recall, obstacle_misses)
 
-from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.evaluation.drive import CAMERAS, DRIVE, DriveTruth, ids_by_class
 from lseg_ros.label_files import read_label_file
 from lseg_ros.labels import LabelRegistry
@@ -37,8 +37,10 @@ def cloud(camera, number, result):
     rays = pixel_rays(grid, np.reshape(source.camera.matrix, (3, 3)), np.zeros(0))
     depth = cv2.imread(str(DRIVE / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED)
     image = np.zeros((*size, 3), np.uint8)
-    return labelled_points(depth_in_metres(grid.sample(depth)), rays, grid.sample(image),
-                           grid.sample(result.ids), grid.sample(result.confidence))
+    points = np.empty(rays.shape[1:], POINT)
+    labelled_points(depth_in_metres(grid.sample(depth)), rays, grid.sample(image),
+                    grid.sample(result.ids), grid.sample(result.confidence), points)
+    return points
 
 
 def at(*places):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CLIP's text tower, which the published LSeg networks were trained with."""
+"""CLIP's text tower, which the published LSeg networks were trained with.
+
+open_clip is imported where it is used: it takes seconds, and lseg-lite does without it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import open_clip
 import torch
-from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,6 +46,9 @@ class ClipText(nn.Module):
 
     def __init__(self, settings: ClipTextSettings) -> None:
         """Build the tower with random weights."""
+        from open_clip.tokenizer import SimpleTokenizer
+        from open_clip.transformer import QuickGELU, TextTransformer
+
         super().__init__()
         self.dim = settings.dim
         self.tokenizer = SimpleTokenizer()
@@ -90,6 +93,8 @@ def load_clip_text(name: str, path: str | Path | None = None) -> ClipText:
     open_clip reads them from `path`, a file of the whole CLIP such as OpenAI's ViT-B-32.pt, or
     else downloads them. Raises FileNotFoundError, saying what is missing, where neither works.
     """
+    import open_clip
+
     settings = CLIP_TEXT[name]
     try:
         source = open_clip.create_model(
