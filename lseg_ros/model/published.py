@@ -112,7 +112,8 @@ def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) 
         raise ValueError(
             'has spatial regularisation blocks, but no file tells of which kind: give '
             "spatial='KIND:DEPTH:ACTIVATION' as it was trained, e.g. 'bottleneck:2:lrelu' "
-            f'(arch_option 1) or {"depthwise:2:lrelu"!r} (2), or {NO_SPATIAL!r} to leave them out')
+            f'(arch_option 1) or {"depthwise:2:lrelu"!r} (2), or {NO_SPATIAL!r} to leave them '
+            'out; lseg convert --spatial writes it into a file that needs no telling')
     if spatial not in (None, NO_SPATIAL) and not has_blocks:
         raise ValueError(f'has no spatial regularisation blocks: leave out spatial={spatial!r}')
     return replace(network.config, spatial=spatial or NO_SPATIAL)
