@@ -10,7 +10,7 @@ import torch
 from filled import fill, published_state
 
 from lseg_ros import cli
-from lseg_ros.model import CheckpointError, LSeg, load
+from lseg_ros.model import CheckpointError, LSeg, backbones, load
 from lseg_ros.model.published import NETWORKS, published_key
 from lseg_ros.model.zoo import assemble
 
@@ -156,3 +156,23 @@ def test_sizes_between_the_strides_are_refused(rn101):
 def test_the_name_alone_tells_what_to_download():
     with pytest.raises(FileNotFoundError, match='demo_e200.ckpt'):
         load('lseg-vitl16')
+
+
+def test_position_embeddings_are_resized_once_a_size_and_follow_new_weights(monkeypatch):
+    sizes = []
+    resize = backbones.resize_positions
+    monkeypatch.setattr(backbones, 'resize_positions',
+                        lambda embedding, grid: sizes.append(grid) or resize(embedding, grid))
+    torch.manual_seed(0)
+    settings = backbones.VisionTransformerSettings((2, 5, 8, 11), (8, 16, 32, 32))
+    encoder = backbones.VisionTransformer('vit_tiny_patch16_384', settings)
+    encoder = encoder.eval().requires_grad_(False)
+    wide, high = torch.randn(1, 3, 32, 64), torch.randn(1, 3, 64, 32)
+    first, second = encoder(wide)[0], encoder(high)[0]
+    with ThreadPoolExecutor(2) as threads:
+        again = list(threads.map(lambda pixels: encoder(pixels)[0], [wide, high] * 4))
+    assert sizes == [(2, 4), (4, 2)]
+    assert all(torch.equal(*pair) for pair in zip(again, [first, second] * 4))
+    state = encoder.state_dict()
+    encoder.load_state_dict({**state, 'net.pos_embed': state['net.pos_embed'] + 1})
+    assert not torch.allclose(encoder(wide)[0], first)
