@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
+from lseg_ros.media.inputs import IMAGE_SUFFIXES
+
 DEFAULT_MASKS = '{stem}_mask.png'
 
 

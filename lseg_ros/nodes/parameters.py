@@ -80,6 +80,11 @@ _TABLE = (
         'CPU threads that the network, resizing and decision may use; 0: one for each core.',
         range=(0, 256)),
     ParameterSpec(
+        'input_size', 0,
+        'Short side in pixels to which images are reduced for the network; 0: the model\'s own. '
+        'More shows small things and takes longer.',
+        range=(0, 4096)),
+    ParameterSpec(
         'quality', 'fast',
         'fast: one pass through the network; best: the authors\' six scales, mirrored and in '
         'windows, about forty passes an image.',

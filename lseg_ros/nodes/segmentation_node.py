@@ -153,7 +153,8 @@ class SegmentationNode(LifecycleNode):
         backend = None if multiscale else open_backend(
             self._value('backend'), network, self._value('cpu_threads'))
         segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'),
-                              backend=backend, multiscale=multiscale)
+                              input_size=self._value('input_size') or None, backend=backend,
+                              multiscale=multiscale)
         segmenter.warm_up(*WARM_UP_SIZE)
         stream = SegmentationStream(segmenter, segmenter.prepare(labels),
                                     map(self._create_camera, cameras), self._warn, output_size)

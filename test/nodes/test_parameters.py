@@ -33,10 +33,11 @@ def make_node(ros_context):
 
 def test_names_are_frozen():
     assert set(PARAMETERS) == {
-        'model', 'text_model', 'device', 'precision', 'backend', 'cpu_threads', 'quality',
-        'labels', 'labels_file', 'include_other', 'other_prompts', 'confidence_threshold',
-        'temporal_smoothing', 'temporal_warp', 'cameras', 'max_rate', 'image_transport', 'label_encoding', 'output_size',
-        'depth_slop', 'points_stride', 'rectified', 'overlay_alpha', 'image_timeout'}
+        'model', 'text_model', 'device', 'precision', 'backend', 'cpu_threads', 'input_size',
+        'quality', 'labels', 'labels_file', 'include_other', 'other_prompts',
+        'confidence_threshold', 'temporal_smoothing', 'temporal_warp', 'cameras', 'max_rate',
+        'image_transport', 'label_encoding', 'output_size', 'depth_slop', 'points_stride',
+        'rectified', 'overlay_alpha', 'image_timeout'}
 
 
 def test_yaml_file_has_every_parameter_with_its_default():

@@ -14,8 +14,11 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.model import load
 from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.segmenter import Segmenter
 
 IMAGE = ['sensor_msgs/msg/Image']
 LABELS = ['floor', 'door']
@@ -112,6 +115,19 @@ def test_everything_below_the_confidence_threshold_is_unlabelled(active):
     client = active(labels=LABELS)
     assert client.set_parameter('confidence_threshold', 1.0).successful
     client.poll(lambda: set(np.unique(ids_of(client.segment()))) == {255}, 'unlabelled pixels')
+
+
+def test_input_size_is_what_images_are_reduced_to(start, tiny_weights):
+    client = start(labels=LABELS, include_other=False, input_size=32)
+    client.listen('lseg/label_image')
+    assert client.configure() and client.activate()
+    picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    ids = ids_of(client.segment(picture))
+    model, labels = load(tiny_weights), LabelRegistry(include_other=False).replace(LABELS)
+    small, whole = (Segmenter(model, input_size=size) for size in (32, 0))
+    expected, other = (each.segment([picture], each.prepare(labels))[0].ids
+                       for each in (small, whole))
+    assert (ids == expected).mean() > 0.99 > (other == expected).mean()
 
 
 def test_best_quality_decides_by_all_scales(start, tiny_model):
