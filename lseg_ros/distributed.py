@@ -61,5 +61,6 @@ def workers(device: str) -> Iterator[Workers]:
     distributed.init_process_group('nccl' if found.type == 'cuda' else 'gloo', timeout=TIMEOUT)
     try:
         yield Workers(found, distributed.get_rank(), count)
+        distributed.barrier()  # none leaves while another still talks to it
     finally:
         distributed.destroy_process_group()
