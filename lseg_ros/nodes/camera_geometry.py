@@ -11,8 +11,9 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.media.ros_images import image_to_depth
 from lseg_ros.nodes.camera_info import image_camera, lens, scaled_camera_info
-from lseg_ros.nodes.conversions import OrganisedCloud, image_to_depth
+from lseg_ros.nodes.conversions import OrganisedCloud
 from lseg_ros.nodes.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.nodes.frames import Frame, stamp_ns
 from lseg_ros.nodes.outputs import Outputs

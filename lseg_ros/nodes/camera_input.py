@@ -14,8 +14,9 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from lseg_ros.media.ros_images import compressed_to_rgb
 from lseg_ros.nodes.cameras import Camera
-from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
+from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.frames import Arrival, Decode
 from lseg_ros.nodes.stream import SegmentationStream
 

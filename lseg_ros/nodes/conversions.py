@@ -14,8 +14,6 @@ from vision_msgs.msg import LabelInfo, VisionClass
 from lseg_ros.cloud import POINT
 from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
-from lseg_ros.media.ros_images import (compressed_to_rgb,  # noqa: F401 (offered here as well)
-                                       image_to_depth)
 from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from rclpy.time import Time
