@@ -24,7 +24,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 from service_caller import REPLY_TIMEOUT_S, SEGMENTATION_NODE, ServiceCaller, start_spinning
 
-from lseg_ros.labels import topic_name
+from lseg_ros.label_syntax import topic_name
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.palette import OTHER

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lseg_ros.labels import LabelError, quote
+from lseg_ros.label_syntax import LabelError, quote
 
 _PACKAGE = Path(__file__).parent
 # Below the prefix that colcon, or pip, has installed to.

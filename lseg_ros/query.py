@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lseg_ros.labels import OTHER_NAME, LabelClass, LabelError, LabelSet, check_prompt
+from lseg_ros.label_syntax import OTHER_NAME, LabelError, check_prompt
+from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.palette import OTHER, class_color
 from lseg_ros.segmenter import Comparison, Segmenter
 

@@ -10,7 +10,8 @@ import pytest
 
 from lseg_ros import label_files
 from lseg_ros.label_files import read_label_file, shipped_label_files
-from lseg_ros.labels import LabelError, LabelRegistry, parse_label
+from lseg_ros.label_syntax import LabelError, parse_label
+from lseg_ros.labels import LabelRegistry
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / 'config' / 'labels'

@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
-from lseg_ros.labels import (
-    LabelClass, LabelError, LabelRegistry, LabelSet, parse_label, quote, split_labels, topic_name)
+from lseg_ros.label_syntax import LabelError, parse_label, quote, split_labels, topic_name
+from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
 from lseg_ros.palette import class_color
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lseg_ros.backends import open_backend
-from lseg_ros.labels import LabelError, LabelRegistry
+from lseg_ros.label_syntax import LabelError
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.query import ask, prepare_query
 from lseg_ros.segmenter import Segmenter
 

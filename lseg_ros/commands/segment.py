@@ -123,7 +123,8 @@ def _multiscale(model: LSeg) -> MultiScaleEvaluator:
 
 def _labels(args: argparse.Namespace) -> LabelSet:
     from lseg_ros.label_files import read_label_file
-    from lseg_ros.labels import LabelRegistry, split_labels
+    from lseg_ros.label_syntax import split_labels
+    from lseg_ros.labels import LabelRegistry
 
     registry = LabelRegistry(include_other=not args.no_other)
     if args.labels_file:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lseg_ros.evaluation.folder import Example
-from lseg_ros.labels import parse_label
+from lseg_ros.label_syntax import parse_label
 from lseg_ros.model import LSeg
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from lseg_ros.label_files import LabelFile
-from lseg_ros.labels import LabelError, LabelRegistry, LabelSet
+from lseg_ros.label_syntax import LabelError
+from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.nodes.camera_stream import LabelTable
 from lseg_ros.nodes.stream import SegmentationStream
 from lseg_ros.srv import SetLabels

@@ -17,7 +17,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from lseg_ros.labels import LabelSet, topic_name
+from lseg_ros.label_syntax import topic_name
+from lseg_ros.labels import LabelSet
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.cameras import Camera
 from lseg_ros.nodes.conversions import (array_to_image, label_set_to_label_info,

@@ -8,7 +8,7 @@ import numpy as np
 
 from lseg_ros.evaluation.ade20k import ade20k_names, open_ade20k
 from lseg_ros.evaluation.folder import DEFAULT_MASKS, open_folder, read_names
-from lseg_ros.labels import parse_label
+from lseg_ros.label_syntax import parse_label
 from lseg_ros.training.augment import IGNORED
 from lseg_ros.training.dataset import LabelledFolder
 

@@ -15,7 +15,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lseg_ros.labels import topic_name
+from lseg_ros.label_syntax import topic_name
 from lseg_ros.nodes.conversions import array_to_image
 
 GOOD = array_to_image(PICTURE, 'rgb8', Header(frame_id='camera_optical'))

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from harness import output
 
-from lseg_ros.labels import LabelRegistry, parse_label
+from lseg_ros.label_syntax import parse_label
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.nodes.parameters import PARAMETERS
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'nav2.md').read_text(encoding='utf-8')
