@@ -269,6 +269,26 @@ def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
     assert load(tmp_path / 'b' / 'weights.safetensors').config.width == 16
 
 
+def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(
+        photos, tmp_path, capsys):
+    """Its rates are those of the whole run, so the weights at the stop are as well."""
+    options = ('--dataset', 'folder', '--data', photos, '--labels', photos / 'names.txt',
+               '--base', 72, '--epochs', 2, '--every', 3)
+    assert run_command(*options, '--out', tmp_path / 'whole') == 0
+    capsys.readouterr()
+    assert run_command(*options, '--out', tmp_path / 'parts', '--stop-after', 1) == 0
+    assert 'stopped after step 3 of 6' in capsys.readouterr().out
+    assert torch.load(tmp_path / 'parts' / 'state.pt')['step'] == 3
+    assert run_command(*options, '--out', tmp_path / 'parts') == 0
+    whole, parts = (torch.load(tmp_path / run / 'state.pt') for run in ('whole', 'parts'))
+    assert whole['step'] == parts['step'] == 6
+    assert all(torch.equal(tensor, parts['model'][name])
+               for name, tensor in whole['model'].items())
+    rows = [[json.loads(line)['loss'] for line in (tmp_path / run / 'log.jsonl').open()]
+            for run in ('whole', 'parts')]
+    assert rows[0] == rows[1]
+
+
 @pytest.mark.parametrize('model, missing', [
     ('lseg-vitb32', 'no ImageNet weights of vit_base_patch32_384.augreg_in21k_ft_in1k'),
     ('lseg-vitl61', "did you mean 'lseg-vitl16'?"),
@@ -316,8 +336,14 @@ def tiny_transformer():
     (['--dataset', 'folder'], 'needs --labels'),
     (['--dataset', 'pascal5i'], 'needs --fold'),
     (['--dataset', 'fss1000'], 'trn.txt is missing'),
+    (['--dataset', 'folder', '--labels', 'names.txt', '--epochs', '3', '--stop-after', '4'],
+     '--stop-after 4: the run has 3 epochs'),
+    (['--dataset', 'folder', '--labels', 'names.txt', '--steps', '9', '--stop-after', '0'],
+     '--stop-after 0: the run has 9 steps'),
 ])
-def test_command_tells_an_error_in_one_line(photos, tmp_path, capsys, arguments, reason):
+def test_command_tells_an_error_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments,
+                                            reason):
+    monkeypatch.chdir(photos)
     assert run_command('--data', photos, '--out', tmp_path / 'run', *arguments) == 2
     error = capsys.readouterr().err
     assert reason in error and error.count('\n') == 1
