@@ -10,7 +10,8 @@ import math
 import numpy as np
 import torch
 
-from lseg_ros.model.published import published_key
+from lseg_ros.model.published import NETWORKS, published_key
+from lseg_ros.model.zoo import assemble
 
 SPREAD = {'running_mean': (0.0, 0.1), 'running_var': (1.0, 0.25), 'cls_token': (0.0, 0.2),
           'pos_embed': (0.0, 0.2), 'positional_embedding': (0.0, 0.1)}
@@ -21,6 +22,16 @@ def published_state(model):
     keys = {published_key(key): tensor.shape for key, tensor in model.state_dict().items()
             if tensor.is_floating_point()}
     return {f'net.{key}': torch.from_numpy(fill(key, tuple(shape))) for key, shape in keys.items()}
+
+
+def published_outline(name):
+    """Return a state dict of the network `name` under the authors' keys, without a prefix.
+
+    One number is seen in every shape: names and shapes are what it is for, and the file is small.
+    """
+    state = assemble(NETWORKS[name].config, None).state_dict()
+    return {published_key(key): torch.zeros(()).expand(tensor.shape)
+            for key, tensor in state.items()}
 
 
 def fill(key, shape):

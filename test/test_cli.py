@@ -166,14 +166,6 @@ def test_info_lists_models_and_versions(lseg):
         assert fact in out
 
 
-@pytest.mark.parametrize('content, reason', [
-    (b'<html>', 'web page'), (b'x' * 100, 'safetensors')])
-def test_info_says_what_is_wrong_with_a_file(lseg, tmp_path, content, reason):
-    (tmp_path / 'file.safetensors').write_bytes(content)
-    status, _, err = lseg('info', 'file.safetensors')
-    assert status == 2 and reason in err and err.count('\n') == 1
-
-
 @pytest.mark.parametrize('command', cli.COMMANDS)
 def test_help_teaches_by_example(command, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lseg_ros.model import published
+from lseg_ros.model.foreign_files import describe_foreign
 from lseg_ros.model.lseg import TEXT_PREFIX, LSeg, LSegConfig
 from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is_pickle
 
@@ -27,12 +28,6 @@ METADATA_KEY = 'lseg'
 
 _DTYPES = MappingProxyType({
     'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16})
-
-# How files start that are often found where weights should be -> what to tell the user.
-_FOREIGN = (
-    (b'<', 'is a web page, not weights: download it again'),
-    (b'version https://git-lfs', 'is a Git LFS pointer, not weights: run git lfs pull'),
-)
 
 
 class CheckpointError(ValueError):
@@ -77,6 +72,8 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
     Raises FileNotFoundError if there is none, CheckpointError if it is anything else.
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f'{path} is a folder: give the path of the weights file in it')
     if not path.is_file():
         raise FileNotFoundError(f'no weights file at {path}')
     try:
@@ -86,7 +83,7 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
             raise ValueError('tells of its spatial regularisation itself: leave out spatial')
         return _read_own(path)
     except SafetensorError as error:
-        raise CheckpointError(f'{path} {_diagnose(path, error)}') from error
+        raise CheckpointError(f'{path} {describe_foreign(path, error)}') from error
     except CheckpointError:
         raise
     except ValueError as error:
@@ -126,7 +123,8 @@ def match(model: LSeg, checkpoint: Checkpoint) -> dict[str, StoredTensor]:
         if tensor.shape != tuple(expected[key].shape):
             raise CheckpointError(
                 f'{checkpoint.path}: {checkpoint.file_key(key)} has the shape '
-                f'{list(tensor.shape)}, the network needs {list(expected[key].shape)}')
+                f'{list(tensor.shape)}, {model.name} needs {list(expected[key].shape)}: '
+                'it holds a network of other sizes, which cannot be used')
     return stored
 
 
@@ -146,7 +144,16 @@ def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = 
 
 
 def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig) -> None:
-    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(asdict(config))})
+    """Write the file beside its place and move it there: no half file is ever seen."""
+    path = Path(path)
+    part = path.with_name(f'{path.name}.part')
+    try:
+        save_file(tensors, part, metadata={METADATA_KEY: json.dumps(asdict(config))})
+        part.replace(path)
+    except SafetensorError as error:
+        raise OSError(f'{path} cannot be written: {error}') from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _read_published(path: Path, spatial: str | None) -> Checkpoint:
@@ -190,31 +197,26 @@ def _convert(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return converted
 
 
-def _diagnose(path: Path, error: SafetensorError) -> str:
-    """Say what the file at `path`, which is not safetensors, seems to be."""
-    with path.open('rb') as file:
-        start = file.read(64).lstrip()
-    if not start:
-        return 'is empty: download or train it again'
-    for prefix, problem in _FOREIGN:
-        if start.startswith(prefix):
-            return problem
-    return f'is truncated or not a safetensors file ({error}): download or train it again'
-
-
 def _parse_config(path: Path, text: str | None) -> LSegConfig:
     if text is None:
-        raise CheckpointError(f'{path} is a safetensors file, but not one written by lseg')
+        raise CheckpointError(
+            f'{path} is a safetensors file, but not one written by lseg: give the checkpoint that '
+            'it was made from, which lseg convert turns into one')
     try:
         return LSegConfig(**json.loads(text))
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f'{path} has a configuration that is not valid: {error}') from error
+        raise CheckpointError(
+            f'{path} has a configuration that is not valid: {error}; was it written by a newer '
+            'lseg?') from error
 
 
 def _check_names(checkpoint: Checkpoint, expected: set[str]) -> None:
     found = set(checkpoint.tensors)
-    for problem, names in (('lacks', expected - found), ('has unexpected', found - expected)):
-        if names:
-            raise CheckpointError(
-                f'{checkpoint.path} {problem} {len(names)} tensors of the network, '
-                f'first {min(names)}')
+    missing, extra = expected - found, found - expected
+    problems = [f'{verb} {len(names)}, first {min(names)}'
+                for verb, names in (('lacks', missing), ('has besides', extra)) if names]
+    if problems:
+        mend = 'download or save it again, whole' if missing else 'save it without them'
+        raise CheckpointError(
+            f'{checkpoint.path} does not fit: of the {len(expected)} tensors of '
+            f'{checkpoint.config.name} it {", and ".join(problems)}: {mend}')

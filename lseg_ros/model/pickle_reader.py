@@ -15,7 +15,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import SEEK_CUR, BytesIO
+from io import SEEK_CUR, SEEK_END, BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
@@ -23,6 +23,9 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
+from lseg_ros.model.foreign_files import DOWNLOAD
+
+ZIP_START = b'PK\x03\x04'
 # How torch.save without zip (before PyTorch 1.6) starts: this number, then the version.
 LEGACY_MAGIC = 0x1950a86a20f9469cfc6c
 LEGACY_VERSION = 1001
@@ -100,13 +103,13 @@ class PickleFile:
         self.path = Path(path)
         with self.path.open('rb') as file:
             try:
-                read = _read_zip if zipfile.is_zipfile(file) else _read_legacy
+                read = _read_zip if file.read(4) == ZIP_START else _read_legacy
                 file.seek(0)
                 self.content, self._spans = read(file)
             except PickleError:
                 raise
             except Exception as error:  # a damaged pickle can fail in any way
-                raise PickleError(f'is damaged or truncated ({error})') from error
+                raise PickleError(f'is damaged or truncated ({error}): {DOWNLOAD}') from error
 
     def read(self, view: TensorView) -> Tensor:
         """Return a tensor of the file, in memory of its own.
@@ -116,13 +119,14 @@ class PickleFile:
         storage, dtype = view.storage, view.dtype
         span = self._spans.get(storage.key)
         if span is None or span.length != storage.numel * dtype.itemsize:
-            raise PickleError(f'lacks the numbers of storage {storage.key}')
+            raise PickleError(f'lacks the numbers of storage {storage.key}: {DOWNLOAD}')
         numbers = torch.empty(storage.numel, dtype=dtype)
         self._fill(numbers, span)
         try:
             return numbers.as_strided(view.shape, view.stride, view.offset).contiguous()
         except RuntimeError as error:
-            raise PickleError(f'has a tensor beyond its storage {storage.key}') from error
+            raise PickleError(
+                f'has a tensor beyond its storage {storage.key}: {DOWNLOAD}') from error
 
     def _fill(self, numbers: Tensor, span: _Span) -> None:
         if not span.length:
@@ -134,16 +138,16 @@ class PickleFile:
             while done < span.length:
                 count = file.readinto(memory[done:])
                 if not count:
-                    raise PickleError('is truncated')
+                    raise PickleError(f'is truncated: {DOWNLOAD}')
                 done += count
         if span.crc is not None and zlib.crc32(memory) != span.crc:
-            raise PickleError('is damaged: a checksum is wrong')
+            raise PickleError(f'is damaged, a checksum is wrong: {DOWNLOAD}')
 
 
 def is_pickle(path: Path) -> bool:
     """Return whether the file starts as one that torch.save wrote."""
     with path.open('rb') as file:
-        return file.read(4).startswith((b'PK\x03\x04', b'\x80'))
+        return file.read(4).startswith((ZIP_START, b'\x80'))
 
 
 class _Unpickler(pickle.Unpickler):
@@ -198,17 +202,21 @@ def _whole(number: Any) -> int:
 
 def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, _Span]]:
     """Read a file of PyTorch 1.6 and later: a zip of a pickle and one entry a storage."""
+    if not zipfile.is_zipfile(file):
+        size = file.seek(0, SEEK_END)
+        raise PickleError(f'is truncated: it ends after {size:,} bytes: {DOWNLOAD}')
     with zipfile.ZipFile(file) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         names = [name for name in entries if name.endswith('/data.pkl')]
         if len(names) != 1:
-            raise PickleError('is a zip file, but not one that PyTorch wrote')
+            raise PickleError(
+                'is a zip file, but not one that PyTorch wrote: unpack it if the weights are in it')
         root = names[0].removesuffix('data.pkl')
         if f'{root}constants.pkl' in entries:
-            raise PickleError('is a TorchScript program, not weights')
+            raise PickleError('is a TorchScript program, not weights: give the state dict')
         if archive.read(names[0]) and any(
                 entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
-            raise PickleError('was packed anew with compression')
+            raise PickleError('was packed anew with compression: ' + DOWNLOAD)
         if f'{root}byteorder' in entries and archive.read(f'{root}byteorder') != b'little':
             raise PickleError('was written on a big-endian machine')
         content = _Unpickler(BytesIO(archive.read(names[0]))).load()
@@ -226,8 +234,10 @@ def _zip_span(file: BinaryIO, entry: zipfile.ZipInfo) -> _Span:
 
 def _read_legacy(file: BinaryIO) -> tuple[Any, dict[str, _Span]]:
     """Read a file from before PyTorch 1.6: pickles, then the storages in a row."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
     if _Unpickler(file).load() != LEGACY_MAGIC or _Unpickler(file).load() != LEGACY_VERSION:
-        raise PickleError('is a pickle, but not one that PyTorch wrote')
+        raise PickleError('is a pickle, but not one that PyTorch wrote, so not weights')
     _Unpickler(file).load()  # the sizes of C's types on the machine that wrote it
     unpickler = _Unpickler(file)
     content = unpickler.load()
@@ -235,5 +245,7 @@ def _read_legacy(file: BinaryIO) -> tuple[Any, dict[str, _Span]]:
     for key in _Unpickler(file).load():
         length = int.from_bytes(file.read(8), 'little') * unpickler.storages[key].dtype.itemsize
         spans[key] = _Span(file.tell(), length)
-        file.seek(length, SEEK_CUR)
+        end = file.seek(length, SEEK_CUR)
+        if end > size:
+            raise PickleError(f'is truncated: it ends after {size:,} bytes: {DOWNLOAD}')
     return content, spans

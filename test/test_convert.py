@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lseg convert` leaves a whole file or none, and never touches what it reads."""
+
+import resource
+
+import pytest
+
+from lseg_ros import cli
+from lseg_ros.model import load, save
+
+
+@pytest.fixture
+def weights(tiny_model, tmp_path):
+    path = tmp_path / 'in' / 'tiny.safetensors'
+    path.parent.mkdir()
+    save(tiny_model, path)
+    return path
+
+
+def convert(*arguments):
+    return cli.main(['convert', *map(str, arguments)])
+
+
+@pytest.fixture
+def small_disk(weights):
+    """Let no file of this process grow beyond 100 kB."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.usefixtures('small_disk')
+def test_a_full_disk_leaves_no_half_file(weights, tmp_path, capsys):
+    target = tmp_path / 'out' / 'small.safetensors'
+    target.parent.mkdir()
+    assert convert(weights, target) == 2
+    error = capsys.readouterr().err
+    assert f'{target} cannot be written' in error and error.count('\n') == 1
+    assert not list(target.parent.iterdir())
+
+
+def test_an_interrupted_write_leaves_no_half_file(weights, tmp_path, monkeypatch):
+    def interrupted(_tensors, path, **_):
+        path.write_bytes(b'half')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('lseg_ros.model.checkpoint.save_file', interrupted)
+    target = tmp_path / 'out' / 'small.safetensors'
+    target.parent.mkdir()
+    assert convert(weights, target) == 130
+    assert not list(target.parent.iterdir())
+
+
+@pytest.mark.parametrize('name', ['tiny.safetensors', '../in/tiny.safetensors',
+                                  'link.safetensors'])
+def test_its_own_input_is_not_overwritten(weights, capsys, name):
+    content = weights.read_bytes()
+    (weights.parent / 'link.safetensors').symlink_to(weights)
+    assert convert(weights, weights.parent / name) == 2
+    assert 'is there already' in capsys.readouterr().err
+    assert weights.read_bytes() == content
+
+
+def test_a_folder_that_is_missing_is_named(weights, tmp_path, capsys):
+    target = tmp_path / 'nowhere' / 'small.safetensors'
+    assert convert(weights, target) == 2
+    error = capsys.readouterr().err
+    assert str(target) in error and error.count('\n') == 1
+
+
+def test_half_precision_of_a_small_model_can_be_loaded(weights, tmp_path):
+    target = tmp_path / 'half.safetensors'
+    assert convert(weights, target, '--half') == 0
+    assert load(target).config == load(weights).config
