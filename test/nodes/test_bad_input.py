@@ -48,6 +48,7 @@ def damaged(tiny_weights, tmp_path):
     ('model', '/nowhere/weights.safetensors', '/nowhere/weights.safetensors'),
     ('model', 'damaged', 'damaged.safetensors'),
     ('text_model', 'damaged', 'text/model.safetensors'),
+    ('text_model', '/nowhere/minilm', 'text model /nowhere/minilm is not a folder'),
     ('device', 'cuda:99', "device 'cuda:99'"),
     ('device', 'abacus', "device 'abacus'"),
     ('labels', ['floor', 'floor'], "'floor' is listed twice"),
