@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The authors' networks compute the authors' numbers, whatever layout their weights are in."""
 
+import argparse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -126,6 +127,17 @@ def test_half_precision_takes_half_the_space_and_computes_nearly_the_same(rn101,
     model = load(small)
     assert model.dtype == torch.float32
     assert 1e-4 < error(zero_shot_logits(model), 'rn101') < 0.02
+
+
+def test_the_authors_half_precision_text_weights_are_used_in_float32(tmp_path):
+    """Their files hold CLIP's matrices so; nothing but that rounding may be lost."""
+    state = published_outline('lseg-vitb32')
+    projection = torch.from_numpy(fill('clip_pretrained.text_projection', (512, 512))).half()
+    path = tmp_path / 'file.ckpt'
+    torch.save({'state_dict': {f'net.{key}': tensor for key, tensor in {
+        **state, 'clip_pretrained.text_projection': projection}.items()},
+        'hyper_parameters': argparse.Namespace(backbone='clip_vitb32_384')}, path)
+    assert torch.equal(load(path).text_encoder.net.text_projection, projection.float())
 
 
 def test_a_prompt_of_too_many_tokens_is_named(rn101):
