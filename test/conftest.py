@@ -4,7 +4,9 @@
 import pytest
 import torch
 
-from lseg_ros.model import build_lite
+from lseg_ros.model import LSeg, LSegConfig, build_lite
+from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
+from lseg_ros.model.dpt import FusionDecoder
 
 
 @pytest.fixture(scope='session')
@@ -12,6 +14,19 @@ def tiny_model():
     """Return a real LSeg, small, with random image weights and the real text encoder."""
     torch.manual_seed(0)
     return build_lite(width=16, pretrained=False).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def tiny_transformer(tiny_model):
+    """Return a network built as the published ones with a transformer, on the small text encoder."""
+    torch.manual_seed(0)
+    settings = VisionTransformerSettings(blocks=(2, 5, 8, 11), channels=(8, 16, 32, 32))
+    encoder = VisionTransformer('vit_tiny_patch16_384', settings)
+    config = LSegConfig(name='tiny', decoder='dpt', spatial='bottleneck:2:lrelu',
+                        align_corners=True)
+    text_encoder = tiny_model.text_encoder
+    decoder = FusionDecoder(encoder.channels, 16, text_encoder.dim)
+    return LSeg(config, encoder, decoder, text_encoder)
 
 
 @pytest.fixture

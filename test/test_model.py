@@ -138,7 +138,9 @@ def test_only_the_image_side_is_trained():
         assert (parameter.grad is not None) == trained, name
 
 
-def test_exported_program_equals_the_network_for_any_number_of_labels(model, pixels):
+@pytest.mark.parametrize('network', ['tiny_model', 'tiny_transformer'])
+def test_exported_program_equals_the_network_for_any_number_of_labels(network, pixels, request):
+    model = request.getfixturevalue(network).eval().requires_grad_(False)
     labels = torch.export.Dim('labels', min=2, max=254)
     program = torch.export.export(
         model, (pixels, model.encode_text(['floor', 'wall', 'door'])),

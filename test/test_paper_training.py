@@ -13,9 +13,7 @@ from torch import nn
 
 from lseg_ros import cli
 from lseg_ros.evaluation.names import benchmark_names
-from lseg_ros.model import LSeg, LSegConfig, build_lite, load
-from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
-from lseg_ros.model.dpt import FusionDecoder
+from lseg_ros.model import build_lite, load
 from lseg_ros.training.config import PaperConfig
 from lseg_ros.training.crops import CropStream, Shuffle, random_crop
 from lseg_ros.training.episodes import EpisodeStream, open_pascal5i_training
@@ -303,9 +301,9 @@ def test_command_says_which_weights_it_cannot_start_from(photos, tmp_path, capsy
     assert missing in error and error.count('\n') == 1
 
 
-def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos):
+def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos, tiny_transformer):
     """What reassembles tokens counts as the encoder, as with the authors."""
-    model = tiny_transformer()
+    model = tiny_transformer
     recipe = PaperRecipe(model, PaperConfig(steps=1, batch=2, workers=0))
     slow, fast = recipe.optimizer().param_groups
     assert fast['lr'] == pytest.approx(10 * slow['lr']) == pytest.approx(10 * 0.004 / 8)
@@ -317,18 +315,6 @@ def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos):
     samples = crops(photos)
     recipe.loss(recipe.collate([samples[0], samples[1]])).backward()
     assert all(p.grad is not None for group in (slow, fast) for p in group['params'])
-
-
-def tiny_transformer():
-    """A network built as the published ones with a transformer, on the small text encoder."""
-    torch.manual_seed(0)
-    text_encoder = build_lite(width=16, pretrained=False).text_encoder
-    settings = VisionTransformerSettings(blocks=(2, 5, 8, 11), channels=(8, 16, 32, 32))
-    encoder = VisionTransformer('vit_tiny_patch16_384', settings)
-    config = LSegConfig(name='tiny', decoder='dpt', spatial='bottleneck:2:lrelu',
-                        align_corners=True)
-    decoder = FusionDecoder(encoder.channels, 16, text_encoder.dim)
-    return LSeg(config, encoder, decoder, text_encoder)
 
 
 @pytest.mark.parametrize('arguments, reason', [
