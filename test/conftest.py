@@ -18,7 +18,7 @@ def tiny_model():
 
 @pytest.fixture
 def tiny_transformer(tiny_model):
-    """Return a network built as the published ones with a transformer, on the small text encoder."""
+    """Return a network built like the published ones with a transformer; its text is MiniLM's."""
     torch.manual_seed(0)
     settings = VisionTransformerSettings(blocks=(2, 5, 8, 11), channels=(8, 16, 32, 32))
     encoder = VisionTransformer('vit_tiny_patch16_384', settings)

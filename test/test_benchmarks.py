@@ -239,6 +239,13 @@ def test_fss_scores(fss, tmp_path):
         'mIoU': pytest.approx(62.5), 'FB-IoU': pytest.approx(50 * (foreground + background))}
 
 
+def test_a_root_of_fss_without_images_is_refused(fss):
+    for image in fss.rglob('*.jpg'):
+        image.unlink()
+    with pytest.raises(FileNotFoundError, match='no .jpg in the folders of .*unpack FSS-1000'):
+        open_fss1000(fss)
+
+
 def test_ade20k_labels():
     full, truncated = ade20k_names('full'), ade20k_names('truncated')
     assert len(full) == len(truncated) == 150 and len(set(full)) == 150

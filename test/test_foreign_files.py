@@ -96,7 +96,7 @@ def test_weights_packed_in_a_zip_file(tmp_path, capsys):
     path = tmp_path / 'demo_e200.zip'
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr('demo_e200.ckpt', b'weights')
-    assert 'zip file, but not one that PyTorch wrote: unpack it' in refusal(path, capsys)
+    assert 'zip file, but not one that PyTorch wrote: unpack it, if' in refusal(path, capsys)
 
 
 @pytest.mark.parametrize('content', [
@@ -111,7 +111,7 @@ def test_a_pytorch_file_without_a_state_dict(tmp_path, capsys, content):
 def test_a_state_dict_of_another_network(tmp_path, capsys):
     path = tmp_path / 'resnet18.pth'
     torch.save(timm.create_model('resnet18').state_dict(), path)
-    assert re.search('another network.*expected lseg-vitl16: .*122 entries', refusal(path, capsys))
+    assert re.search('another network.*it has 122 entries.*expected lseg-vitl16: ', refusal(path, capsys))
 
 
 @pytest.mark.parametrize('changed, problem', [

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -139,6 +140,18 @@ def test_episodes_are_two_images_of_a_class_of_the_other_folds(pascal):
         assert query.mask[:32, :32].all() and query.mask.sum() == 32 * 32
         asked.add(query.labels[1])
     assert asked == {names[0], names[5], names[10]}
+
+
+def test_episodes_drawn_by_class_show_rare_classes_as_often(pascal):
+    """An epoch is as long as there are images, however many classes these show."""
+    source = open_pascal5i_training(pascal, fold=3)
+    common = source.episodes + 20 * source.episodes[:2]
+    stream = EpisodeStream(replace(source, episodes=common), (64, 64), by_class=True)
+    assert len(stream) == 6
+    asked = [stream[number][0].labels[1] for number in range(90)]
+    counts = [asked.count(name) for name in set(asked)]
+    assert len(counts) == 3 and min(counts) > 18
+    assert asked[7] == stream[7][0].labels[1]
 
 
 def test_the_decoder_learns_ten_times_as_fast_and_rates_fall_with_the_epochs():

@@ -91,7 +91,9 @@ def _paper(args: argparse.Namespace, team: Workers) -> Trainer:
 
     size = tuple(args.crop)
     if args.dataset in EPISODES:
-        samples = EpisodeStream(_open_episodes(args), size, args.seed)
+        # HSNet draws the class first where classes are as unequal as COCO's.
+        samples = EpisodeStream(_open_episodes(args), size, args.seed,
+                                by_class=args.dataset == 'coco20i')
     else:
         samples = CropStream(_open_folder(args), args.base, size, args.seed)
     model = _model(args).to(team.device)

@@ -113,7 +113,7 @@ def open_fss1000(root: str | Path) -> Benchmark:
         for image in sorted(existing(folder / name, FSS_SOURCE).glob('*.jpg'))
     ]
     if not episodes:
-        raise FileNotFoundError(f'no .jpg in the folders of {folder}: {_FSS}')
+        raise FileNotFoundError(f'no .jpg in the folders of {folder}: {FSS_SOURCE}')
 
     def read_truth(episode: Episode) -> np.ndarray:
         return (read_mask(episode.mask, gray=True) >= 128).astype(np.uint8)

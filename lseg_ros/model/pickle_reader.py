@@ -209,8 +209,8 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, _Span]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         names = [name for name in entries if name.endswith('/data.pkl')]
         if len(names) != 1:
-            raise PickleError(
-                'is a zip file, but not one that PyTorch wrote: unpack it if the weights are in it')
+            raise PickleError('is a zip file, but not one that PyTorch wrote: unpack it, if the '
+                              'weights are in it')
         root = names[0].removesuffix('data.pkl')
         if f'{root}constants.pkl' in entries:
             raise PickleError('is a TorchScript program, not weights: give the state dict')

@@ -86,8 +86,8 @@ def find_state_dict(content: Any) -> Mapping[str, Any]:
             content = content[name]
             break
     if not isinstance(content, dict) or not content:
-        raise ValueError('holds no state dict: save the state_dict() of the network, bare or under '
-                         'the key state_dict')
+        raise ValueError('holds no state dict: save the state_dict() of the network, bare or '
+                         'under the key state_dict')
     return {re.sub(r'^((net|module)\.)+', '', str(key)): value
             for key, value in content.items()}
 
@@ -158,8 +158,8 @@ def _describe_unknown(state: Mapping[str, HasShape]) -> str:
     found = backbones[0] if backbones else f'{len(state)} entries, first {min(state)}'
     expected = ', '.join(f'{name}: {network.key} {list(network.shape)}'
                          for name, network in NETWORKS.items())
-    return (f'is another network, none of those that LSeg\'s authors published: expected {expected}; '
-            f'it has {found}; give one of their checkpoints')
+    return (f"is another network, none of those that LSeg's authors published: it has {found}, "
+            f'expected {expected}; give one of their checkpoints')
 
 
 def has_spatial(keys: Iterable[str]) -> bool:

@@ -24,13 +24,18 @@ from lseg_ros.training.crops import LabelledImage, Shuffle
 class EpisodeStream:
     """Episodes by number: a query image, and a support image as another sample of its class.
 
-    Every image is the query once in an epoch, in an order of its own. Images are squeezed to
-    `size`; nothing is ignored: what is not the class, or not labelled, is "others". Episode n
-    depends on the seed and n alone.
+    Every image of every class is the query once in an epoch, in an order of its own; or else the
+    class is drawn first, all as often, and then one of its images. Images are squeezed to `size`;
+    nothing is ignored: what is not the class, or not labelled, is "others". Episode n depends on
+    the seed and n alone.
     """
 
     def __init__(
-        self, source: Benchmark, size: tuple[int, int] = (SIDE, SIDE), seed: int = 0
+        self,
+        source: Benchmark,
+        size: tuple[int, int] = (SIDE, SIDE),
+        seed: int = 0,
+        by_class: bool = False,
     ) -> None:
         """Make the stream of all images of `source`, at `size`, height and width.
 
@@ -38,21 +43,28 @@ class EpisodeStream:
         """
         if not source.episodes:
             raise ValueError('the lists of the training folds name no image')
-        self.source, self.size, self.seed = source, size, seed
+        self.source, self.size, self.seed, self.by_class = source, size, seed, by_class
         self._order = Shuffle(len(source.episodes), seed)
         self._by_label: dict[int, list[Episode]] = {}
         for episode in source.episodes:
             self._by_label.setdefault(episode.label, []).append(episode)
 
     def __len__(self) -> int:
-        """Episodes in an epoch."""
-        return len(self.source.episodes)
+        """Episodes in an epoch; where the class is drawn, as many as there are images."""
+        episodes = self.source.episodes
+        return len({e.image for e in episodes}) if self.by_class else len(episodes)
 
     def __getitem__(self, number: int) -> tuple[LabelledImage, LabelledImage]:
         """Episode number `number`, from 0 without end: query and support."""
-        query = self.source.episodes[self._order(number)]
-        support = self._support(query, np.random.default_rng((self.seed, number)))
+        rng = np.random.default_rng((self.seed, number))
+        query = self._draw(rng) if self.by_class else self.source.episodes[self._order(number)]
+        support = self._support(query, rng)
         return self._read(query), self._read(support)
+
+    def _draw(self, rng: np.random.Generator) -> Episode:
+        """An image of a class, each class as likely as the others."""
+        images = self._by_label[list(self._by_label)[rng.integers(len(self._by_label))]]
+        return images[rng.integers(len(images))]
 
     def _read(self, episode: Episode) -> LabelledImage:
         picture = read_picture(episode.image)
