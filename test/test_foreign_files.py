@@ -111,7 +111,8 @@ def test_a_pytorch_file_without_a_state_dict(tmp_path, capsys, content):
 def test_a_state_dict_of_another_network(tmp_path, capsys):
     path = tmp_path / 'resnet18.pth'
     torch.save(timm.create_model('resnet18').state_dict(), path)
-    assert re.search('another network.*it has 122 entries.*expected lseg-vitl16: ', refusal(path, capsys))
+    line = refusal(path, capsys)
+    assert re.search('another network.*it has 122 entries.*expected lseg-vitl16: ', line)
 
 
 @pytest.mark.parametrize('changed, problem', [

@@ -23,7 +23,7 @@ from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.text import TEXT_ENCODERS
 
 
-MODEL_ZOO = 'the model zoo of github.com/isl-org/lang-seg'
+AUTHORS = 'the links in the README of github.com/isl-org/lang-seg'
 # The name in a model's configuration -> the decoder.
 DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder})
 
@@ -46,11 +46,11 @@ MODELS = MappingProxyType({spec.name: spec for spec in (
     ModelSpec(
         name='lseg-vitl16',
         description="the paper's ViT-L/16, CLIP text; any words; weights by path",
-        publisher=f'demo_e200.ckpt or fss_l16.ckpt from {MODEL_ZOO}'),
+        publisher=f'demo_e200.ckpt or fss_l16.ckpt by {AUTHORS}'),
     ModelSpec(
         name='lseg-rn101',
         description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
-        publisher=f'pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt from {MODEL_ZOO}'),
+        publisher=f'pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt by {AUTHORS}'),
     ModelSpec(
         name='lseg-vitb32',
         description="the paper's ViT-B/32, CLIP text; weights, never published, by path",
