@@ -2,6 +2,7 @@
 """Where the network runs and in which number format, from the words that users write."""
 from __future__ import annotations
 
+import gc
 from types import MappingProxyType
 
 import cv2
@@ -49,6 +50,13 @@ def limit_cpu_threads(threads: int) -> None:
         raise ValueError(f'cpu_threads must be 0 or more, not {threads}')
     torch.set_num_threads(threads or _ALL_THREADS)
     cv2.setNumThreads(threads or _ALL_THREADS)
+
+
+def free_memory() -> None:
+    """Give back to the device what networks held that are no longer used."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _has_tensor_cores(device: torch.device) -> bool:

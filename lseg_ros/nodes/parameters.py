@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from lseg_ros.backends import BACKENDS
 from lseg_ros.temporal import WARPS
@@ -179,6 +180,19 @@ def value_of(node: Node, name: str) -> bool | float | str | list[str] | list[int
     value = node.get_parameter_or(name).value
     # An empty list in a YAML file has no type: rclpy takes the parameter for one not set.
     return [] if value is None else value
+
+
+def check_change(parameter: Parameter, is_configured: bool) -> None:
+    """Raise ValueError when a parameter of the table may not be set to this value now.
+
+    `is_configured`: whether the node has its model loaded. Other parameters may be set to anything.
+    """
+    spec = PARAMETERS.get(parameter.name)
+    if spec is None:
+        return
+    spec.check(parameter.value)
+    if spec.applies is Applies.ON_CONFIGURE and is_configured:
+        raise ValueError(f'{spec.name} takes effect on configure: clean the node up first')
 
 
 def markdown_table(specs: Iterable[ParameterSpec] = _TABLE) -> str:

@@ -2,14 +2,12 @@
 """The lifecycle node: images of cameras in; label images, masks and their tables out."""
 from __future__ import annotations
 
-import gc
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future as Job
 
 import rclpy
-import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -19,33 +17,22 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from lseg_ros import model
-from lseg_ros.backends import open_backend
-from lseg_ros.device import find_device, find_precision, limit_cpu_threads
+from lseg_ros.device import free_memory
 from lseg_ros.label_files import read_label_file
 from lseg_ros.labels import LabelRegistry, LabelSet
-from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes import parameters
 from lseg_ros.nodes.awaiting import end_of
-from lseg_ros.nodes.camera_geometry import CameraGeometry, GeometrySettings
-from lseg_ros.nodes.camera_info import parse_output_size
 from lseg_ros.nodes.camera_input import TRANSPORTS, CameraInput
-from lseg_ros.nodes.camera_stream import CameraStream
-from lseg_ros.nodes.cameras import Camera, parse_cameras
 from lseg_ros.nodes.conversions import label_set_to_message
-from lseg_ros.nodes.diagnostics import (DiagnosticsPublisher, Health, camera_health,
-                                        camera_values, joint_condition, memory_values)
+from lseg_ros.nodes.diagnostics import DiagnosticsPublisher
+from lseg_ros.nodes.health import WHOLE, Health, NodeState, examine
 from lseg_ros.nodes.image_services import ImageServices
 from lseg_ros.nodes.label_control import REPLACE, LabelControl
-from lseg_ros.nodes.outputs import Outputs
-from lseg_ros.nodes.parameters import PARAMETERS, Applies
 from lseg_ros.nodes.stream import SegmentationStream
-from lseg_ros.segmenter import Segmenter
+from lseg_ros.nodes.stream_factory import create_stream
 from lseg_ros.srv import SetLabels
-from lseg_ros.temporal import ScoreSmoother
 
 WARNING_PERIOD_S = 5.0
-WARM_UP_SIZE = (480, 640)
 
 
 class SegmentationNode(LifecycleNode):
@@ -128,7 +115,8 @@ class SegmentationNode(LifecycleNode):
 
     def _open_stream(self) -> None:
         self._set_initial_labels()
-        self._stream = self._labels.open_stream(self._create_stream)
+        self._stream = self._labels.open_stream(
+            lambda labels: create_stream(self, labels, self._warn))
         self.get_logger().info(f'{self._value("model")} is ready on '
                                f'{self._stream.segmenter.model.device}, run by '
                                f'{self._stream.segmenter.backend.name}')
@@ -140,34 +128,6 @@ class SegmentationNode(LifecycleNode):
             self._mirror_labels(table.labels)
         elif self._labels.table is None:
             self._labels.submit(REPLACE, self._value('labels')).result()
-
-    def _create_stream(self, labels: LabelSet) -> SegmentationStream:
-        cameras = parse_cameras(self._value('cameras'))
-        output_size = parse_output_size(self._value('output_size'))
-        limit_cpu_threads(self._value('cpu_threads'))
-        device = find_device(self._value('device'))
-        network = model.load(self._value('model'), device,
-                             find_precision(self._value('precision'), device),
-                             self._value('text_model') or None)
-        multiscale = MultiScaleEvaluator(network) if self._value('quality') == 'best' else None
-        backend = None if multiscale else open_backend(
-            self._value('backend'), network, self._value('cpu_threads'))
-        segmenter = Segmenter(network, confidence_threshold=self._value('confidence_threshold'),
-                              input_size=self._value('input_size') or None, backend=backend,
-                              multiscale=multiscale)
-        segmenter.warm_up(*WARM_UP_SIZE)
-        stream = SegmentationStream(segmenter, segmenter.prepare(labels),
-                                    map(self._create_camera, cameras), self._warn, output_size)
-        stream.set_max_rate(self._value('max_rate'))
-        return stream
-
-    def _create_camera(self, camera: Camera) -> CameraStream:
-        outputs = Outputs(self, camera, self._value('label_encoding'),
-                          self._value('overlay_alpha'))
-        geometry = CameraGeometry(outputs, GeometrySettings(
-            self._value('depth_slop'), self._value('points_stride'), self._value('rectified')))
-        smoother = ScoreSmoother(self._value('temporal_smoothing'), self._value('temporal_warp'))
-        return CameraStream(camera, outputs, geometry, smoother, self.get_clock(), self._warn)
 
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
@@ -188,9 +148,7 @@ class SegmentationNode(LifecycleNode):
         self._close_inputs()
         self._labels.close_stream()
         self._stream = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     async def _set_labels(self, request: SetLabels.Request,
                           response: SetLabels.Response) -> SetLabels.Response:
@@ -229,20 +187,12 @@ class SegmentationNode(LifecycleNode):
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         try:
             for parameter in changed:
-                self._check_parameter(parameter)
+                parameters.check_change(parameter, is_configured=self._stream is not None)
+                if parameter.name == 'labels' and not self._mirroring:
+                    self._labels.check(REPLACE, parameter.value)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
-
-    def _check_parameter(self, parameter: Parameter) -> None:
-        spec = PARAMETERS.get(parameter.name)
-        if spec is None:
-            return
-        spec.check(parameter.value)
-        if spec.applies is Applies.ON_CONFIGURE and self._stream is not None:
-            raise ValueError(f'{spec.name} takes effect on configure: clean the node up first')
-        if spec.name == 'labels' and not self._mirroring:
-            self._labels.check(REPLACE, parameter.value)
 
     def _apply_parameters(self, changed: list[Parameter]) -> None:
         for parameter in changed:
@@ -259,50 +209,14 @@ class SegmentationNode(LifecycleNode):
         self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
 
     def _examine(self) -> dict[str, Health]:
-        """Return the health of the node, and of each camera that has a name beside it."""
-        cameras = self._examine_cameras()
-        level, message = self._condition(cameras)
-        if level == DiagnosticStatus.WARN:
-            self._warn(message)
-        values = {'model': self._value('model')}
-        if self._labels.table is not None:
-            values['labels'] = ', '.join(self._labels.table.labels.names)
-        if self._stream is not None:
-            network = self._stream.segmenter.model
-            values |= {'device': str(network.device),
-                       'precision': str(network.dtype).removeprefix('torch.')}
-            values |= memory_values(network.device)
-        if nameless := cameras.pop('', None):
-            values |= nameless.values
-        return {'segmentation': Health(level, message, values)} | {
-            f'camera {name}': health for name, health in cameras.items()}
-
-    def _examine_cameras(self) -> dict[str, Health]:
-        if self._stream is None:
-            return {}
-        streams = self._stream.cameras
-        if silence := self._why_silent():
-            return {name: Health(DiagnosticStatus.OK, silence, camera_values(stream))
-                    for name, stream in streams.items()}
-        return {source.camera.name: camera_health(streams[source.camera.name], source.why_silent,
-                                                  self._value('image_timeout'))
-                for source in self._inputs}
-
-    def _condition(self, cameras: Mapping[str, Health]) -> tuple[bytes, str]:
-        """Return the level of the diagnostics, and what the node does or why it is silent."""
-        if self._last_failure:
-            return DiagnosticStatus.ERROR, self._last_failure
-        if silence := self._why_silent():
-            return DiagnosticStatus.OK, silence
-        return joint_condition(cameras)
-
-    def _why_silent(self) -> str:
-        """Say why nothing is to be expected in the node's state; empty when it should segment."""
-        if self._stream is None:
-            return 'silent: unconfigured'
-        if not self._inputs:
-            return 'silent: inactive'
-        return '' if self._enabled else 'silent: disabled by ~/enable'
+        table = self._labels.table
+        parts = examine(NodeState(
+            model=self._value('model'), labels=table.labels if table else None,
+            stream=self._stream, inputs=self._inputs, is_enabled=self._enabled,
+            last_failure=self._last_failure, image_timeout=self._value('image_timeout')))
+        if parts[WHOLE].level == DiagnosticStatus.WARN:
+            self._warn(parts[WHOLE].message)
+        return parts
 
     def _value(self, name: str):
         return parameters.value_of(self, name)
