@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.polynomial import chebyshev
 
 # A point as it lies in memory. rgb holds the bytes 0, R, G, B of a whole number, from the highest
 # to the lowest, in the place of a float, as the Point Cloud Library has it.
@@ -14,6 +15,10 @@ POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<f4'), ('la
                   ('confidence', '<f4')])
 # A ray that its distortion does not bring back this close to its pixel has no meaning.
 MAX_REPROJECTION_PX = 0.5
+# So far may a ray be from its pixel where rays are interpolated between a few that are exact.
+MAX_INTERPOLATION_PX = 0.01
+_NODES = 24  # exact rays along each side of the image, between which the others are interpolated
+_PROBES = 48  # rays along each side at which that is checked
 _UNDISTORT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-7)
 
 
@@ -48,24 +53,69 @@ def pixel_rays(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -> n
     """Return x/z and y/z of the points that the pixels of `grid` show, float32 [2, h, w].
 
     `matrix` is K, [3, 3], and `distortion` the 0, 4, 5, 8, 12 or 14 coefficients of OpenCV's
-    model (plumb_bob, rational). NaN where the distortion cannot be undone. Takes a moment: keep
-    the result.
+    model (plumb_bob, rational). NaN where the distortion cannot be undone. Keep the result: under
+    a distortion too wild to be interpolated each pixel is undistorted by itself, which takes a
+    moment.
     """
-    pixels = np.stack(np.broadcast_arrays(grid.columns, grid.rows[:, None]), axis=-1)
-    pixels = pixels.astype(np.float64)
-    rays = _undistorted(pixels, matrix, distortion) if np.any(distortion) else pixels
-    rays = (rays - matrix[:2, 2]) / np.diag(matrix)[:2]
+    pixels = _pixels(grid.rows, grid.columns)
+    if np.any(distortion):
+        ideal = _interpolated(grid, matrix, distortion)
+        pixels = _undistorted(pixels, matrix, distortion) if ideal is None else ideal
+    rays = (pixels - matrix[:2, 2]) / np.diag(matrix)[:2]
     return np.ascontiguousarray(rays.transpose(2, 0, 1), np.float32)
+
+
+def _interpolated(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray
+                  ) -> np.ndarray | None:
+    """Return where the pixels of a grid would be without distortion, [h, w, 2].
+
+    A lens is smooth: a polynomial through a few pixels, in Chebyshev's places, serves all. None
+    for a small grid, and where the lens does not bring the result back to its pixels.
+    """
+    if min(len(grid.rows), len(grid.columns)) < 2 * _NODES:
+        return None
+    (rows, by_row), (columns, by_column) = map(_chebyshev, (grid.rows, grid.columns))
+    nodes = _undistorted(_pixels(rows, columns), matrix, distortion)
+    ideal = np.stack([by_row @ part @ by_column.T for part in np.moveaxis(nodes, 2, 0)], axis=2)
+    probes = tuple(slice(None, None, max(1, len(places) // _PROBES))
+                   for places in (grid.rows, grid.columns))
+    pixels = _pixels(grid.rows[probes[0]], grid.columns[probes[1]])
+    error = np.abs(_distorted(ideal[probes], matrix, distortion) - pixels).max()
+    return ideal if error < MAX_INTERPOLATION_PX else None  # an error of NaN is not small
+
+
+def _pixels(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return x and y of every pixel of a grid, float64 [h, w, 2]."""
+    return np.stack(np.broadcast_arrays(columns, rows[:, None]), axis=-1).astype(np.float64)
+
+
+def _chebyshev(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Chebyshev's nodes between the least and greatest of n places, [_NODES].
+
+    With them comes the matrix [n, _NODES] that takes values at the nodes to values at the places.
+    """
+    middle, reach = (places.max() + places.min()) / 2, np.ptp(places) / 2
+    nodes = chebyshev.chebpts1(_NODES)
+    at_places, at_nodes = (chebyshev.chebvander(at, _NODES - 1)
+                           for at in ((places - middle) / reach, nodes))
+    return middle + reach * nodes, at_places @ np.linalg.inv(at_nodes)
 
 
 def _undistorted(pixels: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
     """Return where pixels [h, w, 2] would be without distortion; NaN where that is unknown."""
-    points = pixels.reshape(-1, 1, 2)
-    ideal = cv2.undistortImagePoints(points, matrix, distortion, None, _UNDISTORT)
-    rays = cv2.convertPointsToHomogeneous((ideal - matrix[:2, 2]) / np.diag(matrix)[:2])
-    back, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, distortion)
-    ideal[~(np.abs(back - points).max(2) < MAX_REPROJECTION_PX)] = np.nan
-    return ideal.reshape(pixels.shape)
+    ideal = cv2.undistortImagePoints(pixels.reshape(-1, 1, 2), matrix, distortion, None,
+                                     _UNDISTORT).reshape(pixels.shape)
+    error = np.abs(_distorted(ideal, matrix, distortion) - pixels).max(2)
+    ideal[~(error < MAX_REPROJECTION_PX)] = np.nan
+    return ideal
+
+
+def _distorted(ideal: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
+    """Return the pixels [h, w, 2] at which the lens shows what it should show at `ideal`."""
+    rays = (ideal.reshape(-1, 1, 2) - matrix[:2, 2]) / np.diag(matrix)[:2]
+    pixels, _ = cv2.projectPoints(cv2.convertPointsToHomogeneous(rays), np.zeros(3), np.zeros(3),
+                                  matrix, distortion)
+    return pixels.reshape(ideal.shape)
 
 
 def depth_in_metres(depth: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def made(*parts):
     return points
 
 
-def project(rays, distortion):
+def project(rays, distortion, matrix=MATRIX):
     """The distortion of OpenCV's manual: pixels of rays [2, h, w]."""
     k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(distortion, (0, 8 - len(distortion)))
     x, y = rays
@@ -31,7 +31,7 @@ def project(rays, distortion):
     radial = (1 + k1 * r2 + k2 * r2**2 + k3 * r2**3) / (1 + k4 * r2 + k5 * r2**2 + k6 * r2**3)
     distorted_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
     distorted_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-    return (MATRIX[0, 0] * distorted_x + MATRIX[0, 2], MATRIX[1, 1] * distorted_y + MATRIX[1, 2])
+    return (matrix[0, 0] * distorted_x + matrix[0, 2], matrix[1, 1] * distorted_y + matrix[1, 2])
 
 
 @pytest.mark.parametrize('distortion', [np.zeros(0), PLUMB_BOB, RATIONAL],
@@ -41,6 +41,26 @@ def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
     rows, columns = np.mgrid[:48, :64]
     assert np.abs(u - columns).max() < 0.02
     assert np.abs(v - rows).max() < 0.02
+
+
+@pytest.mark.parametrize('stride', [1, 7])
+@pytest.mark.parametrize('distortion, bound', [
+    ([-0.35, 0.14, 0.001, -0.002, -0.02], 0.01),  # a webcam
+    ([0.5, -2.7, 0.0005, -0.0003, 1.6, 0.38, -2.5, 1.5], 0.01),  # a depth camera's colour sensor
+    ([0.3, -0.1, 0.001, 0.002, 0.01, 0.6, -0.05, 0.02], 0.5),  # cannot be undone in the corners
+], ids=['plumb_bob', 'rational', 'beyond reach'])
+def test_rays_of_a_whole_image_meet_the_lens_within_a_hundredth_of_a_pixel(
+        distortion, bound, stride):
+    matrix = np.array([[380.0, 0.0, 322.0], [0.0, 381.0, 238.0], [0.0, 0.0, 1.0]])
+    grid = PixelGrid.between((480, 640), (480, 640), stride)
+    rays = pixel_rays(grid, matrix, np.array(distortion)).astype(np.float64)
+    u, v = project(rays, distortion, matrix)
+    error = np.maximum(np.abs(u - grid.columns), np.abs(v - grid.rows[:, None]))
+    known = np.isfinite(rays[0])
+    assert known.mean() > 0.85
+    assert error[known].max() < bound
+    alone = pixel_rays(PixelGrid(grid.rows[:1], grid.columns[:1]), matrix, np.array(distortion))
+    np.testing.assert_allclose(rays[:, :1, :1], alone, atol=1e-4)
 
 
 def test_pixels_beyond_the_reach_of_the_distortion_look_nowhere():
