@@ -36,8 +36,8 @@ class _Moment:
 class ScoreSmoother:
     """Smooths the scores of one camera, frame after frame, in one thread.
 
-    Give it to `Segmenter.segment` as the camera's filter, and call `reset` when the labels change.
-    A change of size resets it by itself.
+    Call `begin` before each frame, give it to `Segmenter.segment` as the camera's filter, and call
+    `reset` when the labels change. A change of size resets it by itself.
     """
 
     def __init__(self, smoothing: float, warp: str = 'none') -> None:
@@ -53,21 +53,25 @@ class ScoreSmoother:
         self.smoothing = smoothing
         self.warp = warp
         self._last: _Moment | None = None
+        self._present: _Moment | None = None
         self._stamp_s: float | None = None
 
     def reset(self) -> None:
         """Forget the frames before."""
-        self._last = None
+        self._last = self._present = None
 
     def begin(self, stamp_s: float) -> None:
-        """Note the time of the frame that comes next; a jump resets."""
+        """Let the calls from now on be of the frame of this time; a jump of time resets."""
+        if self._present is not None:  # else the frame before has failed
+            self._last, self._present = self._present, None
         if self._stamp_s is not None and not 0.0 <= stamp_s - self._stamp_s <= LONGEST_GAP_S:
             self.reset()
         self._stamp_s = stamp_s
 
     def __call__(self, image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
-        """Return the smoothed scores of a frame, [C, h, w] as `scores`, and remember them.
+        """Return the smoothed scores of the frame begun, [C, h, w], and remember them for the next.
 
+        A frame may be given again, as after a failure further on: nothing is counted twice.
         `image` is uint8 [H, W, 3] RGB; it covers the first `covered` rows and columns of the grid.
         """
         if not self.smoothing:
@@ -78,7 +82,7 @@ class ScoreSmoother:
         if (last is not None and last.scores.shape == scores.shape
                 and last.image_size == image.shape[:2]):
             scores = self._blend(last, scores, grey, covered)
-        self._last = _Moment(scores, grey, image.shape[:2])
+        self._present = _Moment(scores, grey, image.shape[:2])
         return scores
 
     def _blend(self, last: _Moment, scores: Tensor, grey: np.ndarray | None,
@@ -130,10 +134,32 @@ def _grid_positions(grid: tuple[int, int], covered: tuple[float, float],
 
 
 def _sample(scores: Tensor, source: np.ndarray, covered: tuple[float, float]) -> Tensor:
-    """Return scores [C, h, w] taken at `source`, float32 [h, w, 2] as `_trace_back` gives it."""
-    rows, columns = scores.shape[1:]
-    # grid_sample wants -1..1 from edge to edge of the whole grid, the padding included.
-    share = np.array([covered[1] / columns, covered[0] / rows], np.float32)
-    places = torch.from_numpy(2 * share * source - 1).to(scores.device, scores.dtype)
-    return F.grid_sample(scores[None], places[None], mode='bilinear', padding_mode='border',
-                         align_corners=False)[0]
+    """Return scores [C, h, w] taken at `source`, float32 [h, w, 2] as `_trace_back` gives it.
+
+    Between the cells runs Catmull and Rom's cubic spline: linear interpolation, done again at
+    every frame, would blur and shift the borders of what is kept.
+    """
+    classes, rows, columns = scores.shape
+    places = torch.from_numpy(source.reshape(-1, 2)).to(scores.device)
+    x, x_shares = _neighbours(places[:, 0] * covered[1], columns)
+    y, y_shares = _neighbours(places[:, 1] * covered[0], rows)
+    cells = (y[:, :, None] * columns + x[:, None]).flatten(1)
+    shares = (y_shares[:, :, None] * x_shares[:, None]).flatten(1)
+    # All classes of a cell lie together, so that each neighbour costs one look into memory.
+    sums = F.embedding_bag(cells, scores.reshape(classes, -1).t().contiguous(), mode='sum',
+                           per_sample_weights=shares)
+    return sums.t().reshape(classes, *source.shape[:2])
+
+
+def _neighbours(places: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """Return the four cells round each of N places on an axis, and their shares, both [N, 4].
+
+    Places are counted in cells from the edge; beyond it the outermost cell goes on.
+    """
+    centres = (places - 0.5).clamp(0, cells - 1)
+    first = centres.floor()
+    t = centres - first
+    shares = torch.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3,
+                          t + 4 * t**2 - 3 * t**3, t**3 - t**2], dim=1) / 2
+    offsets = torch.arange(-1, 3, device=places.device)
+    return (first.long()[:, None] + offsets).clamp(0, cells - 1), shares

@@ -146,7 +146,8 @@ class SegmentationStream:
             return list(zip(batch, self.segmenter.segment(
                 images, self._prepared, self._output_size, filters)))
         except Exception as error:
-            if len(batch) > 1:  # one by one, so that only the frame at fault is lost
+            # One by one, so that only the frame at fault is lost; a smoother may be asked again.
+            if len(batch) > 1:
                 return [pair for work in batch for pair in self._segment([work])]
             batch[0][0].give_up(error)
             return []
