@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from lseg_ros.evaluation.drive import DriveTruth, ids_by_class
+from lseg_ros.evaluation.drive import CAMERAS, DriveTruth, ids_by_class
 from lseg_ros.evaluation.metrics import ConfusionMatrix
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
@@ -26,17 +26,20 @@ LABELS = (
     'table=table|desk|coffee table', 'bed', 'cabinet=cabinet|wardrobe|dresser|counter|nightstand',
     'shelf=bookshelf', 'picture', 'plant', 'lamp',
 )  # fmt: skip
-SETTINGS = ((0.0, 'none'), (0.7, 'none'), (0.9, 'none'), (0.7, 'flow'), (0.8, 'flow'),
-            (0.9, 'flow'))  # fmt: skip
+SETTINGS = ((0.0, 'none'), (0.7, 'none'), (0.7, 'flow'), (0.8, 'flow'), (0.9, 'flow'))
+SOURCES = {'front': 'drive', 'left': 'drive/left', 'rear': 'drive/rear'}
 FRAMES = 20  # of each clip
+FRAME_RATE = 15.0
 EVERY = 10  # a clip starts at every tenth picture of the drive
 WINDOW = (352, 200)  # pixels, width and height, of what a clip shows of a picture
 STEP = (2.0, 0.7)  # pixels by which it moves from frame to frame
 DESCRIPTION = """\
 Segment slowly moving clips with known truth: windows that glide over pictures of the recorded
-drive, with noise as a camera's sensor has it. Flicker is the share of pixels whose id changes from
-one frame to the next, the motion of the scene included ("truth" is that motion alone); mIoU is
-over all frames; the time is that of the smoothing alone, median, on a CPU.
+drive, all three cameras, with noise as a camera's sensor has it. Flicker is the share of pixels
+whose id changes from one frame to the next ("truth" is the motion of the scene alone), and
+"in place" the share of those points of the scene whose id changes, which leaves out their motion;
+mIoU is the mean over the cameras, of all frames; the time is that of the smoothing alone, median,
+on a CPU.
 
   python benchmark/smoothing.py
   python benchmark/smoothing.py --noise 0
@@ -45,11 +48,14 @@ over all frames; the time is that of the smoothing alone, median, on a CPU.
 
 @dataclass(frozen=True)
 class Frame:
-    """An image, uint8 [H, W, 3] RGB, its true ids, uint8 [H, W], and whether a clip begins."""
+    """An image, uint8 [H, W, 3] RGB, its true ids, uint8 [H, W], and how the window moved.
+
+    `shift` is (right, down) in pixels from the frame before; None where a clip begins.
+    """
 
     image: np.ndarray
     truth: np.ndarray
-    is_first: bool
+    shift: tuple[int, int] | None
 
 
 @dataclass
@@ -72,46 +78,54 @@ def main() -> None:
     args = _parser().parse_args()
     segmenter = Segmenter(load(args.model))
     prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
-    frames = list(_frames(prepared, args.noise))
-    changes = [_changed(before.truth, frame.truth) for before, frame in zip(frames, frames[1:])
-               if not frame.is_first]
-    print(f'{len(frames)} frames of {WINDOW[0]}x{WINDOW[1]}, noise {args.noise:g}; '
-          f'truth changes by {np.mean(changes):.2%} a frame\n')
-    print(f"{'smoothing':>9} {'warp':>5} {'flicker':>8} {'mIoU':>6} {'ms':>5}")
+    clips = {camera: list(_frames(camera, prepared, args.noise)) for camera in CAMERAS}
+    changes = [_changed(before.truth, frame.truth) for frames in clips.values()
+               for before, frame in zip(frames, frames[1:]) if frame.shift is not None]
+    print(f'{len(CAMERAS)} x {len(clips[CAMERAS[0]])} frames of {WINDOW[0]}x{WINDOW[1]}, noise '
+          f'{args.noise:g}; truth changes by {np.mean(changes):.2%} a frame\n')
+    print(f"{'smoothing':>9} {'warp':>5} {'flicker':>8} {'in place':>8} {'mIoU':>6} {'ms':>5}")
     for smoothing, warp in SETTINGS:
-        print(_row(segmenter, prepared, frames, smoothing, warp), flush=True)
+        rows = [_measure(segmenter, prepared, frames, Timed(ScoreSmoother(smoothing, warp)))
+                for frames in tqdm(clips.values(), unit='camera', leave=False)]
+        flicker, in_place, mean_iou, milliseconds = np.mean(rows, axis=0)
+        print(f'{smoothing:>9.1f} {warp:>5} {flicker:>8.2%} {in_place:>8.2%} {mean_iou:>6.3f} '
+              f'{milliseconds:>5.1f}', flush=True)
 
 
-def _row(segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame], smoothing: float,
-         warp: str) -> str:
-    timed = Timed(ScoreSmoother(smoothing, warp))
-    confusion, changes, before = ConfusionMatrix(UNLABELLED), [], None
-    for frame in tqdm(frames, unit='frame', leave=False):
-        if frame.is_first:
+def _measure(segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame],
+             timed: Timed) -> tuple[float, float, float, float]:
+    """Return flicker, flicker in place, mIoU and milliseconds of one camera's clips."""
+    confusion, changes, in_place, before = ConfusionMatrix(UNLABELLED), [], [], None
+    for number, frame in enumerate(frames):
+        if frame.shift is None:
             timed.smoother.reset()
+        timed.smoother.begin(number / FRAME_RATE)
         ids = segmenter.segment([frame.image], prepared, filters=[timed])[0].ids
         confusion.update(frame.truth, ids)
-        if not frame.is_first:
+        if frame.shift is not None:
+            x, y = frame.shift
             changes.append(_changed(before, ids))
+            in_place.append(_changed(before[y:, x:], ids[:WINDOW[1] - y, :WINDOW[0] - x]))
         before = ids
-    return (f'{smoothing:>9.1f} {warp:>5} {np.mean(changes):>8.2%} {confusion.mean_iou:>6.3f} '
-            f'{np.median(timed.times):>5.1f}')
+    return (np.mean(changes), np.mean(in_place), confusion.mean_iou, np.median(timed.times))
 
 
-def _frames(prepared: PreparedLabels, noise: float) -> Iterator[Frame]:
-    """Give the frames of all clips, one clip after the other."""
+def _frames(camera: str, prepared: PreparedLabels, noise: float) -> Iterator[Frame]:
+    """Give the frames of all clips of a camera, one clip after the other."""
     rng = np.random.default_rng(0)
-    truth = DriveTruth()
+    truth = DriveTruth(camera)
     table = ids_by_class(prepared.labels, truth.classes)
-    for number, shot in enumerate(open_source('drive')):
+    for number, shot in enumerate(open_source(SOURCES[camera])):
         if number % EVERY:
             continue
-        mask = table[truth.mask(number)]
+        mask, before = table[truth.mask(number)], None
         for step in range(FRAMES):
-            x, y = (round(step * pixels) for pixels in STEP)
+            x, y = corner = tuple(round(step * pixels) for pixels in STEP)
             window = np.s_[y:y + WINDOW[1], x:x + WINDOW[0]]
             image = shot.image[window] + rng.normal(0, noise, (*WINDOW[::-1], 3))
-            yield Frame(image.round().clip(0, 255).astype(np.uint8), mask[window], step == 0)
+            shift = before and (x - before[0], y - before[1])
+            yield Frame(image.round().clip(0, 255).astype(np.uint8), mask[window], shift)
+            before = corner
 
 
 def _changed(before: np.ndarray, after: np.ndarray) -> float:

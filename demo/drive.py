@@ -35,7 +35,7 @@ from lseg_ros.nodes.image_sources import Recording, Shot, open_source
 SOURCES = {'front': 'drive', 'left': 'drive/left', 'rear': 'drive/rear'}
 SHOWN_FRAME = 30  # from which on the overlays of all three cameras are kept
 SPACING_S = 0.02  # between the messages of a camera, as if it had to read them out
-PATIENCE_S = 2.0  # for the results of a frame; then the next is shown
+PATIENCE_S = 2.0  # without a result after the last frame; then none comes any more
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -82,7 +82,6 @@ class DrivePlayer(ServiceCaller):
         self._overlays: dict[int, dict[str, Image]] = {}
         self._table = threading.Event()
         self._arrival = threading.Condition()
-        self._missing: set[tuple[str, str, int]] = set()  # results awaited: topic, camera, frame
         self._cameras = {name: DriveCamera(name) for name in CAMERAS}
         for name in CAMERAS:
             self._hear(name)
@@ -95,46 +94,49 @@ class DrivePlayer(ServiceCaller):
             raise TimeoutError(f'/{SEGMENTATION_NODE} has sent no label set')
 
     def play(self, rate: float) -> int:
-        """Show every frame; return how many there were.
+        """Show every frame, `rate` a second; return how many there were.
 
-        The robot is not faster than what sees for it: the next frame comes when the results of the
-        last are there, or given up, and at most `rate` a second.
+        As a robot's cameras do, it waits for nobody: the node leaves out what it has no time for.
         """
         shots = zip(*(camera.recording for camera in self._cameras.values()))
         progress = tqdm(enumerate(shots), 'drive', total=len(self.score), unit='frame',
                         mininterval=1.0)
+        started = time.monotonic()
         for number, frame in progress:
-            next_due = time.monotonic() + 1.0 / rate
-            self._missing = {(topic, name, number) for topic in ('label_image', 'points')
-                             for name in CAMERAS}
+            time.sleep(max(0.0, started + number / rate - time.monotonic()))
             stamp = self.get_clock().now()
             self._numbers[stamp.nanoseconds] = number
             for camera, shot in zip(self._cameras.values(), frame):
                 camera.show(shot, stamp)
-            with self._arrival:
-                self._arrival.wait_for(lambda: not self._missing, PATIENCE_S)
-            time.sleep(max(0.0, next_due - time.monotonic()))
-            progress.set_postfix_str(self.summary(), refresh=False)
+            progress.set_postfix_str(self.summary(number + 1), refresh=False)
+        self._wait_for_the_last()
         return number + 1
 
-    def summary(self) -> str:
-        """Return the scores so far, in a line."""
+    def summary(self, frames: int) -> str:
+        """Return the scores after so many frames of each camera, in a line."""
         by_camera = ' '.join(f'{name} {self.score.mean_iou(name):.2f}' for name in CAMERAS)
-        return f'mIoU {by_camera}, clouds {self.received["points"]}'
+        return (f'mIoU {by_camera}, {self.received["label_image"]} of {frames * len(CAMERAS)} '
+                'images segmented')
 
     def close(self) -> None:
         """Take the cameras off the network."""
         for camera in self._cameras.values():
             camera.close()
 
+    def _wait_for_the_last(self) -> None:
+        """Return when results have ceased to come."""
+        with self._arrival:
+            while self._arrival.wait(PATIENCE_S):
+                pass
+
     def _hear(self, name: str) -> None:
         for topic, kind, take in (('label_image', Image, self._take_label_image),
                                   ('points', PointCloud2, self._take_points),
                                   ('overlay', Image, self._take_overlay)):
             self.create_subscription(kind, f'/{SEGMENTATION_NODE}/{name}/{topic}',
-                                     self._taker(topic, name, take), QoSProfile(depth=5))
+                                     self._taker(name, take), QoSProfile(depth=5))
 
-    def _taker(self, topic: str, camera: str, take: Callable) -> Callable:
+    def _taker(self, camera: str, take: Callable) -> Callable:
         """Return a callback that gives a message of a known frame to `take`."""
         def taken(message) -> None:
             number = self._numbers.get(Time.from_msg(message.header.stamp).nanoseconds)
@@ -142,7 +144,6 @@ class DrivePlayer(ServiceCaller):
                 return
             take(camera, number, message)
             with self._arrival:
-                self._missing.discard((topic, camera, number))
                 self._arrival.notify_all()
         return taken
 
@@ -176,10 +177,12 @@ def save(player: DrivePlayer, frames: int, folder: Path) -> dict[str, float]:
         Picture.fromarray(np.hstack(overlays)).save(folder / 'cameras.png')
     Picture.fromarray(player.score.picture()).save(folder / 'map.png')
     figures = {f'mIoU {name}': player.score.mean_iou(name) for name in CAMERAS}
+    shown, segmented = frames * len(CAMERAS), player.received['label_image']
     figures |= {'floor recall of the map': player.score.floor_recall,
                 'obstacle misses of the map': player.score.obstacle_misses,
-                'frames shown': frames * len(CAMERAS),
-                'label images': player.received['label_image'],
+                'images shown': shown,
+                'images left out': shown - segmented,
+                'label images': segmented,
                 'clouds': player.received['points']}
     (folder / 'figures.json').write_text(json.dumps(figures, indent=2))
     return figures
@@ -190,7 +193,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument('--rate', type=float, default=5.0,
-                        help='most frames a second of each camera (default: %(default)s)')
+                        help='frames a second of each camera (default: %(default)s, as recorded)')
     args, ros_args = parser.parse_known_args()
     rclpy.init(args=ros_args)
     player = DrivePlayer()

@@ -22,7 +22,9 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[LaunchConfiguration('params_file'),
                     {'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[('image', LaunchConfiguration('image')),
-                    ('image/compressed', [LaunchConfiguration('image'), '/compressed'])],
+                    ('image/compressed', [LaunchConfiguration('image'), '/compressed']),
+                    ('depth', LaunchConfiguration('depth')),
+                    ('camera_info', LaunchConfiguration('camera_info'))],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
     is_node = matches_action(node)
     configure = EmitEvent(
@@ -49,6 +51,12 @@ def _arguments() -> list[DeclareLaunchArgument]:
             'image', default_value='image',
             description='Topic of the camera images; compressed ones come from '
                         '<image>/compressed, when image_transport in the YAML file says so.'),
+        DeclareLaunchArgument(
+            'depth', default_value='depth',
+            description='Topic of the depth images, aligned to the camera images.'),
+        DeclareLaunchArgument(
+            'camera_info', default_value='camera_info',
+            description='Topic of the calibration of the camera.'),
         DeclareLaunchArgument(
             'name', default_value='lseg', description='Name of the node.'),
         DeclareLaunchArgument(

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``lseg bag``: replay the camera of a bag for a node that runs."""
+"""``lseg bag``: replay the cameras of a bag for a node that runs."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 HELP = 'replay a bag through the node, faster or slower (needs ROS 2)'
@@ -12,8 +13,12 @@ Publish the images of a ROS 2 bag, sqlite3 or mcap, as a camera would: image (or
 and where the bag has them depth and camera_info. The messages go out as they were recorded, with
 their stamps. It starts as soon as somebody listens to the image.
 
+Several cameras are named, as in the node's parameter cameras: --topic front=/front/image_raw is
+published as front/image, with the depth that lies below /front and its camera_info.
+
   lseg bag rosbag2_run1 --rate 0.5
   lseg bag run1.mcap --topic /front/image_raw --clock --loop
+  lseg bag run1.mcap --topic front=/front/image_raw --topic left=/left/image_raw
   lseg bag run1.mcap --ros-args -r image:=/camera/image_raw -r __ns:=/robot
 
 The node, in another terminal, before or after:
@@ -29,11 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path, metavar='BAG', help="a bag's folder, or its only file")
     parser.add_argument('--rate', type=float, default=1.0, metavar='FACTOR',
                         help='speed relative to the recording (default: %(default)s)')
-    parser.add_argument('--topic', default='',
-                        help='image topic (default: the only one that is not depth)')
-    parser.add_argument('--depth-topic', default='', metavar='TOPIC',
+    parser.add_argument('--topic', action='append', default=[], metavar='[CAMERA=]TOPIC',
+                        help='image topic, once for each camera (default: the only one that is '
+                             'not depth)')
+    parser.add_argument('--depth-topic', action='append', default=[], metavar='[CAMERA=]TOPIC',
                         help='depth topic (default: the only one with depth, if any)')
-    parser.add_argument('--camera-info-topic', default='', metavar='TOPIC',
+    parser.add_argument('--camera-info-topic', action='append', default=[],
+                        metavar='[CAMERA=]TOPIC',
                         help='CameraInfo topic (default: camera_info beside the image topic)')
     parser.add_argument('--clock', action='store_true',
                         help='publish the time of the recording on /clock')
@@ -50,7 +57,29 @@ def run(args: argparse.Namespace) -> int:
         raise OSError(f'lseg bag needs ROS 2, which is not sourced here ({error}); '
                       'lseg segment reads bags without it') from error
 
-    topics = BagTopics(args.topic, args.depth_topic, args.camera_info_topic)
-    play(args.bag, topics, rate=args.rate, clock=args.clock, loop=args.loop,
+    images = _by_camera('--topic', args.topic) or {'': ''}
+    depths = _by_camera('--depth-topic', args.depth_topic, images)
+    infos = _by_camera('--camera-info-topic', args.camera_info_topic, images)
+    cameras = {name: BagTopics(image, depths.get(name, ''), infos.get(name, ''))
+               for name, image in images.items()}
+    play(args.bag, cameras, rate=args.rate, clock=args.clock, loop=args.loop,
          ros_arguments=args.ros_args)
     return 0
+
+
+def _by_camera(option: str, values: Sequence[str],
+               cameras: Container[str] | None = None) -> dict[str, str]:
+    """Return the topics of CAMERA=TOPIC by their cameras; the name is empty where none is given.
+
+    Raises ValueError for a camera given twice, or that is not among `cameras`.
+    """
+    topics = {}
+    for value in values:
+        name, _, topic = value.rpartition('=')
+        if name in topics:
+            raise ValueError(f'{option} {value}: there is one for the same camera already; name '
+                             'each, as front=/front/image_raw')
+        if cameras is not None and name not in cameras:
+            raise ValueError(f'{option} {value}: no --topic is for camera {name!r}')
+        topics[name] = topic
+    return topics

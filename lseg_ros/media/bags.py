@@ -85,11 +85,14 @@ class BagReader:
         """
         return self._choose('image', asked, (IMAGE, COMPRESSED_IMAGE), depth=False)
 
-    def depth_topic(self, asked: str = '') -> str | None:
-        """Return the topic `asked` for, or the only one of depth images, or None without any."""
-        if not asked and not self._candidates((IMAGE,), depth=True):
+    def depth_topic(self, asked: str = '', under: str = '/') -> str | None:
+        """Return the topic `asked` for, or the only one of depth images, or None without any.
+
+        Looked for are those whose names begin with `under`.
+        """
+        if not asked and not self._candidates((IMAGE,), True, under):
             return None
-        return self._choose('depth', asked, (IMAGE,), depth=True)
+        return self._choose('depth', asked, (IMAGE,), depth=True, under=under)
 
     def camera_info_topic(self, image_topic: str, asked: str = '') -> str | None:
         """Return the topic `asked` for, else the camera_info beside `image_topic`, or None."""
@@ -124,12 +127,12 @@ class BagReader:
         return [each for each in self._reader.connections if each.topic in wanted]
 
     def _choose(self, what: str, asked: str, types: tuple[str, ...],
-                depth: bool | None = None) -> str:
+                depth: bool | None = None, under: str = '/') -> str:
         if asked:
             if self._types.get(asked) not in types:
                 raise BagError(f'no {what} topic {asked}; {self._list()}')
             return asked
-        candidates = self._candidates(types, depth)
+        candidates = self._candidates(types, depth, under)
         if not candidates:
             raise BagError(f'no {what} topic; {self._list()}')
         if len(candidates) > 1:
@@ -137,9 +140,10 @@ class BagReader:
                            f'{", ".join(candidates)}')
         return candidates[0]
 
-    def _candidates(self, types: tuple[str, ...], depth: bool | None) -> list[str]:
+    def _candidates(self, types: tuple[str, ...], depth: bool | None,
+                    under: str = '/') -> list[str]:
         return [topic for topic, kind in sorted(self._types.items())
-                if kind in types and self._is_depth(topic) is depth]
+                if kind in types and topic.startswith(under) and self._is_depth(topic) is depth]
 
     def _is_depth(self, topic: str) -> bool | None:
         """Whether the first message of an image topic is depth; None for a topic without any."""

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replays the camera of a bag, faster or slower than it was recorded."""
+"""Replays the cameras of a bag, faster or slower than they were recorded."""
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import rclpy
 from rclpy.duration import Duration
@@ -19,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tqdm import tqdm
 
 from lseg_ros.media.bags import COMPRESSED_IMAGE, BagError, BagReader
+from lseg_ros.nodes.cameras import Camera, parse_cameras
 
 CLOCK_PERIOD_S = 0.01
 _LISTENER_PERIOD_S = 0.05
@@ -28,52 +30,53 @@ _QOS = QoSProfile(depth=10)  # reliable: fits subscribers of either kind
 
 @dataclass(frozen=True)
 class BagTopics:
-    """Topics of the bag to replay; empty: found by their types and names."""
+    """Topics of one camera in the bag; empty: found by their types and names."""
 
     image: str = ''
     depth: str = ''
     camera_info: str = ''
 
 
+ONE_CAMERA = MappingProxyType({'': BagTopics()})
+
+
 class BagPlayer(Node):
     """Publishes `image` (or `image/compressed`), `depth` and `camera_info` as they were recorded.
 
-    Messages go out byte for byte, so their stamps are those of the recording.
+    A camera with a name has them below it: `front/image`. Messages go out byte for byte, so their
+    stamps are those of the recording.
     """
 
-    def __init__(self, bag: BagReader, topics: BagTopics = BagTopics(), *, rate: float = 1.0,
-                 clock: bool = False, loop: bool = False, **node_arguments) -> None:
-        """Choose the topics of an open bag; `rate` is relative to the recording.
+    def __init__(self, bag: BagReader, cameras: Mapping[str, BagTopics] = ONE_CAMERA, *,
+                 rate: float = 1.0, clock: bool = False, loop: bool = False,
+                 **node_arguments) -> None:
+        """Choose the topics of each camera in an open bag; `rate` is relative to the recording.
 
         `clock` publishes the time of the recording on /clock; `loop` starts again at the end.
-        Raises BagError when a topic is not there, ValueError for a rate that is not positive.
+        Raises BagError when a topic is not there, ValueError for a rate that is not positive and
+        for a name that cannot be a camera's.
         """
         if not rate > 0:
             raise ValueError(f'rate must be above 0, not {rate}')
-        image = bag.image_topic(topics.image)
-        depth = bag.depth_topic(topics.depth)
-        camera_info = bag.camera_info_topic(image, topics.camera_info)
+        chosen = {camera: _choose(bag, camera, cameras[camera.name])
+                  for camera in parse_cameras(list(cameras))}
         super().__init__('bag_player', **node_arguments)
         self._bag = bag
         self._rate = rate
         self._loop = loop
-        is_compressed = bag.types[image] == COMPRESSED_IMAGE
-        self._image = (self.create_publisher(CompressedImage, 'image/compressed', _QOS)
-                       if is_compressed else self.create_publisher(Image, 'image', _QOS))
-        self._outputs: dict[str, Publisher] = {image: self._image}
-        if depth:
-            self._outputs[depth] = self.create_publisher(Image, 'depth', _QOS)
-        if camera_info:
-            self._outputs[camera_info] = self.create_publisher(CameraInfo, 'camera_info', _QOS)
+        self._images: list[Publisher] = []
+        self._outputs: dict[str, Publisher] = {}
+        for camera, topics in chosen.items():
+            self._open_outputs(camera, topics)
         self._clock_output = self.create_publisher(Clock, '/clock', _QOS) if clock else None
         self._stopped = threading.Event()
 
     def play(self) -> None:
-        """Wait for a subscriber of the image, then publish until the bag ends or `stop`.
+        """Wait for a subscriber of every image, then publish until the bag ends or `stop`.
 
         Raises BagError where the bag is damaged.
         """
-        self._wait_for_listener()
+        self._wait_for_listeners()
         self._play_once()
         while self._loop and self._is_playing():
             self._play_once()
@@ -88,11 +91,29 @@ class BagPlayer(Node):
     def _is_playing(self) -> bool:
         return self.context.ok() and not self._stopped.is_set()
 
-    def _wait_for_listener(self) -> None:
-        if not self._image.get_subscription_count():
-            self.get_logger().info(f'waiting for a subscriber of {self._image.topic_name}')
-        while self._is_playing() and not self._image.get_subscription_count():
-            self._stopped.wait(_LISTENER_PERIOD_S)
+    def _open_outputs(self, camera: Camera, topics: BagTopics) -> None:
+        if self._bag.types[topics.image] == COMPRESSED_IMAGE:
+            image = self._open(topics.image, CompressedImage, camera.input('image/compressed'))
+        else:
+            image = self._open(topics.image, Image, camera.input('image'))
+        self._images.append(image)
+        if topics.depth:
+            self._open(topics.depth, Image, camera.input('depth'))
+        if topics.camera_info:
+            self._open(topics.camera_info, CameraInfo, camera.input('camera_info'))
+
+    def _open(self, topic: str, kind: type, output: str) -> Publisher:
+        if topic in self._outputs:
+            raise BagError(f'{topic} is asked for twice: each camera needs topics of its own')
+        self._outputs[topic] = self.create_publisher(kind, output, _QOS)
+        return self._outputs[topic]
+
+    def _wait_for_listeners(self) -> None:
+        for image in self._images:
+            if not image.get_subscription_count():
+                self.get_logger().info(f'waiting for a subscriber of {image.topic_name}')
+            while self._is_playing() and not image.get_subscription_count():
+                self._stopped.wait(_LISTENER_PERIOD_S)
 
     def _play_once(self) -> None:
         topics = list(self._outputs)
@@ -118,7 +139,16 @@ class BagPlayer(Node):
             self._stopped.wait(min(remaining, CLOCK_PERIOD_S))
 
 
-def play(path: Path, topics: BagTopics, *, rate: float, clock: bool, loop: bool,
+def _choose(bag: BagReader, camera: Camera, asked: BagTopics) -> BagTopics:
+    """Return the topics of a camera; depth and CameraInfo are empty when the bag has none."""
+    image = bag.image_topic(asked.image)
+    # Among several cameras the depth of one lies beside its image: /front/image, /front/depth.
+    under = '/'.join(image.split('/')[:2]) + '/' if camera.name else '/'
+    return BagTopics(image, bag.depth_topic(asked.depth, under) or '',
+                     bag.camera_info_topic(image, asked.camera_info) or '')
+
+
+def play(path: Path, cameras: Mapping[str, BagTopics], *, rate: float, clock: bool, loop: bool,
          ros_arguments: Sequence[str] = ()) -> None:
     """Replay a bag in a node of its own, until its end or Ctrl-C.
 
@@ -130,7 +160,7 @@ def play(path: Path, topics: BagTopics, *, rate: float, clock: bool, loop: bool,
     rclpy.init(args=['lseg', '--ros-args', *ros_arguments])
     try:
         with BagReader(path) as bag:
-            BagPlayer(bag, topics, rate=rate, clock=clock, loop=loop).play()
+            BagPlayer(bag, cameras, rate=rate, clock=clock, loop=loop).play()
     except BagError as error:
         raise BagError(f'{path}: {error}') from error
     finally:

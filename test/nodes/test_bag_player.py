@@ -15,19 +15,19 @@ from bags import (PERIOD_NS, START_NS, TRANSPORT_NS, camera_info, compressed, im
 from harness import TIMEOUT_S, Client, running, stamp_of
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from lseg_ros.media.bags import BagError, BagReader
-from lseg_ros.nodes.bag_player import BagPlayer, BagTopics
+from lseg_ros.nodes.bag_player import ONE_CAMERA, BagPlayer, BagTopics
 
 STAMPS = [START_NS + index * PERIOD_NS for index in range(3)]
 
 
 @contextmanager
-def playing(context, path, namespace, topics=BagTopics(), **options):
+def playing(context, path, namespace, cameras=ONE_CAMERA, **options):
     """Play a bag in a thread; yields the thread."""
     with BagReader(path) as bag:
-        player = BagPlayer(bag, topics, context=context, namespace=namespace, **options)
+        player = BagPlayer(bag, cameras, context=context, namespace=namespace, **options)
         thread = threading.Thread(target=player.play)
         thread.start()
         try:
@@ -66,6 +66,24 @@ def test_rgbd_bag_is_replayed_byte_for_byte(ros_context, tmp_path):
     depth = {stamp_of(message): message for message in client.received['depth']}[STAMPS[2]]
     assert depth.encoding == '16UC1' and np.frombuffer(depth.data, '<u2')[0] == 1002
     assert client.received['camera_info'][0].k[0] == 100.0
+
+
+def test_two_cameras_of_a_bag_go_through_the_node_each_with_its_depth(
+        active, ros_context, tmp_path):
+    topics = {topic.replace('/camera/', f'/{camera}/'): messages for camera in ('front', 'left')
+              for topic, messages in rgbd_topics(3).items()}
+    write_bag(tmp_path / 'run', topics | {'/other': [camera_info(0, 4, 3)]})
+    client = active(labels=['floor'], cameras=['front', 'left'])
+    for camera in ('front', 'left'):
+        client.listen(f'lseg/{camera}/points', PointCloud2)
+    cameras = {camera: BagTopics(f'/{camera}/image_raw') for camera in ('front', 'left')}
+    with playing(ros_context, tmp_path / 'run', client.get_namespace(), cameras, loop=True,
+                 rate=4.0):
+        for topic in ('label_image', 'points'):
+            for camera in cameras:
+                client.wait_for(lambda: set(STAMPS) <= {
+                    stamp_of(message) for message in client.received[f'lseg/{camera}/{topic}']},
+                    f'{topic} of {camera} for each picture of the bag')
 
 
 @pytest.mark.parametrize('period_ns, rate', [(PERIOD_NS, 0.25), (100 * 10**9, 1000.0)])
@@ -119,13 +137,16 @@ def test_topics_that_are_not_there_are_refused(ros_context, tmp_path):
                                (BagTopics('/c'), 'no image topic /c'),
                                (BagTopics('/a', depth='/d'), 'no depth topic /d')):
             with pytest.raises(BagError, match=reason):
-                BagPlayer(bag, topics, context=ros_context)
+                BagPlayer(bag, {'': topics}, context=ros_context)
 
 
 @pytest.mark.parametrize('arguments, reason', [
     (['nothing'], 'nothing'),
     (['run', '--rate', '0'], 'rate must be above 0'),
     (['run', '--topic', '/x'], 'no image topic /x; it has /camera/camera_info'),
+    (['run', '--topic', 'a=/camera/image_raw', '--topic', 'a=/b'], 'for the same camera already'),
+    (['run', '--topic', 'a=/camera/image_raw', '--topic', 'b=/camera/image_raw'], 'asked for twice'),
+    (['run', '--depth-topic', 'left=/camera/depth'], "no --topic is for camera 'left'"),
     (['old.bag'], 'ROS 1 bag'),
 ])
 def test_command_tells_an_error_in_one_line(tmp_path, arguments, reason):

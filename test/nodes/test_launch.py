@@ -52,6 +52,27 @@ def test_node_is_started_as_a_lifecycle_node_and_brought_up():
     assert kinds.index('RegisterEventHandler') < kinds.index('EmitEvent')
 
 
+@needs_launch
+def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
+    from launch import LaunchContext
+    from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+
+    description = describe(PACKAGE / 'launch/lseg.launch.py')
+    context = LaunchContext()
+    context.launch_configurations.update(
+        image='/camera/image_raw', depth='/camera/depth', camera_info='/camera/info')
+    node, = (entity for entity in description.entities
+             if type(entity).__name__ == 'LifecycleNode')
+    remapped = {}
+    for pair in node._Node__remappings:  # launch_ros has no public way to read them
+        source, target = (perform_substitutions(context, normalize_to_list_of_substitutions(part))
+                          for part in pair)
+        remapped[source] = target
+    assert remapped == {
+        'image': '/camera/image_raw', 'image/compressed': '/camera/image_raw/compressed',
+        'depth': '/camera/depth', 'camera_info': '/camera/info'}
+
+
 def test_rviz_shows_camera_overlay_label_image_and_points():
     config = yaml.safe_load((PACKAGE / 'config/lseg.rviz').read_text())
     displays = {display['Name']: display['Topic']['Value']
