@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from PIL import Image as Picture
+from diagnostic_msgs.msg import DiagnosticArray
 from drive_score import DriveScore
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
@@ -80,6 +81,7 @@ class DrivePlayer(ServiceCaller):
         self.score: DriveScore | None = None
         self._numbers: dict[int, int] = {}  # of the frames, by stamp
         self._overlays: dict[int, dict[str, Image]] = {}
+        self._dropped: dict[str, int] = {}  # by the node, of each camera
         self._table = threading.Event()
         self._arrival = threading.Condition()
         self._cameras = {name: DriveCamera(name) for name in CAMERAS}
@@ -87,6 +89,7 @@ class DrivePlayer(ServiceCaller):
             self._hear(name)
         self.create_subscription(LabelSet, f'/{SEGMENTATION_NODE}/{CAMERAS[0]}/label_set',
                                  self._take_table, LATCHED)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
 
     def wait_for_table(self) -> None:
         """Return when the node has said which ids stand for what."""
@@ -112,11 +115,16 @@ class DrivePlayer(ServiceCaller):
         self._wait_for_the_last()
         return number + 1
 
+    @property
+    def dropped(self) -> int:
+        """How many images the node has left out because newer ones came meanwhile."""
+        return sum(self._dropped.values())
+
     def summary(self, frames: int) -> str:
         """Return the scores after so many frames of each camera, in a line."""
         by_camera = ' '.join(f'{name} {self.score.mean_iou(name):.2f}' for name in CAMERAS)
         return (f'mIoU {by_camera}, {self.received["label_image"]} of {frames * len(CAMERAS)} '
-                'images segmented')
+                f'images segmented, {self.dropped} dropped')
 
     def close(self) -> None:
         """Take the cameras off the network."""
@@ -151,6 +159,12 @@ class DrivePlayer(ServiceCaller):
         self.score = DriveScore(message)
         self._table.set()
 
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for item in status.values:
+                if item.key == 'images dropped':
+                    self._dropped[status.name] = int(item.value)
+
     def _take_label_image(self, camera: str, number: int, message: Image) -> None:
         ids = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
         self.score.add_label_image(camera, number, ids)
@@ -181,7 +195,8 @@ def save(player: DrivePlayer, frames: int, folder: Path) -> dict[str, float]:
     figures |= {'floor recall of the map': player.score.floor_recall,
                 'obstacle misses of the map': player.score.obstacle_misses,
                 'images shown': shown,
-                'images left out': shown - segmented,
+                'images dropped by the node': player.dropped,
+                'images lost on the way': max(0, shown - segmented - player.dropped),
                 'label images': segmented,
                 'clouds': player.received['points']}
     (folder / 'figures.json').write_text(json.dumps(figures, indent=2))
