@@ -28,6 +28,8 @@ _CONVERTED = MappingProxyType({
     **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{name: (2, 1) for name in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')},
 })
+# What cameras compress with. Pillow reads more, some of it with the help of other programs.
+_COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
 # Depth encodings, and the type of a value.
 _DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
 
@@ -77,7 +79,7 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
     Raises ValueError with the reason when the data are cut short or are no picture.
     """
     try:
-        with PillowImage.open(io.BytesIO(message.data)) as picture:
+        with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
             return np.asarray(_eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
         raise ValueError(f'compressed image of format {message.format!r} holds no picture '
