@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
+from lseg_ros.media.images import eight_bit
+
 # How OpenCV turns the 8-bit encodings into RGB, by their bytes per pixel; None: it is RGB.
 _EIGHT_BIT = MappingProxyType({
     'rgb8': (3, None),
@@ -80,7 +82,7 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
     """
     try:
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
-            return np.asarray(_eight_bit(picture).convert('RGB'))
+            return np.asarray(eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
         raise ValueError(f'compressed image of format {message.format!r} holds no picture '
                          f'({len(message.data)} bytes)') from None
@@ -129,10 +131,3 @@ def _converted(message: ImageMessage, convert: Converter) -> np.ndarray:
         return convert(values.reshape(shape), message.encoding)
     except Exception as error:  # converters let through whatever OpenCV raises
         raise ValueError(f'image of encoding {message.encoding!r}: {error}') from error
-
-
-def _eight_bit(picture: PillowImage.Image) -> PillowImage.Image:
-    """Scale 16-bit grey, which Pillow would clip at 255, to 8 bits."""
-    if not picture.mode.startswith('I'):
-        return picture
-    return PillowImage.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
