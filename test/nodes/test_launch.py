@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -50,6 +51,18 @@ def test_node_is_started_as_a_lifecycle_node_and_brought_up():
     assert {'LifecycleNode', 'EmitEvent', 'RegisterEventHandler'} <= set(kinds)
     # The handler waits before the event that it needs is sent.
     assert kinds.index('RegisterEventHandler') < kinds.index('EmitEvent')
+
+
+def test_transport_profile_has_room_for_large_images_and_still_reaches_other_machines():
+    profiles = ElementTree.parse(PACKAGE / 'config/fastdds.xml').getroot()
+    spaces = {'': 'http://www.eprosima.com'}
+    used = {element.text for element in profiles.findall('.//userTransports/transport_id', spaces)}
+    transports = {transport.findtext('type', namespaces=spaces): transport for transport in
+                  profiles.findall('.//transport_descriptor', spaces)
+                  if transport.findtext('transport_id', namespaces=spaces) in used}
+    assert set(transports) == {'SHM', 'UDPv4'}
+    twelve_megapixels = 4000 * 3000 * 3
+    assert int(transports['SHM'].findtext('segment_size', namespaces=spaces)) > twelve_megapixels
 
 
 def test_rviz_shows_camera_overlay_label_image_and_points():
