@@ -15,17 +15,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
-from scenes import Scene, default_scenes, user_scene
+from scenes import Scene, default_scenes, photograph_scene, user_scene
 
 HERE = Path(__file__).resolve().parent
+CONFIG = Path(get_package_share_directory('lseg_ros')) / 'config'
 COLUMNS = ('scene', 'in', 'out', 'dropped', 'p50 ms', 'p95 ms', 'answer to first new mask, ms')
 STOP_TIMEOUT_S = 10
+POLL_S = 0.1
 KEPT_RUNNING = """\
 Running until Ctrl-C. From another terminal with ROS 2 and this package:
   export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
@@ -37,6 +40,8 @@ def main() -> int:
     """Run the scenes and print the table; return the exit code."""
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
+    # Fast DDS loses images of more than half a megabyte otherwise.
+    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(CONFIG / 'fastdds.xml'))
     if args.scene == 'drive':
         return _show_drive(args.output / 'drive')
     with tempfile.TemporaryDirectory() as scratch, _segmentation_node():
@@ -77,6 +82,11 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]
         return default_scenes(scratch)
     if args.camera is None and not Path(source).is_file():
         sys.exit(f'demo: no such file: {source}')
+    if args.image is not None:
+        try:
+            return (photograph_scene(Path(source), scratch),)
+        except OSError as error:
+            sys.exit(f'demo: {source}: {error}')
     return (user_scene(source),)
 
 
@@ -95,14 +105,24 @@ def _show_scene(scene: Scene, output: Path, keep: bool) -> tuple:
     output.mkdir(parents=True)
     requests = json.dumps([[request.name, request.labels] for request in scene.requests])
     with _camera_node(scene.source) as camera:
-        client = subprocess.run([sys.executable, HERE / 'client.py', '--output', output,
-                                 '--requests', requests])
-        if client.returncode != 0:
+        client = _run_client(camera, '--output', str(output), '--requests', requests)
+        if client != 0:
             sys.exit(f"demo: the scene '{scene.name}' failed; the messages above say why")
         if keep:
             print(KEPT_RUNNING.format(domain=os.environ.get('ROS_DOMAIN_ID', '0')))
             _wait_for_interrupt(camera)
     return _figures_row(scene.name, json.loads((output / 'figures.json').read_text()))
+
+
+def _run_client(camera: subprocess.Popen, *arguments: str) -> int:
+    """Return the exit code of the client, which is not left to wait for a camera that failed."""
+    client = subprocess.Popen([sys.executable, HERE / 'client.py', *arguments])
+    try:
+        while client.poll() is None and not camera.poll():
+            time.sleep(POLL_S)
+    finally:
+        client.kill()
+    return client.wait()
 
 
 def _figures_row(name: str, figures: dict) -> tuple:
@@ -122,9 +142,8 @@ def _print_table(rows: list[tuple]) -> None:
 
 @contextmanager
 def _segmentation_node(*parameters: str) -> Iterator[subprocess.Popen]:
-    defaults = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
     changed = (part for parameter in parameters for part in ('-p', parameter))
-    with _running('segmentation_node', '--params-file', str(defaults), *changed) as node:
+    with _running('segmentation_node', '--params-file', str(CONFIG / 'lseg.yaml'), *changed) as node:
         yield node
 
 
@@ -157,4 +176,7 @@ def _wait_for_interrupt(camera: subprocess.Popen) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

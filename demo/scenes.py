@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
+from lseg_ros.media.images import read_image
+
+LONG_SIDE = 1280  # of a photograph, in pixels
 FLAT = ('floor', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair', 'table', 'bed',
         'cabinet', 'picture', 'plant', 'lamp', 'rug')
 NAVIGATION = ('floor=floor|ground|rug', 'obstacle=chair|table|sofa|bed|cabinet|box', 'wall',
@@ -46,8 +51,22 @@ def default_scenes(photograph_dir: Path) -> tuple[Scene, ...]:
     return (drive, *photographs)
 
 
+def photograph_scene(photograph: Path, scratch: Path) -> Scene:
+    """The scene of the user's own photograph, reduced to the size of a robot's camera.
+
+    Args:
+        photograph: the file; OSError when it holds no picture.
+        scratch: folder for the reduced one.
+    """
+    picture = Image.fromarray(read_image(photograph))
+    picture.thumbnail((LONG_SIDE, LONG_SIDE))
+    reduced = scratch / f'{photograph.stem}.png'
+    picture.save(reduced)
+    return user_scene(str(reduced))
+
+
 def user_scene(source: str) -> Scene:
-    """The scene of the user's own image, video or webcam, as the camera node's `source`."""
+    """The scene of the user's own video or webcam, as the camera node's `source`."""
     name = f'camera{source}' if source.isdigit() else Path(source).stem
     return Scene(name, source, _ROOM_REQUESTS)
 
@@ -55,7 +74,6 @@ def user_scene(source: str) -> Scene:
 def _lay_out_photographs(folder: Path) -> list[Path]:
     """Write each photograph into a folder of its own; returns the folders."""
     import skimage.data
-    from PIL import Image
 
     photographs = {'coffee': skimage.data.coffee(), 'cat': skimage.data.chelsea(),
                    'astronaut': skimage.data.astronaut()}

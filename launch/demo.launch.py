@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a camera node, the segmentation node and RViz: something to look at without a robot."""
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import (DeclareLaunchArgument, IncludeLaunchDescription,
+                            SetEnvironmentVariable)
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (EnvironmentVariable, LaunchConfiguration,
+                                  PathJoinSubstitution)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -13,6 +15,11 @@ from launch_ros.substitutions import FindPackageShare
 def generate_launch_description() -> LaunchDescription:
     """Return the three nodes and their arguments."""
     share = FindPackageShare('lseg_ros')
+    # Fast DDS loses images of more than half a megabyte otherwise.
+    transport = SetEnvironmentVariable(
+        'FASTDDS_DEFAULT_PROFILES_FILE', EnvironmentVariable(
+            'FASTDDS_DEFAULT_PROFILES_FILE',
+            default_value=PathJoinSubstitution([share, 'config', 'fastdds.xml'])))
     camera = Node(
         package='lseg_ros', executable='camera_node', name='camera', output='screen',
         parameters=[{'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
@@ -24,7 +31,7 @@ def generate_launch_description() -> LaunchDescription:
         package='rviz2', executable='rviz2', name='rviz2', output='log',
         condition=IfCondition(LaunchConfiguration('rviz')),
         arguments=['-d', PathJoinSubstitution([share, 'config', 'lseg.rviz'])])
-    return LaunchDescription([*_arguments(), camera, segmentation, rviz])
+    return LaunchDescription([*_arguments(), transport, camera, segmentation, rviz])
 
 
 def _arguments() -> list[DeclareLaunchArgument]:

@@ -173,6 +173,14 @@ def make_damaged(folder):
     cut(write_video(folder / 'cut.mp4', pictures(4, (48, 64))), 0.5)
 
 
+def test_sixteen_bit_grey_is_seen_by_its_high_bytes(segment, tmp_path, expected_ids):
+    grey = pictures(1)[0][..., 0]
+    Image.fromarray(grey.astype(np.uint16) * 256).save(tmp_path / 'wide.png')
+    assert segment('wide.png')[0] == 0
+    with Image.open(tmp_path / 'lseg_output' / 'wide.ids.png') as ids:
+        assert np.array_equal(ids, expected_ids(np.dstack([grey] * 3)))
+
+
 @pytest.mark.parametrize('name, reason', [
     ('cut_sqlite3', 'not a readable bag'),
     ('cut_mcap', 'not a readable bag'),

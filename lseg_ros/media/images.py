@@ -20,9 +20,16 @@ def read_image(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert('RGB'))
+            return np.array(eight_bit(ImageOps.exif_transpose(image)).convert('RGB'))
     except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OSError(f'not a readable image: {error}') from error
+
+
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """Scale 16-bit grey, which Pillow would clip at 255, to 8 bits."""
+    if not picture.mode.startswith('I'):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
 def write_ids(path: str | Path, ids: np.ndarray, labels: LabelSet) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
+from lseg_ros.media.images import eight_bit
+
 # How OpenCV turns the 8-bit encodings into RGB, by their bytes per pixel; None: it is RGB.
 _EIGHT_BIT = MappingProxyType({
     'rgb8': (3, None),
@@ -28,6 +30,8 @@ _CONVERTED = MappingProxyType({
     **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
     **{name: (2, 1) for name in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')},
 })
+# What cameras compress with. Pillow reads more, some of it with the help of other programs.
+_COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
 # Depth encodings, and the type of a value.
 _DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
 
@@ -77,8 +81,8 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
     Raises ValueError with the reason when the data are cut short or are no picture.
     """
     try:
-        with PillowImage.open(io.BytesIO(message.data)) as picture:
-            return np.asarray(_eight_bit(picture).convert('RGB'))
+        with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
+            return np.asarray(eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
         raise ValueError(f'compressed image of format {message.format!r} holds no picture '
                          f'({len(message.data)} bytes)') from None
@@ -127,10 +131,3 @@ def _converted(message: ImageMessage, convert: Converter) -> np.ndarray:
         return convert(values.reshape(shape), message.encoding)
     except Exception as error:  # converters let through whatever OpenCV raises
         raise ValueError(f'image of encoding {message.encoding!r}: {error}') from error
-
-
-def _eight_bit(picture: PillowImage.Image) -> PillowImage.Image:
-    """Scale 16-bit grey, which Pillow would clip at 255, to 8 bits."""
-    if not picture.mode.startswith('I'):
-        return picture
-    return PillowImage.fromarray((np.asarray(picture) >> 8).astype(np.uint8))

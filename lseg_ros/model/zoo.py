@@ -163,7 +163,7 @@ def _weights(name_or_path: str) -> AbstractContextManager[Path]:
         folder = resources.files('lseg_ros.model') / 'weights'
         return resources.as_file(folder / MODELS[name_or_path].weights)
     path = Path(name_or_path)
-    if path.suffix or len(path.parts) > 1 or path.exists():
+    if name_or_path and (path.suffix or len(path.parts) > 1 or path.exists()):
         return nullcontext(path)
     raise ValueError(_unknown(name_or_path))
 

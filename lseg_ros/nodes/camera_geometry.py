@@ -61,7 +61,12 @@ class CameraGeometry:
 
     def receive_depth(self, message: Image) -> bool:
         """Keep a depth frame; True when a label image that has gone out may wait for it."""
-        self.depth.add(stamp_ns(message.header), message)
+        try:
+            self.depth.add(stamp_ns(message.header), message)
+        except ValueError as error:
+            self.depth.refuse()
+            self._problem = f'depth: {error}'
+            return False
         return len(self._waiting) > 0
 
     def begin(self, frame: Frame) -> None:

@@ -2,6 +2,7 @@
 """The subscriptions to a camera, and why nothing comes from it."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from rclpy.qos import (QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_chec
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lseg_ros.media.ros_images import compressed_to_rgb
@@ -20,6 +22,9 @@ from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.frames import Arrival, Decode
 from lseg_ros.nodes.stream import SegmentationStream
 
+_LOSS = (' (Fast DDS loses large ones unless FASTDDS_DEFAULT_PROFILES_FILE is set: see the README)'
+         if get_rmw_implementation_identifier().startswith('rmw_fastrtps')
+         and 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ else '')
 # More than the newest: an image may wait for just the depth frame before it.
 DEPTH_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -76,7 +81,7 @@ class CameraInput:
         count = f'publishers on {self.topic}: {len(publishers)}'
         if obstacles:
             return f'{count}, of which {len(obstacles)} cannot be heard: {obstacles[0]}'
-        return f'{count}, but no image arrives'
+        return f'{count}, but no image arrives{_LOSS}'
 
     def destroy(self) -> None:
         """Unsubscribe."""

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rclpy.clock import Clock
-from rclpy.time import Time
-from std_msgs.msg import Header
 
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.camera_geometry import CameraGeometry
 from lseg_ros.nodes.cameras import Camera
-from lseg_ros.nodes.frames import Arrival, Frame
+from lseg_ros.nodes.frames import LAST_NS, Arrival, Frame, stamp_ns
 from lseg_ros.nodes.outputs import Outputs
 from lseg_ros.nodes.statistics import StreamStatistics
 from lseg_ros.segmenter import Segmentation
@@ -65,7 +63,7 @@ class CameraStream:
         """Latch and return the table of labels that hold from the next frame on."""
         self.smoother.reset()
         # No frame is in progress here, and those before had stamps up to the newest.
-        return self._latch(labels, self._newest_ns + 1, threshold)
+        return self._latch(labels, min(self._newest_ns + 1, LAST_NS), threshold)
 
     def announce_threshold(self, threshold: float) -> None:
         """Latch the table in force with another confidence threshold."""
@@ -84,14 +82,14 @@ class CameraStream:
         """Begin a frame; None when the message holds no usable image, which is counted."""
         started = time.perf_counter()
         try:
+            begun_ns = stamp_ns(arrival.message.header)
             image = arrival.decode(arrival.message)
         except ValueError as error:
             self.statistics.image_refused()
             self._complain(f'bad image: {error}')
             return None
-        stamp_ns = self._stamp(arrival.message.header).nanoseconds
-        self._note_stamp(stamp_ns, threshold)
-        self.smoother.begin(stamp_ns / 1e9)
+        self._note_stamp(begun_ns, threshold)
+        self.smoother.begin(begun_ns / 1e9)
         self._last_frame = Frame(image, arrival.message.header, started)
         self.geometry.begin(self._last_frame)
         return self._last_frame
@@ -100,29 +98,25 @@ class CameraStream:
         """Send the result to those who listen, and count it unless the gate is shut."""
         if self.outputs.publish(frame.header, frame.image, segmentation, self._table.labels):
             self.geometry.publish(frame, segmentation)
-            age = self._clock.now() - self._stamp(frame.header)
-            self.statistics.frame_published(age.nanoseconds / 1e9,
-                                            time.perf_counter() - frame.started)
+            age_ns = self._clock.now().nanoseconds - stamp_ns(frame.header)
+            self.statistics.frame_published(age_ns / 1e9, time.perf_counter() - frame.started)
 
     def give_up(self, error: Exception) -> None:
         """Count a frame that the network, or publishing, failed on."""
         self.statistics.frame_failed()
         self._complain(f'frame failed: {type(error).__name__}: {error}')
 
-    def _stamp(self, header: Header) -> Time:
-        return Time.from_msg(header.stamp, clock_type=self._clock.clock_type)
-
-    def _note_stamp(self, stamp_ns: int, threshold: float) -> None:
+    def _note_stamp(self, begun_ns: int, threshold: float) -> None:
         """Remember the stamp of the frame that begins.
 
         Time that runs backwards (a bag played again) makes an earlier stamp than the table's: the
         table is then latched anew, so that it always covers the frames that follow it.
         """
-        if stamp_ns < self._newest_ns:
+        if begun_ns < self._newest_ns:
             self.statistics.time_ran_back()
-        self._newest_ns = stamp_ns
-        if stamp_ns < self._table.since_ns:
-            self._latch(self._table.labels, stamp_ns, threshold)
+        self._newest_ns = begun_ns
+        if begun_ns < self._table.since_ns:
+            self._latch(self._table.labels, begun_ns, threshold)
 
     def _latch(self, labels: LabelSet, since_ns: int, threshold: float) -> LabelTable:
         self.outputs.latch(labels, since_ns, threshold)

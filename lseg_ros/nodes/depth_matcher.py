@@ -97,7 +97,7 @@ class DepthMatcher:
             return nearest.message if self._is_match(nearest, image_ns) else None
 
     def refuse(self) -> None:
-        """Count a depth frame that was found but cannot be used."""
+        """Count a depth frame that cannot be used."""
         with self._lock:
             self._counts = self._counts.plus(unusable=1)
 

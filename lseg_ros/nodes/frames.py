@@ -11,6 +11,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 ImageMessage = Image | CompressedImage
+# The last time that a stamp can hold.
+LAST_NS = 2**31 * 10**9 - 1
 Decode = Callable[[ImageMessage], np.ndarray]
 
 
@@ -35,5 +37,8 @@ class Frame:
 
 
 def stamp_ns(header: Header) -> int:
-    """Return the stamp of a header in nanoseconds."""
+    """Return the stamp of a header in nanoseconds; ValueError when it is no time."""
+    seconds, nanoseconds = header.stamp.sec, header.stamp.nanosec
+    if seconds < 0 or nanoseconds >= 10**9:
+        raise ValueError(f'stamp of {seconds} s and {nanoseconds} ns is no time')
     return Time.from_msg(header.stamp).nanoseconds

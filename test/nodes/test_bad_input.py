@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from harness import PICTURE, ids_of
 from PIL import Image as Picture
 from rclpy.qos import qos_profile_sensor_data
@@ -81,7 +82,9 @@ def test_configure_fails_with_one_line_and_can_be_tried_again(
     (changed(data=array('B', bytes(100))), 'data end early'),
     (changed(encoding='klingon8'), "unknown image encoding 'klingon8'"),
     (changed(step=10), 'step 10 is shorter than a row'),
-], ids=['no height', 'no width', 'short data', 'encoding', 'step'])
+    (changed(header=Header(stamp=Time(sec=-5))), 'stamp of -5 s and 0 ns is no time'),
+    (changed(header=Header(stamp=Time(nanosec=10**9))), 'stamp of 0 s and 1000000000 ns'),
+], ids=['no height', 'no width', 'short data', 'encoding', 'step', 'negative', 'nanoseconds'])
 def test_bad_image_is_dropped_counted_and_explained_and_the_next_is_segmented(
         active, message, reason):
     client = active(labels=['floor', 'door'])

@@ -143,6 +143,12 @@ def test_damaged_compressed_picture_is_refused(kind, damage):
         compressed_to_rgb(CompressedImage(format=kind, data=damage(encode(noise, kind))))
 
 
+def test_compressed_data_that_another_program_would_have_to_run_are_refused():
+    script = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n'
+    with pytest.raises(ValueError, match='holds no picture'):
+        compressed_to_rgb(CompressedImage(format='jpeg', data=script))
+
+
 @pytest.mark.parametrize('encoding, pixels, step', [
     ('mono8', GREY, 10), ('mono16', GREY.astype(np.uint16) * 257, 20),
     ('16UC1', GREY.astype(np.uint16) * 200, 20), ('rgb8', RGB, 30),

@@ -179,6 +179,14 @@ def test_table_covers_frames_of_a_bag_that_starts_again(active):
     assert set(np.unique(ids_of(again))) <= ids_in(table)
 
 
+def test_labels_can_change_after_the_last_stamp_there_is(active):
+    client = active(labels=['floor'])
+    last = 2**31 * 10**9 - 1
+    client.poll(lambda: client.send(stamp_ns=last) and client.soon(
+        lambda: last in map(stamp_of, client.received['lseg/label_image'])), 'the last frame')
+    assert stamp_of(client.set_labels(['cat']).label_set) == last
+
+
 def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(active):
     client = active(labels=['floor'])
     answers = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -71,6 +72,18 @@ def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
     assert remapped == {
         'image': '/camera/image_raw', 'image/compressed': '/camera/image_raw/compressed',
         'depth': '/camera/depth', 'camera_info': '/camera/info'}
+
+
+def test_transport_profile_has_room_for_large_images_and_still_reaches_other_machines():
+    profiles = ElementTree.parse(PACKAGE / 'config/fastdds.xml').getroot()
+    spaces = {'': 'http://www.eprosima.com'}
+    used = {element.text for element in profiles.findall('.//userTransports/transport_id', spaces)}
+    transports = {transport.findtext('type', namespaces=spaces): transport for transport in
+                  profiles.findall('.//transport_descriptor', spaces)
+                  if transport.findtext('transport_id', namespaces=spaces) in used}
+    assert set(transports) == {'SHM', 'UDPv4'}
+    twelve_megapixels = 4000 * 3000 * 3
+    assert int(transports['SHM'].findtext('segment_size', namespaces=spaces)) > twelve_megapixels
 
 
 def test_rviz_shows_camera_overlay_label_image_and_points():

@@ -2,6 +2,8 @@
 """The table of parameters, and that the YAML file and the node agree with it."""
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,9 @@ from rclpy.parameter import Parameter
 
 from lseg_ros.nodes.parameters import PARAMETERS, Applies, declare, markdown_table
 
-YAML_FILE = Path(__file__).parents[2] / 'config' / 'lseg.yaml'
+ROOT = Path(__file__).parents[2]
+YAML_FILE = ROOT / 'config' / 'lseg.yaml'
+SCRIPTS = ROOT / 'scripts'
 
 
 @pytest.fixture
@@ -94,3 +98,21 @@ def test_node_says_in_one_line_which_parameter_is_wrong_and_ends():
     assert process.returncode == 2
     assert 'overlay_alpha' in process.stderr
     assert len(process.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('program', ['segmentation_node', 'camera_node'])
+def test_node_that_is_interrupted_while_it_starts_ends_without_a_word(program):
+    process = subprocess.Popen([sys.executable, SCRIPTS / program], stderr=subprocess.PIPE)
+    try:
+        wait_until_it_imports(process.pid)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (-signal.SIGINT, b'')
+
+
+def wait_until_it_imports(pid):
+    """Return once NumPy, an early import of every node, is in the process's memory."""
+    while 'numpy' not in Path(f'/proc/{pid}/maps').read_text():
+        os.sched_yield()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time as TimeMessage
 from harness import PICTURE, ids_of, stamp_of
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
@@ -42,7 +43,10 @@ class DepthCamera:
             self._info.publish(self.info)
 
     def send_depth(self, stamp_ns):
-        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id='depth_optical')
+        self.send_depth_stamped(Time(nanoseconds=stamp_ns).to_msg())
+
+    def send_depth_stamped(self, stamp):
+        header = Header(stamp=stamp, frame_id='depth_optical')
         self._depth.publish(array_to_image(self.depth_mm, '16UC1', header))
 
     def shoot(self, offset_ns=0):
@@ -183,6 +187,15 @@ def test_depth_that_is_not_aligned_is_refused_and_the_next_is_used(active):
     assert int(values['depth unusable']) > 0
     assert not client.received['lseg/points']
     camera.depth_mm = good
+    camera.cloud()
+
+
+def test_depth_stamped_with_no_time_is_refused_and_the_next_is_used(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    values = camera.wait_for_problem(
+        'depth: stamp of -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5)))
+    assert int(values['depth unusable']) > 0
     camera.cloud()
 
 
