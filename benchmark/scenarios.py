@@ -120,13 +120,13 @@ def _networks(setting: Setting, images: torch.Tensor, labels: LabelSet
         with torch.inference_mode():
             text = backend.project(model.encode_text(labels.prompts))
         yield (f'b network, {name}, {precision}', precision,
-               _logits_of(model, backend, images, text))
+               _logits_of(backend, images, text))
 
 
-def _logits_of(model, backend, images, text) -> Callable[[], object]:
+def _logits_of(backend, images, text) -> Callable[[], object]:
     @torch.inference_mode()
     def call() -> torch.Tensor:
-        return model.correlate(backend.encode(images), text)
+        return backend.correlate(images, text)
     return call
 
 

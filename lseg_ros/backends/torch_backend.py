@@ -23,13 +23,18 @@ class TorchBackend:
 
     def __init__(self, model: LSeg) -> None:
         """Copy and fold `model`, on its device and in its dtype."""
+        self._model = model
         network = FoldedNetwork(model, model.dtype).eval()
         self._network = network.to(memory_format=torch.channels_last)
         self.project = self._network.project
         self._graphs: OrderedDict[torch.Size, _Graph] = OrderedDict()
 
-    def encode(self, images: Tensor) -> Tensor:
+    def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend."""
+        return self._model.correlate(self._encode(images), text)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Return unit embeddings [B, E, h, w], which the next call may overwrite."""
         if not images.is_cuda:
             return self._network(images)
         graph = self._graphs.pop(images.shape, None) or _Graph(self._network, images)
