@@ -156,9 +156,10 @@ class Segmenter:
         return PreparedLabels(labels, text, tuple(len(c.prompts) for c in labels.classes), ids)
 
     def warm_up(self, height: int, width: int) -> None:
-        """Run once on a black image of this size, so that the first real one is not slow."""
-        labels = LabelRegistry().replace(['floor'])
-        self.segment([np.zeros((height, width, 3), np.uint8)], self.prepare(labels))
+        """Run on a black image of this size, so that the first real one is not slow."""
+        prepared = self.prepare(LabelRegistry().replace(['floor']))
+        for _ in range(2):  # on a GPU a size is recorded when it comes again
+            self.segment([np.zeros((height, width, 3), np.uint8)], prepared)
 
     def segment(self, images: Sequence[np.ndarray], prepared: PreparedLabels,
                 output_size: tuple[int, int] | None = None,
