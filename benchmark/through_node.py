@@ -25,7 +25,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
 
-TRANSPORT = Path(__file__).parent / 'fastdds.xml'
+TRANSPORT = Path(__file__).parents[1] / 'config/fastdds.xml'
 WARM_UP_FRAMES = 5
 IDLE_S = 5.0
 ANSWER_TIMEOUT_S = 30.0

@@ -37,6 +37,8 @@ def main() -> int:
     """Run the scenes and print the table; return the exit code."""
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
+    # Images of any size get through, also those of a user's own camera.
+    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(_config() / 'fastdds.xml'))
     if args.scene == 'drive':
         return _show_drive(args.output / 'drive')
     with tempfile.TemporaryDirectory() as scratch, _segmentation_node():
@@ -120,11 +122,16 @@ def _print_table(rows: list[tuple]) -> None:
         print('  '.join(str(cell).rjust(width) for cell, width in zip(row, widths)))
 
 
+def _config() -> Path:
+    """Return the folder of the installed configuration files."""
+    return Path(get_package_share_directory('lseg_ros')) / 'config'
+
+
 @contextmanager
 def _segmentation_node(*parameters: str) -> Iterator[subprocess.Popen]:
-    defaults = Path(get_package_share_directory('lseg_ros')) / 'config' / 'lseg.yaml'
     changed = (part for parameter in parameters for part in ('-p', parameter))
-    with _running('segmentation_node', '--params-file', str(defaults), *changed) as node:
+    with _running('segmentation_node', '--params-file', str(_config() / 'lseg.yaml'),
+                  *changed) as node:
         yield node
 
 
