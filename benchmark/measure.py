@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 WARM_UP_RUNS = 3
 WARM_UP_S = 5.0  # slow calls are warmed up by fewer runs
+LONGEST_S = 300.0  # and are repeated less often
 _STATUS = Path('/proc/self/status')
 _CLEAR = Path('/proc/self/clear_refs')
 
@@ -34,24 +36,31 @@ def measure_in_turn(calls: Mapping[str, Callable[[], object]], device: torch.dev
                     repeats: int) -> dict[str, Measurement]:
     """Call each of `calls` `repeats` times, in turn: what else the machine does hits all alike.
 
-    Work on a GPU is waited for. Peak memory is that of the GPU, or else of this process.
+    No round begins after five minutes. Work on a GPU is waited for. Peak memory is that of the GPU, or else of this process.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     cpu: dict[str, list[float]] = {name: [] for name in calls}
     peak: dict[str, float] = {}
+    progress = tqdm(total=(1 + repeats) * len(calls), unit='call', leave=False)
     for name, call in calls.items():
         started = time.perf_counter()
+        peak[name] = _peak_mb(call, device)
         for _ in range(WARM_UP_RUNS):
             if time.perf_counter() < started + WARM_UP_S:
                 call()
-        peak[name] = _peak_mb(call, device)
-    for _ in range(repeats):
+        progress.update()
+    end = time.perf_counter() + LONGEST_S
+    for number in range(repeats):
+        if number and time.perf_counter() > end:
+            break
         for name, call in calls.items():
             started, cpu_started = time.perf_counter(), time.process_time()
             call()
             _finish(device)
             times[name].append(1000 * (time.perf_counter() - started))
             cpu[name].append(time.process_time() - cpu_started)
+            progress.update()
+    progress.close()
     return {name: Measurement(tuple(times[name]), float(np.median(cpu[name])), peak[name])
             for name in calls}
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 
 import numpy as np
 import torch
@@ -35,8 +34,8 @@ class ObviousNetwork:
     """LSeg in eager float32, channels first, as one writes it down: what is to be improved."""
 
     def __init__(self, model: LSeg) -> None:
-        """Copy `model`, which may have any layout and be in float32 only."""
-        self.model = deepcopy(model).to(memory_format=torch.contiguous_format)
+        """Take `model`, in float32; its layers are laid out anew."""
+        self.model = model.to(memory_format=torch.contiguous_format)
 
     def network(self, pixels: Tensor, text: Tensor) -> Callable[[], Tensor]:
         """Return a call that makes logits on the network's grid of pixels [B, 3, H, W]."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the table, on the screen and in bench.json."""
+"""The rows of the table: on the screen, in bench.json and in Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADINGS = ('name', 'model', 'device', 'precision', 'size', 'batch', 'labels', 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement, or why there is none (`note`): then the numbers are None."""
+    """One measurement; where there is none the numbers are None, and `note` says why."""
 
     name: str
     model: str
@@ -53,6 +53,21 @@ def print_table(rows: Sequence[Row]) -> None:
     for line, row in zip(lines, (None, *rows)):
         text = '  '.join(cell.ljust(width) for cell, width in zip(line, widths))
         print(f'{text}  {row.note if row else ""}'.rstrip())
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Return the rows, all of one network on one device, as a table for a page."""
+    head = ('name', 'precision', 'size', 'batch', 'labels', 'p50 ms', 'p95 ms', 'images/s',
+            'CPU ms an image', 'peak MB', 'floor')
+    lines = []
+    for row in rows:
+        cpu_ms = None if row.cpu_s is None else 1000 * row.cpu_s
+        lines.append((row.name, row.precision, row.size, str(row.batch), str(row.labels),
+                      _number(row.p50_ms, '.1f'), _number(row.p95_ms, '.1f'),
+                      _number(row.per_second, '.3g'), _number(cpu_ms, '.1f'),
+                      _number(row.peak_mb, '.0f'), _number(row.floor_share, '.0%')))
+    top, *below = (f'| {" | ".join(line)} |' for line in (head, *lines))
+    return '\n'.join((top, f'|{"---|" * len(head)}', *below))
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:

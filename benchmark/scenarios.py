@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from floor import floor_ms
 from measure import measure_in_turn
-from networks import ObviousNetwork, open_network
+from networks import LARGE, ObviousNetwork, open_network
 from rows import Row
 
 from lseg_ros.backends import EagerBackend, normalise, open_backend
 from lseg_ros.device import PRECISIONS
 from lseg_ros.label_files import read_label_file
 from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.model import LSeg
 from lseg_ros.nodes.image_sources import open_source
 from lseg_ros.segmenter import Segmenter
 
@@ -47,7 +48,8 @@ class Setting:
             precision: str = '') -> Row:
         """Return a row without numbers."""
         return Row(name, self.model, self.device.type, precision or self.precision,
-                   '{}x{}'.format(*size), batch, labels)
+                   '{}x{}'.format(*size), batch, labels,
+                   note='random weights' if self.model == LARGE else '')
 
 
 def measure(setting: Setting) -> Iterator[list[Row]]:
@@ -90,7 +92,7 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
     calls = {'a network, as written': obvious.network(pixels, text),
              'a image to ids, as written': obvious.images_to_ids([image], pixels.shape[2:], text)}
     precisions = dict.fromkeys(calls, 'float32')
-    for name, precision, call in _networks(setting, images, labels):
+    for name, precision, call in _networks(setting, segmenter.model, images, labels):
         calls[name], precisions[name] = call, precision
     calls['c image to ids'] = lambda: segmenter.segment([image], prepared)
     taken = measure_in_turn(calls, setting.device, setting.repeats)
@@ -103,16 +105,20 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
     return rows
 
 
-def _networks(setting: Setting, images: torch.Tensor, labels: LabelSet
+def _networks(setting: Setting, own: LSeg, images: torch.Tensor, labels: LabelSet
               ) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """Yield name, precision and call of each way to make logits of the uint8 `images`."""
+    """Yield name, precision and call of each way to make logits of the uint8 `images`.
+
+    `own` is the network in the precision of `setting`.
+    """
     ways = [('eager, channels last', setting.precision, EagerBackend)]
     for backend, precision in (('torch', setting.precision), ('openvino', 'float32'),
                                ('openvino', 'bfloat16')):
         ways.append((backend, precision, lambda model, name=backend: open_backend(
             name, model, torch.get_num_threads())))
     for name, precision, open_it in ways:
-        model = open_network(setting.model, setting.device, PRECISIONS[precision])
+        model = own if precision == setting.precision else open_network(
+            setting.model, setting.device, PRECISIONS[precision])
         try:
             backend = open_it(model)
         except (ValueError, ModuleNotFoundError):  # not on this device, or not installed
@@ -120,13 +126,13 @@ def _networks(setting: Setting, images: torch.Tensor, labels: LabelSet
         with torch.inference_mode():
             text = backend.project(model.encode_text(labels.prompts))
         yield (f'b network, {name}, {precision}', precision,
-               _logits_of(model, backend, images, text))
+               _logits_of(backend, images, text))
 
 
-def _logits_of(model, backend, images, text) -> Callable[[], object]:
+def _logits_of(backend, images, text) -> Callable[[], object]:
     @torch.inference_mode()
     def call() -> torch.Tensor:
-        return model.correlate(backend.encode(images), text)
+        return backend.correlate(images, text)
     return call
 
 

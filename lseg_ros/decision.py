@@ -28,9 +28,11 @@ def decide(scores: Tensor, class_ids: Tensor, size: tuple[int, int],
     """
     if scores.is_cuda:
         return decide_by_planes(scores, class_ids, size, step)
-    # A class that wins in no cell hardly ever wins between two.
-    candidates = scores.max(0).indices.unique()
-    return decide_by_seams(scores[candidates], class_ids[candidates], size, step)
+    # A class that wins in no cell hardly ever wins between two.  The winners are found several
+    # times as fast by NumPy, and where the scores of a cell lie beside each other.
+    cells = scores.movedim(0, -1).contiguous()
+    winners = torch.from_numpy(np.flatnonzero(np.bincount(cells.numpy().argmax(-1).ravel())))
+    return decide_by_seams(scores[winners], class_ids[winners], size, step)
 
 
 def decide_by_planes(scores: Tensor, class_ids: Tensor, size: tuple[int, int],

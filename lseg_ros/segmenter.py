@@ -27,6 +27,8 @@ MAX_ASPECT = 4
 # What may change the scores of an image, [C, h, w]: gets the image, uint8 [H, W, 3] RGB, the
 # scores, and the rows and columns of their grid that the image covers.
 ScoreFilter = Callable[[np.ndarray, Tensor, tuple[float, float]], Tensor]
+# From so many classes on a CPU is faster where those of a cell lie beside each other.
+MANY_CLASSES = 32
 # Classes are decided on at most this many pixels: the image's own up to VGA.
 DECISION_PIXELS = 640 * 480
 
@@ -48,7 +50,7 @@ class PreparedLabels:
     """A LabelSet with its text encoded: all that `Segmenter.segment` needs to know of labels."""
 
     labels: LabelSet
-    text: Tensor  # [K, E] rows that the backend's embeddings are multiplied by, one per prompt
+    text: Tensor  # [K, E] rows for the backend's correlate, one per prompt
     counts: tuple[int, ...]  # of each of the C classes, how many of the K prompts are its own
     ids: Tensor  # uint8 [C], the id of each class
 
@@ -154,9 +156,10 @@ class Segmenter:
         return PreparedLabels(labels, text, tuple(len(c.prompts) for c in labels.classes), ids)
 
     def warm_up(self, height: int, width: int) -> None:
-        """Run once on a black image of this size, so that the first real one is not slow."""
-        labels = LabelRegistry().replace(['floor'])
-        self.segment([np.zeros((height, width, 3), np.uint8)], self.prepare(labels))
+        """Run on a black image of this size, so that the first real one is not slow."""
+        prepared = self.prepare(LabelRegistry().replace(['floor']))
+        for _ in range(2):  # on a GPU a size is recorded when it comes again
+            self.segment([np.zeros((height, width, 3), np.uint8)], prepared)
 
     def segment(self, images: Sequence[np.ndarray], prepared: PreparedLabels,
                 output_size: tuple[int, int] | None = None,
@@ -196,7 +199,7 @@ class Segmenter:
         plan = self._plan(image.shape[:2])
         with torch.inference_mode():
             logits = self._logits(self._resize(image, plan)[None], self.backend.project(text))[0]
-        return Comparison(logits / self.model.calibration, plan)
+        return Comparison(logits, plan)
 
     def embed(self, image: np.ndarray) -> ImageEmbedding:
         """Return the embedding of a uint8 RGB image [H, W, 3], whatever the labels.
@@ -213,8 +216,9 @@ class Segmenter:
     @torch.inference_mode()
     def _segment_at_all_scales(self, image: np.ndarray, plan: _Geometry, score_filter: ScoreFilter,
                                prepared: PreparedLabels) -> Segmentation:
-        logits = self.multiscale(image, prepared.text, plan.decision) / self.multiscale.passes
-        scores = self._probabilities(logits[None], prepared)[0]
+        logits = self.multiscale(image, prepared.text, plan.decision)
+        logits = logits / (self.multiscale.passes * self.model.calibration)
+        scores = _probabilities(logits[None], prepared)[0]
         scores = score_filter(image, scores, plan.decision)
         decided = replace(plan, resized=plan.decision, padded=plan.decision)
         return Segmentation(*self._decide(scores, decided, prepared.ids).cpu().numpy())
@@ -249,23 +253,16 @@ class Segmenter:
 
     def _scores(self, images: Tensor, prepared: PreparedLabels) -> Tensor:
         """Return the calibrated probability of each class, [B, C, h, w], on the network's grid."""
-        return self._probabilities(self._logits(images, prepared.text), prepared)
+        return _probabilities(self._logits(images, prepared.text), prepared)
 
     def _logits(self, images: Tensor, text: Tensor) -> Tensor:
-        """Return float32 [B, K, h, w] for images as `_resize` gives them and projected text."""
+        """Return calibrated logits, float32 [B, K, h, w], of what `_resize` and `project` give."""
         with self._encoding:  # a backend may give its result in memory that it uses again
-            return self.model.correlate(self.backend.encode(images), text).float()
+            return self.backend.correlate(images, text).float() / self.model.calibration
 
     def _encode(self, image: np.ndarray, plan: _Geometry) -> Tensor:
         """Return the network's own embeddings of one image, [1, D, h, w]."""
         return self.model.encode_image(normalise(self._resize(image, plan)[None], self.model))
-
-    def _probabilities(self, logits: Tensor, prepared: PreparedLabels) -> Tensor:
-        """Return the calibrated probability of each of C classes from logits [B, K, h, w]."""
-        if logits.shape[1] != len(prepared.counts):  # a class is worth its best prompt
-            parts = logits.split(prepared.counts, dim=1)
-            logits = torch.stack([part.amax(1) for part in parts], dim=1)
-        return torch.softmax(logits / self.model.calibration, dim=1)
 
     def _decide(self, scores: Tensor, plan: _Geometry, class_ids: Tensor) -> Tensor:
         """Return ids and confidence, uint8 [2, *plan.output], from scores [C, h, w]."""
@@ -273,6 +270,16 @@ class Segmenter:
         if self.confidence_threshold:
             ids.masked_fill_(best < self.confidence_threshold, UNLABELLED)
         return _sample(torch.stack([ids, _as_bytes(best)]), plan.output)
+
+
+def _probabilities(logits: Tensor, prepared: PreparedLabels) -> Tensor:
+    """Return the probability of each of C classes, [B, C, h, w], from logits [B, K, h, w]."""
+    if logits.shape[1] != len(prepared.counts):  # a class is worth its best prompt
+        parts = logits.split(prepared.counts, dim=1)
+        logits = torch.stack([part.amax(1) for part in parts], dim=1)
+    if logits.is_cuda or logits.shape[1] < MANY_CLASSES:
+        return torch.softmax(logits, 1)
+    return torch.softmax(logits.movedim(1, -1), -1).movedim(-1, 1)
 
 
 def _unfiltered(image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:

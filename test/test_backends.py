@@ -13,9 +13,11 @@ from sklearn.datasets import load_sample_images
 
 from lseg_ros.backends import EagerBackend, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
+from lseg_ros.backends.torch_backend import GRAPHS, RecordedRuns
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.nodes.image_sources import open_source
 from lseg_ros.model import LSegConfig, load
+from lseg_ros.model.spatial import SpatialRegularisation, SpatialSettings
 from lseg_ros.model.zoo import build
 from lseg_ros.segmenter import Segmenter
 
@@ -85,9 +87,50 @@ def test_backend_takes_every_size_and_number_of_images(size, fast, model):
     plain = EagerBackend(model)
     with torch.inference_mode():
         for batch in (images, images[:1]):
-            logits, others = (model.correlate(backend.encode(batch), backend.project(text))
+            logits, others = (backend.correlate(batch, backend.project(text))
                               for backend in (plain, fast))
             torch.testing.assert_close(others, logits, atol=1e-4, rtol=0)
+
+
+def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, model):
+    plain = EagerBackend(model)
+    shown = [torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
+             for size in ((64, 96), (50, 70), (96, 64))]
+    texts = [model.encode_text(LABELS[:count]) for count in (1, 10)]
+    with torch.inference_mode():
+        for images in shown * 2:
+            for text in texts:
+                torch.testing.assert_close(
+                    fast.correlate(images, fast.project(text)), plain.correlate(images, text),
+                    atol=1e-4, rtol=0)
+
+
+def test_regularised_logits_are_those_of_the_network_itself(fast, tiny_model):
+    model = deepcopy(tiny_model)
+    model.spatial = SpatialRegularisation(SpatialSettings('bottleneck', 2, 'relu'))
+    model.requires_grad_(False)
+    backend = open_backend(fast.name, model)
+    images, text = torch.full((1, 40, 60, 3), 90, dtype=torch.uint8), model.encode_text(LABELS)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            backend.correlate(images, backend.project(text)),
+            EagerBackend(model).correlate(images, text), atol=1e-4, rtol=0)
+
+
+def test_only_sizes_that_come_again_are_recorded():
+    recorded = []
+
+    def record(network, images):
+        recorded.append(len(images))
+        return lambda images: -network(images)
+
+    run = RecordedRuns(torch.sum, record)
+    batches = [torch.ones(size) for size in range(1, GRAPHS + 2)]
+    assert [run(batches[2]).item() for _ in range(3)] == [3, -3, -3]  # seen, recorded, replayed
+    assert recorded == [3]
+    for batch in batches * 2:  # each has been forgotten when it comes again
+        run(batch)
+    assert recorded == [3]
 
 
 def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_model):
@@ -112,7 +155,7 @@ def test_published_networks_are_folded_without_loss(encoder):
     network = FoldedNetwork(model, torch.float32)
     with torch.inference_mode():
         embeddings = network(images)
-        expected = model.correlate(EagerBackend(model).encode(images), text)
+        expected = EagerBackend(model).correlate(images, text)
         logits = model.correlate(embeddings, network.project(text))
     assert embeddings.shape[1] == 32 + 1 and expected.std() > 1e-3
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())

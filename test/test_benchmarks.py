@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The published benchmarks on small data in their layout: episodes, numbers worked out by hand."""
+"""The published episodes on small data in their layout: numbers worked out by hand."""
 import json
 import os
 import pickle
@@ -10,81 +10,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from torch import nn
+from benchmark_data import ALONE, RedNetwork, columns, mask, picture
 
 from lseg_ros import cli
-from lseg_ros.distributed import Workers
 from lseg_ros.evaluation import benchmarks, episodes
-from lseg_ros.evaluation.ade20k import ade20k_names
 from lseg_ros.evaluation.episodes import open_coco20i, open_fss1000, open_pascal5i
 from lseg_ros.evaluation.tally import Counting
 from lseg_ros.evaluation.zero_shot import count_episode, zero_shot_score
-from lseg_ros.model import LSeg, save
-from lseg_ros.multiscale import MultiScaleEvaluator
-
-ALONE = Workers(torch.device('cpu'))
-
-
-class RedNetwork(nn.Module):
-    """Finds any class in what is red, and "others" in what is not."""
-
-    name, mean, std, stride = 'red', (0.5, 0.4, 0.3), (0.5, 0.25, 0.2), 32
-    device, dtype = torch.device('cpu'), torch.float32
-    normalise = LSeg.normalise
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer('weight', torch.ones(1))
-        self.asked = []
-
-    def encode_text(self, prompts):
-        self.asked.append(tuple(prompts))
-        return torch.tensor([[-1.0] if prompt == 'others' else [1.0] for prompt in prompts])
-
-    def forward(self, pixels, text):
-        assert pixels.shape == (1, 3, 480, 480)
-        red = pixels[:, :1] * self.std[0] + self.mean[0] - 0.5
-        return red * text[None, :, :, None]
-
-
-class ColourNetwork(RedNetwork):
-    """Knows each label of ADE20K by a colour of its own; of one asked twice, that of the first."""
-
-    def encode_text(self, prompts):
-        return torch.tensor([ade_colour(prompts.index(prompt)) for prompt in prompts]) / 255
-
-    def forward(self, pixels, text):
-        mean, std = (torch.tensor(value)[:, None, None] for value in (self.mean, self.std))
-        colours = pixels * std + mean
-        return -(colours[:, None] - text[None, :, :, None, None]).abs().sum(2)
-
-
-def ade_colour(index):
-    return [51 * (index // 36), 51 * (index // 6 % 6), 51 * (index % 6)]
-
-
-def picture(path, red_columns=24, size=(48, 48)):
-    """Write a picture whose left columns are red."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.zeros((*size, 3), np.uint8)
-    pixels[:, :red_columns] = 255, 0, 0
-    Image.fromarray(pixels).save(path, quality=100, subsampling=0)
-
-
-def mask(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(values, np.uint8)).save(path)
-
-
-def columns(value, count, ignored_rows=0):
-    """A mask with `value` in its left columns and 255 in its last rows."""
-    values = np.zeros((48, 48), np.uint8)
-    values[:, :count] = value
-    values[48 - ignored_rows:] = 255
-    return values
-
+from lseg_ros.model import save
 
 @pytest.fixture
 def pascal(tmp_path):
@@ -246,40 +179,6 @@ def test_a_root_of_fss_without_images_is_refused(fss):
         open_fss1000(fss)
 
 
-def test_ade20k_labels():
-    full, truncated = ade20k_names('full'), ade20k_names('truncated')
-    assert len(full) == len(truncated) == 150 and len(set(full)) == 150
-    assert (full[0], full[58], full[64], full[130], full[149]) == (
-        'wall', 'screen door', 'coffee table', 'screen', 'flag')
-    assert truncated[64] == 'coffee' and len(set(truncated)) == 149
-    assert [i for i, name in enumerate(truncated) if name == 'screen'] == [58, 130]
-
-
-def test_ade20k_scores(tmp_path, monkeypatch):
-    """Pictures of one colour: wall, coffee table and screen; masks 0 are not counted."""
-    root = tmp_path / 'ADEChallengeData2016'
-    walls = np.zeros((40, 30), np.uint8)
-    walls[:20], walls[20:30] = 1, 2
-    for name, index, values in (
-            ('a', 0, walls), ('b', 64, np.full((40, 30), 65)), ('c', 130, np.full((40, 30), 131))):
-        path = root / 'images' / 'validation' / f'{name}.jpg'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new('RGB', (30, 40), tuple(ade_colour(index))).save(path, 'PNG')
-        mask(root / 'annotations' / 'validation' / f'{name}.png', values)
-    small = partial(MultiScaleEvaluator, base=32, crop=32, scales=(1.0, 1.5))
-    monkeypatch.setattr(benchmarks, 'MultiScaleEvaluator', small)
-    report = benchmarks.evaluate_ade20k(
-        tmp_path, ['truncated', 'full'], ColourNetwork, 1, Counting(ALONE, tmp_path / 'state'))
-    wall = 600 / 900
-    # 'screen' is asked twice with the truncated labels: the first, the screen door, wins
-    assert report.rows == {
-        'red, truncated labels': {'pixel acc.': pytest.approx(100 * 1800 / 3300),
-                                  'mIoU': pytest.approx(100 * (wall + 1) / 150)},
-        'red, full labels': {'pixel acc.': pytest.approx(100 * 3000 / 3300),
-                             'mIoU': pytest.approx(100 * (wall + 2) / 150)}}
-    assert dict(report.iou['full'])['wall'] == pytest.approx(100 * wall)
-
-
 def remove_split(root):
     (root / 'splits' / 'pascal' / 'val' / 'fold1.txt').unlink()
 
@@ -311,48 +210,6 @@ def test_a_class_of_another_fold_is_refused(pascal):
     path.write_text('a__01\n')
     with pytest.raises(ValueError, match="'a__01' .* 6 to 10"):
         open_pascal5i(pascal, 1)
-
-
-def counted(item, calls, stop_at=None):
-    """Count an item: twice its number. Interrupted at `stop_at`."""
-    if item == stop_at:
-        raise KeyboardInterrupt
-    calls.append(item)
-    return np.array([2 * item])
-
-
-def test_an_interrupted_run_goes_on(tmp_path):
-    counting, items, calls = Counting(ALONE, tmp_path / 'state'), list(range(5)), []
-    with pytest.raises(KeyboardInterrupt):
-        counting.run('part', items, partial(counted, calls=calls, stop_at=3), (1,), {'model': 'a'})
-    totals = counting.run('part', items, partial(counted, calls=calls), (1,), {'model': 'a'})
-    assert calls == items and totals.tolist() == [[0], [2], [4], [6], [8]]
-    counting.finish()
-    assert not (tmp_path / 'state').exists()
-
-
-def test_a_state_of_other_settings_is_refused(tmp_path):
-    counting, items = Counting(ALONE, tmp_path), [1, 2]
-    count = partial(counted, calls=[])
-    counting.run('part', items, count, (1,), {'model': 'a'})
-    with pytest.raises(ValueError, match="part.0.npz .*model 'a', not 'b'.*--state"):
-        counting.run('part', items, count, (1,), {'model': 'b'})
-    with pytest.raises(ValueError, match='items'):
-        counting.run('part', [1, 3], count, (1,), {'model': 'a'})
-    (tmp_path / 'part.0.npz').write_bytes(b'no state')
-    with pytest.raises(ValueError, match='part.0.npz is damaged'):
-        counting.run('part', items, count, (1,), {'model': 'a'})
-
-
-def test_the_number_of_processes_may_change(tmp_path, monkeypatch):
-    """Of five items the second of three processes has counted 1 and 4; one alone does the rest."""
-    monkeypatch.setattr(Workers, 'sum', lambda self, counts: counts)
-    calls, items = [], list(range(5))
-    second = Counting(Workers(torch.device('cpu'), 1, 3), tmp_path)
-    second.run('part', items, partial(counted, calls=calls), (1,), {})
-    assert calls == [1, 4]
-    totals = Counting(ALONE, tmp_path).run('part', items, partial(counted, calls=calls), (1,), {})
-    assert calls == [1, 4, 0, 2, 3] and totals.sum() == 20
 
 
 def test_two_processes_of_torchrun_give_the_numbers_of_one(fss, tiny_model, tmp_path, one_thread):

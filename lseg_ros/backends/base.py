@@ -12,20 +12,21 @@ from lseg_ros.model.lseg import LSeg
 
 
 class Backend(Protocol):
-    """Runs the image side of a network; the network correlates what comes out of it with text."""
+    """Runs the image side of a network and correlates what comes out of it with text."""
 
     name: str
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return unit embeddings [B, E, h, w], float32, of uint8 RGB images [B, H, W, 3].
+    def project(self, text: Tensor) -> Tensor:
+        """Return text [K, D], as `LSeg.encode_text` gives it, as rows [K, E] for `correlate`."""
 
+    def correlate(self, images: Tensor, text: Tensor) -> Tensor:
+        """Return logits [B, K, h, w] of uint8 RGB images [B, H, W, 3] and rows of `project`.
+
+        They are those of `LSeg.correlate`, in any floating-point type and any order in memory.
         The images are on the network's device, and are padded at the bottom and the right to
         multiples of the network's stride: h x w is the decoder's grid of the padded image.
         The result may be overwritten by the next call.
         """
-
-    def project(self, text: Tensor) -> Tensor:
-        """Return text [K, D] as rows [K, E] whose products with `encode` are the cosines."""
 
 
 class EagerBackend:
@@ -37,13 +38,14 @@ class EagerBackend:
         """Run `model` itself."""
         self._model = model
 
-    def encode(self, images: Tensor) -> Tensor:
-        """See Backend."""
-        return self._model.encode_image(normalise(images, self._model))
-
     def project(self, text: Tensor) -> Tensor:
         """See Backend; here E is D."""
         return text
+
+    def correlate(self, images: Tensor, text: Tensor) -> Tensor:
+        """See Backend."""
+        embeddings = self._model.encode_image(normalise(images, self._model))
+        return self._model.correlate(embeddings, text)
 
 
 def normalise(images: Tensor, model: LSeg) -> Tensor:

@@ -18,7 +18,7 @@ from lseg_ros.model.lseg import LSeg
 
 
 class FoldedNetwork(nn.Module):
-    """uint8 RGB images [B, H, W, 3] -> unit embeddings [B, E, h, w], float32, as Backend.encode.
+    """uint8 RGB images [B, H, W, 3] -> unit embeddings [B, E, h, w], float32, for a backend.
 
     Batch normalisations that follow a convolution are folded into it. The decoder's last layer, a
     1x1 convolution x -> W x + b from N to D > N + 1 channels, is turned so that only the

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image side of a network run by OpenVINO on a CPU."""
+"""A network's image side and its product with the text, run by OpenVINO on a CPU."""
 
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,10 @@ _EXAMPLE_SIZE = (100, 150)
 
 
 class OpenVinoBackend:
-    """Compiles the network once, for images of every size and any number of them."""
+    """Compiles the network once, for images of every size, and any number of them and of labels.
+
+    The first image of another size takes about three times as long as the next.
+    """
 
     name = 'openvino'
 
@@ -42,18 +46,38 @@ class OpenVinoBackend:
             raise ValueError(f'the backend openvino cannot run {model.name}: use torch')
         folded = FoldedNetwork(model, torch.float32)
         self.project = folded.project
-        self._request = _compile(folded, threads, _PRECISIONS[model.dtype]).create_infer_request()
+        self._spatial = deepcopy(model.spatial).float()
+        network = _Correlation(folded, model.temperature)
+        self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
 
-    def encode(self, images: Tensor) -> Tensor:
-        """See Backend."""
-        given = openvino.Tensor(images.contiguous().numpy(), shared_memory=True)
-        self._request.infer({0: given})
-        return torch.from_numpy(self._request.get_output_tensor().data)
+    def correlate(self, images: Tensor, text: Tensor) -> Tensor:
+        """See Backend; the logits of a pixel lie beside each other."""
+        given = images.contiguous(), text.float().contiguous()  # kept until they have been read
+        self._request.infer({
+            index: openvino.Tensor(tensor.numpy(), shared_memory=True)
+            for index, tensor in enumerate(given)})
+        logits = torch.from_numpy(self._request.get_output_tensor().data)
+        return self._spatial(logits.movedim(-1, 1))
 
 
-def _compile(network: nn.Module, threads: int, precision: str) -> openvino.CompiledModel:
-    recorded = _record(network)
-    recorded.reshape([-1, -1, -1, 3])
+class _Correlation(nn.Module):
+    """Images [B, H, W, 3] and text [K, E] -> logits [B, h, w, K], not yet regularised."""
+
+    def __init__(self, network: FoldedNetwork, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, images: Tensor, text: Tensor) -> Tensor:
+        return self.network(images).movedim(1, -1) @ (text / self.temperature).T
+
+
+def _compile(network: _Correlation, threads: int, precision: str) -> openvino.CompiledModel:
+    images = torch.zeros(1, *_EXAMPLE_SIZE, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        width = network.network(images).shape[1]
+    recorded = _record(network, images, torch.zeros(2, width))
+    recorded.reshape({0: [-1, -1, -1, 3], 1: [-1, width]})
     return openvino.Core().compile_model(recorded, 'CPU', {
         'INFERENCE_NUM_THREADS': threads,
         'INFERENCE_PRECISION_HINT': precision,
@@ -63,13 +87,12 @@ def _compile(network: nn.Module, threads: int, precision: str) -> openvino.Compi
     })
 
 
-def _record(network: nn.Module) -> openvino.Model:
-    """Return what `network` does to an image, as OpenVINO has it.
+def _record(network: nn.Module, *example: Tensor) -> openvino.Model:
+    """Return what `network` does to inputs like those of `example`, as OpenVINO has it.
 
     The steps are those of openvino.convert_model, which would also report its use over the
     internet.
     """
-    example = torch.zeros(1, *_EXAMPLE_SIZE, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), torch.no_grad():
         # Deprecated in PyTorch 2.9 for torch.export, of which OpenVINO takes five times as long.
         warnings.simplefilter('ignore')

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The profile for Fast DDS that the package ships: no image of a camera gets lost on the way."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rclpy.utilities import get_rmw_implementation_identifier
+
+PROFILE = Path(__file__).parents[2] / 'config/fastdds.xml'
+IMAGES = 20
+CAMERA = f"""
+import array, time, rclpy
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node('camera')
+publisher = node.create_publisher(Image, 'image', qos_profile_sensor_data)
+while not publisher.get_subscription_count():
+    time.sleep(0.01)
+for number in range({IMAGES}):
+    publisher.publish(Image(width=1920, height=1080, step=5760, encoding='rgb8',
+                            data=array.array('B', bytes(1920 * 1080 * 3))))
+    time.sleep(0.02)
+time.sleep(60)  # the listener may not have read them all
+"""
+LISTENER = f"""
+import rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+rclpy.init()
+node, images = rclpy.create_node('listener'), []
+qos = QoSProfile(depth={IMAGES}, reliability=ReliabilityPolicy.BEST_EFFORT)
+node.create_subscription(Image, 'image', images.append, qos)
+while len(images) < {IMAGES}:
+    rclpy.spin_once(node)
+"""
+
+
+@pytest.mark.skipif(get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp',
+                    reason='a profile for Fast DDS')
+def test_no_image_is_lost_between_two_processes():
+    environment = os.environ | {'FASTDDS_DEFAULT_PROFILES_FILE': str(PROFILE)}
+    camera = subprocess.Popen([sys.executable, '-c', CAMERA], env=environment)
+    try:
+        subprocess.run([sys.executable, '-c', LISTENER], env=environment, timeout=60, check=True)
+    finally:
+        camera.kill()
+        camera.wait()
