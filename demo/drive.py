@@ -37,6 +37,7 @@ SOURCES = {'front': 'drive', 'left': 'drive/left', 'rear': 'drive/rear'}
 SHOWN_FRAME = 30  # from which on the overlays of all three cameras are kept
 SPACING_S = 0.02  # between the messages of a camera, as if it had to read them out
 PATIENCE_S = 2.0  # without a result after the last frame; then none comes any more
+RESULTS = QoSProfile(depth=50)  # they come three at a time, and scoring takes a while
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -142,7 +143,7 @@ class DrivePlayer(ServiceCaller):
                                   ('points', PointCloud2, self._take_points),
                                   ('overlay', Image, self._take_overlay)):
             self.create_subscription(kind, f'/{SEGMENTATION_NODE}/{name}/{topic}',
-                                     self._taker(name, take), QoSProfile(depth=5))
+                                     self._taker(name, take), RESULTS)
 
     def _taker(self, camera: str, take: Callable) -> Callable:
         """Return a callback that gives a message of a known frame to `take`."""
