@@ -69,7 +69,7 @@ class ScoreSmoother:
         self._stamp_s = stamp_s
 
     def __call__(self, image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
-        """Return the smoothed scores of the frame begun, [C, h, w], and remember them for the next.
+        """Return the smoothed scores of the frame begun, [C, h, w], and remember them.
 
         A frame may be given again, as after a failure further on: nothing is counted twice.
         `image` is uint8 [H, W, 3] RGB; it covers the first `covered` rows and columns of the grid.

@@ -185,7 +185,7 @@ def value_of(node: Node, name: str) -> bool | float | str | list[str] | list[int
 def check_change(parameter: Parameter, is_configured: bool) -> None:
     """Raise ValueError when a parameter of the table may not be set to this value now.
 
-    `is_configured`: whether the node has its model loaded. Other parameters may be set to anything.
+    `is_configured`: whether the node has its model loaded. Other parameters may be anything.
     """
     spec = PARAMETERS.get(parameter.name)
     if spec is None:

@@ -145,7 +145,8 @@ def test_topics_that_are_not_there_are_refused(ros_context, tmp_path):
     (['run', '--rate', '0'], 'rate must be above 0'),
     (['run', '--topic', '/x'], 'no image topic /x; it has /camera/camera_info'),
     (['run', '--topic', 'a=/camera/image_raw', '--topic', 'a=/b'], 'for the same camera already'),
-    (['run', '--topic', 'a=/camera/image_raw', '--topic', 'b=/camera/image_raw'], 'asked for twice'),
+    (['run', '--topic', 'a=/camera/image_raw', '--topic', 'b=/camera/image_raw'],
+     'asked for twice'),
     (['run', '--depth-topic', 'left=/camera/depth'], "no --topic is for camera 'left'"),
     (['old.bag'], 'ROS 1 bag'),
 ])
