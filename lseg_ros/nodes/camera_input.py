@@ -26,7 +26,7 @@ _LOSS = (' (Fast DDS loses large ones unless FASTDDS_DEFAULT_PROFILES_FILE is se
          if get_rmw_implementation_identifier().startswith('rmw_fastrtps')
          and 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ else '')
 # More than the newest: an image may wait for just the depth frame before it.
-DEPTH_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+DEPTH_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class CameraInput:
         self.camera = camera
         self._node = node
         self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
-        self._qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._qos = _best_effort(1)
         self._subscription = self._subscribe(
             transport.message_type, transport.topic, self._qos,
             lambda message: stream.offer(camera.name, Arrival(message, transport.decode)))
         self._others = (
-            self._subscribe(CameraInfo, 'camera_info', self._qos,
+            self._subscribe(CameraInfo, 'camera_info', _best_effort(1),
                             stream.cameras[camera.name].geometry.receive_camera_info),
-            self._subscribe(Image, 'depth', DEPTH_QOS,
+            self._subscribe(Image, 'depth', _best_effort(DEPTH_FRAMES),
                             lambda message: stream.offer_depth(camera.name, message)))
 
     @property
@@ -102,3 +102,8 @@ class CameraInput:
             return (f'{publisher.node_name} has incompatible QoS ({reason.strip()}); change it or '
                     f'qos_overrides.{self.topic}.subscription')
         return ''
+
+
+def _best_effort(depth: int) -> QoSProfile:
+    """Return a profile for one subscription alone: rclpy writes its overrides into it."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -9,7 +9,7 @@ import pytest
 from harness import PICTURE, ids_of, stamp_of
 from lifecycle_msgs.msg import Transition
 from PIL import Image as Picture
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -179,6 +179,21 @@ def test_tables_are_latched_when_configured_and_reach_whoever_comes_later(start)
     assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
         (0, 'other'), (1, 'floor'), (2, 'door')]
     assert stamp_of(table) == 0
+
+
+def test_qos_override_of_the_images_holds_for_them_alone(start):
+    client = start(namespace='/overridden', **{
+        'qos_overrides./overridden/image.subscription.reliability': 'reliable'})
+    assert client.configure() and client.activate()
+
+    def reliability(topic):
+        name = f'/overridden/{topic}'
+        found, *_ = client.poll(lambda: client.get_subscriptions_info_by_topic(name), name)
+        return found.qos_profile.reliability
+
+    assert reliability('image') == ReliabilityPolicy.RELIABLE
+    assert reliability('camera_info') == ReliabilityPolicy.BEST_EFFORT
+    assert reliability('depth') == ReliabilityPolicy.BEST_EFFORT
 
 
 def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
