@@ -24,6 +24,7 @@ except ImportError as error:
 _PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f32'}
 # Height and width of the image that the network is recorded with: not square, and padded.
 _EXAMPLE_SIZE = (100, 150)
+_KEPT_KERNELS = 300  # a size needs some tens
 
 
 class OpenVinoBackend:
@@ -84,6 +85,8 @@ def _compile(network: _Correlation, threads: int, precision: str) -> openvino.Co
         'PERFORMANCE_HINT': 'LATENCY',
         # A thread that may not leave a core waits for whatever else runs there.
         'ENABLE_CPU_PINNING': False,
+        # What is kept of each size that was seen, for its next image: by default it grows to GBs.
+        'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
     })
 
 
