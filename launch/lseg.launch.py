@@ -35,6 +35,7 @@ def generate_launch_description() -> LaunchDescription:
         condition=IfCondition(LaunchConfiguration('autostart')),
         event_handler=OnStateTransition(
             target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
+            handle_once=True,  # whoever configures again decides when to activate
             entities=[EmitEvent(event=ChangeState(
                 lifecycle_node_matcher=is_node,
                 transition_id=Transition.TRANSITION_ACTIVATE))]))

@@ -74,6 +74,14 @@ def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
         'depth': '/camera/depth', 'camera_info': '/camera/info'}
 
 
+@needs_launch
+def test_node_is_activated_once_and_not_again_when_a_manager_configures_it():
+    handlers = [entity.event_handler for entity in
+                describe(PACKAGE / 'launch/lseg.launch.py').entities
+                if type(entity).__name__ == 'RegisterEventHandler']
+    assert [handler.handle_once for handler in handlers] == [True]
+
+
 def test_transport_profile_has_room_for_large_images_and_still_reaches_other_machines():
     profiles = ElementTree.parse(PACKAGE / 'config/fastdds.xml').getroot()
     spaces = {'': 'http://www.eprosima.com'}
