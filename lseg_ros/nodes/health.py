@@ -95,7 +95,7 @@ def _condition(state: NodeState, cameras: Mapping[str, Health]) -> tuple[bytes, 
 
 
 def _camera_health(camera: CameraStream, why_silent: Callable[[], str],
-                  image_timeout: float) -> Health:
+                   image_timeout: float) -> Health:
     """Return how the images of a camera fare whose stream runs.
 
     `why_silent` is asked when none came for `image_timeout` seconds.
