@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,13 @@ def test_traffic_stays_on_this_machine_in_a_domain_of_its_own(no_ros):
     assert 'export OMP_WAIT_POLICY=PASSIVE' in lines
     domains = {environment.free_domain() for _ in range(20)}
     assert len(domains) > 1 and all(1 <= domain <= 101 for domain in domains)
+
+
+@pytest.mark.skipif(environment.detect().sourced, reason='of the wheels')
+def test_environment_can_be_entered_from_within():
+    enter = [sys.executable, '-m', 'tools.pypi_ros', 'run']
+    subprocess.run([*enter, *enter, 'python', '-c', 'import rclpy'], cwd=environment.ROOT,
+                   timeout=60, check=True)
 
 
 @pytest.mark.parametrize('distro', environment.WHEEL_DISTROS)

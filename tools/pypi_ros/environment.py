@@ -98,6 +98,8 @@ def shell_lines(environment: Environment, prefixes: Iterable[Path]) -> str:
     if not environment.sourced:
         variables |= _wheel_variables(environment)
     lines = [f'export {name}={shlex.quote(str(value))}' for name, value in variables.items()]
+    # Left by a Python of the wheels, it keeps the next from finding their libraries.
+    lines.append('unset _ROS_WHEELS_BOOTSTRAP_COMPLETE')
     lines.append(f'export PATH={shlex.quote(str(environment.venv / "bin"))}:"$PATH"')
     lines += [f". {shlex.quote(str(prefix / 'local_setup.bash'))}" for prefix in prefixes]
     return '\n'.join(lines)
