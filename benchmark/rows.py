@@ -64,7 +64,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
         cpu_ms = None if row.cpu_s is None else 1000 * row.cpu_s
         lines.append((row.name, row.precision, row.size, str(row.batch), str(row.labels),
                       _number(row.p50_ms, '.1f'), _number(row.p95_ms, '.1f'),
-                      _number(row.per_second, '.3g'), _number(cpu_ms, '.1f'),
+                      _number(row.per_second, '.4g'), _number(cpu_ms, '.1f'),
                       _number(row.peak_mb, '.0f'), _number(row.floor_share, '.0%')))
     top, *below = (f'| {" | ".join(line)} |' for line in (head, *lines))
     return '\n'.join((top, f'|{"---|" * len(head)}', *below))
