@@ -24,6 +24,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.transport import use_profile
 
 TRANSPORT = Path(__file__).parents[1] / 'config' / 'fastdds.xml'
 WARM_UP_FRAMES = 5
@@ -98,7 +99,7 @@ class Camera(Node):
 def running_node(parameters: dict[str, str]) -> Iterator[tuple[Camera, Process]]:
     """Run the segmentation node with `parameters` (as in YAML), and a camera in front of it."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
-    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(TRANSPORT))
+    use_profile(TRANSPORT)
     program = Path(get_package_prefix('lseg_ros'), 'lib/lseg_ros/segmentation_node')
     arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
     process = subprocess.Popen([program, '--ros-args', *arguments])

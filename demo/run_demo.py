@@ -24,6 +24,8 @@ import numpy as np
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from scenes import Scene, default_scenes, photograph_scene, user_scene
 
+from lseg_ros.nodes.transport import use_profile
+
 HERE = Path(__file__).resolve().parent
 CONFIG = Path(get_package_share_directory('lseg_ros')) / 'config'
 COLUMNS = ('scene', 'in', 'out', 'dropped', 'p50 ms', 'p95 ms', 'answer to first new mask, ms')
@@ -40,8 +42,7 @@ def main() -> int:
     """Run the scenes and print the table; return the exit code."""
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
-    # Fast DDS loses images of more than half a megabyte otherwise.
-    os.environ.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(CONFIG / 'fastdds.xml'))
+    use_profile(CONFIG / 'fastdds.xml')
     if args.scene == 'drive':
         return _show_drive(args.output / 'drive')
     with tempfile.TemporaryDirectory() as scratch, _segmentation_node():

@@ -16,10 +16,11 @@ def generate_launch_description() -> LaunchDescription:
     """Return the three nodes and their arguments."""
     share = FindPackageShare('lseg_ros')
     # Fast DDS loses images of more than half a megabyte otherwise.
-    transport = SetEnvironmentVariable(
-        'FASTDDS_DEFAULT_PROFILES_FILE', EnvironmentVariable(
-            'FASTDDS_DEFAULT_PROFILES_FILE',
-            default_value=PathJoinSubstitution([share, 'config', 'fastdds.xml'])))
+    profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
+    transport = [
+        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+        # Of version 3 (Kilted, Rolling), and of version 2 (Jazzy).
+        for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')]
     camera = Node(
         package='lseg_ros', executable='camera_node', name='camera', output='screen',
         parameters=[{'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
@@ -31,7 +32,7 @@ def generate_launch_description() -> LaunchDescription:
         package='rviz2', executable='rviz2', name='rviz2', output='log',
         condition=IfCondition(LaunchConfiguration('rviz')),
         arguments=['-d', PathJoinSubstitution([share, 'config', 'lseg.rviz'])])
-    return LaunchDescription([*_arguments(), transport, camera, segmentation, rviz])
+    return LaunchDescription([*_arguments(), *transport, camera, segmentation, rviz])
 
 
 def _arguments() -> list[DeclareLaunchArgument]:

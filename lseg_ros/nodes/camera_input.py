@@ -2,7 +2,6 @@
 """The subscriptions to a camera, and why nothing comes from it."""
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,7 +12,6 @@ from rclpy.qos import (QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_chec
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lseg_ros.media.ros_images import compressed_to_rgb
@@ -21,10 +19,8 @@ from lseg_ros.nodes.cameras import Camera
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.frames import Arrival, Decode
 from lseg_ros.nodes.stream import SegmentationStream
+from lseg_ros.nodes.transport import loss_hint
 
-_LOSS = (' (Fast DDS loses large ones unless FASTDDS_DEFAULT_PROFILES_FILE is set: see the README)'
-         if get_rmw_implementation_identifier().startswith('rmw_fastrtps')
-         and 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ else '')
 # More than the newest: an image may wait for just the depth frame before it.
 DEPTH_FRAMES = 5
 
@@ -81,7 +77,7 @@ class CameraInput:
         count = f'publishers on {self.topic}: {len(publishers)}'
         if obstacles:
             return f'{count}, of which {len(obstacles)} cannot be heard: {obstacles[0]}'
-        return f'{count}, but no image arrives{_LOSS}'
+        return f'{count}, but no image arrives{loss_hint()}'
 
     def destroy(self) -> None:
         """Unsubscribe."""

@@ -198,8 +198,10 @@ def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(acti
         for thread in threads:
             thread.join()
     assert len(answers) == 4 and all(answer.success for answer in answers)
-    last = max((answer.label_set for answer in answers), key=stamp_of)
-    client.wait_for(lambda: client.received['lseg/label_set'][-1].classes == last.classes,
+    since = max(stamp_of(answer.label_set) for answer in answers)
+    # Several, when no frame began between the last calls.
+    last = [answer.label_set.classes for answer in answers if stamp_of(answer.label_set) == since]
+    client.wait_for(lambda: client.received['lseg/label_set'][-1].classes in last,
                     'the last table')
 
 

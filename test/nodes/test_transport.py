@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from lseg_ros.nodes.transport import PROFILE_VARIABLES
+
 PROFILE = Path(__file__).parents[2] / 'config/fastdds.xml'
 CAMERA = """
 import array, time, rclpy
@@ -40,7 +42,7 @@ assert numbers == list(range(numbers[0], numbers[0] + 20)), numbers
 @pytest.mark.skipif(get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp',
                     reason='a profile for Fast DDS')
 def test_no_image_is_lost_between_two_processes():
-    environment = os.environ | {'FASTDDS_DEFAULT_PROFILES_FILE': str(PROFILE)}
+    environment = os.environ | dict.fromkeys(PROFILE_VARIABLES, str(PROFILE))
     camera = subprocess.Popen([sys.executable, '-c', CAMERA], env=environment)
     try:
         subprocess.run([sys.executable, '-c', LISTENER], env=environment, timeout=60, check=True)
