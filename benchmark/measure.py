@@ -36,7 +36,8 @@ def measure_in_turn(calls: Mapping[str, Callable[[], object]], device: torch.dev
                     repeats: int) -> dict[str, Measurement]:
     """Call each of `calls` `repeats` times, in turn: what else the machine does hits all alike.
 
-    No round begins after five minutes. Work on a GPU is waited for. Peak memory is that of the GPU, or else of this process.
+    No round begins after five minutes. Work on a GPU is waited for. Peak memory is that of the
+    GPU, or else of this process.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     cpu: dict[str, list[float]] = {name: [] for name in calls}

@@ -144,7 +144,8 @@ def _print_table(rows: list[tuple]) -> None:
 @contextmanager
 def _segmentation_node(*parameters: str) -> Iterator[subprocess.Popen]:
     changed = (part for parameter in parameters for part in ('-p', parameter))
-    with _running('segmentation_node', '--params-file', str(CONFIG / 'lseg.yaml'), *changed) as node:
+    defaults = CONFIG / 'lseg.yaml'
+    with _running('segmentation_node', '--params-file', str(defaults), *changed) as node:
         yield node
 
 

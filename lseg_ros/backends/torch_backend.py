@@ -55,7 +55,7 @@ class RecordedRuns:
         self._runs: OrderedDict[torch.Size, Callable[[Tensor], Tensor]] = OrderedDict()
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return what the network makes of `images`, in memory that the next call may overwrite."""
+        """Return what the network makes of `images`, in memory that the next may overwrite."""
         run = self._runs.pop(images.shape, None)
         if run is None:
             run = self._network

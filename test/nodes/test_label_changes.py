@@ -203,6 +203,8 @@ def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(acti
     last = [answer.label_set.classes for answer in answers if stamp_of(answer.label_set) == since]
     client.wait_for(lambda: client.received['lseg/label_set'][-1].classes in last,
                     'the last table')
+    image = client.segment()
+    assert set(np.unique(ids_of(image))) <= ids_in(client.received['lseg/label_set'][-1])
 
 
 def test_labels_file_gives_the_labels_at_each_configure_in_place_of_the_parameter(start, tmp_path):
