@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a camera node, the segmentation node and RViz: something to look at without a robot."""
+import os
+
 from launch import LaunchDescription
 from launch.actions import (DeclareLaunchArgument, IncludeLaunchDescription,
                             SetEnvironmentVariable)
@@ -17,10 +19,9 @@ def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare('lseg_ros')
     # Fast DDS loses images of more than half a megabyte otherwise.
     profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
-    transport = [
-        SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
-        # Of version 3 (Kilted, Rolling), and of version 2 (Jazzy).
-        for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')]
+    name = ('FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy'
+            else 'FASTDDS_DEFAULT_PROFILES_FILE')
+    transport = SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
     camera = Node(
         package='lseg_ros', executable='camera_node', name='camera', output='screen',
         parameters=[{'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
@@ -32,7 +33,7 @@ def generate_launch_description() -> LaunchDescription:
         package='rviz2', executable='rviz2', name='rviz2', output='log',
         condition=IfCondition(LaunchConfiguration('rviz')),
         arguments=['-d', PathJoinSubstitution([share, 'config', 'lseg.rviz'])])
-    return LaunchDescription([*_arguments(), *transport, camera, segmentation, rviz])
+    return LaunchDescription([*_arguments(), transport, camera, segmentation, rviz])
 
 
 def _arguments() -> list[DeclareLaunchArgument]:

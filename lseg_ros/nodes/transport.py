@@ -7,19 +7,19 @@ from pathlib import Path
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-# Where Fast DDS looks for a profile: version 3 (Kilted, Rolling), and version 2 (Jazzy).
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+# Where Fast DDS looks for a profile: version 2, of Jazzy, and version 3, which complains of both.
+PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy'
+                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 
 def use_profile(path: Path) -> None:
     """Let this process, and those it starts, use the profile at `path` unless they have one."""
-    for name in PROFILE_VARIABLES:
-        os.environ.setdefault(name, str(path))
+    os.environ.setdefault(PROFILE_VARIABLE, str(path))
 
 
 def loss_hint() -> str:
     """Say why images may get lost on their way here, in brackets; empty where they should not."""
     if (not get_rmw_implementation_identifier().startswith('rmw_fastrtps')
-            or any(name in os.environ for name in PROFILE_VARIABLES)):
+            or PROFILE_VARIABLE in os.environ):
         return ''
     return ' (Fast DDS loses large ones without the profile config/fastdds.xml: see the README)'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from lseg_ros.nodes.transport import PROFILE_VARIABLES
+from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 PROFILE = Path(__file__).parents[2] / 'config/fastdds.xml'
 CAMERA = """
@@ -42,7 +42,7 @@ assert numbers == list(range(numbers[0], numbers[0] + 20)), numbers
 @pytest.mark.skipif(get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp',
                     reason='a profile for Fast DDS')
 def test_no_image_is_lost_between_two_processes():
-    environment = os.environ | dict.fromkeys(PROFILE_VARIABLES, str(PROFILE))
+    environment = os.environ | {PROFILE_VARIABLE: str(PROFILE)}
     camera = subprocess.Popen([sys.executable, '-c', CAMERA], env=environment)
     try:
         subprocess.run([sys.executable, '-c', LISTENER], env=environment, timeout=60, check=True)
