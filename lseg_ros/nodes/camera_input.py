@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -49,24 +50,30 @@ class CameraInput:
 
     def __init__(self, node: Node, camera: Camera, transport: ImageTransport,
                  stream: SegmentationStream) -> None:
-        """Subscribe; the executor hands each message to `stream`."""
+        """Subscribe to all or, where rclpy refuses one, to nothing and raise what it raises.
+
+        The executor hands each message to `stream`.
+        """
         self.camera = camera
         self._node = node
         self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
         self._qos = _best_effort(1)
-        self._subscription = self._subscribe(
-            transport.message_type, transport.topic, self._qos,
-            lambda message: stream.offer(camera.name, Arrival(message, transport.decode)))
-        self._others = (
+        with ExitStack() as undo:
+            undo.callback(self.destroy)
+            self._subscriptions: list[Subscription] = []
+            self._subscribe(
+                transport.message_type, transport.topic, self._qos,
+                lambda message: stream.offer(camera.name, Arrival(message, transport.decode)))
             self._subscribe(CameraInfo, 'camera_info', _best_effort(1),
-                            stream.cameras[camera.name].geometry.receive_camera_info),
+                            stream.cameras[camera.name].geometry.receive_camera_info)
             self._subscribe(Image, 'depth', _best_effort(DEPTH_FRAMES),
-                            lambda message: stream.offer_depth(camera.name, message)))
+                            lambda message: stream.offer_depth(camera.name, message))
+            undo.pop_all()
 
     @property
     def topic(self) -> str:
-        """The full name of the topic, after remapping."""
-        return self._subscription.topic_name
+        """The full name of the images' topic, after remapping."""
+        return self._subscriptions[0].topic_name
 
     def why_silent(self) -> str:
         """Say what keeps images from coming, as far as the graph of nodes tells."""
@@ -81,14 +88,14 @@ class CameraInput:
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        for subscription in (self._subscription, *self._others):
+        for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
     def _subscribe(self, message_type: type, topic: str, qos: QoSProfile,
-                   callback: Callable[[Any], None]) -> Subscription:
-        return self._node.create_subscription(
+                   callback: Callable[[Any], None]) -> None:
+        self._subscriptions.append(self._node.create_subscription(
             message_type, self.camera.input(topic), callback, qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            qos_overriding_options=QoSOverridingOptions.with_default_policies()))
 
     def _obstacle(self, publisher: TopicEndpointInfo) -> str:
         if publisher.topic_type != self._type_name:

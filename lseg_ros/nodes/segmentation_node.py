@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future as Job
+from contextlib import ExitStack
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -131,9 +132,11 @@ class SegmentationNode(LifecycleNode):
 
     def _open_inputs(self) -> None:
         transport = TRANSPORTS[self._value('image_transport')]
-        self._inputs = tuple(
-            CameraInput(self, stream.camera, transport, self._stream)
-            for stream in self._stream.cameras.values())
+        with ExitStack() as undo:
+            undo.callback(self._close_inputs)
+            for stream in self._stream.cameras.values():
+                self._inputs += (CameraInput(self, stream.camera, transport, self._stream),)
+            undo.pop_all()
         if self._enabled:
             self._stream.start()
 

@@ -220,6 +220,21 @@ def test_camera_whose_qos_does_not_fit_is_named_with_the_policy(start, capfd):
     assert 'incompatible QoS' in capfd.readouterr().err
 
 
+def test_activation_that_one_subscription_refuses_leaves_none_behind(start):
+    override = 'qos_overrides./refused/right/depth.subscription.reliability'
+    client = start(labels=['floor'], cameras=['left', 'right'], namespace='/refused',
+                   **{override: 'sometimes'})
+    assert client.configure()
+    assert not client.activate()
+    assert client.state() == 'inactive'
+    status, _ = client.wait_for_status(lambda status, _: 'cannot activate' in status.message,
+                                       'the reason')
+    assert 'sometimes' in status.message
+    inputs = [f'/refused/{camera}/{topic}' for camera in ('left', 'right')
+              for topic in ('image', 'camera_info', 'depth')]
+    client.poll(lambda: not any(map(client.count_subscribers, inputs)), 'the node to unsubscribe')
+
+
 def test_camera_that_sends_another_type_is_named(start):
     client = start(labels=['floor'], image_timeout=0.2, image_transport='compressed')
     # Fast DDS refuses two types for one topic within a participant: the camera gets its own.
