@@ -12,6 +12,7 @@ import pytest
 
 from lseg_ros.cli import main
 from lseg_ros.evaluation.drive import CAMERAS, DRIVE, DriveTruth
+from lseg_ros.rooms import appliances, sanitary
 from lseg_ros.rooms.assets import find_assets
 from lseg_ros.rooms.catalogue import Model, load_catalogues, split_held_out
 from lseg_ros.rooms.drive import drive_cameras
@@ -19,6 +20,8 @@ from lseg_ros.rooms.geometry import Mesh, box, cushion, simplified
 from lseg_ros.rooms.model_labels import CLASSES, UNLABELLED, label_of
 from lseg_ros.rooms.plan import Opening, lower_part, make_room, rectangle, wall_mesh
 from lseg_ros.rooms.scene import NEAR, Camera, perspective
+from lseg_ros.rooms.style import Style
+from lseg_ros.rooms.textures import Textures
 
 CUBE = """\
 mtllib cube.mtl
@@ -161,6 +164,24 @@ def test_held_out_models_are_a_fifth_and_no_others() -> None:
 ])
 def test_names_of_models_give_their_class(name: str, label: str | None) -> None:
     assert label_of(name) == label
+
+
+@pytest.mark.parametrize('build', [
+    appliances.refrigerator, appliances.television, appliances.trash_can, sanitary.toilet,
+    sanitary.washbasin])
+def test_built_fixtures_stand_on_the_floor_within_the_room_they_claim(build) -> None:
+    kinds = ('wood', 'planks', 'stone', 'metal', 'screen', 'picture', 'outdoors')
+    grey = Textures(np.full((1, 1, 1, 4), 128, np.uint8), dict.fromkeys(kinds, (0,)))
+    for seed in range(20):
+        piece = build(Style(np.random.default_rng(seed), grey))
+        low, high = np.array([
+            item.mesh.moved(item.matrix).bounds for item in piece.items]).swapaxes(0, 1)
+        width, height, depth = piece.size
+        assert low.min(axis=0)[1] == pytest.approx(0, abs=1e-6)
+        assert (np.abs([low, high])[..., 0] <= width / 2 + 0.05).all()
+        assert (np.abs([low, high])[..., 2] <= depth / 2 + 0.05).all()
+        assert height - 0.01 <= high[:, 1].max() <= height + 0.25
+        assert piece.label in {item.label for item in piece.items} <= set(CLASSES)
 
 
 def test_simplifying_keeps_the_shape() -> None:

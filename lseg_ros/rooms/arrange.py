@@ -13,8 +13,6 @@ from lseg_ros.rooms.piece import Piece, Top
 from lseg_ros.rooms.plan import Opening, Room, Wall
 from lseg_ros.rooms.scene import Item
 
-_KEEP_CLEAR = 0.7  # metres of floor before a doorway
-
 
 class Arrangement:
     """Items of one room, and the floor rectangles that are taken."""
@@ -37,9 +35,9 @@ class Arrangement:
             and z0 < other[3] + gap and other[1] < z1 + gap for other in self.footprints
         )
 
-    def keep_clear(self, wall: Wall, hole: Opening) -> None:
-        """Reserve the floor before a doorway."""
-        self.footprints.append(_on_wall(wall, hole.centre, hole.width, _KEEP_CLEAR, 0.0))
+    def keep_clear(self, wall: Wall, hole: Opening, depth: float) -> None:
+        """Reserve `depth` metres of floor before a doorway."""
+        self.footprints.append(_on_wall(wall, hole.centre, hole.width, depth, 0.0))
 
     def add(self, piece: Piece, matrix: np.ndarray) -> None:
         """Put a piece where `matrix` says, without asking."""

@@ -66,9 +66,10 @@ def _door_panels(rng: np.random.Generator, width: float, height: float) -> list[
 def door(
     style: Style, hole: Opening, angle: float, paint: Surface | None = None
 ) -> list[Item]:
-    """Frame and leaf for a hole, in the hole's frame; `angle` opens it away from the room.
+    """Frame and leaf for a hole, in the hole's frame.
 
-    `paint` is the leaf's surface; any usual one by default.
+    `angle` opens it away from the room, below zero into it. `paint` is the leaf's surface; any
+    usual one by default.
     """
     rng = style.rng
     frame = style.paint() if rng.random() < 0.6 else style.wood()
@@ -76,7 +77,7 @@ def door(
     trim = frame_around(hole, rng.uniform(0.04, 0.12), depth, sill=False)
     items = [solid('door', frame, [trim])]
     side = rng.choice([-1, 1])
-    recess = rng.uniform(0.0, 0.06) if angle == 0 else WALL_THICKNESS - 0.03
+    recess = rng.uniform(0.0, 0.06) if angle <= 0 else WALL_THICKNESS - 0.03
     hinge = transform(-side * hole.width / 2, 0, -recess, side * angle, (side, 1, 1))
     for item in door_leaf(style, hole.width, hole.height, paint or _door_surface(style)):
         items.append(Item(item.mesh, item.label, item.surface, hinge @ item.matrix))

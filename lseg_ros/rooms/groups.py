@@ -51,11 +51,11 @@ def seating_group(context: RoomContext) -> None:
 
 def _television(context: RoomContext) -> None:
     found = context.wall_piece('tv stand')
-    screen = context.stock.small('television')
-    if found is not None and screen and found[2].tops:
+    screen = context.stock.piece('television')
+    if found is not None and screen is not None and found[2].tops:
         wall, u, stand = found
         pose = wall.frame(u, 0, stand.size[2] / 2 + 0.03)
-        context.arrangement.on_top(stand.tops[0], pose, screen, 0.0, 0.0, 0.0)
+        context.arrangement.on_top(stand.tops[0], pose, list(screen.items), 0.0, 0.0, 0.0)
 
 
 def dining_group(context: RoomContext) -> None:

@@ -24,7 +24,7 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
         height = rng.uniform(0.72, 0.9)
     thickness = rng.uniform(0.018, 0.06)
     roundness = rng.choice([2.0, 2.5, 12.0, 30.0], p=[0.2, 0.05, 0.15, 0.6])
-    surface = style.wood() if rng.random() < 0.72 else style.paint()
+    surface = style.table_top()
     slab = stadium(width, depth, thickness, roundness) if roundness < 20 else box(
         width, thickness, depth)
     legs = _table_legs(style, width, depth, height - thickness, roundness)
@@ -33,12 +33,24 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
         solid(label, surface, [slab.at(0, height - thickness, 0)]),
         solid(label, leg_surface, legs),
     )
+    if rng.random() < 0.08:
+        items += (_tablecloth(style, label, (width, height, depth), roundness),)
     if roundness > 3 and rng.random() < (0.4 if label == 'coffee table' else 0.12):
         board = box(width * 0.86, 0.02, depth * 0.8, 0, height * rng.uniform(0.2, 0.4))
         items += (solid(label, surface, [board]),)
     inset = 0.7 if roundness < 3 else 0.95
     return Piece(label, (width, height, depth), items,
                  whole_top(width * inset, depth * inset, height))
+
+
+def _tablecloth(
+    style: Style, label: str, size: tuple[float, float, float], roundness: float
+) -> Item:
+    """A cloth over the top of a table of this size, hanging down around it."""
+    width, height, depth = size
+    drop = style.rng.uniform(0.04, 0.35)
+    cloth = stadium(width + 0.02, depth + 0.02, drop, roundness)
+    return solid(label, style.cloth(), [cloth.at(0, height - drop + 0.004, 0)])
 
 
 def _table_legs(

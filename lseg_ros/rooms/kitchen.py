@@ -118,7 +118,7 @@ def fit_kitchen(context: RoomContext) -> None:
     walls = sorted(context.arrangement.room.walls, key=lambda wall: rng.random())
     for wall in walls[:rng.integers(1, 4)]:
         _fit_wall(context, wall, look)
-    if rng.random() < 0.3:
+    if rng.random() < 0.45:
         island = counter_run(context.style, rng.uniform(0.9, 2.2), look, rng.uniform(0.6, 1.0))
         pose = context.arrangement.in_the_open(island, rng.integers(4) * math.pi / 2)
         if pose is not None:

@@ -10,6 +10,7 @@ from lseg_ros.rooms import fittings
 from lseg_ros.rooms.arrange import Arrangement
 from lseg_ros.rooms.geometry import NO_TEXTURE, Mesh, box, cylinder, lathe, quads
 from lseg_ros.rooms.patterns import paint_colour, random_colour
+from lseg_ros.rooms.piece import solid
 from lseg_ros.rooms.plan import (
     WALL_THICKNESS, Opening, Room, Wall, lower_part, make_room, rectangle, skirting, wall_mesh,
 )
@@ -40,9 +41,11 @@ def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
 def floor_surface(style: Style) -> Surface:
     """Boards, tiles, carpet, stone, concrete or plain lino."""
     rng = style.rng
-    kinds = (('planks',), ('planks', 'parquet'), ('tiles',), ('carpet',), ('stone',), ())
-    kind = kinds[rng.choice(len(kinds), p=[0.27, 0.09, 0.22, 0.22, 0.1, 0.1])]
     gloss = float(rng.choice([0.0, 0.0, rng.uniform(0.05, 0.5)]))
+    if rng.random() < 0.08:  # the furniture's wood: floor and tables differ by their place alone
+        return replace(style.wood(), gloss=gloss)
+    kinds = (('planks',), ('planks', 'parquet'), ('tiles',), ('carpet',), ('stone',), ())
+    kind = kinds[rng.choice(len(kinds), p=[0.24, 0.09, 0.24, 0.23, 0.1, 0.1])]
     if not kind:
         return Surface(tint=tuple(random_colour(rng, 0.2, 0.9)), gloss=gloss)
     tint = np.clip(rng.uniform(0.65, 1.25) * (1 + rng.normal(0, 0.06, 3)), 0.2, 1.5)
@@ -98,9 +101,22 @@ class Shell:
         if rng.random() < 0.06:
             layer = textures.pick(rng, 'planks', 'wood')
         surface = Surface(layer, rng.uniform(0.4, 1.7), tuple(shade))
+        if rng.random() < 0.15:
+            surface = self._wall_surface
         mesh = floor_mesh(self._room, self._room.height, False)
         self._arrangement.items.append(Item(mesh, 'ceiling', surface))
+        if rng.random() < 0.08:
+            beam = self._style.wood() if rng.random() < 0.6 else surface
+            self._arrangement.items.append(solid('ceiling', beam, self._beams()))
         return surface
+
+    def _beams(self) -> list[Mesh]:
+        """Parallel beams under the ceiling of the outline's bounding box."""
+        rng, room = self._rng, self._room
+        (x0, z0), (x1, z1) = room.low, room.high
+        thick, drop = rng.uniform(0.08, 0.2), rng.uniform(0.08, 0.25)
+        places = np.arange(z0 + rng.uniform(0.2, 0.8), z1 - 0.1, rng.uniform(0.6, 1.4))
+        return [box(x1 - x0, drop, thick, (x0 + x1) / 2, room.height - drop, z) for z in places]
 
     def _raise_walls(self, ceiling: Surface) -> None:
         """Walls, one of them sometimes unlike the others, with skirting and cornice."""
@@ -175,19 +191,21 @@ class Shell:
             return
         wall.openings.append(hole)
         wall.taken.append(replace(hole, width=width + 0.2))
-        self._arrangement.keep_clear(wall, hole)
         is_open = draw > 0.5
+        inwards = is_open and rng.random() < 0.4
+        self._arrangement.keep_clear(wall, hole, width + 0.1 if inwards else 0.7)
         if is_open:
             self.open_doorways.append((wall, hole))
         if draw < 0.72:
-            self.hang_door(wall, hole, rng.uniform(0.4, 1.6) if is_open else 0.0)
+            angle = rng.uniform(0.4, 1.6) if is_open else 0.0
+            self.hang_door(wall, hole, -angle if inwards else angle)
         elif rng.random() < 0.6:
             trim = fittings.frame_around(hole, rng.uniform(0.04, 0.12), 0.02, sill=False)
             self._fix(wall, hole, [Item(trim, 'door', self._style.paint())], 0.0)
 
     def hang_door(self, wall: Wall, hole: Opening, angle: float) -> None:
         """A door in a hole that is cut, opened by `angle` radians away from this room."""
-        paint = self._wall_surface if self._rng.random() < 0.25 else None
+        paint = self._wall_surface if self._rng.random() < 0.3 else None
         self._fix(wall, hole, fittings.door(self._style, hole, angle, paint), 0.0)
 
     def _fix(self, wall: Wall, hole: Opening, items: list[Item], out: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lseg_ros.rooms import joinery, small_things, upholstery
+from lseg_ros.rooms import appliances, joinery, sanitary, small_things, upholstery
 from lseg_ros.rooms.catalogue import Model
 from lseg_ros.rooms.patterns import random_colour
 from lseg_ros.rooms.piece import Piece, whole_top
@@ -28,6 +28,11 @@ _BUILDERS: dict[str, Callable[[Style], Piece]] = {
     'chair': upholstery.chair,
     'stool': upholstery.ottoman,
     'lamp': small_things.floor_lamp,
+    'refrigerator': appliances.refrigerator,
+    'television': appliances.television,
+    'trash can': appliances.trash_can,
+    'toilet': sanitary.toilet,
+    'sink': sanitary.washbasin,
 }
 _BUILT_SHARE = 0.5  # of the pieces whose class has both builder and models
 _HAVE_TOPS = frozenset({

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,6 +54,19 @@ class Style:
         if draw < 0.85:
             return self._any_wood()
         return Surface(tint=_rgb(wood_colour(self.rng)), gloss=self._gloss())
+
+    def table_top(self) -> Surface:
+        """Wood mostly, or boards; paint, stone or dark glass."""
+        draw = self.rng.random()
+        if draw < 0.58:
+            return self.wood()
+        if draw < 0.68:
+            return replace(self._any_wood(), layer=self.textures.pick(self.rng, 'planks'))
+        if draw < 0.86:
+            return self.paint()
+        if draw < 0.96:
+            return self.stone()
+        return Surface(tint=_rgb(self.rng.uniform(0.05, 0.35, 3)), gloss=0.4)
 
     def paint(self) -> Surface:
         """A plain colour, often white."""

@@ -17,11 +17,11 @@ from lseg_ros.rooms import patterns
 from lseg_ros.rooms.catalogue import texture_layer
 
 _DRAWN: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]] = {
-    'wood': (patterns.wood, 40), 'planks': (patterns.planks, 40), 'parquet': (patterns.parquet, 8),
-    'tiles': (patterns.tiles, 50), 'brick': (patterns.brick, 6), 'carpet': (patterns.carpet, 40),
-    'stone': (patterns.stone, 24), 'plaster': (patterns.plaster, 16),
-    'wallpaper': (patterns.wallpaper, 20), 'fabric': (patterns.fabric, 110),
-    'picture': (patterns.picture, 110), 'outdoors': (patterns.outdoors, 20),
+    'wood': (patterns.wood, 80), 'planks': (patterns.planks, 60), 'parquet': (patterns.parquet, 8),
+    'tiles': (patterns.tiles, 70), 'brick': (patterns.brick, 6), 'carpet': (patterns.carpet, 60),
+    'stone': (patterns.stone, 44), 'plaster': (patterns.plaster, 24),
+    'wallpaper': (patterns.wallpaper, 30), 'fabric': (patterns.fabric, 150),
+    'picture': (patterns.picture, 170), 'outdoors': (patterns.outdoors, 50),
     'paper': (patterns.paper, 12), 'screen': (patterns.screen, 14), 'metal': (patterns.metal, 6),
     'cardboard': (patterns.cardboard, 8),
 }

@@ -30,7 +30,8 @@ class _Manner:
 
 
 _MANNERS = (
-    _Manner(0.6, 0.75, (1.0, 1.7), (1.3, 9.0), (-0.5, 0.15)),  # someone shows the room
+    _Manner(0.48, 0.75, (1.0, 1.7), (1.3, 9.0), (-0.5, 0.15)),  # someone shows the room
+    _Manner(0.12, 0.4, (1.1, 1.65), (0.4, 1.2), (-0.55, -0.1)),  # at a table or worktop
     _Manner(0.15, 0.2, (0.5, 1.6), (0.7, 2.0), (-0.7, 0.15)),  # close to one piece
     _Manner(0.25, 0.4, (0.2, 0.7), (0.9, 8.0), (-0.25, 0.2)),  # a robot on its way
 )

@@ -112,7 +112,8 @@ def _noise(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> np.n
 def tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, gamma, contrast and white balance in one look-up table a channel."""
     level = np.linspace(0.0, 1.0, 256)[:, None]
-    level = level * np.exp(rng.normal(0.0, 0.3)) * np.exp(rng.normal(0.0, 0.08, 3))
+    cast = rng.choice([0.06, 0.18], p=[0.8, 0.2])  # the lamps' colour may be left uncorrected
+    level = level * np.exp(rng.normal(0.0, 0.35)) * np.exp(rng.normal(0.0, cast, 3))
     level = np.clip(level, 0.0, 1.0) ** np.exp(rng.normal(0.0, 0.3))
     level = 0.5 + (level - 0.5) * np.exp(rng.normal(0.0, 0.2)) + rng.normal(0.0, 0.05)
     table = np.clip(level * 255.0, 0, 255).astype(np.uint8)
