@@ -11,8 +11,8 @@ from typing import Any
 # What a recipe takes beside the fields of its config, with its defaults.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     'lite': {
-        'device': 'cpu', 'crop': (224, 288), 'zoom': (0.65, 1.4), 'coarse': 0.25,
-        'balance': 0.6, 'recolour': 0.35, 'class_weighting': 0.35,
+        'device': 'cpu', 'crop': (240, 320), 'zoom': (0.7, 1.6), 'coarse': 0.2,
+        'balance': 0.6, 'recolour': 0.35, 'class_weighting': 0.2,
     },
     'paper': {'device': 'auto', 'crop': (480, 480), 'base': 520, 'epochs': 240},
 }
