@@ -17,6 +17,8 @@ from lseg_ros.rooms.plan import (
 from lseg_ros.rooms.scene import Item, Surface, WindowLight
 from lseg_ros.rooms.style import Style
 
+_KEEP_CLEAR = 0.7  # metres of floor before a doorway
+
 
 @dataclass(frozen=True)
 class Daylight:
@@ -193,7 +195,7 @@ class Shell:
         wall.taken.append(replace(hole, width=width + 0.2))
         is_open = draw > 0.5
         inwards = is_open and rng.random() < 0.4
-        self._arrangement.keep_clear(wall, hole, width + 0.1 if inwards else 0.7)
+        self._arrangement.keep_clear(wall, hole, width + 0.1 if inwards else _KEEP_CLEAR)
         if is_open:
             self.open_doorways.append((wall, hole))
         if draw < 0.72:
@@ -204,7 +206,7 @@ class Shell:
             self._fix(wall, hole, [Item(trim, 'door', self._style.paint())], 0.0)
 
     def hang_door(self, wall: Wall, hole: Opening, angle: float) -> None:
-        """A door in a hole that is cut, opened by `angle` radians away from this room."""
+        """A door in a hole that is cut, opened by `angle` radians: away from this room if > 0."""
         paint = self._wall_surface if self._rng.random() < 0.3 else None
         self._fix(wall, hole, fittings.door(self._style, hole, angle, paint), 0.0)
 
