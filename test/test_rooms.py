@@ -12,7 +12,7 @@ import pytest
 
 from lseg_ros.cli import main
 from lseg_ros.evaluation.drive import CAMERAS, DRIVE, DriveTruth
-from lseg_ros.rooms import appliances, sanitary
+from lseg_ros.rooms import appliances, sanitary, small_things
 from lseg_ros.rooms.assets import find_assets
 from lseg_ros.rooms.catalogue import Model, load_catalogues, split_held_out
 from lseg_ros.rooms.drive import drive_cameras
@@ -167,7 +167,7 @@ def test_names_of_models_give_their_class(name: str, label: str | None) -> None:
 
 
 @pytest.mark.parametrize('build', [
-    appliances.refrigerator, appliances.television, appliances.trash_can, sanitary.toilet,
+    appliances.refrigerator, appliances.television, small_things.trash_can, sanitary.toilet,
     sanitary.washbasin])
 def test_built_fixtures_stand_on_the_floor_within_the_room_they_claim(build) -> None:
     kinds = ('wood', 'planks', 'stone', 'metal', 'screen', 'picture', 'outdoors')

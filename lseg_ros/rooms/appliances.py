@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refrigerators, televisions and trash cans, built to random measures."""
+"""Refrigerators and televisions, built to random measures."""
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
-from lseg_ros.rooms.geometry import Mesh, box, lathe, panel, transform
+from lseg_ros.rooms.geometry import Mesh, box, panel
 from lseg_ros.rooms.piece import Piece, solid, whole_top
 from lseg_ros.rooms.scene import Item, Surface
 from lseg_ros.rooms.style import Style
@@ -29,12 +27,27 @@ def refrigerator(style: Style) -> Piece:
     rng = style.rng
     width, depth = rng.uniform(0.5, 0.95), rng.uniform(0.55, 0.75)
     height = rng.uniform(0.82, 0.9) if rng.random() < 0.12 else rng.uniform(1.4, 1.95)
-    casing, gap = _casing(style), 0.012
+    casing = _casing(style)
     body = box(width, height, depth - 0.06, 0, 0, -0.03)
+    leaves, grips = _doors(rng, width, height, depth)
+    grip = casing.tinted(0.6) if rng.random() < 0.4 else style.metal()
+    items = [solid('refrigerator', casing.tinted(0.9), [body]),
+             solid('refrigerator', casing, leaves)]
+    if rng.random() < 0.85:
+        items.append(solid('refrigerator', grip, grips))
+    tops = whole_top(width * 0.9, depth * 0.8, height) if height < 1 else ()
+    return Piece('refrigerator', (width, height, depth), tuple(items), tops)
+
+
+def _doors(
+    rng: np.random.Generator, width: float, height: float, depth: float
+) -> tuple[list[Mesh], list[Mesh]]:
+    """The leaves before a body of this size, and their upright handles."""
     split = 1.0 if height < 1 else rng.choice([1.0, rng.uniform(0.3, 0.75)])
     beside = width > 0.75 and rng.random() < 0.6
     columns = (-0.25, 0.25) if beside else (0.0,)
     rows = ((0.0, split), (split, 1.0)) if split < 1 else ((0.0, 1.0),)
+    gap = 0.012
     leaf = width / len(columns) - gap
     leaves, grips = [], []
     for column in columns:
@@ -46,13 +59,7 @@ def refrigerator(style: Style) -> Piece:
             length = min(tall * 0.5, rng.uniform(0.15, 0.7))
             middle = foot + tall - 0.08 - length if low == 0 else foot + 0.06
             grips.append(box(0.025, length, 0.03, x + hand, middle, z + 0.045))
-    grip = casing.tinted(0.6) if rng.random() < 0.4 else style.metal()
-    items = [solid('refrigerator', casing.tinted(0.9), [body]),
-             solid('refrigerator', casing, leaves)]
-    if rng.random() < 0.85:
-        items.append(solid('refrigerator', grip, grips))
-    tops = whole_top(width * 0.9, depth * 0.8, height) if height < 1 else ()
-    return Piece('refrigerator', (width, height, depth), tuple(items), tops)
+    return leaves, grips
 
 
 def television(style: Style) -> Piece:
@@ -74,36 +81,3 @@ def television(style: Style) -> Piece:
         shown = Surface(emission=rng.uniform(0.2, 1.5))
     items = (solid('television', dark, frame), Item(face, 'television', shown))
     return Piece('television', (width, height + lift, 0.2), items)
-
-
-def trash_can(style: Style) -> Piece:
-    """An open bucket, with or without its bag, or a bin with a lid; round or square."""
-    rng = style.rng
-    height = rng.uniform(0.25, 0.75)
-    top = height * rng.uniform(0.25, 0.45)
-    foot = top * rng.uniform(0.7, 1.0)
-    segments = 4 if rng.random() < 0.35 else 20
-    can = style.metal() if rng.random() < 0.35 else style.plastic()
-    inner = [(top, height), (top * 0.93, height), (foot * 0.9, 0.03), (0, 0.03)]
-    meshes = [lathe([(0, 0), (foot, 0), (top, height * 0.98), *inner], segments)]
-    items = [solid('trash can', can, _squared(meshes, segments))]
-    draw = rng.random()
-    if draw < 0.45:
-        lid = lathe([(top * 1.03, height), (top * 1.03, height + 0.03),
-                     (top * 0.6, height + rng.uniform(0.03, 0.12)), (0, height + 0.1)], segments)
-        cover = can if rng.random() < 0.5 else style.plastic()
-        items.append(solid('trash can', cover, _squared([lid], segments)))
-    elif draw < 0.7:
-        bag = lathe([(top * 1.04, height * 0.85), (top * 1.02, height + 0.01),
-                     (top * 0.8, height - 0.05), (0, height * 0.4)], segments)
-        shade = float(rng.choice([0.05, 0.7, 0.9]))
-        items.append(solid('trash can', Surface(tint=(shade,) * 3), _squared([bag], segments)))
-    side = top * (math.sqrt(2) if segments == 4 else 2)
-    return Piece('trash can', (side, height, side), tuple(items))
-
-
-def _squared(meshes: list[Mesh], segments: int) -> list[Mesh]:
-    """Four-sided solids of revolution with a side to the front."""
-    if segments != 4:
-        return meshes
-    return [mesh.moved(transform(turn=math.pi / 4)) for mesh in meshes]

@@ -8,7 +8,7 @@ import numpy as np
 
 from lseg_ros.rooms.geometry import box, cylinder, lathe, tilt, transform
 from lseg_ros.rooms.piece import Piece, solid, whole_top
-from lseg_ros.rooms.scene import Surface
+from lseg_ros.rooms.scene import Item, Surface
 from lseg_ros.rooms.style import Style
 
 
@@ -35,6 +35,17 @@ def toilet(style: Style) -> Piece:
     rear, tank = -depth / 2, rng.uniform(0.3, 0.42)
     cistern = box(rng.uniform(0.36, 0.46), tank, 0.18, 0, seat - 0.03, rear + 0.09)
     items = [solid('toilet', ceramic, [bowl, foot, cistern])]
+    items.append(_seat_and_lid(style, ceramic, (width, seat, long), middle, rear))
+    return Piece('toilet', (0.46, seat - 0.03 + tank, depth), tuple(items),
+                 whole_top(0.36, 0.14, seat - 0.03 + tank))
+
+
+def _seat_and_lid(
+    style: Style, ceramic: Surface, bowl: tuple[float, float, float], middle: float, rear: float
+) -> Item:
+    """What lies on a bowl of this width, height and length; the lid shut, or up at the cistern."""
+    rng = style.rng
+    width, seat, long = bowl
     ring = lathe([(0.66, 0), (1.02, 0), (1.02, 0.025), (0.66, 0.025)], 24)
     lid = lathe([(1.02, 0.026), (0.98, 0.045), (0, 0.05)], 24)
     oval = transform(0, seat - 0.02, middle, scale=(width / 2, 1, long / 2))
@@ -42,12 +53,10 @@ def toilet(style: Style) -> Piece:
     parts = [ring.moved(oval)]
     if rng.random() < 0.55:
         parts.append(lid.moved(oval))
-    else:  # it leans on the cistern
+    else:
         upright = transform(0, seat + long / 2, rear + 0.22) @ tilt('x', math.pi / 2 - 0.1)
         parts.append(lid.moved(upright @ transform(scale=(width / 2, 1, long / 2))))
-    items.append(solid('toilet', cover, parts))
-    return Piece('toilet', (0.46, seat - 0.03 + tank, depth), tuple(items),
-                 whole_top(0.36, 0.14, seat - 0.03 + tank))
+    return solid('toilet', cover, parts)
 
 
 def washbasin(style: Style) -> Piece:

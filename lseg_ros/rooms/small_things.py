@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies about on tops and floors: books, papers, boxes, screens, crockery, lamps."""
+"""What lies about on tops and floors: books, papers, boxes, screens, crockery, lamps, bins."""
 from __future__ import annotations
 
 import math
@@ -207,3 +207,36 @@ def soft_heap(style: Style) -> list[Item]:
     sheet = grid(np.stack([x * spread * width / 2, np.maximum(y, 0.004), z * spread * depth / 2],
                           axis=2))
     return [Item(sheet, 'towel', style.cloth())]
+
+
+def trash_can(style: Style) -> Piece:
+    """An open bucket, with or without its bag, or a bin with a lid; round or square."""
+    rng = style.rng
+    height = rng.uniform(0.25, 0.75)
+    top = height * rng.uniform(0.25, 0.45)
+    foot = top * rng.uniform(0.7, 1.0)
+    segments = 4 if rng.random() < 0.35 else 20
+    can = style.metal() if rng.random() < 0.35 else style.plastic()
+    inner = [(top, height), (top * 0.93, height), (foot * 0.9, 0.03), (0, 0.03)]
+    meshes = [lathe([(0, 0), (foot, 0), (top, height * 0.98), *inner], segments)]
+    items = [solid('trash can', can, _squared(meshes, segments))]
+    draw = rng.random()
+    if draw < 0.45:
+        lid = lathe([(top * 1.03, height), (top * 1.03, height + 0.03),
+                     (top * 0.6, height + rng.uniform(0.03, 0.12)), (0, height + 0.1)], segments)
+        cover = can if rng.random() < 0.5 else style.plastic()
+        items.append(solid('trash can', cover, _squared([lid], segments)))
+    elif draw < 0.7:
+        bag = lathe([(top * 1.04, height * 0.85), (top * 1.02, height + 0.01),
+                     (top * 0.8, height - 0.05), (0, height * 0.4)], segments)
+        shade = float(rng.choice([0.05, 0.7, 0.9]))
+        items.append(solid('trash can', Surface(tint=(shade,) * 3), _squared([bag], segments)))
+    side = top * (math.sqrt(2) if segments == 4 else 2)
+    return Piece('trash can', (side, height, side), tuple(items))
+
+
+def _squared(meshes: list[Mesh], segments: int) -> list[Mesh]:
+    """Four-sided solids of revolution with a side to the front."""
+    if segments != 4:
+        return meshes
+    return [mesh.moved(transform(turn=math.pi / 4)) for mesh in meshes]

@@ -30,7 +30,7 @@ _BUILDERS: dict[str, Callable[[Style], Piece]] = {
     'lamp': small_things.floor_lamp,
     'refrigerator': appliances.refrigerator,
     'television': appliances.television,
-    'trash can': appliances.trash_can,
+    'trash can': small_things.trash_can,
     'toilet': sanitary.toilet,
     'sink': sanitary.washbasin,
 }
