@@ -26,12 +26,14 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['lseg_ros', 'lseg_ros.*']),
-    include_package_data=True,  # MANIFEST.in: the weights, the recorded drive
-    data_files=[(  # where colcon installs them, too
-        'share/lseg_ros/config/labels',
-        sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('config/labels/*.yaml')),
-    )],
+    include_package_data=True,  # MANIFEST.in: the weights
+    data_files=[
+        (  # where colcon installs them, too
+            'share/lseg_ros/config/labels',
+            sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('config/labels/*.yaml')),
+        )
+    ],
     install_requires=requirements('runtime'),
-    extras_require={name: requirements(name) for name in ('demo', 'rooms', 'test', 'train')},
+    extras_require={name: requirements(name) for name in ('demo', 'test')},
     entry_points={'console_scripts': ['lseg = lseg_ros.cli:main']},
 )

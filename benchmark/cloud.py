@@ -12,7 +12,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from lseg_ros.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.core.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.nodes.conversions import OrganisedCloud
 
 RATIONAL = np.array([0.4, -0.2, 0.001, 0.002, 0.05, 0.6, -0.1, 0.02])
@@ -39,9 +39,10 @@ def main() -> None:
     image = random.integers(0, 256, (*size, 3), np.uint8)
     ids, confidence = random.integers(0, 256, (2, *size), np.uint8)
     millimetres = random.integers(0, 5000, size, np.uint16)
-    print(f"{'depth':>6} {'cloud':>15}")
+    print(f'{"depth":>6} {"cloud":>15}')
     cloud = OrganisedCloud(size)
     for encoding, depth in (('16UC1', millimetres), ('32FC1', millimetres.astype('f4') / 1000)):
+
         def make() -> PointCloud2:
             labelled_points(depth_in_metres(depth), rays, image, ids, confidence, cloud.points)
             return cloud.stamped(Header())
@@ -61,7 +62,8 @@ def _spread(function: Callable[[], Any], repeats: int) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--size', default='640x480', help='of the image (default: 640x480)')
     parser.add_argument('--repeats', type=int, default=100, help='clouds a row (default: 100)')
     return parser

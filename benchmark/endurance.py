@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 
 from lifecycle_msgs.msg import Transition
+from tqdm import tqdm
+
 from scenarios import VGA, picture
 from through_node import running_node
-from tqdm import tqdm
 
 DESCRIPTION = """\
 Send frames through the real node, each when the last one's label image has come, and print the
@@ -41,11 +42,16 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--frames', type=int, default=10_000, help='(default: %(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
-    parser.add_argument('--allowed-mb', type=float, default=16.0,
-                        help='growth that is not an error (default: %(default)s)')
+    parser.add_argument(
+        '--allowed-mb',
+        type=float,
+        default=16.0,
+        help='growth that is not an error (default: %(default)s)',
+    )
     return parser
 
 

@@ -32,8 +32,9 @@ class Measurement:
         return float(np.percentile(self.times_ms, percent))
 
 
-def measure_in_turn(calls: Mapping[str, Callable[[], object]], device: torch.device,
-                    repeats: int) -> dict[str, Measurement]:
+def measure_in_turn(
+    calls: Mapping[str, Callable[[], object]], device: torch.device, repeats: int
+) -> dict[str, Measurement]:
     """Call each of `calls` `repeats` times, in turn: what else the machine does hits all alike.
 
     No round begins after five minutes. Work on a GPU is waited for. Peak memory is that of the
@@ -62,8 +63,10 @@ def measure_in_turn(calls: Mapping[str, Callable[[], object]], device: torch.dev
             cpu[name].append(time.process_time() - cpu_started)
             progress.update()
     progress.close()
-    return {name: Measurement(tuple(times[name]), float(np.median(cpu[name])), peak[name])
-            for name in calls}
+    return {
+        name: Measurement(tuple(times[name]), float(np.median(cpu[name])), peak[name])
+        for name in calls
+    }
 
 
 def _peak_mb(call: Callable[[], object], device: torch.device) -> float:

@@ -15,8 +15,12 @@ from lseg_ros.model.zoo import build
 
 # The paper's network, at the size it is evaluated at; its weights are random here.
 LARGE = 'lseg-vitl16'
-_LARGE_PARTS = {'encoder': 'vit_large_patch16_384', 'decoder': 'dpt', 'width': 256,
-                'input_size': 480}
+_LARGE_PARTS = {
+    'encoder': 'vit_large_patch16_384',
+    'decoder': 'dpt',
+    'width': 256,
+    'input_size': 480,
+}
 
 
 def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
@@ -42,8 +46,9 @@ class ObviousNetwork:
         pixels = pixels.contiguous()
         return lambda: self._logits(pixels, text)
 
-    def images_to_ids(self, images: list[np.ndarray], size: tuple[int, int], text: Tensor
-                      ) -> Callable[[], np.ndarray]:
+    def images_to_ids(
+        self, images: list[np.ndarray], size: tuple[int, int], text: Tensor
+    ) -> Callable[[], np.ndarray]:
         """Return a call that makes ids [B, H, W] of uint8 images [H, W, 3], all of one size."""
         return lambda: self._ids(np.stack(images), size, text)
 
@@ -56,8 +61,10 @@ class ObviousNetwork:
         model = self.model
         pixels = torch.from_numpy(images).to(model.device).permute(0, 3, 1, 2).float() / 255
         pixels = F.interpolate(pixels, size, mode='bilinear', antialias=True)
-        mean, std = (torch.tensor(value, device=model.device)[:, None, None]
-                     for value in (model.mean, model.std))
+        mean, std = (
+            torch.tensor(value, device=model.device)[:, None, None]
+            for value in (model.mean, model.std)
+        )
         logits = self._logits((pixels - mean) / std, text)
         logits = F.interpolate(logits, images.shape[1:3], mode='bilinear')
         return logits.softmax(1).argmax(1).cpu().numpy()

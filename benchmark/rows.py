@@ -10,8 +10,21 @@ from pathlib import Path
 
 from measure import Measurement
 
-_HEADINGS = ('name', 'model', 'device', 'precision', 'size', 'batch', 'labels', 'p50 ms', 'p95 ms',
-             'images/s', 'CPU s', 'peak MB', 'floor')
+_HEADINGS = (
+    'name',
+    'model',
+    'device',
+    'precision',
+    'size',
+    'batch',
+    'labels',
+    'p50 ms',
+    'p95 ms',
+    'images/s',
+    'CPU s',
+    'peak MB',
+    'floor',
+)
 
 
 @dataclass(frozen=True)
@@ -36,10 +49,15 @@ class Row:
     def filled(self, taken: Measurement, floor_ms: float | None = None) -> Row:
         """Return the row with what was measured of one batch."""
         p50 = taken.percentile(50)
-        return replace(self, p50_ms=p50, p95_ms=taken.percentile(95),
-                       per_second=1000 * self.batch / p50, cpu_s=taken.cpu_s / self.batch,
-                       peak_mb=taken.peak_mb,
-                       floor_share=None if floor_ms is None else floor_ms / p50)
+        return replace(
+            self,
+            p50_ms=p50,
+            p95_ms=taken.percentile(95),
+            per_second=1000 * self.batch / p50,
+            cpu_s=taken.cpu_s / self.batch,
+            peak_mb=taken.peak_mb,
+            floor_share=None if floor_ms is None else floor_ms / p50,
+        )
 
     def because(self, note: str) -> Row:
         """Return the row with the reason why there are no numbers."""
@@ -57,15 +75,37 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Return the rows, all of one network on one device, as a table for a page."""
-    head = ('name', 'precision', 'size', 'batch', 'labels', 'p50 ms', 'p95 ms', 'images/s',
-            'CPU ms an image', 'peak MB', 'floor')
+    head = (
+        'name',
+        'precision',
+        'size',
+        'batch',
+        'labels',
+        'p50 ms',
+        'p95 ms',
+        'images/s',
+        'CPU ms an image',
+        'peak MB',
+        'floor',
+    )
     lines = []
     for row in rows:
         cpu_ms = None if row.cpu_s is None else 1000 * row.cpu_s
-        lines.append((row.name, row.precision, row.size, str(row.batch), str(row.labels),
-                      _number(row.p50_ms, '.1f'), _number(row.p95_ms, '.1f'),
-                      _number(row.per_second, '.4g'), _number(cpu_ms, '.1f'),
-                      _number(row.peak_mb, '.0f'), _number(row.floor_share, '.0%')))
+        lines.append(
+            (
+                row.name,
+                row.precision,
+                row.size,
+                str(row.batch),
+                str(row.labels),
+                _number(row.p50_ms, '.1f'),
+                _number(row.p95_ms, '.1f'),
+                _number(row.per_second, '.4g'),
+                _number(cpu_ms, '.1f'),
+                _number(row.peak_mb, '.0f'),
+                _number(row.floor_share, '.0%'),
+            )
+        )
     top, *below = (f'| {" | ".join(line)} |' for line in (head, *lines))
     return '\n'.join((top, f'|{"---|" * len(head)}', *below))
 
@@ -77,11 +117,24 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    numbers = (_number(row.p50_ms, '.2f'), _number(row.p95_ms, '.2f'),
-               _number(row.per_second, '.1f'), _number(row.cpu_s, '.4f'),
-               _number(row.peak_mb, '.0f'), _number(row.floor_share, '.0%'))
-    return (row.name, row.model, row.device, row.precision, row.size, str(row.batch),
-            str(row.labels), *numbers)
+    numbers = (
+        _number(row.p50_ms, '.2f'),
+        _number(row.p95_ms, '.2f'),
+        _number(row.per_second, '.1f'),
+        _number(row.cpu_s, '.4f'),
+        _number(row.peak_mb, '.0f'),
+        _number(row.floor_share, '.0%'),
+    )
+    return (
+        row.name,
+        row.model,
+        row.device,
+        row.precision,
+        row.size,
+        str(row.batch),
+        str(row.labels),
+        *numbers,
+    )
 
 
 def _number(value: float | None, form: str) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
+from lseg_ros.backends.device import PRECISIONS, find_device, find_precision, limit_cpu_threads
 from networks import LARGE
 from rows import Row, print_table, write_json
-from scenarios import Setting, VGA, measure
-
-from lseg_ros.device import PRECISIONS, find_device, find_precision, limit_cpu_threads
+from scenarios import VGA, Setting, measure
 
 SMALL = 'lseg-lite'
 DESCRIPTION = """\
@@ -60,8 +60,10 @@ def _groups(args: argparse.Namespace, device: torch.device) -> Iterator[list[Row
         if model == SMALL:
             yield _through_node(setting, args)
     if device.type == 'cpu':
-        yield [Row(name, LARGE, 'cuda', 'float16', '{}x{}'.format(*VGA), 1, 12,
-                   note='needs a GPU') for name in ('b network', 'c image to ids')]
+        yield [
+            Row(name, LARGE, 'cuda', 'float16', '{}x{}'.format(*VGA), 1, 12, note='needs a GPU')
+            for name in ('b network', 'c image to ids')
+        ]
 
 
 def _models(args: argparse.Namespace, device: torch.device) -> list[str]:
@@ -85,27 +87,39 @@ def _name(dtype: torch.dtype) -> str:
 def _machine(device: torch.device) -> str:
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
-    names = [line.partition(':')[2].strip()
-             for line in Path('/proc/cpuinfo').read_text().splitlines()
-             if line.startswith('model name')]
+    names = [
+        line.partition(':')[2].strip()
+        for line in Path('/proc/cpuinfo').read_text().splitlines()
+        if line.startswith('model name')
+    ]
     return f'{names[0]}, {torch.get_num_threads()} threads on {os.cpu_count()} cores'
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--model', help='name of a model, or path of one; lseg-vitl16 has random '
-                        'weights (default: lseg-lite, and on a GPU lseg-vitl16 too)')
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--model',
+        help='name of a model, or path of one; lseg-vitl16 has random '
+        'weights (default: lseg-lite, and on a GPU lseg-vitl16 too)',
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
     parser.add_argument('--precision', default='auto', help=f'auto, {", ".join(PRECISIONS)}')
     parser.add_argument('--cpu-threads', type=int, default=0, help='0: one for each core')
     parser.add_argument('--repeats', type=int, default=50, help='of each row (default: 50)')
-    parser.add_argument('--quick', action='store_true',
-                        help='about a minute: one size, batch and number of labels')
-    parser.add_argument('--all', action='store_true',
-                        help='lseg-vitl16 on a CPU too, at several seconds an image')
-    parser.add_argument('--output', type=Path, default=Path('bench_output/bench.json'),
-                        help='file for the rows (default: %(default)s)')
+    parser.add_argument(
+        '--quick', action='store_true', help='about a minute: one size, batch and number of labels'
+    )
+    parser.add_argument(
+        '--all', action='store_true', help='lseg-vitl16 on a CPU too, at several seconds an image'
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('bench_output/bench.json'),
+        help='file for the rows (default: %(default)s)',
+    )
     return parser
 
 

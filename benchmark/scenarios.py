@@ -15,18 +15,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+
 from floor import floor_ms
+from lseg_ros.backends import EagerBackend, normalise, open_backend
+from lseg_ros.backends.device import PRECISIONS
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.files import read_label_file
+from lseg_ros.labels.registry import LabelRegistry, LabelSet
+from lseg_ros.media.sources import open_source
+from lseg_ros.model import LSeg
 from measure import measure_in_turn
 from networks import LARGE, ObviousNetwork, open_network
 from rows import Row
-
-from lseg_ros.backends import EagerBackend, normalise, open_backend
-from lseg_ros.device import PRECISIONS
-from lseg_ros.label_files import read_label_file
-from lseg_ros.labels import LabelRegistry, LabelSet
-from lseg_ros.model import LSeg
-from lseg_ros.nodes.image_sources import open_source
-from lseg_ros.segmenter import Segmenter
 
 VGA, HD, FULL_HD = (640, 480), (1280, 720), (1920, 1080)
 LABEL_COUNTS = (2, 10, 50, 150, 1000)
@@ -44,12 +44,25 @@ class Setting:
     precision: str
     repeats: int
 
-    def row(self, name: str, size: tuple[int, int], batch: int = 1, labels: int = USUAL_LABELS,
-            precision: str = '') -> Row:
+    def row(
+        self,
+        name: str,
+        size: tuple[int, int],
+        batch: int = 1,
+        labels: int = USUAL_LABELS,
+        precision: str = '',
+    ) -> Row:
         """Return a row without numbers."""
-        return Row(name, self.model, self.device.type, precision or self.precision,
-                   '{}x{}'.format(*size), batch, labels,
-                   note='random weights' if self.model == LARGE else '')
+        return Row(
+            name,
+            self.model,
+            self.device.type,
+            precision or self.precision,
+            '{}x{}'.format(*size),
+            batch,
+            labels,
+            note='random weights' if self.model == LARGE else '',
+        )
 
 
 def measure(setting: Setting) -> Iterator[list[Row]]:
@@ -75,8 +88,11 @@ def label_set(count: int, word: str = '') -> LabelSet:
     prompts = [f'{word}{names[i % len(names)]}{i // len(names) or ""}' for i in range(count)]
     each = math.ceil(count / MOST_CLASSES)
     return LabelRegistry().replace(
-        [f'{group[0]}={"|".join(group)}' for group in
-         (prompts[start:start + each] for start in range(0, count, each))])
+        [
+            f'{group[0]}={"|".join(group)}'
+            for group in (prompts[start : start + each] for start in range(0, count, each))
+        ]
+    )
 
 
 def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
@@ -89,8 +105,10 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
     resized = _network_size(plain, image)
     images = torch.from_numpy(cv2.resize(image, resized[::-1]))[None].to(setting.device)
     pixels = normalise(images, plain)
-    calls = {'a network, as written': obvious.network(pixels, text),
-             'a image to ids, as written': obvious.images_to_ids([image], pixels.shape[2:], text)}
+    calls = {
+        'a network, as written': obvious.network(pixels, text),
+        'a image to ids, as written': obvious.images_to_ids([image], pixels.shape[2:], text),
+    }
     precisions = dict.fromkeys(calls, 'float32')
     for name, precision, call in _networks(setting, segmenter.model, images, labels):
         calls[name], precisions[name] = call, precision
@@ -105,45 +123,59 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
     return rows
 
 
-def _networks(setting: Setting, own: LSeg, images: torch.Tensor, labels: LabelSet
-              ) -> Iterator[tuple[str, str, Callable[[], object]]]:
+def _networks(
+    setting: Setting, own: LSeg, images: torch.Tensor, labels: LabelSet
+) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """Yield name, precision and call of each way to make logits of the uint8 `images`.
 
     `own` is the network in the precision of `setting`.
     """
     ways = [('eager, channels last', setting.precision, EagerBackend)]
-    for backend, precision in (('torch', setting.precision), ('openvino', 'float32'),
-                               ('openvino', 'bfloat16')):
-        ways.append((backend, precision, lambda model, name=backend: open_backend(
-            name, model, torch.get_num_threads())))
+    for backend, precision in (
+        ('torch', setting.precision),
+        ('openvino', 'float32'),
+        ('openvino', 'bfloat16'),
+    ):
+        ways.append(
+            (
+                backend,
+                precision,
+                lambda model, name=backend: open_backend(name, model, torch.get_num_threads()),
+            )
+        )
     for name, precision, open_it in ways:
-        model = own if precision == setting.precision else open_network(
-            setting.model, setting.device, PRECISIONS[precision])
+        model = (
+            own
+            if precision == setting.precision
+            else open_network(setting.model, setting.device, PRECISIONS[precision])
+        )
         try:
             backend = open_it(model)
         except (ValueError, ModuleNotFoundError):  # not on this device, or not installed
             continue
         with torch.inference_mode():
             text = backend.project(model.encode_text(labels.prompts))
-        yield (f'b network, {name}, {precision}', precision,
-               _logits_of(backend, images, text))
+        yield (f'b network, {name}, {precision}', precision, _logits_of(backend, images, text))
 
 
 def _logits_of(backend, images, text) -> Callable[[], object]:
     @torch.inference_mode()
     def call() -> torch.Tensor:
         return backend.correlate(images, text)
+
     return call
 
 
-def _whole(setting: Setting, segmenter: Segmenter,
-           cases: list[tuple[tuple[int, int], int, int]]) -> list[Row]:
+def _whole(
+    setting: Setting, segmenter: Segmenter, cases: list[tuple[tuple[int, int], int, int]]
+) -> list[Row]:
     """Measure image arrays to ids for cases of size, batch and number of labels."""
     calls = {}
     for size, batch, count in cases:
         images, prepared = [picture(size)] * batch, segmenter.prepare(label_set(count))
         calls[size, batch, count] = lambda images=images, prepared=prepared: segmenter.segment(
-            images, prepared)
+            images, prepared
+        )
     taken = measure_in_turn(calls, setting.device, setting.repeats)
     return [setting.row('c image to ids', *case).filled(taken[case]) for case in cases]
 
@@ -154,8 +186,10 @@ def _label_changes(setting: Setting, segmenter: Segmenter) -> list[Row]:
     for count in (USUAL_LABELS, 150):
         fresh = (label_set(count, f'{number} ') for number in itertools.count())
         known = label_set(count)
-        calls = {'label change, cached': lambda: segmenter.prepare(known),
-                 'label change, new texts': lambda: segmenter.prepare(next(fresh))}
+        calls = {
+            'label change, cached': lambda: segmenter.prepare(known),
+            'label change, new texts': lambda: segmenter.prepare(next(fresh)),
+        }
         taken = measure_in_turn(calls, setting.device, max(3, setting.repeats // 10))
         rows += [setting.row(name, VGA, labels=count).filled(taken[name]) for name in calls]
     return rows

@@ -12,14 +12,14 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from lseg_ros.evaluation.drive import CAMERAS, DriveTruth, ids_by_class
-from lseg_ros.evaluation.metrics import ConfusionMatrix
-from lseg_ros.labels import LabelRegistry
+from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
+from lseg_lab.evaluation.metrics import ConfusionMatrix
+from lseg_ros.core.segmenter import PreparedLabels, Segmenter
+from lseg_ros.core.smoothing import ScoreSmoother
+from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.media.sources import open_source
 from lseg_ros.model import load
-from lseg_ros.nodes.image_sources import open_source
-from lseg_ros.palette import UNLABELLED
-from lseg_ros.segmenter import PreparedLabels, Segmenter
-from lseg_ros.temporal import ScoreSmoother
 
 LABELS = (
     'floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair',
@@ -79,21 +79,33 @@ def main() -> None:
     segmenter = Segmenter(load(args.model))
     prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
     clips = {camera: list(_frames(camera, prepared, args.noise)) for camera in CAMERAS}
-    changes = [_changed(before.truth, frame.truth) for frames in clips.values()
-               for before, frame in zip(frames, frames[1:]) if frame.shift is not None]
-    print(f'{len(CAMERAS)} x {len(clips[CAMERAS[0]])} frames of {WINDOW[0]}x{WINDOW[1]}, noise '
-          f'{args.noise:g}; truth changes by {np.mean(changes):.2%} a frame\n')
-    print(f"{'smoothing':>9} {'warp':>5} {'flicker':>8} {'in place':>8} {'mIoU':>6} {'ms':>5}")
+    changes = [
+        _changed(before.truth, frame.truth)
+        for frames in clips.values()
+        for before, frame in zip(frames, frames[1:])
+        if frame.shift is not None
+    ]
+    print(
+        f'{len(CAMERAS)} x {len(clips[CAMERAS[0]])} frames of {WINDOW[0]}x{WINDOW[1]}, noise '
+        f'{args.noise:g}; truth changes by {np.mean(changes):.2%} a frame\n'
+    )
+    print(f'{"smoothing":>9} {"warp":>5} {"flicker":>8} {"in place":>8} {"mIoU":>6} {"ms":>5}')
     for smoothing, warp in SETTINGS:
-        rows = [_measure(segmenter, prepared, frames, Timed(ScoreSmoother(smoothing, warp)))
-                for frames in tqdm(clips.values(), unit='camera', leave=False)]
+        rows = [
+            _measure(segmenter, prepared, frames, Timed(ScoreSmoother(smoothing, warp)))
+            for frames in tqdm(clips.values(), unit='camera', leave=False)
+        ]
         flicker, in_place, mean_iou, milliseconds = np.mean(rows, axis=0)
-        print(f'{smoothing:>9.1f} {warp:>5} {flicker:>8.2%} {in_place:>8.2%} {mean_iou:>6.3f} '
-              f'{milliseconds:>5.1f}', flush=True)
+        print(
+            f'{smoothing:>9.1f} {warp:>5} {flicker:>8.2%} {in_place:>8.2%} {mean_iou:>6.3f} '
+            f'{milliseconds:>5.1f}',
+            flush=True,
+        )
 
 
-def _measure(segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame],
-             timed: Timed) -> tuple[float, float, float, float]:
+def _measure(
+    segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame], timed: Timed
+) -> tuple[float, float, float, float]:
     """Return flicker, flicker in place, mIoU and milliseconds of one camera's clips."""
     confusion, changes, in_place, before = ConfusionMatrix(UNLABELLED), [], [], None
     for number, frame in enumerate(frames):
@@ -105,7 +117,7 @@ def _measure(segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame]
         if frame.shift is not None:
             x, y = frame.shift
             changes.append(_changed(before, ids))
-            in_place.append(_changed(before[y:, x:], ids[:WINDOW[1] - y, :WINDOW[0] - x]))
+            in_place.append(_changed(before[y:, x:], ids[: WINDOW[1] - y, : WINDOW[0] - x]))
         before = ids
     return (np.mean(changes), np.mean(in_place), confusion.mean_iou, np.median(timed.times))
 
@@ -121,7 +133,7 @@ def _frames(camera: str, prepared: PreparedLabels, noise: float) -> Iterator[Fra
         mask, before = table[truth.mask(number)], None
         for step in range(FRAMES):
             x, y = corner = tuple(round(step * pixels) for pixels in STEP)
-            window = np.s_[y:y + WINDOW[1], x:x + WINDOW[0]]
+            window = np.s_[y : y + WINDOW[1], x : x + WINDOW[0]]
             image = shot.image[window] + rng.normal(0, noise, (*WINDOW[::-1], 3))
             shift = before and (x - before[0], y - before[1])
             yield Frame(image.round().clip(0, 255).astype(np.uint8), mask[window], shift)
@@ -137,8 +149,12 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--model', default='lseg-lite', help='name of a model, or path of one')
-    parser.add_argument('--noise', type=float, default=4.0,
-                        help='standard deviation, grey levels of 255 (default: 4)')
+    parser.add_argument(
+        '--noise',
+        type=float,
+        default=4.0,
+        help='standard deviation, grey levels of 255 (default: 4)',
+    )
     return parser
 
 

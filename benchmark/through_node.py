@@ -15,16 +15,16 @@ import rclpy
 from ament_index_python.packages import get_package_prefix
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from measure import Measurement
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rows import Row
-from scenarios import FULL_HD, HD, USUAL_LABELS, VGA, Setting, label_set, picture
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.transport import use_profile
+from measure import Measurement
+from rows import Row
+from scenarios import FULL_HD, HD, USUAL_LABELS, VGA, Setting, label_set, picture
 
 TRANSPORT = Path(__file__).parents[1] / 'config' / 'fastdds.xml'
 WARM_UP_FRAMES = 5
@@ -117,15 +117,23 @@ def running_node(parameters: dict[str, str]) -> Iterator[tuple[Camera, Process]]
 def measure_node(setting: Setting, threads: int) -> list[Row]:
     """Measure configuring, idling, and frames of three sizes, each waiting for the last."""
     labels = [label.spec for label in label_set(USUAL_LABELS).classes if label.id]
-    parameters = {'model': setting.model, 'device': str(setting.device), 'labels': str(labels),
-                  'precision': setting.precision, 'cpu_threads': str(threads)}
+    parameters = {
+        'model': setting.model,
+        'device': str(setting.device),
+        'labels': str(labels),
+        'precision': setting.precision,
+        'cpu_threads': str(threads),
+    }
     rows = []
     with running_node(parameters) as (camera, process):
         camera.wait_for_node()
         before = process.cpu_s()
         seconds = camera.change_state(Transition.TRANSITION_CONFIGURE)
-        rows.append(setting.row('d configure', VGA).filled(Measurement(
-            (1000 * seconds,), process.cpu_s() - before, process.memory_mb('VmHWM'))))
+        rows.append(
+            setting.row('d configure', VGA).filled(
+                Measurement((1000 * seconds,), process.cpu_s() - before, process.memory_mb('VmHWM'))
+            )
+        )
         camera.change_state(Transition.TRANSITION_ACTIVATE)
         rows.append(_idle(setting, process))
         for size in (VGA, HD, FULL_HD):
@@ -147,6 +155,7 @@ def _frames(setting: Setting, size: tuple[int, int], camera: Camera, process: Pr
         camera.segment(image)
     before = process.cpu_s()
     times = tuple(camera.segment(image) for _ in range(setting.repeats))
-    taken = Measurement(times, (process.cpu_s() - before) / setting.repeats,
-                        process.memory_mb('VmHWM'))
+    taken = Measurement(
+        times, (process.cpu_s() - before) / setting.repeats, process.memory_mb('VmHWM')
+    )
     return setting.row('d message to message', size).filled(taken)

@@ -39,9 +39,11 @@ def main() -> None:
 def _tables(rows: Sequence[Row]) -> dict[str, list[Row]]:
     measured = [row for row in rows if row.p50_ms is not None]
     small = [row for row in measured if row.model != LARGE]
-    return {'one process': [row for row in small if not row.name.startswith('d ')],
-            'node': [row for row in small if row.name.startswith('d ')],
-            'large': [row for row in measured if row.model == LARGE]}
+    return {
+        'one process': [row for row in small if not row.name.startswith('d ')],
+        'node': [row for row in small if row.name.startswith('d ')],
+        'large': [row for row in measured if row.model == LARGE],
+    }
 
 
 def _replaced(text: str, name: str, table: str) -> str:
@@ -54,9 +56,15 @@ def _replaced(text: str, name: str, table: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('bench', type=Path, nargs='?', default=Path('bench_output/bench.json'),
-                        help='(default: %(default)s)')
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'bench',
+        type=Path,
+        nargs='?',
+        default=Path('bench_output/bench.json'),
+        help='(default: %(default)s)',
+    )
     parser.add_argument('--docs', type=Path, default=DOCS, help='page (default: %(default)s)')
     return parser
 

@@ -4,6 +4,7 @@
 A process of its own, it uses nothing but the node's topics and services: it brings the lifecycle
 node up, calls `set_labels` while frames flow, and saves the pictures and figures of each set.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,13 +23,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import Image
-from service_caller import REPLY_TIMEOUT_S, SEGMENTATION_NODE, ServiceCaller, start_spinning
 
-from lseg_ros.label_syntax import topic_name
+from lseg_ros.labels.ids import OTHER
+from lseg_ros.labels.syntax import topic_name
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import image_to_rgb
-from lseg_ros.palette import OTHER
 from lseg_ros.srv import SetLabels
+from service_caller import REPLY_TIMEOUT_S, SEGMENTATION_NODE, ServiceCaller, start_spinning
 
 MASKS_SHOWN = 3
 KEPT_MESSAGES = 60
@@ -60,8 +61,10 @@ class SegmentationClient(ServiceCaller):
 
     def wait_for_label_image(self, since_ns: int) -> tuple[Image, float]:
         """First label image stamped at or after since_ns, and when it arrived (monotonic)."""
-        stamp = self._wait(lambda: min((s for s in self._messages['label_image'] if s >= since_ns),
-                                       default=None), 'a label image under the new labels')
+        stamp = self._wait(
+            lambda: min((s for s in self._messages['label_image'] if s >= since_ns), default=None),
+            'a label image under the new labels',
+        )
         return self._messages['label_image'][stamp], self._first_seen[stamp]
 
     def wait_for_frame(self, topics: list[str], since_ns: int) -> dict[str, Image]:
@@ -73,7 +76,7 @@ class SegmentationClient(ServiceCaller):
             common = set.intersection(*(set(self._messages[topic]) for topic in topics))
             return max((stamp for stamp in common if stamp >= since_ns), default=None)
 
-        stamp = self._wait(complete_stamp, f"one frame of {', '.join(topics)}")
+        stamp = self._wait(complete_stamp, f'one frame of {", ".join(topics)}')
         return {topic: self._messages[topic][stamp] for topic in topics}
 
     def wait_for_frames(self, count: int) -> None:
@@ -107,25 +110,31 @@ class SegmentationClient(ServiceCaller):
                     age = self.get_clock().now() - stamp
                     self._latencies_ms.append(age.nanoseconds / 1e6)
                 self._arrival.notify_all()
+
         return keep
 
     def _keep_diagnostics(self, message: DiagnosticArray) -> None:
         with self._arrival:
-            self._diagnostics += [{item.key: item.value for item in status.values}
-                                  for status in message.status
-                                  if status.name.startswith(SEGMENTATION_NODE)]
+            self._diagnostics += [
+                {item.key: item.value for item in status.values}
+                for status in message.status
+                if status.name.startswith(SEGMENTATION_NODE)
+            ]
             self._arrival.notify_all()
 
     def _wait(self, condition: Callable[[], int | None], what: str) -> int:
         with self._arrival:
             if not self._arrival.wait_for(lambda: condition() is not None, REPLY_TIMEOUT_S):
-                raise TimeoutError(f"waited {REPLY_TIMEOUT_S:.0f} s in vain for {what}; "
-                                   f"the node says: {self._diagnostics[-1:] or 'nothing'}")
+                raise TimeoutError(
+                    f'waited {REPLY_TIMEOUT_S:.0f} s in vain for {what}; '
+                    f'the node says: {self._diagnostics[-1:] or "nothing"}'
+                )
             return condition()
 
 
-def show_label_set(client: SegmentationClient, labels: tuple[str, ...], folder: Path,
-                   frames: int) -> float:
+def show_label_set(
+    client: SegmentationClient, labels: tuple[str, ...], folder: Path, frames: int
+) -> float:
     """Ask one label set, save its pictures; returns ms from the answer to the first new mask."""
     answer, answered = client.set_labels(labels)
     since_ns = Time.from_msg(answer.label_set.header.stamp).nanoseconds
@@ -149,8 +158,9 @@ def _save_pictures(frame: dict[str, Image], label_set: LabelSet, folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     palette = np.zeros((256, 3), np.uint8)
     for entry in label_set.classes:
-        palette[entry.id] = [round(255 * channel) for channel in
-                             (entry.color.r, entry.color.g, entry.color.b)]
+        palette[entry.id] = [
+            round(255 * channel) for channel in (entry.color.r, entry.color.g, entry.color.b)
+        ]
     for topic, message in frame.items():
         pixels = image_to_rgb(message)
         if topic == 'label_image':
@@ -173,8 +183,10 @@ def main() -> int:
     try:
         client.bring_up()
         client.wait_for_frames(1)  # labels are changed while frames flow
-        changes = {name: show_label_set(client, tuple(labels), args.output / name, args.frames)
-                   for name, labels in json.loads(args.requests)}
+        changes = {
+            name: show_label_set(client, tuple(labels), args.output / name, args.frames)
+            for name, labels in json.loads(args.requests)
+        }
         figures = {'label_change_ms': changes, **client.measurements()}
         (args.output / 'figures.json').write_text(json.dumps(figures))
         return 0

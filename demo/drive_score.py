@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of the recorded drive against the truth: mIoU of each camera, and the map."""
+
 from __future__ import annotations
 
 import numpy as np
-from traversability import TraversabilityMap, floor_recall, obstacle_misses
 
-from lseg_ros.evaluation.drive import CAMERAS, DriveTruth, ids_by_class
-from lseg_ros.evaluation.metrics import ConfusionMatrix
-from lseg_ros.labels import LabelSet
-from lseg_ros.palette import UNLABELLED
+from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
+from lseg_lab.evaluation.metrics import ConfusionMatrix
+from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.labels.registry import LabelSet
+from traversability import TraversabilityMap, floor_recall, obstacle_misses
 
 TRAVERSABLE = 'traversable'
 _TRULY_TRAVERSABLE = ('floor', 'rug')
@@ -56,7 +57,7 @@ class DriveScore:
     def add_points(self, camera: str, number: int, points: np.ndarray) -> None:
         """Enter the cloud of a frame into the maps.
 
-        `points` is [h, w] of `lseg_ros.cloud.POINT`, one for every `points_stride`-th pixel.
+        `points` is [h, w] of `lseg_ros.core.cloud.POINT`, one for every `points_stride`-th pixel.
         """
         truth = self._truth[camera]
         mask = truth.mask(number)
@@ -76,6 +77,6 @@ class DriveScore:
         way = self._truth[CAMERAS[0]].poses[:, :2, 3]
         picture, truth = self._map.picture(way), self._true_map.picture(way)
         rows, columns = np.nonzero((truth != truth[0, 0]).any(2))  # nothing was seen at the corner
-        seen = np.s_[rows.min():rows.max() + 1, columns.min():columns.max() + 1]
+        seen = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         gap = np.full((np.ptp(rows) + 1, _GAP, 3), 255, np.uint8)
         return np.hstack([picture[seen], gap, truth[seen]])

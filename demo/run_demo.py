@@ -5,6 +5,7 @@ Three processes: the segmentation node, a camera node, and a client that changes
 frames flow. Without arguments the input is the recorded drive and a few photographs.
 `--scene drive` plays the whole drive, three cameras with depth, and compares with the truth.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -22,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
-from scenes import Scene, default_scenes, photograph_scene, user_scene
 
 from lseg_ros.nodes.transport import use_profile
+from scenes import Scene, default_scenes, photograph_scene, user_scene
 
 HERE = Path(__file__).resolve().parent
 CONFIG = Path(get_package_share_directory('lseg_ros')) / 'config'
@@ -49,28 +50,38 @@ def main() -> int:
         scenes = _chosen_scenes(args, Path(scratch))
         rows = []
         for number, scene in enumerate(scenes, 1):
-            print(f'[{number}/{len(scenes)}] {scene.name}: '
-                  + ', then '.join(f"'{request.name}'" for request in scene.requests), flush=True)
+            print(
+                f'[{number}/{len(scenes)}] {scene.name}: '
+                + ', then '.join(f"'{request.name}'" for request in scene.requests),
+                flush=True,
+            )
             rows.append(_show_scene(scene, args.output / scene.name, args.keep))
     _print_table(rows)
-    print(f'\nPictures: {args.output}/<scene>/<label set>/'
-          '{input,overlay,label_image,mask_*}.png')
+    print(f'\nPictures: {args.output}/<scene>/<label set>/{{input,overlay,label_image,mask_*}}.png')
     return 0
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument('--scene', choices=('drive',),
-                        help='drive: the recorded drive alone, three cameras with depth, compared '
-                             'with the truth and mapped')
+    source.add_argument(
+        '--scene',
+        choices=('drive',),
+        help='drive: the recorded drive alone, three cameras with depth, compared '
+        'with the truth and mapped',
+    )
     source.add_argument('--image', help='a photograph of your own')
     source.add_argument('--video', help='a video file of your own')
     source.add_argument('--camera', help='number of a webcam, such as 0')
     parser.add_argument('--keep', action='store_true', help='leave it running until Ctrl-C')
-    parser.add_argument('--output', type=Path, default=Path('demo_output'),
-                        help='folder for the pictures (default: %(default)s; emptied first)')
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('demo_output'),
+        help='folder for the pictures (default: %(default)s; emptied first)',
+    )
     args = parser.parse_args()
     if args.scene and args.keep:
         parser.error('--scene drive ends with the drive: leave --keep out')
@@ -93,12 +104,15 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]
 
 def _show_drive(output: Path) -> int:
     """Play the drive to a node that serves its three cameras; return the exit code."""
-    with _segmentation_node('cameras:=[front,left,rear]', 'labels_file:=navigation',
-                            'points_stride:=2'):
+    with _segmentation_node(
+        'cameras:=[front,left,rear]', 'labels_file:=navigation', 'points_stride:=2'
+    ):
         player = subprocess.run([sys.executable, HERE / 'drive.py', '--output', output])
     if player.returncode == 0:
-        print(f'\nPictures: {output}/cameras.png (left, front, rear), '
-              f'{output}/map.png (green: free, red: blocked; right: the truth)')
+        print(
+            f'\nPictures: {output}/cameras.png (left, front, rear), '
+            f'{output}/map.png (green: free, red: blocked; right: the truth)'
+        )
     return player.returncode
 
 
@@ -129,8 +143,15 @@ def _run_client(camera: subprocess.Popen, *arguments: str) -> int:
 def _figures_row(name: str, figures: dict) -> tuple:
     p50, p95 = np.percentile(figures['latency_ms'], (50, 95))
     changes = ', '.join(f'{ms:.0f}' for ms in figures['label_change_ms'].values())
-    return (name, figures['images received'], figures['frames published'],
-            figures['images dropped'], f'{p50:.0f}', f'{p95:.0f}', changes)
+    return (
+        name,
+        figures['images received'],
+        figures['frames published'],
+        figures['images dropped'],
+        f'{p50:.0f}',
+        f'{p95:.0f}',
+        changes,
+    )
 
 
 def _print_table(rows: list[tuple]) -> None:

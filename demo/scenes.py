@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demo shows: an input for the camera node and the label sets asked of it."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,10 +11,24 @@ from PIL import Image
 from lseg_ros.media.images import read_image
 
 LONG_SIDE = 1280  # of a photograph, in pixels
-FLAT = ('floor', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair', 'table', 'bed',
-        'cabinet', 'picture', 'plant', 'lamp', 'rug')
-NAVIGATION = ('floor=floor|ground|rug', 'obstacle=chair|table|sofa|bed|cabinet|box', 'wall',
-              'door')
+FLAT = (
+    'floor',
+    'wall',
+    'ceiling',
+    'door',
+    'window',
+    'curtain',
+    'sofa',
+    'chair',
+    'table',
+    'bed',
+    'cabinet',
+    'picture',
+    'plant',
+    'lamp',
+    'rug',
+)
+NAVIGATION = ('floor=floor|ground|rug', 'obstacle=chair|table|sofa|bed|cabinet|box', 'wall', 'door')
 OBJECTS = ('person', 'cat', 'cup', 'table', 'wall')
 LIVING = ('animal=cat|dog', 'human=person|woman|man', 'furniture=table|chair')
 
@@ -46,8 +61,10 @@ def default_scenes(photograph_dir: Path) -> tuple[Scene, ...]:
         photograph_dir: folder in which the photographs are laid, one sub-folder a scene.
     """
     drive = Scene('drive', 'drive', _ROOM_REQUESTS)
-    photographs = (Scene(folder.name, str(folder), _OBJECT_REQUESTS)
-                   for folder in _lay_out_photographs(photograph_dir))
+    photographs = (
+        Scene(folder.name, str(folder), _OBJECT_REQUESTS)
+        for folder in _lay_out_photographs(photograph_dir)
+    )
     return (drive, *photographs)
 
 
@@ -75,8 +92,11 @@ def _lay_out_photographs(folder: Path) -> list[Path]:
     """Write each photograph into a folder of its own; returns the folders."""
     import skimage.data
 
-    photographs = {'coffee': skimage.data.coffee(), 'cat': skimage.data.chelsea(),
-                   'astronaut': skimage.data.astronaut()}
+    photographs = {
+        'coffee': skimage.data.coffee(),
+        'cat': skimage.data.chelsea(),
+        'astronaut': skimage.data.astronaut(),
+    }
     folders = []
     for name, pixels in photographs.items():
         scene = folder / name

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the demo's processes talk to the segmentation node: lifecycle and services."""
+
 from __future__ import annotations
 
 import threading

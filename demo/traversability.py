@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A map from above of where a robot may drive, from labelled points and its cameras' poses."""
+
 from __future__ import annotations
 
 from enum import IntEnum
@@ -44,8 +45,9 @@ class TraversabilityMap:
         # Votes for free and for blocked.
         self._votes = np.zeros((2, int(np.prod(self._shape))))
 
-    def add(self, points: np.ndarray, is_free: np.ndarray, weight: np.ndarray,
-            pose: np.ndarray) -> None:
+    def add(
+        self, points: np.ndarray, is_free: np.ndarray, weight: np.ndarray, pose: np.ndarray
+    ) -> None:
         """Let the points of a camera vote.
 
         `points` is [N, 3] in the optical frame, NaN where there is no depth; `is_free`, bool [N],

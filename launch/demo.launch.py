@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a camera node, the segmentation node and RViz: something to look at without a robot."""
+
 import os
 
-from launch import LaunchDescription
-from launch.actions import (DeclareLaunchArgument, IncludeLaunchDescription,
-                            SetEnvironmentVariable)
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import (EnvironmentVariable, LaunchConfiguration,
-                                  PathJoinSubstitution)
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -19,36 +19,59 @@ def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare('lseg_ros')
     # Fast DDS loses images of more than half a megabyte otherwise.
     profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
-    name = ('FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy'
-            else 'FASTDDS_DEFAULT_PROFILES_FILE')
+    name = (
+        'FASTRTPS_DEFAULT_PROFILES_FILE'
+        if os.environ.get('ROS_DISTRO') == 'jazzy'
+        else 'FASTDDS_DEFAULT_PROFILES_FILE'
+    )
     transport = SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
     camera = Node(
-        package='lseg_ros', executable='camera_node', name='camera', output='screen',
-        parameters=[{'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
-                     'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float)}])
+        package='lseg_ros',
+        executable='camera_node',
+        name='camera',
+        output='screen',
+        parameters=[
+            {
+                'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
+                'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
+            }
+        ],
+    )
     segmentation = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([share, 'launch', 'lseg.launch.py'])),
-        launch_arguments={'params_file': LaunchConfiguration('params_file')}.items())
+        launch_arguments={'params_file': LaunchConfiguration('params_file')}.items(),
+    )
     rviz = Node(
-        package='rviz2', executable='rviz2', name='rviz2', output='log',
+        package='rviz2',
+        executable='rviz2',
+        name='rviz2',
+        output='log',
         condition=IfCondition(LaunchConfiguration('rviz')),
-        arguments=['-d', PathJoinSubstitution([share, 'config', 'lseg.rviz'])])
+        arguments=['-d', PathJoinSubstitution([share, 'config', 'lseg.rviz'])],
+    )
     return LaunchDescription([*_arguments(), transport, camera, segmentation, rviz])
 
 
 def _arguments() -> list[DeclareLaunchArgument]:
     return [
         DeclareLaunchArgument(
-            'source', default_value='drive',
+            'source',
+            default_value='drive',
             description='What the camera node shows: drive, the number of a webcam, or the path '
-                        'of a picture, a folder or a video.'),
+            'of a picture, a folder or a video.',
+        ),
+        DeclareLaunchArgument('rate', default_value='5.0', description='Images per second.'),
         DeclareLaunchArgument(
-            'rate', default_value='5.0', description='Images per second.'),
-        DeclareLaunchArgument(
-            'params_file', description='YAML file with the parameters of the segmentation node.',
+            'params_file',
+            description='YAML file with the parameters of the segmentation node.',
             default_value=PathJoinSubstitution(
-                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml'])),
+                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']
+            ),
+        ),
         DeclareLaunchArgument(
-            'rviz', default_value='true', choices=['true', 'false'],
-            description='Whether to start RViz.'),
+            'rviz',
+            default_value='true',
+            choices=['true', 'false'],
+            description='Whether to start RViz.',
+        ),
     ]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the segmentation node and, unless told otherwise, brings it to the active state."""
-from launch import LaunchDescription
+
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.events import matches_action
@@ -11,63 +11,97 @@ from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from launch import LaunchDescription
+
 
 def generate_launch_description() -> LaunchDescription:
     """Return the node with its arguments, and the two transitions of autostart."""
     node = LifecycleNode(
-        package='lseg_ros', executable='segmentation_node', name=LaunchConfiguration('name'),
-        namespace=LaunchConfiguration('namespace'), output='screen',
+        package='lseg_ros',
+        executable='segmentation_node',
+        name=LaunchConfiguration('name'),
+        namespace=LaunchConfiguration('namespace'),
+        output='screen',
         # Threads of PyTorch that wait for work must not take the cores from the rest of the robot.
         additional_env={'OMP_WAIT_POLICY': 'PASSIVE'},
-        parameters=[LaunchConfiguration('params_file'),
-                    {'use_sim_time': LaunchConfiguration('use_sim_time')}],
-        remappings=[('image', LaunchConfiguration('image')),
-                    ('image/compressed', [LaunchConfiguration('image'), '/compressed']),
-                    ('depth', LaunchConfiguration('depth')),
-                    ('camera_info', LaunchConfiguration('camera_info'))],
-        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])
+        parameters=[
+            LaunchConfiguration('params_file'),
+            {'use_sim_time': LaunchConfiguration('use_sim_time')},
+        ],
+        remappings=[
+            ('image', LaunchConfiguration('image')),
+            ('image/compressed', [LaunchConfiguration('image'), '/compressed']),
+            ('depth', LaunchConfiguration('depth')),
+            ('camera_info', LaunchConfiguration('camera_info')),
+        ],
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+    )
     is_node = matches_action(node)
     configure = EmitEvent(
         condition=IfCondition(LaunchConfiguration('autostart')),
-        event=ChangeState(lifecycle_node_matcher=is_node,
-                          transition_id=Transition.TRANSITION_CONFIGURE))
+        event=ChangeState(
+            lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_CONFIGURE
+        ),
+    )
     activate = RegisterEventHandler(
         condition=IfCondition(LaunchConfiguration('autostart')),
         event_handler=OnStateTransition(
-            target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
+            target_lifecycle_node=node,
+            start_state='configuring',
+            goal_state='inactive',
             handle_once=True,  # whoever configures again decides when to activate
-            entities=[EmitEvent(event=ChangeState(
-                lifecycle_node_matcher=is_node,
-                transition_id=Transition.TRANSITION_ACTIVATE))]))
+            entities=[
+                EmitEvent(
+                    event=ChangeState(
+                        lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_ACTIVATE
+                    )
+                )
+            ],
+        ),
+    )
     return LaunchDescription([*_arguments(), node, activate, configure])
 
 
 def _arguments() -> list[DeclareLaunchArgument]:
     return [
         DeclareLaunchArgument(
-            'params_file', description='YAML file with the parameters of the node.',
+            'params_file',
+            description='YAML file with the parameters of the node.',
             default_value=PathJoinSubstitution(
-                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml'])),
+                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']
+            ),
+        ),
         DeclareLaunchArgument(
-            'image', default_value='image',
+            'image',
+            default_value='image',
             description='Topic of the camera images; compressed ones come from '
-                        '<image>/compressed, when image_transport in the YAML file says so.'),
+            '<image>/compressed, when image_transport in the YAML file says so.',
+        ),
         DeclareLaunchArgument(
-            'depth', default_value='depth',
-            description='Topic of the depth images, aligned to the camera images.'),
+            'depth',
+            default_value='depth',
+            description='Topic of the depth images, aligned to the camera images.',
+        ),
         DeclareLaunchArgument(
-            'camera_info', default_value='camera_info',
-            description='Topic of the calibration of the camera.'),
+            'camera_info',
+            default_value='camera_info',
+            description='Topic of the calibration of the camera.',
+        ),
+        DeclareLaunchArgument('name', default_value='lseg', description='Name of the node.'),
+        DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
         DeclareLaunchArgument(
-            'name', default_value='lseg', description='Name of the node.'),
+            'autostart',
+            default_value='true',
+            choices=['true', 'false'],
+            description='Whether to configure and activate the node.',
+        ),
         DeclareLaunchArgument(
-            'namespace', default_value='', description='Namespace of the node.'),
+            'use_sim_time',
+            default_value='false',
+            choices=['true', 'false'],
+            description='Whether time comes from /clock.',
+        ),
         DeclareLaunchArgument(
-            'autostart', default_value='true', choices=['true', 'false'],
-            description='Whether to configure and activate the node.'),
-        DeclareLaunchArgument(
-            'use_sim_time', default_value='false', choices=['true', 'false'],
-            description='Whether time comes from /clock.'),
-        DeclareLaunchArgument(
-            'log_level', default_value='info', description='Least severity that is logged.'),
+            'log_level', default_value='info', description='Least severity that is logged.'
+        ),
     ]

@@ -24,23 +24,36 @@ def new(kind: str, **fields):
 def header(index: int):
     """Return the header of the picture with this index."""
     stamp = START_NS + index * PERIOD_NS
-    return new('std_msgs/msg/Header', frame_id='camera_optical', stamp=new(
-        'builtin_interfaces/msg/Time', sec=stamp // 10**9, nanosec=stamp % 10**9))
+    return new(
+        'std_msgs/msg/Header',
+        frame_id='camera_optical',
+        stamp=new('builtin_interfaces/msg/Time', sec=stamp // 10**9, nanosec=stamp % 10**9),
+    )
 
 
 def image(index: int, pixels: np.ndarray, encoding: str = 'rgb8', **changes):
     """Return an Image of [H, W] or [H, W, C] pixels."""
     height, width = pixels.shape[:2]
-    fields = {'header': header(index), 'height': height, 'width': width, 'encoding': encoding,
-              'is_bigendian': 0, 'step': pixels.nbytes // height,
-              'data': np.ascontiguousarray(pixels).view(np.uint8).reshape(-1)}
+    fields = {
+        'header': header(index),
+        'height': height,
+        'width': width,
+        'encoding': encoding,
+        'is_bigendian': 0,
+        'step': pixels.nbytes // height,
+        'data': np.ascontiguousarray(pixels).view(np.uint8).reshape(-1),
+    }
     return new('sensor_msgs/msg/Image', **fields | changes)
 
 
 def compressed(index: int, data: bytes, kind: str = 'png'):
     """Return a CompressedImage of encoded bytes."""
-    return new('sensor_msgs/msg/CompressedImage', header=header(index), format=kind,
-               data=np.frombuffer(data, np.uint8))
+    return new(
+        'sensor_msgs/msg/CompressedImage',
+        header=header(index),
+        format=kind,
+        data=np.frombuffer(data, np.uint8),
+    )
 
 
 def camera_info(index: int, width: int, height: int):
@@ -48,23 +61,42 @@ def camera_info(index: int, width: int, height: int):
     focal = 100.0
     matrix = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
     return new(
-        'sensor_msgs/msg/CameraInfo', header=header(index), height=height, width=width,
-        distortion_model='plumb_bob', d=np.zeros(5), k=matrix, r=np.eye(3).ravel(),
-        p=np.pad(matrix.reshape(3, 3), ((0, 0), (0, 1))).ravel(), binning_x=0, binning_y=0,
-        roi=new('sensor_msgs/msg/RegionOfInterest', x_offset=0, y_offset=0, height=0, width=0,
-                do_rectify=False))
+        'sensor_msgs/msg/CameraInfo',
+        header=header(index),
+        height=height,
+        width=width,
+        distortion_model='plumb_bob',
+        d=np.zeros(5),
+        k=matrix,
+        r=np.eye(3).ravel(),
+        p=np.pad(matrix.reshape(3, 3), ((0, 0), (0, 1))).ravel(),
+        binning_x=0,
+        binning_y=0,
+        roi=new(
+            'sensor_msgs/msg/RegionOfInterest',
+            x_offset=0,
+            y_offset=0,
+            height=0,
+            width=0,
+            do_rectify=False,
+        ),
+    )
 
 
-def write_bag(path: Path, topics: dict[str, list], storage: str = 'sqlite3',
-              period_ns: int = PERIOD_NS) -> Path:
+def write_bag(
+    path: Path, topics: dict[str, list], storage: str = 'sqlite3', period_ns: int = PERIOD_NS
+) -> Path:
     """Write the messages of each topic, the n-th of each recorded at the n-th instant."""
     with Writer(path, version=8, storage_plugin=STORAGES[storage]) as writer:
         for topic, messages in topics.items():
             kind = messages[0].__msgtype__
             connection = writer.add_connection(topic, kind, typestore=TYPES)
             for index, message in enumerate(messages):
-                writer.write(connection, START_NS + index * period_ns + TRANSPORT_NS,
-                             TYPES.serialize_cdr(message, kind))
+                writer.write(
+                    connection,
+                    START_NS + index * period_ns + TRANSPORT_NS,
+                    TYPES.serialize_cdr(message, kind),
+                )
     return path
 
 
@@ -78,7 +110,8 @@ def rgbd_topics(count: int = 3) -> dict[str, list]:
     """Return what an RGB-D camera gives."""
     return {
         '/camera/image_raw': [image(i, each) for i, each in enumerate(pictures(count))],
-        '/camera/depth': [image(i, np.full((40, 60), 1000 + i, np.uint16), '16UC1')
-                          for i in range(count)],
+        '/camera/depth': [
+            image(i, np.full((40, 60), 1000 + i, np.uint16), '16UC1') for i in range(count)
+        ],
         '/camera/camera_info': [camera_info(i, 60, 40) for i in range(count)],
     }

@@ -13,14 +13,22 @@ import torch
 from lseg_ros.model.published import NETWORKS, published_key
 from lseg_ros.model.zoo import assemble
 
-SPREAD = {'running_mean': (0.0, 0.1), 'running_var': (1.0, 0.25), 'cls_token': (0.0, 0.2),
-          'pos_embed': (0.0, 0.2), 'positional_embedding': (0.0, 0.1)}
+SPREAD = {
+    'running_mean': (0.0, 0.1),
+    'running_var': (1.0, 0.25),
+    'cls_token': (0.0, 0.2),
+    'pos_embed': (0.0, 0.2),
+    'positional_embedding': (0.0, 0.1),
+}
 
 
 def published_state(model):
     """Return a published state dict, prefix and all, that fits `model` (it may be on meta)."""
-    keys = {published_key(key): tensor.shape for key, tensor in model.state_dict().items()
-            if tensor.is_floating_point()}
+    keys = {
+        published_key(key): tensor.shape
+        for key, tensor in model.state_dict().items()
+        if tensor.is_floating_point()
+    }
     return {f'net.{key}': torch.from_numpy(fill(key, tuple(shape))) for key, shape in keys.items()}
 
 
@@ -30,8 +38,9 @@ def published_outline(name):
     One number is seen in every shape: names and shapes are what it is for, and the file is small.
     """
     state = assemble(NETWORKS[name].config, None).state_dict()
-    return {published_key(key): torch.zeros(()).expand(tensor.shape)
-            for key, tensor in state.items()}
+    return {
+        published_key(key): torch.zeros(()).expand(tensor.shape) for key, tensor in state.items()
+    }
 
 
 def fill(key, shape):
@@ -50,8 +59,8 @@ def fill(key, shape):
             z ^= z >> np.uint64(shift)
             z *= np.uint64(factor)
         z ^= z >> np.uint64(31)
-        unit = (z >> np.uint64(40)).astype(np.float32) * np.float32(2 ** -23) - np.float32(1)
-        out[start:start + step] = np.float32(base) + np.float32(amplitude) * unit
+        unit = (z >> np.uint64(40)).astype(np.float32) * np.float32(2**-23) - np.float32(1)
+        out[start : start + step] = np.float32(base) + np.float32(amplitude) * unit
     return out.reshape(shape)
 
 
@@ -64,7 +73,10 @@ def _spread(key, shape):
         return 0.0, 0.5
     if len(shape) == 1:
         return (1.0, 0.1) if leaf == 'weight' else (0.0, 0.02)
-    transposed = (key.startswith('pretrained.act_postprocess') and key.endswith('.4.weight')
-                  and key[26] in '123')
+    transposed = (
+        key.startswith('pretrained.act_postprocess')
+        and key.endswith('.4.weight')
+        and key[26] in '123'
+    )
     fan_in = shape[0] if transposed or leaf == 'text_projection' else math.prod(shape[1:])
     return 0.0, math.sqrt(3 / fan_in)

@@ -14,16 +14,17 @@ from sklearn.datasets import load_sample_images
 from lseg_ros.backends import EagerBackend, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.backends.torch_backend import GRAPHS, RecordedRuns
-from lseg_ros.labels import LabelRegistry
-from lseg_ros.nodes.image_sources import open_source
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.media.sources import open_source
 from lseg_ros.model import LSegConfig, load
 from lseg_ros.model.spatial import SpatialRegularisation, SpatialSettings
 from lseg_ros.model.zoo import build
-from lseg_ros.segmenter import Segmenter
 
 LABELS = ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person', 'cup', 'cat')
 needs_openvino = pytest.mark.skipif(
-    importlib.util.find_spec('openvino') is None, reason='openvino is not installed')
+    importlib.util.find_spec('openvino') is None, reason='openvino is not installed'
+)
 
 
 @pytest.fixture(scope='module')
@@ -87,22 +88,28 @@ def test_backend_takes_every_size_and_number_of_images(size, fast, model):
     plain = EagerBackend(model)
     with torch.inference_mode():
         for batch in (images, images[:1]):
-            logits, others = (backend.correlate(batch, backend.project(text))
-                              for backend in (plain, fast))
+            logits, others = (
+                backend.correlate(batch, backend.project(text)) for backend in (plain, fast)
+            )
             torch.testing.assert_close(others, logits, atol=1e-4, rtol=0)
 
 
 def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, model):
     plain = EagerBackend(model)
-    shown = [torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
-             for size in ((64, 96), (50, 70), (96, 64))]
+    shown = [
+        torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
+        for size in ((64, 96), (50, 70), (96, 64))
+    ]
     texts = [model.encode_text(LABELS[:count]) for count in (1, 10)]
     with torch.inference_mode():
         for images in shown * 2:
             for text in texts:
                 torch.testing.assert_close(
-                    fast.correlate(images, fast.project(text)), plain.correlate(images, text),
-                    atol=1e-4, rtol=0)
+                    fast.correlate(images, fast.project(text)),
+                    plain.correlate(images, text),
+                    atol=1e-4,
+                    rtol=0,
+                )
 
 
 def test_regularised_logits_are_those_of_the_network_itself(fast, tiny_model):
@@ -114,7 +121,10 @@ def test_regularised_logits_are_those_of_the_network_itself(fast, tiny_model):
     with torch.inference_mode():
         torch.testing.assert_close(
             backend.correlate(images, backend.project(text)),
-            EagerBackend(model).correlate(images, text), atol=1e-4, rtol=0)
+            EagerBackend(model).correlate(images, text),
+            atol=1e-4,
+            rtol=0,
+        )
 
 
 def test_only_sizes_that_come_again_are_recorded():
@@ -135,8 +145,9 @@ def test_only_sizes_that_come_again_are_recorded():
 
 def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_model):
     network = FoldedNetwork(tiny_model, torch.float32)
-    norms = [name for name, module in network.named_modules()
-             if isinstance(module, torch.nn.BatchNorm2d)]
+    norms = [
+        name for name, module in network.named_modules() if isinstance(module, torch.nn.BatchNorm2d)
+    ]
     # Those before a convolution stay: their maps are padded with zeros after them.
     assert all('laterals' in name for name in norms)
     assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape[1] == 16 + 1

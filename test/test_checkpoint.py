@@ -33,8 +33,11 @@ def rewrite(path, tensors=None, metadata=None):
     with safe_open(path, framework='pt') as file:
         kept = file.metadata()
     kept_tensors = load_file(path)
-    save_file(kept_tensors if tensors is None else tensors, path,
-              metadata=kept if metadata is None else metadata)
+    save_file(
+        kept_tensors if tensors is None else tensors,
+        path,
+        metadata=kept if metadata is None else metadata,
+    )
 
 
 def refusal(path) -> str:
@@ -131,18 +134,21 @@ def test_safetensors_of_another_program(weights):
     assert 'not one written by lseg' in refusal(weights)
 
 
-@pytest.mark.parametrize('config, problem', [
-    ('{', 'configuration'),
-    ('[1, 2]', 'configuration'),
-    ('{"depth": 3}', 'depth'),
-    ('{"width": "wide"}', 'width must be int'),
-    ('{"width": true}', 'width must be int'),
-    ('{"width": 1000000000}', 'width must be within'),
-    ('{"temperature": 0.0}', 'temperature must be within'),
-    ('{"calibration": NaN}', 'calibration must be within'),
-    ('{"encoder": "resnet1"}', "unknown image encoder 'resnet1'"),
-    ('{"text": "word2vec"}', "unknown text encoder 'word2vec'"),
-])
+@pytest.mark.parametrize(
+    'config, problem',
+    [
+        ('{', 'configuration'),
+        ('[1, 2]', 'configuration'),
+        ('{"depth": 3}', 'depth'),
+        ('{"width": "wide"}', 'width must be int'),
+        ('{"width": true}', 'width must be int'),
+        ('{"width": 1000000000}', 'width must be within'),
+        ('{"temperature": 0.0}', 'temperature must be within'),
+        ('{"calibration": NaN}', 'calibration must be within'),
+        ('{"encoder": "resnet1"}', "unknown image encoder 'resnet1'"),
+        ('{"text": "word2vec"}', "unknown text encoder 'word2vec'"),
+    ],
+)
 def test_unusable_configuration(weights, config, problem):
     rewrite(weights, metadata={'lseg': config})
     assert problem in refusal(weights)

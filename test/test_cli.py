@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from lseg_ros import __version__, cli
+from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.model import save
-from lseg_ros.multiscale import MultiScaleEvaluator
 
 
 @pytest.fixture(scope='module')
@@ -130,19 +130,22 @@ def test_segment_takes_the_labels_of_a_shipped_file_by_its_name(lseg, photo, tmp
     assert [entry['name'] for entry in table['classes']][:3] == ['other', 'floor', 'wall']
 
 
-@pytest.mark.parametrize('arguments, labels, reason', [
-    (['nothing.png'], 'floor', 'no image at nothing.png'),
-    (['in/photo.png'], 'floor, wall, floor', "label 'floor' is listed twice"),
-    (['in/photo.png'], '', 'list of labels is empty'),
-    (['in/photo.png', '--threshold', '2'], 'floor', 'confidence_threshold must be 0..1'),
-    (['in/photo.png', '--device', 'abacus'], 'floor', "device 'abacus' cannot be used"),
-    (['in/photo.png', '--labels-file', 'none.yaml'], None, 'none.yaml'),
-    (['in/photo.png', '--labels-file', 'indor'], None, "did you mean 'indoor'"),
-    (['notes.txt'], 'floor', 'notes.txt cannot be used: want image, video, bag'),
-    (['in/photo.png', 'too/photo.png'], 'floor', 'would both be written to'),
-    (['in/photo.png', '--model', 'lseg-light'], 'floor', 'unknown model'),
-    (['in/photo.png', '--model', 'none.safetensors'], 'floor', 'no weights file'),
-])
+@pytest.mark.parametrize(
+    'arguments, labels, reason',
+    [
+        (['nothing.png'], 'floor', 'no image at nothing.png'),
+        (['in/photo.png'], 'floor, wall, floor', "label 'floor' is listed twice"),
+        (['in/photo.png'], '', 'list of labels is empty'),
+        (['in/photo.png', '--threshold', '2'], 'floor', 'confidence_threshold must be 0..1'),
+        (['in/photo.png', '--device', 'abacus'], 'floor', "device 'abacus' cannot be used"),
+        (['in/photo.png', '--labels-file', 'none.yaml'], None, 'none.yaml'),
+        (['in/photo.png', '--labels-file', 'indor'], None, "did you mean 'indoor'"),
+        (['notes.txt'], 'floor', 'notes.txt cannot be used: want image, video, bag'),
+        (['in/photo.png', 'too/photo.png'], 'floor', 'would both be written to'),
+        (['in/photo.png', '--model', 'lseg-light'], 'floor', 'unknown model'),
+        (['in/photo.png', '--model', 'none.safetensors'], 'floor', 'no weights file'),
+    ],
+)
 def test_segment_tells_an_error_in_one_line(lseg, photo, tmp_path, arguments, labels, reason):
     (tmp_path / 'notes.txt').write_text('')
     write_image(tmp_path / 'too' / 'photo.png')
@@ -154,8 +157,13 @@ def test_segment_tells_an_error_in_one_line(lseg, photo, tmp_path, arguments, la
 def test_info_tells_what_a_model_is(lseg, weights):
     status, out, _ = lseg('info', weights)
     assert status == 0
-    for fact in ('tf_efficientnet_lite0', 'all-MiniLM-L6-v2', '384 dimensions', '0.07',
-                 'multiples of 32'):
+    for fact in (
+        'tf_efficientnet_lite0',
+        'all-MiniLM-L6-v2',
+        '384 dimensions',
+        '0.07',
+        'multiples of 32',
+    ):
         assert fact in out
 
 
@@ -175,11 +183,13 @@ def test_help_teaches_by_example(command, capsys):
 
 
 def test_help_of_all_commands_loads_nothing_heavy():
-    code = ('import sys; from lseg_ros import cli\n'
-            'try: cli.main(["--help"])\n'
-            'except SystemExit: pass\n'
-            'heavy = {"torch", "timm", "PIL", "cv2", "moderngl", "tqdm"} & set(sys.modules)\n'
-            'sys.exit(f"loaded {heavy}" if heavy else 0)')
+    code = (
+        'import sys; from lseg_ros import cli\n'
+        'try: cli.main(["--help"])\n'
+        'except SystemExit: pass\n'
+        'heavy = {"torch", "timm", "PIL", "cv2", "moderngl", "tqdm"} & set(sys.modules)\n'
+        'sys.exit(f"loaded {heavy}" if heavy else 0)'
+    )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert all(f'\n    {command} ' in done.stdout for command in cli.COMMANDS)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labelled points from depth, and where the pixels of a distorted picture look."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from lseg_ros.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.core.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
 
 SIZE = (48, 64)
 MATRIX = np.array([[60.0, 0.0, 30.0], [0.0, 55.0, 25.0], [0.0, 0.0, 1.0]])
@@ -34,8 +35,9 @@ def project(rays, distortion, matrix=MATRIX):
     return (matrix[0, 0] * distorted_x + matrix[0, 2], matrix[1, 1] * distorted_y + matrix[1, 2])
 
 
-@pytest.mark.parametrize('distortion', [np.zeros(0), PLUMB_BOB, RATIONAL],
-                         ids=['none', 'plumb_bob', 'rational'])
+@pytest.mark.parametrize(
+    'distortion', [np.zeros(0), PLUMB_BOB, RATIONAL], ids=['none', 'plumb_bob', 'rational']
+)
 def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
     u, v = project(pixel_rays(whole(), MATRIX, distortion).astype(np.float64), distortion)
     rows, columns = np.mgrid[:48, :64]
@@ -44,13 +46,21 @@ def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
 
 
 @pytest.mark.parametrize('stride', [1, 7])
-@pytest.mark.parametrize('distortion, bound', [
-    ([-0.35, 0.14, 0.001, -0.002, -0.02], 0.01),  # a webcam
-    ([0.5, -2.7, 0.0005, -0.0003, 1.6, 0.38, -2.5, 1.5], 0.01),  # a depth camera's colour sensor
-    ([0.3, -0.1, 0.001, 0.002, 0.01, 0.6, -0.05, 0.02], 0.5),  # cannot be undone in the corners
-], ids=['plumb_bob', 'rational', 'beyond reach'])
+@pytest.mark.parametrize(
+    'distortion, bound',
+    [
+        ([-0.35, 0.14, 0.001, -0.002, -0.02], 0.01),  # a webcam
+        (
+            [0.5, -2.7, 0.0005, -0.0003, 1.6, 0.38, -2.5, 1.5],
+            0.01,
+        ),  # a depth camera's colour sensor
+        ([0.3, -0.1, 0.001, 0.002, 0.01, 0.6, -0.05, 0.02], 0.5),  # cannot be undone in the corners
+    ],
+    ids=['plumb_bob', 'rational', 'beyond reach'],
+)
 def test_rays_of_a_whole_image_meet_the_lens_within_a_hundredth_of_a_pixel(
-        distortion, bound, stride):
+    distortion, bound, stride
+):
     matrix = np.array([[380.0, 0.0, 322.0], [0.0, 381.0, 238.0], [0.0, 0.0, 1.0]])
     grid = PixelGrid.between((480, 640), (480, 640), stride)
     rays = pixel_rays(grid, matrix, np.array(distortion)).astype(np.float64)
@@ -88,15 +98,26 @@ def test_points_of_a_slanted_plane_lie_on_it_with_colour_label_and_confidence():
         assert np.array_equal(colour >> shift & 255, image[..., channel])
 
 
-@pytest.mark.parametrize('depth', [
-    np.array([[0, 1500]], np.uint16), np.array([[np.nan, 1.5]], np.float32),
-    np.array([[-1.0, 1.5]], np.float32), np.array([[np.inf, 1.5]], np.float32)])
+@pytest.mark.parametrize(
+    'depth',
+    [
+        np.array([[0, 1500]], np.uint16),
+        np.array([[np.nan, 1.5]], np.float32),
+        np.array([[-1.0, 1.5]], np.float32),
+        np.array([[np.inf, 1.5]], np.float32),
+    ],
+)
 def test_pixels_without_a_distance_have_no_place_but_keep_their_label(depth):
     metres = depth_in_metres(depth)
     assert metres.dtype == np.float32
     grid = whole((1, 2))
-    points = made(metres, pixel_rays(grid, MATRIX, np.zeros(0)), np.zeros((1, 2, 3), np.uint8),
-                  np.array([[3, 4]], np.uint8), np.full((1, 2), 255, np.uint8))
+    points = made(
+        metres,
+        pixel_rays(grid, MATRIX, np.zeros(0)),
+        np.zeros((1, 2, 3), np.uint8),
+        np.array([[3, 4]], np.uint8),
+        np.full((1, 2), 255, np.uint8),
+    )
     assert np.isnan([points[axis][0, 0] for axis in 'xyz']).all()
     assert points['z'][0, 1] == pytest.approx(1.5)
     assert points['label'].tolist() == [[3, 4]]
@@ -104,15 +125,18 @@ def test_pixels_without_a_distance_have_no_place_but_keep_their_label(depth):
 
 def test_pixel_whose_ray_is_unknown_has_no_place_at_all():
     rays = np.full((2, 1, 1), np.nan, np.float32)
-    points = made(np.ones((1, 1), np.float32), rays, np.zeros((1, 1, 3), np.uint8),
-                  np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    points = made(
+        np.ones((1, 1), np.float32),
+        rays,
+        np.zeros((1, 1, 3), np.uint8),
+        np.zeros((1, 1), np.uint8),
+        np.zeros((1, 1), np.uint8),
+    )
     assert np.isnan([points[axis][0, 0] for axis in 'xyz']).all()
 
 
 def test_grid_takes_the_nearest_pixel_and_every_stride_th_of_them():
     pixels = np.arange(6 * 9).reshape(6, 9)
-    assert PixelGrid.between((6, 9), (2, 3)).sample(pixels).tolist() == [
-        [10, 13, 16], [37, 40, 43]]
-    assert PixelGrid.between((6, 9), (6, 9), 4).sample(pixels).tolist() == [
-        [0, 4, 8], [36, 40, 44]]
+    assert PixelGrid.between((6, 9), (2, 3)).sample(pixels).tolist() == [[10, 13, 16], [37, 40, 43]]
+    assert PixelGrid.between((6, 9), (6, 9), 4).sample(pixels).tolist() == [[0, 4, 8], [36, 40, 44]]
     assert whole((6, 9)).sample(pixels) is pixels

@@ -30,7 +30,11 @@ def test_a_full_disk_leaves_no_half_file(weights, tmp_path):
     done = subprocess.run(
         [sys.executable, '-m', 'lseg_ros.cli', 'convert', weights, target],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-        capture_output=True, text=True, timeout=60, check=False)
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert f'{target} cannot be written' in done.stderr and done.stderr.count('\n') == 1
     assert not list(target.parent.iterdir())
@@ -48,8 +52,7 @@ def test_an_interrupted_write_leaves_no_half_file(weights, tmp_path, monkeypatch
     assert not list(target.parent.iterdir())
 
 
-@pytest.mark.parametrize('name', ['tiny.safetensors', '../in/tiny.safetensors',
-                                  'link.safetensors'])
+@pytest.mark.parametrize('name', ['tiny.safetensors', '../in/tiny.safetensors', 'link.safetensors'])
 def test_its_own_input_is_not_overwritten(weights, capsys, name):
     content = weights.read_bytes()
     (weights.parent / 'link.safetensors').symlink_to(weights)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lseg_ros.decision import decide, decide_by_planes, decide_by_seams
+from lseg_ros.core.decision import decide, decide_by_planes, decide_by_seams
 
 IDS = torch.tensor([7, 0, 3, 254, 9], dtype=torch.uint8)
 
@@ -26,9 +26,18 @@ def plainly(scores, size, step):
 
 
 @pytest.mark.parametrize('way', [decide, decide_by_seams, decide_by_planes])
-@pytest.mark.parametrize('size, step', [
-    ((160, 192), (0.125, 0.125)), ((173, 201), (0.1, 0.117)), ((20, 24), (1.0, 1.0)),
-    ((31, 9), (0.6, 2.5)), ((7, 5), (2.6, 4.7)), ((1, 1), (20.0, 24.0)), ((1, 300), (1.0, 0.07))])
+@pytest.mark.parametrize(
+    'size, step',
+    [
+        ((160, 192), (0.125, 0.125)),
+        ((173, 201), (0.1, 0.117)),
+        ((20, 24), (1.0, 1.0)),
+        ((31, 9), (0.6, 2.5)),
+        ((7, 5), (2.6, 4.7)),
+        ((1, 1), (20.0, 24.0)),
+        ((1, 300), (1.0, 0.07)),
+    ],
+)
 def test_every_way_finds_the_best_interpolated_score(way, size, step):
     scores = random_scores(20, 24)
     ids, best = way(scores, IDS, size, step)

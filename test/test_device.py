@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices and number formats from the words that users write."""
+
 from __future__ import annotations
 
 import pytest
 import torch
 
-from lseg_ros.device import find_device, find_precision, limit_cpu_threads
+from lseg_ros.backends.device import find_device, find_precision, limit_cpu_threads
 
 
 def test_auto_takes_a_gpu_when_there_is_one():
@@ -18,15 +19,22 @@ def test_device_that_is_not_here_is_refused_by_name(name):
         find_device(name)
 
 
-@pytest.mark.parametrize('name, device, expected', [
-    ('auto', 'cpu', torch.float32), ('bfloat16', 'cpu', torch.bfloat16),
-    ('float32', 'cuda', torch.float32)])
+@pytest.mark.parametrize(
+    'name, device, expected',
+    [
+        ('auto', 'cpu', torch.float32),
+        ('bfloat16', 'cpu', torch.bfloat16),
+        ('float32', 'cuda', torch.float32),
+    ],
+)
 def test_precision(name, device, expected):
     assert find_precision(name, torch.device(device)) is expected
 
 
-@pytest.mark.parametrize('capability, expected', [
-    ((6, 1), torch.float32), ((7, 0), torch.float16), ((9, 0), torch.float16)])
+@pytest.mark.parametrize(
+    'capability, expected',
+    [((6, 1), torch.float32), ((7, 0), torch.float16), ((9, 0), torch.float16)],
+)
 def test_half_precision_is_for_gpus_with_tensor_cores(capability, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
     assert find_precision('auto', torch.device('cuda')) is expected

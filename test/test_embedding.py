@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lseg_ros import cli, embedding
+from lseg_ros import cli
+from lseg_ros.core import embedding
+from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.model import build_lite, save
-from lseg_ros.segmenter import Segmenter
 
 SIZE = (50, 77)  # no multiple of the stride
 
@@ -34,7 +35,7 @@ def reference(model, picture):
     pixels = torch.from_numpy((picture / np.float32(255) - mean) / std).permute(2, 0, 1)[None]
     bottom, right = (-side % model.stride for side in SIZE)
     padded = torch.nn.functional.pad(pixels, (0, right, 0, bottom))
-    return model.embed(padded)[0, :, :SIZE[0], :SIZE[1]].permute(1, 2, 0)
+    return model.embed(padded)[0, :, : SIZE[0], : SIZE[1]].permute(1, 2, 0)
 
 
 @pytest.mark.parametrize('align_corners', [False, True])
@@ -81,8 +82,18 @@ def embed(model, picture, monkeypatch, tmp_path, capsys):
     Image.fromarray(picture).save(tmp_path / 'photo.png')
 
     def run(*arguments):
-        status = cli.main(['embed', '--model', 'tiny.safetensors', '--device', 'cpu', '--output',
-                           'out', *arguments])
+        status = cli.main(
+            [
+                'embed',
+                '--model',
+                'tiny.safetensors',
+                '--device',
+                'cpu',
+                '--output',
+                'out',
+                *arguments,
+            ]
+        )
         return (status, *capsys.readouterr())
 
     return run
@@ -96,7 +107,10 @@ def test_embed_writes_a_unit_vector_for_each_pixel(embed, tmp_path, model, pictu
     assert np.allclose(values, reference(model, picture), atol=1e-3)
     assert Image.open(tmp_path / 'out' / 'photo.pca.png').size == SIZE[::-1]
     assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'photo.npy', 'photo.pca.png', 'embeddings.json'}
+        'photo.npy',
+        'photo.pca.png',
+        'embeddings.json',
+    }
 
 
 def test_embed_on_the_grid_is_smaller_and_says_the_size_of_a_cell(embed, tmp_path, model, picture):

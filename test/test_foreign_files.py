@@ -41,17 +41,21 @@ def refusal(path, capsys):
     return line.replace(str(path), '')
 
 
-@pytest.mark.parametrize('content, problem', [
-    (b'', 'is empty: download'),
-    (b'\n<!DOCTYPE html><html><body>Quota exceeded</body></html>', 'is a web page.*download'),
-    (b'\xef\xbb\xbf<html>', 'is a web page.*download'),
-    (b'{"error": {"code": 404}}', 'answer of a server.*download'),
-    (b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n', 'git lfs pull'),
-    (gzip.compress(b'weights'), 'packed by gzip: unpack it'),
-    (b'\x80\x02}q\x00.', 'pickle, but not one that PyTorch wrote'),
-    (b'just some text', 'neither a PyTorch nor a safetensors file.*download'),
-    (bytes(5000), 'neither a PyTorch nor a safetensors file; it has 5,000 bytes'),
-], ids=['empty', 'page', 'page with a mark', 'json', 'git-lfs', 'gzip', 'pickle', 'text', 'zeros'])
+@pytest.mark.parametrize(
+    'content, problem',
+    [
+        (b'', 'is empty: download'),
+        (b'\n<!DOCTYPE html><html><body>Quota exceeded</body></html>', 'is a web page.*download'),
+        (b'\xef\xbb\xbf<html>', 'is a web page.*download'),
+        (b'{"error": {"code": 404}}', 'answer of a server.*download'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n', 'git lfs pull'),
+        (gzip.compress(b'weights'), 'packed by gzip: unpack it'),
+        (b'\x80\x02}q\x00.', 'pickle, but not one that PyTorch wrote'),
+        (b'just some text', 'neither a PyTorch nor a safetensors file.*download'),
+        (bytes(5000), 'neither a PyTorch nor a safetensors file; it has 5,000 bytes'),
+    ],
+    ids=['empty', 'page', 'page with a mark', 'json', 'git-lfs', 'gzip', 'pickle', 'text', 'zeros'],
+)
 def test_a_file_that_is_no_weights(tmp_path, capsys, content, problem):
     path = tmp_path / 'demo_e200.ckpt'
     path.write_bytes(content)
@@ -72,10 +76,9 @@ def test_nothing(tmp_path, capsys):
 @pytest.mark.parametrize('kept', [0.1, 0.5, 0.999])
 def test_a_truncated_checkpoint(tmp_path, capsys, state, kept, zipped):
     path = tmp_path / 'demo_e200.ckpt'
-    torch.save({**state, 'last': torch.zeros(10_000)}, path,
-               _use_new_zipfile_serialization=zipped)
+    torch.save({**state, 'last': torch.zeros(10_000)}, path, _use_new_zipfile_serialization=zipped)
     content = path.read_bytes()
-    path.write_bytes(content[:int(kept * len(content))])
+    path.write_bytes(content[: int(kept * len(content))])
     assert re.search('truncated.*download', refusal(path, capsys))
 
 
@@ -99,9 +102,11 @@ def test_weights_packed_in_a_zip_file(tmp_path, capsys):
     assert 'zip file, but not one that PyTorch wrote: unpack it, if' in refusal(path, capsys)
 
 
-@pytest.mark.parametrize('content', [
-    {}, {'state_dict': {}}, [1, 2], torch.zeros(3), nn.Linear(2, 2)],
-    ids=['nothing', 'empty state dict', 'list', 'tensor', 'module'])
+@pytest.mark.parametrize(
+    'content',
+    [{}, {'state_dict': {}}, [1, 2], torch.zeros(3), nn.Linear(2, 2)],
+    ids=['nothing', 'empty state dict', 'list', 'tensor', 'module'],
+)
 def test_a_pytorch_file_without_a_state_dict(tmp_path, capsys, content):
     path = tmp_path / 'file.pt'
     torch.save(content, path)
@@ -115,22 +120,42 @@ def test_a_state_dict_of_another_network(tmp_path, capsys):
     assert re.search('another network.*it has 122 entries.*expected lseg-vitl16: ', line)
 
 
-@pytest.mark.parametrize('changed, problem', [
-    ({'scratch.head1.bias': None},
-     'of the 403 tensors of lseg-vitb32 it lacks 1, first scratch.head1.bias: download'),
-    ({'criterion.weight': NUMBER.expand(2), 'auxlayer.weight': NUMBER.expand(3)},
-     'of lseg-vitb32 it has besides 2, first auxlayer.weight: save it without them'),
-    ({'scratch.head1.bias': None, 'scratch.head2.bias': NUMBER.expand(512)},
-     'it lacks 1, first scratch.head1.bias, and has besides 1, first scratch.head2.bias'),
-    ({'scratch.head1.bias': NUMBER.expand(768)},
-     r'scratch.head1.bias has the shape \[768\], lseg-vitb32 needs \[512\]: .*other sizes'),
-    ({'pretrained.model.patch_embed.proj.weight': NUMBER.expand(768, 3, 16, 16)},
-     r'another network.*it has pretrained.model.patch_embed.proj.weight \[768, 3, 16, 16\]'),
-    ({'scratch.head1.bias': 'a word'}, 'it lacks 1, first scratch.head1.bias'),
-], ids=['missing', 'extra', 'renamed', 'shape', 'backbone', 'no tensor'])
+@pytest.mark.parametrize(
+    'changed, problem',
+    [
+        (
+            {'scratch.head1.bias': None},
+            'of the 403 tensors of lseg-vitb32 it lacks 1, first scratch.head1.bias: download',
+        ),
+        (
+            {'criterion.weight': NUMBER.expand(2), 'auxlayer.weight': NUMBER.expand(3)},
+            'of lseg-vitb32 it has besides 2, first auxlayer.weight: save it without them',
+        ),
+        (
+            {'scratch.head1.bias': None, 'scratch.head2.bias': NUMBER.expand(512)},
+            'it lacks 1, first scratch.head1.bias, and has besides 1, first scratch.head2.bias',
+        ),
+        (
+            {'scratch.head1.bias': NUMBER.expand(768)},
+            r'scratch.head1.bias has the shape \[768\], lseg-vitb32 needs \[512\]: .*other sizes',
+        ),
+        (
+            {'pretrained.model.patch_embed.proj.weight': NUMBER.expand(768, 3, 16, 16)},
+            r'another network.*it has pretrained.model.patch_embed.proj.weight \[768, 3, 16, 16\]',
+        ),
+        ({'scratch.head1.bias': 'a word'}, 'it lacks 1, first scratch.head1.bias'),
+    ],
+    ids=['missing', 'extra', 'renamed', 'shape', 'backbone', 'no tensor'],
+)
 def test_a_checkpoint_that_does_not_fit(tmp_path, capsys, state, changed, problem):
     path = tmp_path / 'file.ckpt'
     whole = {**state, **changed}
-    torch.save({'state_dict': {f'net.{key}': tensor for key, tensor in whole.items()
-                               if tensor is not None}}, path)
+    torch.save(
+        {
+            'state_dict': {
+                f'net.{key}': tensor for key, tensor in whole.items() if tensor is not None
+            }
+        },
+        path,
+    )
     assert re.search(problem, refusal(path, capsys))

@@ -8,15 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from lseg_ros import label_files
-from lseg_ros.label_files import read_label_file, shipped_label_files
-from lseg_ros.label_syntax import LabelError, parse_label
-from lseg_ros.labels import LabelRegistry
+from lseg_ros import shared_files
+from lseg_ros.labels.files import read_label_file, shipped_label_files
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels.syntax import LabelError, parse_label
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / 'config' / 'labels'
-SIZES = {'ade20k': 150, 'cityscapes': 19, 'coco': 80, 'coco_stuff': 91, 'pascal_voc': 20,
-         'indoor': 24, 'navigation': 7, 'outdoor': 29}
+SIZES = {
+    'ade20k': 150,
+    'cityscapes': 19,
+    'coco': 80,
+    'coco_stuff': 91,
+    'pascal_voc': 20,
+    'indoor': 24,
+    'navigation': 7,
+    'outdoor': 29,
+}
 
 
 def names(labels):
@@ -25,15 +33,20 @@ def names(labels):
 
 def test_shipped_files_are_those_in_config():
     assert {name: path.resolve() for name, path in shipped_label_files().items()} == {
-        path.stem: path for path in CONFIG.glob('*.yaml')}
+        path.stem: path for path in CONFIG.glob('*.yaml')
+    }
     assert set(shipped_label_files()) == set(SIZES)
 
 
 def test_files_that_pip_installs_are_found_without_a_checkout(tmp_path, monkeypatch):
-    subprocess.run([sys.executable, 'setup.py', '-q', 'install_data', '--install-dir', tmp_path],
-                   cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, 'setup.py', '-q', 'install_data', '--install-dir', tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     package = tmp_path / 'lib' / 'python3' / 'site-packages' / 'lseg_ros'
-    monkeypatch.setattr(label_files, '_PACKAGE', package)
+    monkeypatch.setattr(shared_files, '_PACKAGE', package)
     found = shipped_label_files()
     assert set(found) == set(SIZES)
     assert all(path.is_relative_to(tmp_path / 'share') for path in found.values())
@@ -51,14 +64,30 @@ def test_shipped_file_is_accepted_whole_in_its_order_and_reads_back(name):
     assert LabelRegistry().replace(specs, file.groups) == labels
 
 
-@pytest.mark.parametrize('name, places', [
-    ('ade20k', {1: 'wall', 4: 'floor', 13: 'person', 15: 'door', 20: 'chair', 54: 'stairs',
-                66: 'toilet', 90: 'television receiver', 120: 'ball', 150: 'flag'}),
-    ('coco', {1: 'person', 12: 'stop sign', 57: 'chair', 80: 'toothbrush'}),
-    ('coco_stuff', {1: 'banner', 27: 'floor-wood', 80: 'wall-brick', 91: 'wood'}),
-    ('cityscapes', {1: 'road', 7: 'traffic light', 12: 'person', 19: 'bicycle'}),
-    ('pascal_voc', {1: 'aeroplane', 9: 'chair', 15: 'person', 20: 'tvmonitor'}),
-])
+@pytest.mark.parametrize(
+    'name, places',
+    [
+        (
+            'ade20k',
+            {
+                1: 'wall',
+                4: 'floor',
+                13: 'person',
+                15: 'door',
+                20: 'chair',
+                54: 'stairs',
+                66: 'toilet',
+                90: 'television receiver',
+                120: 'ball',
+                150: 'flag',
+            },
+        ),
+        ('coco', {1: 'person', 12: 'stop sign', 57: 'chair', 80: 'toothbrush'}),
+        ('coco_stuff', {1: 'banner', 27: 'floor-wood', 80: 'wall-brick', 91: 'wood'}),
+        ('cityscapes', {1: 'road', 7: 'traffic light', 12: 'person', 19: 'bicycle'}),
+        ('pascal_voc', {1: 'aeroplane', 9: 'chair', 15: 'person', 20: 'tvmonitor'}),
+    ],
+)
 def test_ids_are_the_indices_of_the_data_set(name, places):
     labels = LabelRegistry().replace(read_label_file(name).labels)
     assert {i: labels.by_id(i).name for i in places} == places
@@ -81,12 +110,17 @@ def test_file_of_the_user_is_found_by_its_path_and_before_a_shipped_one(tmp_path
         read_label_file('none.yaml')
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('labels: [floor, door=door|doorway]', ['floor', 'door=door|doorway']),
-    ('- floor\n- wall', ['floor', 'wall']),
-    ('floor: [floor, ground]\nwall:\ndoor: doorway', ['floor=floor|ground', 'wall=wall',
-                                                      'door=doorway']),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('labels: [floor, door=door|doorway]', ['floor', 'door=door|doorway']),
+        ('- floor\n- wall', ['floor', 'wall']),
+        (
+            'floor: [floor, ground]\nwall:\ndoor: doorway',
+            ['floor=floor|ground', 'wall=wall', 'door=doorway'],
+        ),
+    ],
+)
 def test_label_file_forms(tmp_path, text, expected):
     path = tmp_path / 'labels.yaml'
     path.write_text(text, encoding='utf-8')
@@ -98,8 +132,9 @@ def test_robot_sets_say_where_to_drive_and_what_moves(name):
     file = read_label_file(name)
     groups = LabelRegistry().replace(file.labels, file.groups).groups
     assert {'traversable', 'hazard', 'dynamic'} <= set(groups)
-    assert not set(groups['traversable']) & {i for group in groups.keys() - {'traversable'}
-                                             for i in groups[group]}
+    assert not set(groups['traversable']) & {
+        i for group in groups.keys() - {'traversable'} for i in groups[group]
+    }
 
 
 def test_label_file_may_have_groups(tmp_path):
@@ -108,22 +143,27 @@ def test_label_file_may_have_groups(tmp_path):
     file = read_label_file(path)
     assert file.groups == {'ground': ('floor', 'rug'), 'moving': ('cat',)}
     assert LabelRegistry().replace(file.labels, file.groups).groups == {
-        'ground': (1, 2), 'moving': (3,)}
+        'ground': (1, 2),
+        'moving': (3,),
+    }
 
 
-@pytest.mark.parametrize('content, reason', [
-    (b'just text', 'holds no labels'),
-    (b'', 'holds no labels'),
-    (b'labels: 3', 'holds no labels'),
-    (b'floor: [no, 3]', "'floor' is not text throughout"),
-    (b'floor: {a: b}', 'not text'),
-    (b'floor: 3', 'not text'),
-    (b'a: [b', 'not a YAML label file'),
-    (b'labels: [a]\ngroups: [a]', 'groups must be name'),
-    (b'labels: [a]\ngroups: {g: a}', "group 'g' must be a list of names"),
-    (b'labels: [a]\ngroups: {g: [1]}', "group 'g' must be a list of names"),
-    (b'\xff\xfe\x00', 'not a YAML label file'),
-])
+@pytest.mark.parametrize(
+    'content, reason',
+    [
+        (b'just text', 'holds no labels'),
+        (b'', 'holds no labels'),
+        (b'labels: 3', 'holds no labels'),
+        (b'floor: [no, 3]', "'floor' is not text throughout"),
+        (b'floor: {a: b}', 'not text'),
+        (b'floor: 3', 'not text'),
+        (b'a: [b', 'not a YAML label file'),
+        (b'labels: [a]\ngroups: [a]', 'groups must be name'),
+        (b'labels: [a]\ngroups: {g: a}', "group 'g' must be a list of names"),
+        (b'labels: [a]\ngroups: {g: [1]}', "group 'g' must be a list of names"),
+        (b'\xff\xfe\x00', 'not a YAML label file'),
+    ],
+)
 def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
     path = tmp_path / 'labels.yaml'
     path.write_bytes(content)

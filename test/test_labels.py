@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
-from lseg_ros.label_syntax import LabelError, parse_label, quote, split_labels, topic_name
-from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
-from lseg_ros.palette import class_color
+from lseg_ros.labels.colors import class_color
+from lseg_ros.labels.registry import LabelClass, LabelRegistry, LabelSet
+from lseg_ros.labels.syntax import LabelError, parse_label, quote, split_labels, topic_name
 
 
 @pytest.fixture
@@ -20,49 +20,55 @@ def ids(label_set):
     return {label.name: label.id for label in label_set.classes}
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('floor', ('floor', ('floor',))),
-    ('floor=floor|ground|carpet', ('floor', ('floor', 'ground', 'carpet'))),
-    ('  wet   floor\n= a  wet   floor | puddle ', ('wet floor', ('a wet floor', 'puddle'))),
-    ('a=b|c|b', ('a', ('b', 'c'))),
-    ('Exit Sign', ('Exit Sign', ('Exit Sign',))),
-    ('OTHER=thing', ('other', ('thing',))),
-    ('sign=red, round', ('sign', ('red, round',))),
-    ('地板', ('地板', ('地板',))),
-    ('cafe\u0301', ('caf\xe9', ('caf\xe9',))),
-    ('می\u200cخواهم', ('می\u200cخواهم', ('می\u200cخواهم',))),
-    ('🚗', ('🚗', ('🚗',))),
-    ('n' * 64 + '=' + 'p' * 256, ('n' * 64, ('p' * 256,))),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('floor', ('floor', ('floor',))),
+        ('floor=floor|ground|carpet', ('floor', ('floor', 'ground', 'carpet'))),
+        ('  wet   floor\n= a  wet   floor | puddle ', ('wet floor', ('a wet floor', 'puddle'))),
+        ('a=b|c|b', ('a', ('b', 'c'))),
+        ('Exit Sign', ('Exit Sign', ('Exit Sign',))),
+        ('OTHER=thing', ('other', ('thing',))),
+        ('sign=red, round', ('sign', ('red, round',))),
+        ('地板', ('地板', ('地板',))),
+        ('cafe\u0301', ('caf\xe9', ('caf\xe9',))),
+        ('می\u200cخواهم', ('می\u200cخواهم', ('می\u200cخواهم',))),
+        ('🚗', ('🚗', ('🚗',))),
+        ('n' * 64 + '=' + 'p' * 256, ('n' * 64, ('p' * 256,))),
+    ],
+)
 def test_label_is_read(text, expected):
     assert parse_label(text) == expected
 
 
-@pytest.mark.parametrize('text, reason', [
-    ('', 'empty name'),
-    (' \t ', 'empty name'),
-    ('=x', 'empty name'),
-    ('a=', 'empty prompt'),
-    ('a=|b', 'empty prompt'),
-    ('a=b|', 'empty prompt'),
-    ('a=b=c', "second '='"),
-    ('a|b', "'|' in its name"),
-    ('floor, wall', "',' in its name"),
-    ('n' * 65, '65 characters; at most 64'),
-    ('a=' + 'p' * 257, '257 characters; at most 256'),
-    ('a=' + '|'.join(map(str, range(33))), '33 prompts; at most 32'),
-    ('a\x00b', 'U+0000'),
-    ('a\nb', 'U+000A'),
-    ('a\tb', 'U+0009'),
-    ('a=b\x1b[31m', 'U+001B'),
-    ('a\u202eb', 'U+202E'),
-    ('a\ud800', 'U+D800'),
-    ('\u200d', 'without a visible character'),
-    ('unlabelled', 'reserved'),
-    ('Unlabeled=x', 'reserved'),
-    (3, 'not a string but int'),
-    (None, 'not a string but NoneType'),
-])
+@pytest.mark.parametrize(
+    'text, reason',
+    [
+        ('', 'empty name'),
+        (' \t ', 'empty name'),
+        ('=x', 'empty name'),
+        ('a=', 'empty prompt'),
+        ('a=|b', 'empty prompt'),
+        ('a=b|', 'empty prompt'),
+        ('a=b=c', "second '='"),
+        ('a|b', "'|' in its name"),
+        ('floor, wall', "',' in its name"),
+        ('n' * 65, '65 characters; at most 64'),
+        ('a=' + 'p' * 257, '257 characters; at most 256'),
+        ('a=' + '|'.join(map(str, range(33))), '33 prompts; at most 32'),
+        ('a\x00b', 'U+0000'),
+        ('a\nb', 'U+000A'),
+        ('a\tb', 'U+0009'),
+        ('a=b\x1b[31m', 'U+001B'),
+        ('a\u202eb', 'U+202E'),
+        ('a\ud800', 'U+D800'),
+        ('\u200d', 'without a visible character'),
+        ('unlabelled', 'reserved'),
+        ('Unlabeled=x', 'reserved'),
+        (3, 'not a string but int'),
+        (None, 'not a string but NoneType'),
+    ],
+)
 def test_bad_label_is_refused_by_name_and_reason(text, reason):
     with pytest.raises(LabelError) as error:
         parse_label(text)
@@ -82,22 +88,42 @@ def test_spec_is_read_back_as_the_same_label(registry):
         assert parse_label(label.spec) == (label.name, label.prompts)
 
 
-@pytest.mark.parametrize('name, token', [
-    ('floor', 'floor'),
-    ('TV / Monitor', 'tv_monitor'),
-    ('Stühle', 'stuhle'),
-    ('2 doors', 'class_2_doors'),
-    ('__hidden__', 'hidden'),
-    ('ＦＬＯＯＲ', 'floor'),
-    ('地板', 'u5730_u677f'),
-    ('!!', 'u21_u21'),
-])
+@pytest.mark.parametrize(
+    'name, token',
+    [
+        ('floor', 'floor'),
+        ('TV / Monitor', 'tv_monitor'),
+        ('Stühle', 'stuhle'),
+        ('2 doors', 'class_2_doors'),
+        ('__hidden__', 'hidden'),
+        ('ＦＬＯＯＲ', 'floor'),
+        ('地板', 'u5730_u677f'),
+        ('!!', 'u21_u21'),
+    ],
+)
 def test_topic_name(name, token):
     assert topic_name(name) == token
 
 
-@pytest.mark.parametrize('name', ['कुर्सी', 'пол', 'ガラス', '의자', '🚗', '½', 'Ⅷ', '٣', '中' * 64,
-                                  'ß' * 64, '-', '_', '²', 'ﬁne'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'कुर्सी',
+        'пол',
+        'ガラス',
+        '의자',
+        '🚗',
+        '½',
+        'Ⅷ',
+        '٣',
+        '中' * 64,
+        'ß' * 64,
+        '-',
+        '_',
+        '²',
+        'ﬁne',
+    ],
+)
 def test_topic_name_is_a_valid_token_for_any_language(name):
     token = topic_name(name)
     assert token.isascii() and token[0].isalpha() and len(token) <= 80
@@ -158,20 +184,27 @@ def test_254_labels_are_accepted_in_turns_for_ever(registry):
         assert labels.ids == tuple(range(255))
 
 
-@pytest.mark.parametrize('call, labels, reason', [
-    ('replace', [], 'list of labels is empty'),
-    ('add', [], 'list of labels is empty'),
-    ('replace', ['floor', 'wall', 'floor=ground'], "'floor' is listed twice"),
-    ('replace', ['floor', ''], "label ''"),
-    ('replace', ['tv/monitor', 'tv monitor'], "'tv/monitor' and 'tv monitor'"),
-    ('add', ['Floor'], "'floor' and 'Floor'"),
-    ('add', [f'n{number}' for number in range(254)], "255 labels, the first too many is 'n253'"),
-    ('replace', ['other'], 'would be empty'),
-    ('replace', 'floor', 'not the one string'),
-    ('remove', ['wall'], "'wall' is not in the set, which has 'other', 'floor'"),
-    ('remove', ['floor'], 'would be empty'),
-    ('remove', ['other'], 'include_other'),
-])
+@pytest.mark.parametrize(
+    'call, labels, reason',
+    [
+        ('replace', [], 'list of labels is empty'),
+        ('add', [], 'list of labels is empty'),
+        ('replace', ['floor', 'wall', 'floor=ground'], "'floor' is listed twice"),
+        ('replace', ['floor', ''], "label ''"),
+        ('replace', ['tv/monitor', 'tv monitor'], "'tv/monitor' and 'tv monitor'"),
+        ('add', ['Floor'], "'floor' and 'Floor'"),
+        (
+            'add',
+            [f'n{number}' for number in range(254)],
+            "255 labels, the first too many is 'n253'",
+        ),
+        ('replace', ['other'], 'would be empty'),
+        ('replace', 'floor', 'not the one string'),
+        ('remove', ['wall'], "'wall' is not in the set, which has 'other', 'floor'"),
+        ('remove', ['floor'], 'would be empty'),
+        ('remove', ['other'], 'include_other'),
+    ],
+)
 def test_refused_call_says_why_and_changes_nothing(registry, call, labels, reason):
     before = registry.replace(['floor'])
     with pytest.raises(LabelError) as error:
@@ -219,25 +252,35 @@ def test_names_keep_their_groups_through_every_change(registry):
     assert registry.current.groups == {'ground': (1, 2), 'moving': (3,)}
     assert registry.remove(['cat']).groups == {'ground': (1, 2)}
     assert registry.replace(['rug=rug|mat', 'dog', 'cat']).groups == {
-        'ground': (2,), 'moving': (3,)}
+        'ground': (2,),
+        'moving': (3,),
+    }
     assert registry.replace(['rug'], {}).groups == {}
 
 
 def test_masks_are_those_of_classes_and_of_groups(registry):
     labels = registry.replace(['floor', 'rug'], {'ground': ['floor', 'rug'], 'rest': ['other']})
-    assert labels.masks == {'other': (0,), 'floor': (1,), 'rug': (2,), 'rest': (0,),
-                            'ground': (1, 2)}
+    assert labels.masks == {
+        'other': (0,),
+        'floor': (1,),
+        'rug': (2,),
+        'rest': (0,),
+        'ground': (1, 2),
+    }
     assert labels.by_id(2).groups == ('ground',)
 
 
-@pytest.mark.parametrize('groups, reason', [
-    ({'ground': ['flor']}, "group 'ground' has 'flor', which is not among the labels"),
-    ({'Floor': ['wall']}, "group 'Floor' and label 'floor' would share the topic masks/floor"),
-    ({'a b': ['wall'], 'a-b': ['floor']}, "would share the topic masks/a_b"),
-    ({'other': ['wall']}, "group 'other' and label 'other'"),
-    ({'a|b': ['wall']}, "'|' in its name"),
-    ({'': ['wall']}, 'empty name'),
-])
+@pytest.mark.parametrize(
+    'groups, reason',
+    [
+        ({'ground': ['flor']}, "group 'ground' has 'flor', which is not among the labels"),
+        ({'Floor': ['wall']}, "group 'Floor' and label 'floor' would share the topic masks/floor"),
+        ({'a b': ['wall'], 'a-b': ['floor']}, 'would share the topic masks/a_b'),
+        ({'other': ['wall']}, "group 'other' and label 'other'"),
+        ({'a|b': ['wall']}, "'|' in its name"),
+        ({'': ['wall']}, 'empty name'),
+    ],
+)
 def test_groups_that_cannot_be_used_are_refused_and_change_nothing(registry, groups, reason):
     before = registry.replace(['floor'], {'ground': ['floor']})
     with pytest.raises(LabelError) as error:

@@ -72,8 +72,9 @@ def test_number_of_labels_is_free(model, pixels, labels):
 
 def test_a_label_scores_the_same_whatever_stands_beside_it(model, pixels):
     few, many = model.encode_text(['door', 'tv']), model.encode_text(['a', 'door', 'b', 'tv'])
-    torch.testing.assert_close(model(pixels, few), model(pixels, many)[:, [1, 3]],
-                               atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        model(pixels, few), model(pixels, many)[:, [1, 3]], atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize('height, width', [(32, 32), (32, 320), (224, 160)])
@@ -143,8 +144,10 @@ def test_exported_program_equals_the_network_for_any_number_of_labels(network, p
     model = request.getfixturevalue(network).eval().requires_grad_(False)
     labels = torch.export.Dim('labels', min=2, max=254)
     program = torch.export.export(
-        model, (pixels, model.encode_text(['floor', 'wall', 'door'])),
-        dynamic_shapes={'pixels': None, 'text': {0: labels}}).module()
+        model,
+        (pixels, model.encode_text(['floor', 'wall', 'door'])),
+        dynamic_shapes={'pixels': None, 'text': {0: labels}},
+    ).module()
     text = model.encode_text(['chair', 'table', 'bed', 'sofa', 'other'])
     torch.testing.assert_close(program(pixels, text), model(pixels, text), atol=1e-5, rtol=0)
 
@@ -170,8 +173,11 @@ def test_imagenet_weights_recognise_photographs(name):
     classifier = timm.create_model(name).eval()
     classifier.load_state_dict(imagenet_weights(name))
     photographs = load_sample_images()
-    china = next(image for file, image in zip(photographs.filenames, photographs.images)
-                 if Path(file).name == 'china.jpg')
+    china = next(
+        image
+        for file, image in zip(photographs.filenames, photographs.images)
+        if Path(file).name == 'china.jpg'
+    )
     camera = np.repeat(skimage.data.camera()[..., None], 3, axis=2)
     images = [skimage.data.chelsea(), skimage.data.coffee(), camera, china]
     with torch.no_grad():
@@ -190,7 +196,12 @@ def test_image_encoder_has_the_pretrained_features():
         maps = encoder(pixels)
         torch.testing.assert_close(maps[-1], classifier.forward_features(pixels))
     assert [tuple(m.shape[1:]) for m in maps] == [
-        (24, 16, 24), (40, 8, 12), (112, 4, 6), (320, 2, 3), (1280, 2, 3)]
+        (24, 16, 24),
+        (40, 8, 12),
+        (112, 4, 6),
+        (320, 2, 3),
+        (1280, 2, 3),
+    ]
     assert encoder.channels == (24, 40, 112, 320, 1280)
 
 
@@ -206,8 +217,9 @@ def _classifier_input(image: np.ndarray) -> torch.Tensor:
     """Return the centre of `image` (uint8 [H, W, 3]) as the classifier wants it, 224 x 224."""
     picture = Image.fromarray(image)
     scale = 256 / min(picture.size)
-    picture = picture.resize([round(side * scale) for side in picture.size],
-                             Image.Resampling.BICUBIC)
+    picture = picture.resize(
+        [round(side * scale) for side in picture.size], Image.Resampling.BICUBIC
+    )
     left, top = (side // 2 - 112 for side in picture.size)
     pixels = np.array(picture.crop((left, top, left + 224, top + 224)))
     return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lseg_ros.labels import LabelRegistry
+from lseg_ros.core.multiscale import CITYSCAPES_SCALES, SCALES, MultiScaleEvaluator
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.model import LSeg
-from lseg_ros.multiscale import CITYSCAPES_SCALES, MultiScaleEvaluator, SCALES
-from lseg_ros.segmenter import Segmenter
 
 
 class Network:
@@ -59,13 +59,14 @@ def restated(network, image, text, base=520, crop=480, scales=SCALES):
 
     def padded(part):
         canvas = np.tile(-mean / std, (1, max(crop, part.shape[1]), max(crop, part.shape[2])))
-        canvas[:, :part.shape[1], :part.shape[2]] = part
+        canvas[:, : part.shape[1], : part.shape[2]] = part
         return canvas
 
     def logits(part):
         def answer(pixels):
             pixels = torch.from_numpy(pixels.astype(np.float32))[None]
             return network(pixels, text)[0].double().numpy()
+
         return answer(part) + answer(part[:, :, ::-1].copy())[:, :, ::-1]
 
     total = np.zeros((len(text), h, w))
@@ -87,7 +88,7 @@ def restated(network, image, text, base=520, crop=480, scales=SCALES):
                     h0, w0 = i * stride, j * stride
                     h1, w1 = min(h0 + crop, ph), min(w0 + crop, pw)
                     part = logits(padded(canvas[:, h0:h1, w0:w1]))
-                    total_here[:, h0:h1, w0:w1] += part[:, :h1 - h0, :w1 - w0]
+                    total_here[:, h0:h1, w0:w1] += part[:, : h1 - h0, : w1 - w0]
                     count[h0:h1, w0:w1] += 1
             result = total_here / count
         total += resized(result[:, :height, :width], (h, w))
@@ -98,8 +99,10 @@ def photo(height, width):
     return np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@pytest.mark.parametrize('size, calls', [
-    ((480, 480), 46), ((480, 640), 36), ((352, 480), 32), ((300, 700), 22), ((100, 80), 36)])
+@pytest.mark.parametrize(
+    'size, calls',
+    [((480, 480), 46), ((480, 640), 36), ((352, 480), 32), ((300, 700), 22), ((100, 80), 36)],
+)
 def test_the_passes_are_as_many_as_the_authors(size, calls):
     assert 2 * len(MultiScaleEvaluator(Network()).windows(*size)) == calls
 
@@ -158,17 +161,31 @@ def test_a_real_network_runs(tiny_model):
     assert logits.shape == (3, 40, 50) and logits.isfinite().all()
 
 
-@pytest.mark.parametrize('settings, message', [
-    ({'crop': 470}, '470 .* 32.*448 or 480'), ({'crop': 20}, 'use 32'), ({'scales': ()}, 'scales'),
-    ({'scales': (1, 0)}, 'scales'), ({'base': 0}, 'base'), ({'batch': 0}, 'batch')])
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        ({'crop': 470}, '470 .* 32.*448 or 480'),
+        ({'crop': 20}, 'use 32'),
+        ({'scales': ()}, 'scales'),
+        ({'scales': (1, 0)}, 'scales'),
+        ({'base': 0}, 'base'),
+        ({'batch': 0}, 'batch'),
+    ],
+)
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         MultiScaleEvaluator(Network(), **settings)
 
 
-@pytest.mark.parametrize('image', [
-    np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), torch.zeros(1, 3, 4, 4),
-    torch.zeros(3, 4, 4, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    'image',
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 3)),
+        torch.zeros(1, 3, 4, 4),
+        torch.zeros(3, 4, 4, dtype=torch.uint8),
+    ],
+)
 def test_images_of_another_kind_are_refused(image):
     with pytest.raises(ValueError, match='must be'):
         MultiScaleEvaluator(Network())(image, torch.ones(1, 3))
@@ -181,7 +198,8 @@ def test_the_segmenter_decides_on_the_mean_of_the_logits():
     network.calibration = 2.0
     segmenter = Segmenter(network, multiscale=multiscale, confidence_threshold=0.6)
     prepared = segmenter.prepare(
-        LabelRegistry(include_other=False).replace(['floor=floor|rug', 'wall']))
+        LabelRegistry(include_other=False).replace(['floor=floor|rug', 'wall'])
+    )
     image = photo(40, 50)
     (result,) = segmenter.segment([image], prepared)
     logits = multiscale(image, prepared.text) / 4

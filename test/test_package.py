@@ -34,10 +34,7 @@ INTERFACES = {
         'color': 'std_msgs/ColorRGBA',
         'groups': 'sequence<string>',
     },
-    'msg.LabelSet': {
-        'header': 'std_msgs/Header',
-        'classes': 'sequence<lseg_ros/LabelClass>',
-    },
+    'msg.LabelSet': {'header': 'std_msgs/Header', 'classes': 'sequence<lseg_ros/LabelClass>'},
     'srv.SetLabels.Request': {'labels': 'sequence<string>', 'mode': 'string'},
     'srv.SetLabels.Response': {
         'success': 'boolean',

@@ -48,8 +48,11 @@ class Evaluated(Command):
 def test_nothing_in_a_file_is_executed(tmp_path, attack, zipped):
     marker = tmp_path / 'executed'
     evil = attack(marker)
-    content = {'evil': evil, 'callbacks': {Callback: {'deep': [evil, {'er': (evil,)}]}},
-               'weight': torch.arange(6.0).reshape(2, 3)}
+    content = {
+        'evil': evil,
+        'callbacks': {Callback: {'deep': [evil, {'er': (evil,)}]}},
+        'weight': torch.arange(6.0).reshape(2, 3),
+    }
     path = tmp_path / 'evil.ckpt'
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     file = PickleFile(path)
@@ -61,19 +64,22 @@ def test_nothing_in_a_file_is_executed(tmp_path, attack, zipped):
     assert marker.exists()
 
 
-@pytest.mark.parametrize('program', [
-    b'cos\nsystem\n(S"touch MARKER"\ntR.',
-    b'(S"touch MARKER"\nios\nsystem\n.',
-    b'(cos\nsystem\nS"touch MARKER"\no.',
-    b'cbuiltins\nexec\n(S"import os; os.system(\'touch MARKER\')"\ntR.',
-    b'ccollections\nOrderedDict\n(tR(S"__class__"\ncos\nsystem\ndb.',
-    b'ctorch._utils\n_rebuild_tensor_v2\n(cos\nsystem\nI0\n(tttR.',
-])
+@pytest.mark.parametrize(
+    'program',
+    [
+        b'cos\nsystem\n(S"touch MARKER"\ntR.',
+        b'(S"touch MARKER"\nios\nsystem\n.',
+        b'(cos\nsystem\nS"touch MARKER"\no.',
+        b'cbuiltins\nexec\n(S"import os; os.system(\'touch MARKER\')"\ntR.',
+        b'ccollections\nOrderedDict\n(tR(S"__class__"\ncos\nsystem\ndb.',
+        b'ctorch._utils\n_rebuild_tensor_v2\n(cos\nsystem\nI0\n(tttR.',
+    ],
+)
 def test_hand_written_pickles_do_nothing(tmp_path, program):
     marker = tmp_path / 'executed'
     path = tmp_path / 'evil.ckpt'
     program = program.replace(b'MARKER', str(marker).encode())
-    header = b''.join(pickle.dumps(part, 2) for part in (0x1950a86a20f9469cfc6c, 1001, {}))
+    header = b''.join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}))
     path.write_bytes(header + program + pickle.dumps([], 2))
     try:
         PickleFile(path)
@@ -86,10 +92,15 @@ def test_hand_written_pickles_do_nothing(tmp_path, program):
 def test_tensors_of_all_kinds_come_back(tmp_path, zipped):
     whole = torch.arange(24.0).reshape(2, 3, 4)
     tensors = OrderedDict(
-        half=whole.half(), long=torch.tensor(7), none=torch.zeros(0),
+        half=whole.half(),
+        long=torch.tensor(7),
+        none=torch.zeros(0),
         turned=whole.permute(2, 0, 1),
-        part=whole[1, 1:], channels=torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
-        brain=whole.bfloat16(), parameter=torch.nn.Parameter(whole + 1))
+        part=whole[1, 1:],
+        channels=torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        brain=whole.bfloat16(),
+        parameter=torch.nn.Parameter(whole + 1),
+    )
     path = tmp_path / 'file.ckpt'
     torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
     file = PickleFile(path)
@@ -127,7 +138,7 @@ def test_a_truncated_file_is_refused(tmp_path, zipped, kept):
     path = tmp_path / 'file.ckpt'
     torch.save({'weight': torch.randn(1000)}, path, _use_new_zipfile_serialization=zipped)
     content = path.read_bytes()
-    path.write_bytes(content[:kept if kept >= 1 else int(len(content) * kept)])
+    path.write_bytes(content[: kept if kept >= 1 else int(len(content) * kept)])
     with pytest.raises(PickleError):
         file = PickleFile(path)
         file.read(file.content['weight'])

@@ -45,8 +45,9 @@ def error(logits: torch.Tensor, name: str) -> float:
 def zero_shot_logits(model: LSeg) -> torch.Tensor:
     """Return [4, 2, H, W]: each label against "others", as the zero-shot networks are asked."""
     with torch.inference_mode():
-        return torch.cat([model(normalised(model), model.encode_text(['others', label]))
-                          for label in LABELS])
+        return torch.cat(
+            [model(normalised(model), model.encode_text(['others', label])) for label in LABELS]
+        )
 
 
 @pytest.fixture(scope='module')
@@ -106,12 +107,16 @@ def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, tmp_
         torch.testing.assert_close(result, expected[index // 2], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize('wrap', [
-    lambda state: state,
-    lambda state: {f'module.net.{key}': tensor for key, tensor in state.items()},
-    lambda state: {'optimizer': {'state': {}}, 'model': state},
-    lambda state: {'state_dict': {f'net.{key}': tensor for key, tensor in state.items()}},
-], ids=['lseg-minimal', 'data parallel', 'optimizer and model', 'lightning'])
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda state: state,
+        lambda state: {f'module.net.{key}': tensor for key, tensor in state.items()},
+        lambda state: {'optimizer': {'state': {}}, 'model': state},
+        lambda state: {'state_dict': {f'net.{key}': tensor for key, tensor in state.items()}},
+    ],
+    ids=['lseg-minimal', 'data parallel', 'optimizer and model', 'lightning'],
+)
 def test_every_published_wrapping_is_recognised(wrap, tmp_path, capsys):
     path = tmp_path / 'file.ckpt'
     torch.save(wrap(published_outline('lseg-vitb32')), path)
@@ -134,9 +139,16 @@ def test_the_authors_half_precision_text_weights_are_used_in_float32(tmp_path):
     state = published_outline('lseg-vitb32')
     projection = torch.from_numpy(fill('clip_pretrained.text_projection', (512, 512))).half()
     path = tmp_path / 'file.ckpt'
-    torch.save({'state_dict': {f'net.{key}': tensor for key, tensor in {
-        **state, 'clip_pretrained.text_projection': projection}.items()},
-        'hyper_parameters': argparse.Namespace(backbone='clip_vitb32_384')}, path)
+    torch.save(
+        {
+            'state_dict': {
+                f'net.{key}': tensor
+                for key, tensor in {**state, 'clip_pretrained.text_projection': projection}.items()
+            },
+            'hyper_parameters': argparse.Namespace(backbone='clip_vitb32_384'),
+        },
+        path,
+    )
     assert torch.equal(load(path).text_encoder.net.text_projection, projection.float())
 
 
@@ -166,8 +178,11 @@ def test_the_name_alone_tells_what_to_download():
 def test_position_embeddings_are_resized_once_a_size_and_follow_new_weights(monkeypatch):
     sizes = []
     resize = backbones.resize_positions
-    monkeypatch.setattr(backbones, 'resize_positions',
-                        lambda embedding, grid: sizes.append(grid) or resize(embedding, grid))
+    monkeypatch.setattr(
+        backbones,
+        'resize_positions',
+        lambda embedding, grid: sizes.append(grid) or resize(embedding, grid),
+    )
     torch.manual_seed(0)
     settings = backbones.VisionTransformerSettings((2, 5, 8, 11), (8, 16, 32, 32))
     encoder = backbones.VisionTransformer('vit_tiny_patch16_384', settings)

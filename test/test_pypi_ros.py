@@ -123,8 +123,12 @@ def test_traffic_stays_on_this_machine_in_a_domain_of_its_own(no_ros):
 @pytest.mark.skipif(environment.detect().sourced, reason='of the wheels')
 def test_environment_can_be_entered_from_within():
     enter = [sys.executable, '-m', 'tools.pypi_ros', 'run']
-    subprocess.run([*enter, *enter, 'python', '-c', 'import rclpy'], cwd=environment.ROOT,
-                   timeout=60, check=True)
+    subprocess.run(
+        [*enter, *enter, 'python', '-c', 'import rclpy'],
+        cwd=environment.ROOT,
+        timeout=60,
+        check=True,
+    )
 
 
 @pytest.mark.parametrize('distro', environment.WHEEL_DISTROS)

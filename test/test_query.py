@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a text is in an image, beside other classes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,10 +8,10 @@ import pytest
 import torch
 
 from lseg_ros.backends import open_backend
-from lseg_ros.label_syntax import LabelError
-from lseg_ros.labels import LabelRegistry
-from lseg_ros.query import ask, prepare_query
-from lseg_ros.segmenter import Segmenter
+from lseg_ros.core.query import ask, prepare_query
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels.syntax import LabelError
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
@@ -25,7 +26,7 @@ def labels(*names, include_other=True):
 
 
 def test_relevance_is_the_softmax_against_the_labels_and_other(segmenter):
-    found, = ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], labels('floor', 'door')))
+    (found,) = ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], labels('floor', 'door')))
     model = segmenter.model
     pixels = torch.from_numpy(IMAGE).permute(2, 0, 1)[None] / 255
     mean, std = (torch.tensor(value)[:, None, None] for value in (model.mean, model.std))
@@ -38,29 +39,35 @@ def test_relevance_is_the_softmax_against_the_labels_and_other(segmenter):
 
 def test_backend_that_turns_the_embeddings_finds_the_same(segmenter, tiny_model):
     turned = Segmenter(tiny_model, backend=open_backend('torch', tiny_model))
-    found, again = (ask(each, IMAGE, prepare_query(each, ['cat'], labels('floor', 'door')))[0]
-                    for each in (segmenter, turned))
+    found, again = (
+        ask(each, IMAGE, prepare_query(each, ['cat'], labels('floor', 'door')))[0]
+        for each in (segmenter, turned)
+    )
     assert np.abs(found.pixels.astype(int) - again.pixels).max() <= 1
 
 
 def test_class_that_is_asked_for_is_not_its_own_rival(segmenter):
     alone = labels('floor')
     with_itself = labels('floor', 'cat=cat|kitten')
-    found, again = (ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], rivals))[0]
-                    for rivals in (alone, with_itself))
+    found, again = (
+        ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], rivals))[0]
+        for rivals in (alone, with_itself)
+    )
     assert np.array_equal(found.pixels, again.pixels)
 
 
 def test_other_is_a_rival_even_where_the_labels_lack_it(segmenter):
-    found, again = (ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], rivals))[0]
-                    for rivals in (labels('floor'), labels('floor', include_other=False)))
+    found, again = (
+        ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], rivals))[0]
+        for rivals in (labels('floor'), labels('floor', include_other=False))
+    )
     assert np.array_equal(found.pixels, again.pixels)
 
 
 @pytest.mark.parametrize('size', [(48, 64), (1, 1), (1200, 1600)])
 def test_peak_is_the_pixel_of_greatest_relevance_in_images_of_any_size(segmenter, size):
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    found, = ask(segmenter, image, prepare_query(segmenter, ['cat'], labels('floor')))
+    (found,) = ask(segmenter, image, prepare_query(segmenter, ['cat'], labels('floor')))
     assert found.pixels.shape == size
     assert found.pixels[found.peak_v, found.peak_u] == found.pixels.max()
     assert round(255 * found.peak) == found.pixels.max()

@@ -7,15 +7,24 @@ import json
 import cv2
 import numpy as np
 import pytest
-from bags import (PERIOD_NS, START_NS, TRANSPORT_NS, compressed, header, image, pictures,
-                  rgbd_topics, write_bag)
+from bags import (
+    PERIOD_NS,
+    START_NS,
+    TRANSPORT_NS,
+    compressed,
+    header,
+    image,
+    pictures,
+    rgbd_topics,
+    write_bag,
+)
 from PIL import Image
 from rosbags.highlevel import AnyReader
 
 from lseg_ros import cli
-from lseg_ros.labels import LabelRegistry
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.model import load, save
-from lseg_ros.segmenter import Segmenter
 
 LABELS = ['floor', 'wall']
 
@@ -33,8 +42,18 @@ def segment(monkeypatch, tmp_path, weights, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        status = cli.main(['segment', '--model', str(weights), '--device', 'cpu', '--labels',
-                           ', '.join(LABELS), *map(str, arguments)])
+        status = cli.main(
+            [
+                'segment',
+                '--model',
+                str(weights),
+                '--device',
+                'cpu',
+                '--labels',
+                ', '.join(LABELS),
+                *map(str, arguments),
+            ]
+        )
         return (status, *capsys.readouterr())
 
     return run
@@ -60,8 +79,10 @@ def write_video(path, frames, rate=12.5):
 def read_bag(path):
     """Return the (topic, recorded_ns, message) of a bag."""
     with AnyReader([path]) as reader:
-        return [(connection.topic, when, reader.deserialize(data, connection.msgtype))
-                for connection, when, data in reader.messages()]
+        return [
+            (connection.topic, when, reader.deserialize(data, connection.msgtype))
+            for connection, when, data in reader.messages()
+        ]
 
 
 def test_video_gives_an_overlay_video_and_the_ids_of_each_frame(segment, tmp_path, expected_ids):
@@ -80,7 +101,8 @@ def test_video_gives_an_overlay_video_and_the_ids_of_each_frame(segment, tmp_pat
 
 @pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])
 def test_bag_gives_a_bag_of_label_images_with_the_headers_of_the_pictures(
-        segment, tmp_path, expected_ids, storage, suffix):
+    segment, tmp_path, expected_ids, storage, suffix
+):
     write_bag(tmp_path / 'run1', rgbd_topics(3), storage)
     status, out, err = segment('run1', '--output', 'out')
     assert status == 0, err
@@ -95,7 +117,8 @@ def test_bag_gives_a_bag_of_label_images_with_the_headers_of_the_pictures(
         assert np.array_equal(mask.data.reshape(40, 60), expected_ids(picture))
     infos = [each for topic, _, each in messages if topic == '/lseg/label_info']
     assert [{each.class_id: each.class_name for each in info.class_map} for info in infos] == [
-        {0: 'other', 1: 'floor', 2: 'wall'}]
+        {0: 'other', 1: 'floor', 2: 'wall'}
+    ]
     assert sum(topic == '/lseg/confidence' for topic, _, _ in messages) == 3
     table = json.loads((tmp_path / 'out' / 'labels.json').read_text())
     assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'wall']
@@ -104,7 +127,7 @@ def test_bag_gives_a_bag_of_label_images_with_the_headers_of_the_pictures(
 @pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])
 def test_single_file_of_a_bag_is_read(segment, tmp_path, storage, suffix):
     bag = write_bag(tmp_path / 'run1', rgbd_topics(1), storage)
-    file, = bag.glob(f'*{suffix}')
+    (file,) = bag.glob(f'*{suffix}')
     file.rename(tmp_path / f'alone{suffix}')
     status, _, err = segment(f'alone{suffix}')
     assert status == 0, err
@@ -122,19 +145,26 @@ def padded(index, pixels):
     return image(index, pixels, step=192, data=rows.reshape(-1))
 
 
-@pytest.mark.parametrize('message', [
-    lambda rgb: compressed(0, png(rgb)),
-    lambda rgb: image(0, rgb[..., ::-1], 'bgr8'),
-    lambda rgb: image(0, (rgb.astype('>u2') * 257), 'rgb16', is_bigendian=1),
-    lambda rgb: padded(0, rgb),
-], ids=['compressed', 'bgr8', 'rgb16', 'padded rows'])
+@pytest.mark.parametrize(
+    'message',
+    [
+        lambda rgb: compressed(0, png(rgb)),
+        lambda rgb: image(0, rgb[..., ::-1], 'bgr8'),
+        lambda rgb: image(0, (rgb.astype('>u2') * 257), 'rgb16', is_bigendian=1),
+        lambda rgb: padded(0, rgb),
+    ],
+    ids=['compressed', 'bgr8', 'rgb16', 'padded rows'],
+)
 def test_encodings_of_a_bag_give_the_same_ids(segment, tmp_path, expected_ids, message):
-    picture, = pictures(1)
+    (picture,) = pictures(1)
     write_bag(tmp_path / 'run', {'/image': [message(picture)]})
     status, _, err = segment('run')
     assert status == 0, err
-    mask, = (each for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels')
-             if topic == '/lseg/label_image')
+    (mask,) = (
+        each
+        for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels')
+        if topic == '/lseg/label_image'
+    )
     assert np.array_equal(mask.data.reshape(40, 60), expected_ids(picture))
 
 
@@ -156,7 +186,7 @@ def test_bag_is_never_written_over(segment, tmp_path):
 
 
 def cut(path, share):
-    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
 def make_damaged(folder):
@@ -181,18 +211,20 @@ def test_sixteen_bit_grey_is_seen_by_its_high_bytes(segment, tmp_path, expected_
         assert np.array_equal(ids, expected_ids(np.dstack([grey] * 3)))
 
 
-@pytest.mark.parametrize('name, reason', [
-    ('cut_sqlite3', 'not a readable bag'),
-    ('cut_mcap', 'not a readable bag'),
-    ('only_depth', 'no image topic; it has /depth (sensor_msgs/msg/Image)'),
-    ('odd', "/image: unknown image encoding 'yuv9'"),
-    ('short', '/image: image data end early'),
-    ('noise.mcap', 'not a readable bag'),
-    ('noise.mp4', 'cannot open the video'),
-    ('cut.mp4', 'cannot open the video'),
-])
-def test_damaged_input_is_skipped_in_one_line_and_the_rest_is_done(
-        segment, tmp_path, name, reason):
+@pytest.mark.parametrize(
+    'name, reason',
+    [
+        ('cut_sqlite3', 'not a readable bag'),
+        ('cut_mcap', 'not a readable bag'),
+        ('only_depth', 'no image topic; it has /depth (sensor_msgs/msg/Image)'),
+        ('odd', "/image: unknown image encoding 'yuv9'"),
+        ('short', '/image: image data end early'),
+        ('noise.mcap', 'not a readable bag'),
+        ('noise.mp4', 'cannot open the video'),
+        ('cut.mp4', 'cannot open the video'),
+    ],
+)
+def test_damaged_input_is_skipped_in_one_line_and_the_rest_is_done(segment, tmp_path, name, reason):
     make_damaged(tmp_path)
     Image.fromarray(pictures(1)[0]).save(tmp_path / 'photo.png')
     status, out, err = segment(name, 'photo.png')

@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lseg_ros.labels import LabelRegistry
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.model import LSeg
-from lseg_ros.segmenter import Segmenter
 
 COLORS = {'black': (0, 0, 0), 'red': (255, 0, 0), 'green': (0, 255, 0), 'blue': (0, 0, 255)}
 
@@ -72,9 +72,9 @@ def painted(ids):
 def quarters(height, width):
     """Return ids in four parts that meet at odd places."""
     ids = np.full((height, width), 1, np.uint8)
-    ids[:height // 3, width * 3 // 7:] = 2
-    ids[height // 3:, :width * 3 // 7] = 3
-    ids[height // 3:, width * 3 // 7:] = 4
+    ids[: height // 3, width * 3 // 7 :] = 2
+    ids[height // 3 :, : width * 3 // 7] = 3
+    ids[height // 3 :, width * 3 // 7 :] = 4
     return ids
 
 
@@ -107,8 +107,9 @@ def test_scaled_image_comes_back_in_place(size, grid):
     # Nothing but a seam of one cell of the network's grid, to either side, may differ.
     seam = int(np.ceil(grid * min(size) / 240))
     rows, columns = np.nonzero(result.ids != ids)
-    to_seam = np.minimum(np.abs(rows + 0.5 - size[0] // 3),
-                         np.abs(columns + 0.5 - size[1] * 3 // 7))
+    to_seam = np.minimum(
+        np.abs(rows + 0.5 - size[0] // 3), np.abs(columns + 0.5 - size[1] * 3 // 7)
+    )
     assert to_seam.size == 0 or to_seam.max() < seam
 
 
@@ -116,7 +117,7 @@ def test_scaled_image_comes_back_in_place(size, grid):
 @pytest.mark.parametrize('grid', [1, 4])
 def test_a_disc_is_found_where_it_is(size, grid):
     segmenter = Segmenter(ColorNetwork(input_size=240, grid=grid))
-    y, x = np.mgrid[:size[0], :size[1]]
+    y, x = np.mgrid[: size[0], : size[1]]
     disc = np.hypot(y - 0.37 * size[0], x - 0.81 * size[1]) < 0.15 * size[0]
     found = segmenter.segment([painted(1 + disc)], colour_labels(segmenter))[0].ids == 2
     for truth, result in zip(np.nonzero(disc), np.nonzero(found)):
@@ -127,16 +128,18 @@ def test_a_disc_is_found_where_it_is(size, grid):
 @pytest.mark.parametrize('size', [(1, 3000), (3000, 1), (2, 5001), (33, 31), (500, 20)])
 def test_padding_takes_no_part(size):
     segmenter = Segmenter(ColorNetwork(input_size=64, grid=4))
-    result = segmenter.segment([np.full((*size, 3), (0, 0, 255), np.uint8)],
-                               colour_labels(segmenter))[0]
-    assert result.ids.shape == size and (result.ids[:size[0] // 2 + 1] == 4).all()
+    result = segmenter.segment(
+        [np.full((*size, 3), (0, 0, 255), np.uint8)], colour_labels(segmenter)
+    )[0]
+    assert result.ids.shape == size and (result.ids[: size[0] // 2 + 1] == 4).all()
 
 
 def test_small_images_are_not_enlarged_and_strips_are_reduced(monkeypatch):
     seen = []
     network = ColorNetwork(input_size=100)
-    monkeypatch.setattr(network, 'encode_image',
-                        lambda pixels: seen.append(pixels.shape[2:]) or pixels)
+    monkeypatch.setattr(
+        network, 'encode_image', lambda pixels: seen.append(pixels.shape[2:]) or pixels
+    )
     segmenter = Segmenter(network)
     for size in ((40, 50), (100, 200), (200, 100), (50, 4000)):
         segmenter.segment([np.zeros((*size, 3), np.uint8)], colour_labels(segmenter))
@@ -158,10 +161,11 @@ def test_images_of_many_sizes_in_one_call_give_what_each_gives_alone(tiny, noise
 @pytest.mark.parametrize('size', [(48, 64), (33, 50), (96, 128), (200, 300)])
 def test_output_size_samples_the_result_by_nearest_neighbour(tiny, noise, size):
     prepared = labelled(tiny, 'floor', 'wall', 'chair')
-    full, = tiny.segment([noise], prepared)
-    sampled, = tiny.segment([noise], prepared, output_size=size)
-    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int)
-                     for new, old in zip(size, full.ids.shape))
+    (full,) = tiny.segment([noise], prepared)
+    (sampled,) = tiny.segment([noise], prepared, output_size=size)
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, full.ids.shape)
+    )
     np.testing.assert_array_equal(sampled.ids, full.ids[rows][:, columns])
     np.testing.assert_array_equal(sampled.confidence, full.confidence[rows][:, columns])
 
@@ -170,8 +174,10 @@ def test_result_is_that_of_the_network_itself(tiny, tiny_model, noise):
     prepared = labelled(tiny, 'floor', 'wall', 'chair', 'table')
     mean, std = (torch.tensor(value) for value in (tiny_model.mean, tiny_model.std))
     pixels = ((torch.from_numpy(noise) / 255 - mean) / std).permute(2, 0, 1)[None]
-    scores = tiny_model(pixels, prepared.text).softmax(1).amax(1), tiny_model(
-        pixels, prepared.text).argmax(1) + 1
+    scores = (
+        tiny_model(pixels, prepared.text).softmax(1).amax(1),
+        tiny_model(pixels, prepared.text).argmax(1) + 1,
+    )
     result = tiny.segment([noise], prepared)[0]
     assert (result.ids == scores[1][0].numpy()).mean() > 0.98
     assert np.abs(result.confidence - 255 * scores[0][0].numpy()).max() < 4
@@ -251,21 +257,31 @@ def test_warm_up_takes_any_size(tiny):
     tiny.warm_up(48, 100)
 
 
-@pytest.mark.parametrize('image, reason', [
-    (np.zeros((4, 4, 3), np.float32), 'uint8, not float32'),
-    (np.zeros((4, 4), np.uint8), r'not \[4, 4\]'),
-    (np.zeros((4, 4, 4), np.uint8), r'not \[4, 4, 4\]'),
-    (np.zeros((0, 4, 3), np.uint8), r'not \[0, 4, 3\]'),
-    ([[1, 2, 3]], 'not list'),
-])
+@pytest.mark.parametrize(
+    'image, reason',
+    [
+        (np.zeros((4, 4, 3), np.float32), 'uint8, not float32'),
+        (np.zeros((4, 4), np.uint8), r'not \[4, 4\]'),
+        (np.zeros((4, 4, 4), np.uint8), r'not \[4, 4, 4\]'),
+        (np.zeros((0, 4, 3), np.uint8), r'not \[0, 4, 3\]'),
+        ([[1, 2, 3]], 'not list'),
+    ],
+)
 def test_bad_image_is_refused_with_its_place_in_the_list(image, reason):
     segmenter = Segmenter(ColorNetwork())
     with pytest.raises(ValueError, match=f'image 1 .*{reason}'):
         segmenter.segment([np.zeros((4, 4, 3), np.uint8), image], colour_labels(segmenter))
 
 
-@pytest.mark.parametrize('settings', [{'confidence_threshold': 1.1}, {'confidence_threshold': -1},
-                                      {'confidence_threshold': float('nan')}, {'input_size': -1}])
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {'confidence_threshold': 1.1},
+        {'confidence_threshold': -1},
+        {'confidence_threshold': float('nan')},
+        {'input_size': -1},
+    ],
+)
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         Segmenter(ColorNetwork(), **settings)

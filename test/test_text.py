@@ -28,7 +28,8 @@ def test_vectors_equal_those_of_sentence_transformers(minilm):
     rows = minilm.encode([entry['prompt'] for entry in REFERENCE])
     expected = torch.tensor([entry['first'] + entry['last'] for entry in REFERENCE])
     torch.testing.assert_close(
-        torch.cat([rows[:, :8], rows[:, -4:]], dim=1), expected, atol=1e-5, rtol=0)
+        torch.cat([rows[:, :8], rows[:, -4:]], dim=1), expected, atol=1e-5, rtol=0
+    )
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
 
@@ -50,8 +51,7 @@ def test_autocast_and_train_mode_do_not_change_the_vectors(minilm):
     expected = minilm.encode(['wooden floor'])
     training = copy.deepcopy(minilm).train()
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        torch.testing.assert_close(training.encode(['wooden floor']), expected,
-                                   atol=1e-6, rtol=0)
+        torch.testing.assert_close(training.encode(['wooden floor']), expected, atol=1e-6, rtol=0)
 
 
 def test_the_encoder_is_frozen(minilm):
@@ -97,8 +97,11 @@ def test_cache_encodes_long_lists_in_batches():
 
 
 def test_cache_gives_right_rows_to_many_threads(minilm):
-    prompts = [f'{color} {thing}' for color in ('red', 'blue', 'green', 'white')
-               for thing in ('chair', 'table', 'lamp')]
+    prompts = [
+        f'{color} {thing}'
+        for color in ('red', 'blue', 'green', 'white')
+        for thing in ('chair', 'table', 'lamp')
+    ]
     expected = dict(zip(prompts, minilm.encode(prompts)))
     cache = text.PromptCache(minilm.encode, capacity=4)
 
@@ -109,7 +112,8 @@ def test_cache_gives_right_rows_to_many_threads(minilm):
     with ThreadPoolExecutor(4) as threads:
         for chosen, rows in threads.map(ask, range(24)):
             torch.testing.assert_close(
-                rows, torch.stack([expected[prompt] for prompt in chosen]), atol=1e-6, rtol=0)
+                rows, torch.stack([expected[prompt] for prompt in chosen]), atol=1e-6, rtol=0
+            )
     assert len(cache) == 4
 
 
@@ -128,8 +132,7 @@ def nothing_installed(monkeypatch):
     monkeypatch.setattr(text, 'MINILM_HUB', 'nobody/no-such-model')
 
 
-def test_given_directory_is_used_where_nothing_is_installed(
-        model_directory, minilm, request):
+def test_given_directory_is_used_where_nothing_is_installed(model_directory, minilm, request):
     request.getfixturevalue('nothing_installed')  # only now: the copy comes from the package
     loaded = text.load_minilm(model_directory)
     torch.testing.assert_close(loaded.encode(['door']), minilm.encode(['door']))
@@ -143,14 +146,16 @@ def test_error_names_the_places_and_the_mend():
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize('name, problem', [
-    ('nowhere', 'is not a folder'),
-    (text.WEIGHTS_FILE, 'is not a folder'),
-    ('.', f'has no {text.TOKENIZER_FILE}:'),
-    ('empty', f'has no {text.WEIGHTS_FILE} and no {text.TOKENIZER_FILE}'),
-])
-def test_a_given_folder_without_the_model_is_an_error_and_not_passed_over(
-        tmp_path, name, problem):
+@pytest.mark.parametrize(
+    'name, problem',
+    [
+        ('nowhere', 'is not a folder'),
+        (text.WEIGHTS_FILE, 'is not a folder'),
+        ('.', f'has no {text.TOKENIZER_FILE}:'),
+        ('empty', f'has no {text.WEIGHTS_FILE} and no {text.TOKENIZER_FILE}'),
+    ],
+)
+def test_a_given_folder_without_the_model_is_an_error_and_not_passed_over(tmp_path, name, problem):
     (tmp_path / 'empty').mkdir()
     (tmp_path / text.WEIGHTS_FILE).write_bytes(b'')
     with pytest.raises(FileNotFoundError, match=problem) as error:
@@ -184,8 +189,15 @@ def test_a_broken_tokenizer_is_refused(model_directory, content):
 
 
 def test_loading_does_not_import_sentence_transformers():
-    script = ('import sys; from lseg_ros.model.text import load_minilm; load_minilm(); '
-              'print("sentence_transformers" in sys.modules, "transformers" in sys.modules)')
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True,
-                          cwd=Path(__file__).parents[1], check=True)
+    script = (
+        'import sys; from lseg_ros.model.text import load_minilm; load_minilm(); '
+        'print("sentence_transformers" in sys.modules, "transformers" in sys.modules)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        check=True,
+    )
     assert done.stdout.split() == ['False', 'False']

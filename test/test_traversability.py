@@ -4,22 +4,29 @@
 import cv2
 import numpy as np
 import pytest
-from drive_score import DriveScore
-from traversability import (
-    CELL_M, ROBOT_HEIGHT_M, Ground, TraversabilityMap, floor_recall, obstacle_misses)
 
-from lseg_ros.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
-from lseg_ros.evaluation.drive import CAMERAS, DRIVE, DriveTruth, ids_by_class
-from lseg_ros.label_files import read_label_file
-from lseg_ros.labels import LabelRegistry
+from drive_score import DriveScore
+from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
+from lseg_ros.core.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.core.segmenter import Segmentation, Segmenter
+from lseg_ros.labels.files import read_label_file
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.media.sources import open_source, recorded_drive
 from lseg_ros.model import load
-from lseg_ros.nodes.image_sources import open_source
-from lseg_ros.segmenter import Segmentation, Segmenter
+from traversability import (
+    CELL_M,
+    ROBOT_HEIGHT_M,
+    Ground,
+    TraversabilityMap,
+    floor_recall,
+    obstacle_misses,
+)
 
 EVERY = 8  # of the drive's frames; there are 14 cm from one to the next
 STRIDE = 2
-AHEAD = np.array([[[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.5],
-                   [0.0, 0.0, 0.0, 1.0]]])  # half a metre above the origin, looking along x
+AHEAD = np.array(
+    [[[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.5], [0.0, 0.0, 0.0, 1.0]]]
+)  # half a metre above the origin, looking along x
 SOURCES = {'front': 'drive', 'left': 'drive/left', 'rear': 'drive/rear'}
 
 
@@ -35,11 +42,19 @@ def cloud(camera, number, result):
     size = (source.camera.height, source.camera.width)
     grid = PixelGrid.between(size, size, STRIDE)
     rays = pixel_rays(grid, np.reshape(source.camera.matrix, (3, 3)), np.zeros(0))
-    depth = cv2.imread(str(DRIVE / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED)
+    depth = cv2.imread(
+        str(recorded_drive() / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED
+    )
     image = np.zeros((*size, 3), np.uint8)
     points = np.empty(rays.shape[1:], POINT)
-    labelled_points(depth_in_metres(grid.sample(depth)), rays, grid.sample(image),
-                    grid.sample(result.ids), grid.sample(result.confidence), points)
+    labelled_points(
+        depth_in_metres(grid.sample(depth)),
+        rays,
+        grid.sample(image),
+        grid.sample(result.ids),
+        grid.sample(result.confidence),
+        points,
+    )
     return points
 
 
@@ -69,8 +84,9 @@ def test_points_vote_where_they_lie_in_the_world():
 
 
 def test_what_hangs_above_the_robot_or_has_no_depth_says_nothing():
-    grid = voted(np.vstack([at((1.0, 0.0, ROBOT_HEIGHT_M + 0.1)), np.full((1, 3), np.nan)]),
-                 [False, False])
+    grid = voted(
+        np.vstack([at((1.0, 0.0, ROBOT_HEIGHT_M + 0.1)), np.full((1, 3), np.nan)]), [False, False]
+    )
     assert not grid.ground().any()
 
 
@@ -99,8 +115,9 @@ def test_true_masks_give_the_true_map(labels):
             ids = ids_by_class(labels, truth.classes)[truth.mask(number)]
             ids[ids == 255] = 2  # what is not asked is not to be driven on
             score.add_label_image(camera, number, ids)
-            score.add_points(camera, number, cloud(
-                camera, number, Segmentation(ids, np.full_like(ids, 255))))
+            score.add_points(
+                camera, number, cloud(camera, number, Segmentation(ids, np.full_like(ids, 255)))
+            )
         assert score.mean_iou(camera) > 0.9
     assert (score.floor_recall, score.obstacle_misses) == (1.0, 0.0)
 
@@ -112,7 +129,7 @@ def test_map_of_the_drive_finds_the_floor_and_misses_few_obstacles(labels):
     for camera in CAMERAS:
         for number, shot in enumerate(open_source(SOURCES[camera])):
             if number % EVERY == 0:
-                result, = segmenter.segment([shot.image], prepared)
+                (result,) = segmenter.segment([shot.image], prepared)
                 score.add_label_image(camera, number, result.ids)
                 score.add_points(camera, number, cloud(camera, number, result))
     assert score.floor_recall > 0.8
@@ -126,7 +143,8 @@ def test_picture_shows_the_map_beside_the_truth(labels):
     score.add_points('front', 0, cloud('front', 0, Segmentation(ids, np.full_like(ids, 255))))
     picture = score.picture()
     half = (picture.shape[1] - 16) // 2
-    ours, truth = (set(map(tuple, part.reshape(-1, 3)))
-                   for part in (picture[:, :half], picture[:, -half:]))
+    ours, truth = (
+        set(map(tuple, part.reshape(-1, 3))) for part in (picture[:, :half], picture[:, -half:])
+    )
     green = (90, 170, 90)
     assert green in truth and green not in ours

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest-wins slots and their thread."""
+
 from __future__ import annotations
 
 import queue
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from lseg_ros.worker import Worker, WorkerStopped
+from lseg_ros.core.worker import Worker, WorkerStopped
 
 TIMEOUT_S = 10.0
 

@@ -36,7 +36,8 @@ def _open_fastest(model: LSeg, threads: int) -> Backend:
             return _open_openvino(model, threads)
         except Exception as error:  # of a version that does not fit: slower, but it runs
             logging.getLogger(__name__).warning(
-                'OpenVINO cannot run %s, PyTorch does: %s', model.name, error)
+                'OpenVINO cannot run %s, PyTorch does: %s', model.name, error
+            )
     return _open_torch(model)
 
 

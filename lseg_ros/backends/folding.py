@@ -48,7 +48,7 @@ class FoldedNetwork(nn.Module):
         x = self.layers(pixels.to(self.dtype)).float()
         if self.across is None:
             return nn.functional.normalize(x, dim=1)
-        scale = torch.rsqrt((x * x).sum(1, keepdim=True) + self.across ** 2)
+        scale = torch.rsqrt((x * x).sum(1, keepdim=True) + self.across**2)
         return torch.cat([x * scale, self.across * scale], 1)
 
     def project(self, text: Tensor) -> Tensor:
@@ -72,19 +72,26 @@ def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
         setattr(network.get_submodule(parent), name, getattr(norm, 'act', nn.Identity()))
 
 
-def _pairs(network: nn.Module, example: tuple[Tensor, ...]
-           ) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+def _pairs(
+    network: nn.Module, example: tuple[Tensor, ...]
+) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Return the convolutions that run once and whose result a batch normalisation takes."""
     made: list[tuple[nn.Module, Tensor]] = []
     taken: list[tuple[nn.BatchNorm2d, Tensor]] = []
     with ExitStack() as hooks:
         for module in network.modules():
             if type(module) in (nn.Conv2d, Conv2dSame):  # others alter their weights as they run
-                hooks.enter_context(module.register_forward_hook(
-                    lambda module, _, result: made.append((module, result))))
+                hooks.enter_context(
+                    module.register_forward_hook(
+                        lambda module, _, result: made.append((module, result))
+                    )
+                )
             elif isinstance(module, nn.BatchNorm2d):
-                hooks.enter_context(module.register_forward_pre_hook(
-                    lambda module, given: taken.append((module, given[0]))))
+                hooks.enter_context(
+                    module.register_forward_pre_hook(
+                        lambda module, given: taken.append((module, given[0]))
+                    )
+                )
         network(*example)
     runs = Counter(module for module, _ in made)
     for norm, given in taken:

@@ -18,7 +18,8 @@ try:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 except ImportError as error:
     raise ModuleNotFoundError(
-        f'the backend openvino needs its package: pip install openvino ({error})') from error
+        f'the backend openvino needs its package: pip install openvino ({error})'
+    ) from error
 
 # Few CPUs calculate in float16, and on others OpenVINO would silently take bfloat16 for it.
 _PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f32'}
@@ -54,9 +55,12 @@ class OpenVinoBackend:
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend; the logits of a pixel lie beside each other."""
         given = images.contiguous(), text.float().contiguous()  # kept until they have been read
-        self._request.infer({
-            index: openvino.Tensor(tensor.numpy(), shared_memory=True)
-            for index, tensor in enumerate(given)})
+        self._request.infer(
+            {
+                index: openvino.Tensor(tensor.numpy(), shared_memory=True)
+                for index, tensor in enumerate(given)
+            }
+        )
         logits = torch.from_numpy(self._request.get_output_tensor().data)
         return self._spatial(logits.movedim(-1, 1))
 
@@ -79,15 +83,19 @@ def _compile(network: _Correlation, threads: int, precision: str) -> openvino.Co
         width = network.network(images).shape[1]
     recorded = _record(network, images, torch.zeros(2, width))
     recorded.reshape({0: [-1, -1, -1, 3], 1: [-1, width]})
-    return openvino.Core().compile_model(recorded, 'CPU', {
-        'INFERENCE_NUM_THREADS': threads,
-        'INFERENCE_PRECISION_HINT': precision,
-        'PERFORMANCE_HINT': 'LATENCY',
-        # A thread that may not leave a core waits for whatever else runs there.
-        'ENABLE_CPU_PINNING': False,
-        # What is kept of each size that was seen, for its next image: by default it grows to GBs.
-        'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
-    })
+    return openvino.Core().compile_model(
+        recorded,
+        'CPU',
+        {
+            'INFERENCE_NUM_THREADS': threads,
+            'INFERENCE_PRECISION_HINT': precision,
+            'PERFORMANCE_HINT': 'LATENCY',
+            # A thread that may not leave a core waits for whatever else runs there.
+            'ENABLE_CPU_PINNING': False,
+            # What is kept of each size that was seen, for its next image: by default it grows to GBs.
+            'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
+        },
+    )
 
 
 def _record(network: nn.Module, *example: Tensor) -> openvino.Model:

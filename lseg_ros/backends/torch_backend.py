@@ -46,9 +46,11 @@ class RecordedRuns:
     that are seen but once, or that are too many, are not worth it.
     """
 
-    def __init__(self, network: Callable[[Tensor], Tensor],
-                 record: Callable[[Callable[[Tensor], Tensor], Tensor], Callable[[Tensor], Tensor]]
-                 ) -> None:
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        record: Callable[[Callable[[Tensor], Tensor], Tensor], Callable[[Tensor], Tensor]],
+    ) -> None:
         """`record` makes of `network` and a batch what replays it for batches of that shape."""
         self._network = network
         self._record = record
@@ -82,8 +84,7 @@ class _Graph:
                 for _ in range(_WARM_UP_RUNS):
                     network(self._images)
             torch.cuda.current_stream().wait_stream(stream)
-            with torch.cuda.graph(self._graph, stream=stream,
-                                  capture_error_mode='thread_local'):
+            with torch.cuda.graph(self._graph, stream=stream, capture_error_mode='thread_local'):
                 self._embeddings = network(self._images)
 
     def __call__(self, images: Tensor) -> Tensor:

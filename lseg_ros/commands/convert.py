@@ -20,12 +20,15 @@ tower and parts that are never used are dropped. The network computes the same a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('source', metavar='CHECKPOINT', help='file that LSeg\'s authors publish')
+    parser.add_argument('source', metavar='CHECKPOINT', help="file that LSeg's authors publish")
     parser.add_argument('target', metavar='FILE.safetensors', help='file to write')
     parser.add_argument('--half', action='store_true', help='store all numbers as float16')
-    parser.add_argument('--spatial', metavar='KIND:DEPTH:ACTIVATION',
-                        help='spatial regularisation that the network was trained with, '
-                             'if any, as the checkpoint does not tell; none leaves it out')
+    parser.add_argument(
+        '--spatial',
+        metavar='KIND:DEPTH:ACTIVATION',
+        help='spatial regularisation that the network was trained with, '
+        'if any, as the checkpoint does not tell; none leaves it out',
+    )
 
 
 def run(args: argparse.Namespace) -> int:

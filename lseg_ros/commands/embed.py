@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lseg_ros.media.inputs import Input, Kind, plan
 
 if TYPE_CHECKING:
-    from lseg_ros.segmenter import Segmenter
+    from lseg_ros.core.segmenter import Segmenter
 
 HELP = 'give each pixel of images its embedding, for maps that are asked later'
 DESCRIPTION = """\
@@ -36,18 +36,37 @@ and embeddings.json tells the model, and of each image its size and that of a ce
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('images', nargs='+', metavar='IMAGE',
-                        help='an image, a folder (searched to its depths) or a quoted glob')
-    parser.add_argument('--output', metavar='DIR', type=Path, default=Path('lseg_embeddings'),
-                        help='folder for the results (default: %(default)s)')
-    parser.add_argument('--resolution', choices=('image', 'grid'), default='image',
-                        help="a vector for each pixel, or for each cell of the network's grid "
-                        '(default: %(default)s)')
+    parser.add_argument(
+        'images',
+        nargs='+',
+        metavar='IMAGE',
+        help='an image, a folder (searched to its depths) or a quoted glob',
+    )
+    parser.add_argument(
+        '--output',
+        metavar='DIR',
+        type=Path,
+        default=Path('lseg_embeddings'),
+        help='folder for the results (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--resolution',
+        choices=('image', 'grid'),
+        default='image',
+        help="a vector for each pixel, or for each cell of the network's grid "
+        '(default: %(default)s)',
+    )
     parser.add_argument('--pca', action='store_true', help='write a picture of each embedding')
-    parser.add_argument('--model', default='lseg-lite',
-                        help='name or path of a model (default: %(default)s); see lseg info')
-    parser.add_argument('--device', default='auto',
-                        help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)')
+    parser.add_argument(
+        '--model',
+        default='lseg-lite',
+        help='name or path of a model (default: %(default)s); see lseg info',
+    )
+    parser.add_argument(
+        '--device',
+        default='auto',
+        help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
     inputs = plan(args.images, args.output, [Kind.IMAGE])
 
     from tqdm import tqdm
-    from lseg_ros.device import find_device
+
+    from lseg_ros.backends.device import find_device
+    from lseg_ros.core.segmenter import Segmenter
     from lseg_ros.model import load
-    from lseg_ros.segmenter import Segmenter
 
     model = load(args.model, device=find_device(args.device))
     segmenter = Segmenter(model)
@@ -78,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _embed(segmenter: Segmenter, item: Input, args: argparse.Namespace) -> dict[str, object]:
     """Write the files of one image; return what embeddings.json says of it."""
-    from lseg_ros.media.embeddings import write_embedding
+    from lseg_ros.media.embedding_files import write_embedding
     from lseg_ros.media.images import read_image, write_image
 
     embedding = segmenter.embed(read_image(item.path))

@@ -31,8 +31,9 @@ PACKAGES = ('torch', 'timm', 'tokenizers', 'numpy', 'pillow', 'rclpy')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('model', nargs='?', metavar='MODEL|FILE',
-                        help='name of a model, or path of its weights')
+    parser.add_argument(
+        'model', nargs='?', metavar='MODEL|FILE', help='name of a model, or path of its weights'
+    )
 
 
 def run(args: argparse.Namespace) -> int:

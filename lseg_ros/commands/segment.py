@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.inputs import Input, plan
 
 if TYPE_CHECKING:
-    from lseg_ros.labels import LabelSet
+    from lseg_ros.core.multiscale import MultiScaleEvaluator
+    from lseg_ros.labels.registry import LabelSet
     from lseg_ros.model import LSeg
-    from lseg_ros.multiscale import MultiScaleEvaluator
 
 HELP = 'segment images, videos and bags by the labels you name'
 DESCRIPTION = """\
@@ -50,31 +51,65 @@ What cannot be read is skipped and named, and the exit status is then 1.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument('inputs', nargs='+', metavar='IMAGE',
-                        help='an image, a video, a bag (folder, .mcap, .db3, .bag), a folder of '
-                        'images (searched to its depths), or a quoted glob')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='IMAGE',
+        help='an image, a video, a bag (folder, .mcap, .db3, .bag), a folder of '
+        'images (searched to its depths), or a quoted glob',
+    )
     labels = parser.add_mutually_exclusive_group(required=True)
-    labels.add_argument('--labels', metavar='LIST',
-                        help='labels, separated by commas: "floor, chair=chair|armchair"')
-    labels.add_argument('--labels-file', metavar='NAME|YAML',
-                        help='labels of a shipped file by its name (indoor, outdoor, navigation, '
-                        'ade20k, coco, coco_stuff, cityscapes, pascal_voc), or a file of yours')
-    parser.add_argument('--no-other', action='store_true',
-                        help='give every pixel one of the labels')
-    parser.add_argument('--topic', default='',
-                        help='image topic of the bags (default: the only one that is not depth)')
-    parser.add_argument('--model', default='lseg-lite',
-                        help='name or path of a model (default: %(default)s); see lseg info')
-    parser.add_argument('--output', metavar='DIR', type=Path, default=Path('lseg_output'),
-                        help='folder for the results (default: %(default)s)')
-    parser.add_argument('--device', default='auto',
-                        help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)')
-    parser.add_argument('--threshold', type=float, default=0.0, metavar='0..1',
-                        help='least confidence of a pixel (default: %(default)s)')
-    parser.add_argument('--quality', choices=('fast', 'best'), default='fast',
-                        help="fast: one pass through the network; best: the authors' protocol of "
-                        'six scales, mirrored and in windows, about forty passes '
-                        '(default: %(default)s)')
+    labels.add_argument(
+        '--labels',
+        metavar='LIST',
+        help='labels, separated by commas: "floor, chair=chair|armchair"',
+    )
+    labels.add_argument(
+        '--labels-file',
+        metavar='NAME|YAML',
+        help='labels of a shipped file by its name (indoor, outdoor, navigation, '
+        'ade20k, coco, coco_stuff, cityscapes, pascal_voc), or a file of yours',
+    )
+    parser.add_argument(
+        '--no-other', action='store_true', help='give every pixel one of the labels'
+    )
+    parser.add_argument(
+        '--topic',
+        default='',
+        help='image topic of the bags (default: the only one that is not depth)',
+    )
+    parser.add_argument(
+        '--model',
+        default='lseg-lite',
+        help='name or path of a model (default: %(default)s); see lseg info',
+    )
+    parser.add_argument(
+        '--output',
+        metavar='DIR',
+        type=Path,
+        default=Path('lseg_output'),
+        help='folder for the results (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--device',
+        default='auto',
+        help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)',
+    )
+    parser.add_argument(
+        '--threshold',
+        type=float,
+        default=0.0,
+        metavar='0..1',
+        help='least confidence of a pixel (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--quality',
+        choices=('fast', 'best'),
+        default='fast',
+        help="fast: one pass through the network; best: the authors' protocol of "
+        'six scales, mirrored and in windows, about forty passes '
+        '(default: %(default)s)',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,14 +118,18 @@ def run(args: argparse.Namespace) -> int:
     inputs = plan(args.inputs, args.output)
 
     from tqdm import tqdm
-    from lseg_ros.device import find_device
+
+    from lseg_ros.backends.device import find_device
+    from lseg_ros.core.segmenter import Segmenter
     from lseg_ros.media.segmenting import FileSegmenter
     from lseg_ros.model import load
-    from lseg_ros.segmenter import Segmenter
 
     model = load(args.model, device=find_device(args.device))
-    segmenter = Segmenter(model, confidence_threshold=args.threshold,
-                          multiscale=_multiscale(model) if args.quality == 'best' else None)
+    segmenter = Segmenter(
+        model,
+        confidence_threshold=args.threshold,
+        multiscale=_multiscale(model) if args.quality == 'best' else None,
+    )
     files = FileSegmenter(segmenter, labels, args.topic)
     _write_table(args.output, labels)
     failures = 0
@@ -114,17 +153,20 @@ def _count(inputs: list[Input]) -> str:
 def _multiscale(model: LSeg) -> MultiScaleEvaluator:
     """Return the slow, better way to get scores; it shows a bar for each image."""
     from functools import partial
-    from tqdm import tqdm
-    from lseg_ros.multiscale import MultiScaleEvaluator
 
-    return MultiScaleEvaluator(model, progress=partial(
-        tqdm, desc='windows', unit='window', leave=False, disable=None))
+    from tqdm import tqdm
+
+    from lseg_ros.core.multiscale import MultiScaleEvaluator
+
+    return MultiScaleEvaluator(
+        model, progress=partial(tqdm, desc='windows', unit='window', leave=False, disable=None)
+    )
 
 
 def _labels(args: argparse.Namespace) -> LabelSet:
-    from lseg_ros.label_files import read_label_file
-    from lseg_ros.label_syntax import split_labels
-    from lseg_ros.labels import LabelRegistry
+    from lseg_ros.labels.files import read_label_file
+    from lseg_ros.labels.registry import LabelRegistry
+    from lseg_ros.labels.syntax import split_labels
 
     registry = LabelRegistry(include_other=not args.no_other)
     if args.labels_file:
@@ -135,6 +177,6 @@ def _labels(args: argparse.Namespace) -> LabelSet:
 
 def _write_table(output: Path, labels: LabelSet) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    table = {'classes': [asdict(label) for label in labels.classes], 'unlabelled': 255}
+    table = {'classes': [asdict(label) for label in labels.classes], 'unlabelled': UNLABELLED}
     text = json.dumps(table, indent=2, ensure_ascii=False)
     (output / 'labels.json').write_text(text + '\n', encoding='utf-8')

@@ -25,6 +25,7 @@ COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 _DEPTH_ENCODINGS = frozenset({'16UC1', '32FC1'})
 
+
 class BagError(OSError):
     """A bag that cannot be read, or has no such topic; the text says why."""
 
@@ -53,8 +54,7 @@ class BagReader:
     def __init__(self, path: Path) -> None:
         """Open it; raises BagError when it is not a bag or is damaged."""
         with self._readable():
-            self._reader = AnyReader(
-                [path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+            self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
             self._reader.open()
         self._types = {each.topic: each.msgtype for each in self._reader.connections}
 
@@ -126,8 +126,14 @@ class BagReader:
         wanted = set(topics)
         return [each for each in self._reader.connections if each.topic in wanted]
 
-    def _choose(self, what: str, asked: str, types: tuple[str, ...],
-                depth: bool | None = None, under: str = '/') -> str:
+    def _choose(
+        self,
+        what: str,
+        asked: str,
+        types: tuple[str, ...],
+        depth: bool | None = None,
+        under: str = '/',
+    ) -> str:
         if asked:
             if self._types.get(asked) not in types:
                 raise BagError(f'no {what} topic {asked}; {self._list()}')
@@ -136,14 +142,17 @@ class BagReader:
         if not candidates:
             raise BagError(f'no {what} topic; {self._list()}')
         if len(candidates) > 1:
-            raise BagError(f'several {what} topics, choose one: '
-                           f'{", ".join(candidates)}')
+            raise BagError(f'several {what} topics, choose one: {", ".join(candidates)}')
         return candidates[0]
 
-    def _candidates(self, types: tuple[str, ...], depth: bool | None,
-                    under: str = '/') -> list[str]:
-        return [topic for topic, kind in sorted(self._types.items())
-                if kind in types and topic.startswith(under) and self._is_depth(topic) is depth]
+    def _candidates(
+        self, types: tuple[str, ...], depth: bool | None, under: str = '/'
+    ) -> list[str]:
+        return [
+            topic
+            for topic, kind in sorted(self._types.items())
+            if kind in types and topic.startswith(under) and self._is_depth(topic) is depth
+        ]
 
     def _is_depth(self, topic: str) -> bool | None:
         """Whether the first message of an image topic is depth; None for a topic without any."""

@@ -34,8 +34,9 @@ class Input:
     target: Path
 
 
-def plan(arguments: Iterable[str], output: Path,
-         kinds: Sequence[Kind] = tuple(Kind)) -> list[Input]:
+def plan(
+    arguments: Iterable[str], output: Path, kinds: Sequence[Kind] = tuple(Kind)
+) -> list[Input]:
     """Find the inputs that `arguments` name, and give each its place below `output`.
 
     An argument is a file, a bag's folder, a folder of images (searched to its depths, what lies
@@ -49,9 +50,11 @@ def plan(arguments: Iterable[str], output: Path,
         item = Input(path, _kind(path, kinds), output / relative)
         earlier = inputs.setdefault(item.target, item)
         if earlier.path != path:
-            raise ValueError(f'{earlier.path} and {path} would both be written to '
-                             f'{item.target}.*; give them one after the other, with another '
-                             '--output')
+            raise ValueError(
+                f'{earlier.path} and {path} would both be written to '
+                f'{item.target}.*; give them one after the other, with another '
+                '--output'
+            )
     return list(inputs.values())
 
 
@@ -64,21 +67,29 @@ def _find(argument: str, output: Path) -> list[tuple[Path, Path]]:
     """Return (path, path of its results relative to the output folder) of what is there."""
     path = Path(argument)
     if path.is_dir() and not is_bag_folder(path):
-        found = [(image, image.relative_to(path).with_suffix(''))
-                 for image in _images_below(path, output.resolve())]
+        found = [
+            (image, image.relative_to(path).with_suffix(''))
+            for image in _images_below(path, output.resolve())
+        ]
     else:
         names = [argument] if path.exists() else sorted(glob(argument, recursive=True))
         matches = (Path(name) for name in names)
-        found = [(match, _result_name(match)) for match in matches
-                 if match.is_file() or is_bag_folder(match)]
+        found = [
+            (match, _result_name(match))
+            for match in matches
+            if match.is_file() or is_bag_folder(match)
+        ]
     if not found:
         raise FileNotFoundError(f'no image at {argument}')
     return found
 
 
 def _images_below(folder: Path, output: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob('*'))
-            if path.suffix.lower() in IMAGE_SUFFIXES and output not in path.resolve().parents]
+    return [
+        path
+        for path in sorted(folder.rglob('*'))
+        if path.suffix.lower() in IMAGE_SUFFIXES and output not in path.resolve().parents
+    ]
 
 
 def _result_name(path: Path) -> Path:
@@ -89,8 +100,11 @@ def _result_name(path: Path) -> Path:
 def _kind(path: Path, kinds: Sequence[Kind]) -> Kind:
     suffixes = {Kind.IMAGE: IMAGE_SUFFIXES, Kind.VIDEO: VIDEO_SUFFIXES, Kind.BAG: BAG_SUFFIXES}
     suffix = path.suffix.lower()
-    kind = Kind.BAG if path.is_dir() else next(
-        (kind for kind, known in suffixes.items() if suffix in known), None)
+    kind = (
+        Kind.BAG
+        if path.is_dir()
+        else next((kind for kind, known in suffixes.items() if suffix in known), None)
+    )
     if kind not in kinds:
         wanted = ' '.join(sorted(suffix for kind in kinds for suffix in suffixes[kind]))
         names = ', '.join(kind.value for kind in kinds)

@@ -7,24 +7,40 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import (Connection, Qos, QosDurability, QosHistory, QosLiveliness,
-                                QosReliability, QosTime)
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from lseg_ros.labels import LabelSet
+from lseg_ros.core.segmenter import Segmentation
+from lseg_ros.labels.registry import LabelSet
 from lseg_ros.media.inputs import is_bag_folder
-from lseg_ros.segmenter import Segmentation
 
 # vision_msgs 4, which rosbags does not know.
 _VISION_MSGS = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
     'vision_msgs/msg/LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
-                                 'float32 threshold\n',
+    'float32 threshold\n',
 }
 _UNSET = QosTime(0, 0)
-_LATCHED = Qos(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
-               _UNSET, _UNSET, QosLiveliness.SYSTEM_DEFAULT, _UNSET, False)
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _UNSET,
+    _UNSET,
+    QosLiveliness.SYSTEM_DEFAULT,
+    _UNSET,
+    False,
+)
 _METADATA_VERSION = 8  # of rosbag2 since Iron
 
 
@@ -41,8 +57,9 @@ class LabelBagWriter:
     images have the header, and the time of recording, of the pictures they belong to.
     """
 
-    def __init__(self, path: Path, labels: LabelSet, threshold: float,
-                 storage: StoragePlugin) -> None:
+    def __init__(
+        self, path: Path, labels: LabelSet, threshold: float, storage: StoragePlugin
+    ) -> None:
         """Make the folder `path`; raises FileExistsError when it is there already."""
         if path.exists():
             raise FileExistsError(f'{path} exists already: remove it, or give another --output')
@@ -74,13 +91,16 @@ class LabelBagWriter:
         if not self._info_written:
             self._write(self._label_info, recorded_ns, self._info())
             self._info_written = True
-        for connection, pixels in ((self._label_image, segmentation.ids),
-                                   (self._confidence, segmentation.confidence)):
+        for connection, pixels in (
+            (self._label_image, segmentation.ids),
+            (self._confidence, segmentation.confidence),
+        ):
             self._write(connection, recorded_ns, self._image(header, pixels))
 
     def _connect(self, name: str, kind: str, qos: list[Qos] | None = None) -> Connection:
-        return self._writer.add_connection(f'/lseg/{name}', kind, typestore=self._types,
-                                           offered_qos_profiles=qos or [])
+        return self._writer.add_connection(
+            f'/lseg/{name}', kind, typestore=self._types, offered_qos_profiles=qos or []
+        )
 
     def _write(self, connection: Connection, recorded_ns: int, message: Any) -> None:
         data = self._types.serialize_cdr(message, connection.msgtype)
@@ -88,15 +108,28 @@ class LabelBagWriter:
 
     def _image(self, header: Any, pixels: np.ndarray) -> Any:
         height, width = pixels.shape
-        return self._new('sensor_msgs/msg/Image', header=self._header(
-            header.stamp.sec, header.stamp.nanosec, header.frame_id), height=height, width=width,
-            encoding='mono8', is_bigendian=0, step=width, data=pixels.reshape(-1))
+        return self._new(
+            'sensor_msgs/msg/Image',
+            header=self._header(header.stamp.sec, header.stamp.nanosec, header.frame_id),
+            height=height,
+            width=width,
+            encoding='mono8',
+            is_bigendian=0,
+            step=width,
+            data=pixels.reshape(-1),
+        )
 
     def _info(self) -> Any:
-        classes = [self._new('vision_msgs/msg/VisionClass', class_id=label.id,
-                             class_name=label.name) for label in self._labels.classes]
-        return self._new('vision_msgs/msg/LabelInfo', header=self._header(0, 0, ''),
-                         class_map=classes, threshold=self._threshold)
+        classes = [
+            self._new('vision_msgs/msg/VisionClass', class_id=label.id, class_name=label.name)
+            for label in self._labels.classes
+        ]
+        return self._new(
+            'vision_msgs/msg/LabelInfo',
+            header=self._header(0, 0, ''),
+            class_map=classes,
+            threshold=self._threshold,
+        )
 
     def _header(self, sec: int, nanosec: int, frame_id: str) -> Any:
         stamp = self._new('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)

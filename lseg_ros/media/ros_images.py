@@ -16,20 +16,28 @@ from PIL import UnidentifiedImageError
 from lseg_ros.media.images import eight_bit
 
 # How OpenCV turns the 8-bit encodings into RGB, by their bytes per pixel; None: it is RGB.
-_EIGHT_BIT = MappingProxyType({
-    'rgb8': (3, None),
-    'bgr8': (3, cv2.COLOR_BGR2RGB),
-    'rgba8': (4, cv2.COLOR_RGBA2RGB),
-    'bgra8': (4, cv2.COLOR_BGRA2RGB),
-    'mono8': (1, cv2.COLOR_GRAY2RGB),
-})
+_EIGHT_BIT = MappingProxyType(
+    {
+        'rgb8': (3, None),
+        'bgr8': (3, cv2.COLOR_BGR2RGB),
+        'rgba8': (4, cv2.COLOR_RGBA2RGB),
+        'bgra8': (4, cv2.COLOR_BGRA2RGB),
+        'mono8': (1, cv2.COLOR_GRAY2RGB),
+    }
+)
 # What is left to a converter: bytes per pixel, and the bytes of one value.
-_CONVERTED = MappingProxyType({
-    'mono16': (2, 2), 'rgb16': (6, 2), 'bgr16': (6, 2), 'rgba16': (8, 2), 'bgra16': (8, 2),
-    **{f'bayer_{pattern}8': (1, 1) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-    **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-    **{name: (2, 1) for name in ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')},
-})
+_CONVERTED = MappingProxyType(
+    {
+        'mono16': (2, 2),
+        'rgb16': (6, 2),
+        'bgr16': (6, 2),
+        'rgba16': (8, 2),
+        'bgra16': (8, 2),
+        **{f'bayer_{pattern}8': (1, 1) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+        **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
+        **dict.fromkeys(('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'), (2, 1)),
+    }
+)
 # What cameras compress with. Pillow reads more, some of it with the help of other programs.
 _COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
 # Depth encodings, and the type of a value.
@@ -84,8 +92,10 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
             return np.asarray(eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
-        raise ValueError(f'compressed image of format {message.format!r} holds no picture '
-                         f'({len(message.data)} bytes)') from None
+        raise ValueError(
+            f'compressed image of format {message.format!r} holds no picture '
+            f'({len(message.data)} bytes)'
+        ) from None
     except Exception as error:  # a decoder fed with rubbish raises whatever it likes
         raise ValueError(f'compressed image of format {message.format!r}: {error}') from error
 
@@ -110,12 +120,16 @@ def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:
     if not row or not message.height:
         raise ValueError(f'empty image: {message.width} x {message.height} pixels')
     if message.step < row:
-        raise ValueError(f'step {message.step} is shorter than a row: {message.width} pixels '
-                         f'of {message.encoding} take {row} bytes')
+        raise ValueError(
+            f'step {message.step} is shorter than a row: {message.width} pixels '
+            f'of {message.encoding} take {row} bytes'
+        )
     size = message.step * message.height
     if len(message.data) < size:
-        raise ValueError(f'image data end early: {len(message.data)} bytes, but step * height '
-                         f'is {message.step} * {message.height} = {size}')
+        raise ValueError(
+            f'image data end early: {len(message.data)} bytes, but step * height '
+            f'is {message.step} * {message.height} = {size}'
+        )
     data = np.frombuffer(message.data, np.uint8, count=size)
     return data.reshape(message.height, message.step)[:, :row]
 

@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from lseg_ros.labels import LabelSet
+from lseg_ros.core.segmenter import Segmentation, Segmenter
+from lseg_ros.labels.registry import LabelSet
 from lseg_ros.media.images import read_image, write_ids, write_image
 from lseg_ros.media.inputs import Input, Kind
+from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.media.videos import Video, VideoWriter
-from lseg_ros.render import overlay_with_legend
-from lseg_ros.segmenter import Segmentation, Segmenter
 
 Frame = TypeVar('Frame')
 
@@ -69,8 +69,9 @@ class FileSegmenter:
 
         with BagReader(path) as bag:
             topic = bag.image_topic(self._bag_topic)
-            with LabelBagWriter(target, self._labels, self._segmenter.confidence_threshold,
-                                storage_of(path)) as results:
+            with LabelBagWriter(
+                target, self._labels, self._segmenter.confidence_threshold, storage_of(path)
+            ) as results:
                 for image in _shown(bag.images(topic), bag.count([topic]), path):
                     results.write(image.header, image.recorded_ns, self._result(image.pixels))
 
@@ -80,8 +81,7 @@ class FileSegmenter:
 
 def _shown(frames: Iterable[Frame], total: int | None, path: Path) -> Iterator[Frame]:
     """Iterate over `frames` under a progress bar of their own."""
-    return iter(tqdm(frames, total=total, desc=path.name, unit='frame', leave=False,
-                     disable=None))
+    return iter(tqdm(frames, total=total, desc=path.name, unit='frame', leave=False, disable=None))
 
 
 def _check_whole(read: int, announced: int | None) -> None:

@@ -3,8 +3,18 @@
 
 from lseg_ros.model.checkpoint import CheckpointError, save
 from lseg_ros.model.lseg import LSeg, LSegConfig
-from lseg_ros.model.zoo import (MODELS, ModelSpec, build, build_lite, config_of, load,
-                                outline)
+from lseg_ros.model.zoo import MODELS, ModelSpec, build, build_lite, config_of, load, outline
 
-__all__ = ['CheckpointError', 'LSeg', 'LSegConfig', 'MODELS', 'ModelSpec', 'build',
-           'build_lite', 'config_of', 'load', 'outline', 'save']
+__all__ = [
+    'MODELS',
+    'CheckpointError',
+    'LSeg',
+    'LSegConfig',
+    'ModelSpec',
+    'build',
+    'build_lite',
+    'config_of',
+    'load',
+    'outline',
+    'save',
+]

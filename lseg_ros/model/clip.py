@@ -27,10 +27,13 @@ class ClipTextSettings:
 
 
 # The name in a model's configuration -> the tower.
-CLIP_TEXT = MappingProxyType({
-    'clip-vit-b-32': ClipTextSettings(
-        width=512, layers=12, dim=512, open_clip_name='ViT-B-32-quickgelu'),
-})
+CLIP_TEXT = MappingProxyType(
+    {
+        'clip-vit-b-32': ClipTextSettings(
+            width=512, layers=12, dim=512, open_clip_name='ViT-B-32-quickgelu'
+        )
+    }
+)
 
 
 class ClipText(nn.Module):
@@ -53,8 +56,12 @@ class ClipText(nn.Module):
         self.dim = settings.dim
         self.tokenizer = SimpleTokenizer()
         self.net = TextTransformer(
-            width=settings.width, heads=settings.width // self.head_width,
-            layers=settings.layers, output_dim=settings.dim, act_layer=QuickGELU)
+            width=settings.width,
+            heads=settings.width // self.head_width,
+            layers=settings.layers,
+            output_dim=settings.dim,
+            act_layer=QuickGELU,
+        )
         # Not among the weights in a file: real even where the rest is built without memory.
         with torch.device('cpu'):
             self.net.attn_mask = self.net.build_causal_mask()
@@ -71,8 +78,9 @@ class ClipText(nn.Module):
             if len(ids) > self.max_tokens:
                 raise ValueError(
                     f'the prompt {_shorten(prompt)!r} has {len(ids)} tokens, CLIP takes at '
-                    f'most {self.max_tokens} with start and end: shorten it')
-            row[:len(ids)] = torch.tensor(ids)
+                    f'most {self.max_tokens} with start and end: shorten it'
+                )
+            row[: len(ids)] = torch.tensor(ids)
         return tokens
 
     @torch.no_grad()
@@ -96,12 +104,15 @@ def load_clip_text(name: str, path: str | Path | None = None) -> ClipText:
     import open_clip
 
     if path and not Path(path).is_file():
-        raise FileNotFoundError(f"text model {path} is not a file: give that of OpenAI's CLIP "
-                                '(ViT-B-32.pt), or none to download it')
+        raise FileNotFoundError(
+            f"text model {path} is not a file: give that of OpenAI's CLIP "
+            '(ViT-B-32.pt), or none to download it'
+        )
     settings = CLIP_TEXT[name]
     try:
         source = open_clip.create_model(
-            settings.open_clip_name, pretrained=str(path or 'openai'), device='cpu')
+            settings.open_clip_name, pretrained=str(path or 'openai'), device='cpu'
+        )
     except Exception as error:  # of the hub, the network, the file: open_clip lets all through
         raise FileNotFoundError(
             f'no weights for the text encoder {name}: {_first_line(error)}; give the file of '

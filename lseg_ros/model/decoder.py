@@ -38,8 +38,7 @@ class PyramidDecoder(nn.Module):
 
     blocks_per_level = (1, 2, 2, 2)  # fine to coarse: the finest level costs the most
 
-    def __init__(self, channels: Sequence[int], width: int, dim: int,
-                 dropout: float = 0.1) -> None:
+    def __init__(self, channels: Sequence[int], width: int, dim: int, dropout: float = 0.1) -> None:
         """Build for maps of `channels` (four levels and the head), giving `dim` channels.
 
         `dropout` drops whole channels before the last layer, in training only.
@@ -48,15 +47,15 @@ class PyramidDecoder(nn.Module):
         *levels, head = channels
         # The encoder may be frozen: its maps are normalised here, where training can reach.
         self.laterals = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(level), nn.Conv2d(level, width, 1))
-            for level in levels)
+            nn.Sequential(nn.BatchNorm2d(level), nn.Conv2d(level, width, 1)) for level in levels
+        )
         self.head = nn.Conv2d(head, width, 1)
         self.context = nn.Conv2d(head, width, 1)
         self.levels = nn.ModuleList(
             nn.Sequential(*(SeparableBlock(width) for _ in range(count)))
-            for count in self.blocks_per_level)
-        self.output = nn.Sequential(
-            nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(width, dim, 1))
+            for count in self.blocks_per_level
+        )
+        self.output = nn.Sequential(nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(width, dim, 1))
 
     @property
     def projection(self) -> nn.Conv2d:
@@ -67,9 +66,7 @@ class PyramidDecoder(nn.Module):
         """Return pixel embeddings [B, dim, h, w] at the finest level, not yet normalised."""
         *levels, head = maps
         x = self.head(head) + self.context(head.mean((2, 3), keepdim=True))
-        for features, lateral, blocks in reversed(
-                list(zip(levels, self.laterals, self.levels))):
-            x = F.interpolate(x, size=features.shape[-2:], mode='bilinear',
-                              align_corners=False)
+        for features, lateral, blocks in reversed(list(zip(levels, self.laterals, self.levels))):
+            x = F.interpolate(x, size=features.shape[-2:], mode='bilinear', align_corners=False)
             x = blocks(x + lateral(features))
         return self.output(x)

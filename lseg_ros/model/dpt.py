@@ -88,10 +88,12 @@ class FusionDecoder(nn.Module):
         """Build for maps of `channels`, fine to coarse, giving `dim` channels."""
         super().__init__()
         self.laterals = nn.ModuleList(
-            nn.Conv2d(level, width, 3, padding=1, bias=False) for level in channels)
+            nn.Conv2d(level, width, 3, padding=1, bias=False) for level in channels
+        )
         self.fusions = nn.ModuleList(
             FeatureFusion(width, has_skip=level < len(channels) - 1)
-            for level in range(len(channels)))
+            for level in range(len(channels))
+        )
         self.head = nn.Conv2d(width, dim, 1)
 
     @property

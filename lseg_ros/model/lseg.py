@@ -42,8 +42,12 @@ class LSegConfig:
             # True and False are integers to Python, not to us.
             if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
                 raise ValueError(f'{field.name} must be {kind.__name__}, not {value!r}')
-        for name, least, most in (('width', 1, 1024), ('input_size', 0, 8192),
-                                  ('temperature', 1e-3, 1e3), ('calibration', 1e-3, 1e3)):
+        for name, least, most in (
+            ('width', 1, 1024),
+            ('input_size', 0, 8192),
+            ('temperature', 1e-3, 1e3),
+            ('calibration', 1e-3, 1e3),
+        ):
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(f'{name} must be within {least} and {most}, not {value}')
@@ -53,8 +57,11 @@ class LSegConfig:
 def _rgb(name: str, value: Sequence[float]) -> tuple[float, ...]:
     """Return `value` as a tuple; raise ValueError unless it is three sensible numbers."""
     least = 0.0 if name == 'mean' else 1e-3
-    if (not isinstance(value, list | tuple) or len(value) != 3
-            or not all(isinstance(part, float) and least <= part <= 1.0 for part in value)):
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) != 3
+        or not all(isinstance(part, float) and least <= part <= 1.0 for part in value)
+    ):
         raise ValueError(f'{name} must be three numbers within {least} and 1.0, not {value!r}')
     return tuple(value)
 
@@ -69,8 +76,13 @@ class LSeg(nn.Module):
     weights leave it out.
     """
 
-    def __init__(self, config: LSegConfig, image_encoder: nn.Module, decoder: nn.Module,
-                 text_encoder: nn.Module) -> None:
+    def __init__(
+        self,
+        config: LSegConfig,
+        image_encoder: nn.Module,
+        decoder: nn.Module,
+        text_encoder: nn.Module,
+    ) -> None:
         """Put the three parts together; `config` may be replaced later, e.g. to calibrate."""
         super().__init__()
         self.config = config
@@ -142,8 +154,10 @@ class LSeg(nn.Module):
         They are float32, on the network's device, channels last.
         """
         pixels = images.to(self.device).permute(0, 3, 1, 2) / 255
-        mean, std = (torch.tensor(colours, device=self.device)[:, None, None]
-                     for colours in (self.mean, self.std))
+        mean, std = (
+            torch.tensor(colours, device=self.device)[:, None, None]
+            for colours in (self.mean, self.std)
+        )
         return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
@@ -154,8 +168,10 @@ class LSeg(nn.Module):
         """
         height, width = pixels.shape[-2:]
         if height % self.stride or width % self.stride:
-            raise ValueError(f'pixels are {height} x {width}: pad or resize them, both sides '
-                             f'must be multiples of {self.stride}')
+            raise ValueError(
+                f'pixels are {height} x {width}: pad or resize them, both sides '
+                f'must be multiples of {self.stride}'
+            )
         return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
 
     def embed(self, pixels: Tensor) -> Tensor:
@@ -184,15 +200,20 @@ class LSeg(nn.Module):
 
     def image_state_dict(self) -> dict[str, Tensor]:
         """Return the tensors of the image side; the frozen text encoder has its own file."""
-        return {key: tensor for key, tensor in self.state_dict().items()
-                if not key.startswith(TEXT_PREFIX)}
+        return {
+            key: tensor
+            for key, tensor in self.state_dict().items()
+            if not key.startswith(TEXT_PREFIX)
+        }
 
     def load_image_state_dict(self, state: dict[str, Tensor]) -> None:
         """Copy `state`, as image_state_dict gives it, into the network; keys must agree."""
-        text = {f'{TEXT_PREFIX}{key}': tensor
-                for key, tensor in self.text_encoder.state_dict().items()}
+        text = {
+            f'{TEXT_PREFIX}{key}': tensor for key, tensor in self.text_encoder.state_dict().items()
+        }
         self.load_state_dict({**state, **text})
 
     def _to_image_size(self, maps: Tensor, pixels: Tensor) -> Tensor:
-        return F.interpolate(maps, size=pixels.shape[-2:], mode='bilinear',
-                             align_corners=self.config.align_corners)
+        return F.interpolate(
+            maps, size=pixels.shape[-2:], mode='bilinear', align_corners=self.config.align_corners
+        )

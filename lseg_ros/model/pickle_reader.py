@@ -27,15 +27,23 @@ from lseg_ros.model.foreign_files import DOWNLOAD
 
 ZIP_START = b'PK\x03\x04'
 # How torch.save without zip (before PyTorch 1.6) starts: this number, then the version.
-LEGACY_MAGIC = 0x1950a86a20f9469cfc6c
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_VERSION = 1001
 
-DTYPES = MappingProxyType({
-    'DoubleStorage': torch.float64, 'FloatStorage': torch.float32, 'HalfStorage': torch.float16,
-    'BFloat16Storage': torch.bfloat16, 'LongStorage': torch.int64, 'IntStorage': torch.int32,
-    'ShortStorage': torch.int16, 'CharStorage': torch.int8, 'ByteStorage': torch.uint8,
-    'BoolStorage': torch.bool,
-})
+DTYPES = MappingProxyType(
+    {
+        'DoubleStorage': torch.float64,
+        'FloatStorage': torch.float32,
+        'HalfStorage': torch.float16,
+        'BFloat16Storage': torch.bfloat16,
+        'LongStorage': torch.int64,
+        'IntStorage': torch.int32,
+        'ShortStorage': torch.int16,
+        'CharStorage': torch.int8,
+        'ByteStorage': torch.uint8,
+        'BoolStorage': torch.bool,
+    }
+)
 
 
 class PickleError(ValueError):
@@ -126,7 +134,8 @@ class PickleFile:
             return numbers.as_strided(view.shape, view.stride, view.offset).contiguous()
         except RuntimeError as error:
             raise PickleError(
-                f'has a tensor beyond its storage {storage.key}: {DOWNLOAD}') from error
+                f'has a tensor beyond its storage {storage.key}: {DOWNLOAD}'
+            ) from error
 
     def _fill(self, numbers: Tensor, span: _Span) -> None:
         if not span.length:
@@ -172,13 +181,13 @@ class _Unpickler(pickle.Unpickler):
         return self.storages.setdefault(storage.key, storage)
 
 
-def _rebuild_tensor(storage: Storage, offset: int, shape: Any, stride: Any,
-                    *_: Any) -> TensorView:
+def _rebuild_tensor(storage: Storage, offset: int, shape: Any, stride: Any, *_: Any) -> TensorView:
     """Describe a tensor; takes what torch._utils._rebuild_tensor and its second version do."""
     if not isinstance(storage, Storage):
         raise PickleError('has a tensor without a storage')
-    return TensorView(storage, _whole(offset), tuple(map(_whole, shape)),
-                      tuple(map(_whole, stride)))
+    return TensorView(
+        storage, _whole(offset), tuple(map(_whole, shape)), tuple(map(_whole, stride))
+    )
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> Any:
@@ -186,12 +195,14 @@ def _rebuild_parameter(data: Any, *_: Any) -> Any:
     return data
 
 
-_KNOWN: MappingProxyType[tuple[str, str], Callable] = MappingProxyType({
-    ('collections', 'OrderedDict'): OrderedDict,
-    ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
-    ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
-    ('torch._utils', '_rebuild_parameter'): _rebuild_parameter,
-})
+_KNOWN: MappingProxyType[tuple[str, str], Callable] = MappingProxyType(
+    {
+        ('collections', 'OrderedDict'): OrderedDict,
+        ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
+        ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
+        ('torch._utils', '_rebuild_parameter'): _rebuild_parameter,
+    }
+)
 
 
 def _whole(number: Any) -> int:
@@ -209,20 +220,25 @@ def _read_zip(file: BinaryIO) -> tuple[Any, dict[str, _Span]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         names = [name for name in entries if name.endswith('/data.pkl')]
         if len(names) != 1:
-            raise PickleError('is a zip file, but not one that PyTorch wrote: unpack it, if the '
-                              'weights are in it')
+            raise PickleError(
+                'is a zip file, but not one that PyTorch wrote: unpack it, if the weights are in it'
+            )
         root = names[0].removesuffix('data.pkl')
         if f'{root}constants.pkl' in entries:
             raise PickleError('is a TorchScript program, not weights: give the state dict')
         if archive.read(names[0]) and any(
-                entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+            entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()
+        ):
             raise PickleError('was packed anew with compression: ' + DOWNLOAD)
         if f'{root}byteorder' in entries and archive.read(f'{root}byteorder') != b'little':
             raise PickleError('was written on a big-endian machine')
         content = _Unpickler(BytesIO(archive.read(names[0]))).load()
     prefix = f'{root}data/'
-    return content, {name.removeprefix(prefix): _zip_span(file, entry)
-                     for name, entry in entries.items() if name.startswith(prefix)}
+    return content, {
+        name.removeprefix(prefix): _zip_span(file, entry)
+        for name, entry in entries.items()
+        if name.startswith(prefix)
+    }
 
 
 def _zip_span(file: BinaryIO, entry: zipfile.ZipInfo) -> _Span:

@@ -18,29 +18,36 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SPATIAL_PREFIX = 'scratch.head_block.'
 
 # The parts of a key of ours -> those of a published one; the first that matches counts.
-_KEYS = tuple((re.compile(ours), published) for ours, published in (
-    (r'image_encoder\.net\.conv1\.', 'pretrained.layer1.0.'),
-    (r'image_encoder\.net\.bn1\.', 'pretrained.layer1.1.'),
-    (r'image_encoder\.net\.layer1\.', 'pretrained.layer1.4.'),
-    (r'image_encoder\.net\.layer(?=[234]\.)', 'pretrained.layer'),
-    (r'image_encoder\.net\.', 'pretrained.model.'),
-    (r'image_encoder\.reassemble\.(\d)\.readout\.', 'pretrained.act_postprocess{}.0.project.0.'),
-    (r'image_encoder\.reassemble\.(\d)\.project\.', 'pretrained.act_postprocess{}.3.'),
-    (r'image_encoder\.reassemble\.(\d)\.resample\.', 'pretrained.act_postprocess{}.4.'),
-    (r'decoder\.laterals\.(\d)\.', 'scratch.layer{}_rn.'),
-    (r'decoder\.fusions\.(\d)\.skip\.', 'scratch.refinenet{}.resConfUnit1.'),
-    (r'decoder\.fusions\.(\d)\.refine\.', 'scratch.refinenet{}.resConfUnit2.'),
-    (r'decoder\.fusions\.(\d)\.output\.', 'scratch.refinenet{}.out_conv.'),
-    (r'decoder\.head\.', 'scratch.head1.'),
-    (r'spatial\.conv\.', 'scratch.head_block.depthwise.depthwise.'),
-    (r'text_encoder\.net\.', 'clip_pretrained.'),
-))
+_KEYS = tuple(
+    (re.compile(ours), published)
+    for ours, published in (
+        (r'image_encoder\.net\.conv1\.', 'pretrained.layer1.0.'),
+        (r'image_encoder\.net\.bn1\.', 'pretrained.layer1.1.'),
+        (r'image_encoder\.net\.layer1\.', 'pretrained.layer1.4.'),
+        (r'image_encoder\.net\.layer(?=[234]\.)', 'pretrained.layer'),
+        (r'image_encoder\.net\.', 'pretrained.model.'),
+        (
+            r'image_encoder\.reassemble\.(\d)\.readout\.',
+            'pretrained.act_postprocess{}.0.project.0.',
+        ),
+        (r'image_encoder\.reassemble\.(\d)\.project\.', 'pretrained.act_postprocess{}.3.'),
+        (r'image_encoder\.reassemble\.(\d)\.resample\.', 'pretrained.act_postprocess{}.4.'),
+        (r'decoder\.laterals\.(\d)\.', 'scratch.layer{}_rn.'),
+        (r'decoder\.fusions\.(\d)\.skip\.', 'scratch.refinenet{}.resConfUnit1.'),
+        (r'decoder\.fusions\.(\d)\.refine\.', 'scratch.refinenet{}.resConfUnit2.'),
+        (r'decoder\.fusions\.(\d)\.output\.', 'scratch.refinenet{}.out_conv.'),
+        (r'decoder\.head\.', 'scratch.head1.'),
+        (r'spatial\.conv\.', 'scratch.head_block.depthwise.depthwise.'),
+        (r'text_encoder\.net\.', 'clip_pretrained.'),
+    )
+)
 
 # What is in the files and never used: CLIP's image tower and its scale, the transformer's
 # classifier, a unit that the coarsest level has no input for, and what only training counts.
 _UNUSED = re.compile(
     r'clip_pretrained\.(visual\.|logit_scale$)|pretrained\.model\.(norm|head)\.'
-    r'|scratch\.refinenet4\.resConfUnit1\.|.*\.num_batches_tracked$')
+    r'|scratch\.refinenet4\.resConfUnit1\.|.*\.num_batches_tracked$'
+)
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,37 @@ class PublishedNetwork:
 
 
 _COMMON = LSegConfig(
-    decoder='dpt', width=256, text='clip-vit-b-32', input_size=480, align_corners=True)
+    decoder='dpt', width=256, text='clip-vit-b-32', input_size=480, align_corners=True
+)
 
-NETWORKS = MappingProxyType({network.config.name: network for network in (
-    PublishedNetwork(
-        replace(_COMMON, name='lseg-vitl16', encoder='vit_large_patch16_384'),
-        'pretrained.model.patch_embed.proj.weight', (1024, 3, 16, 16)),
-    PublishedNetwork(
-        replace(_COMMON, name='lseg-vitb32', encoder='vit_base_patch32_384'),
-        'pretrained.model.patch_embed.proj.weight', (768, 3, 32, 32)),
-    PublishedNetwork(
-        replace(_COMMON, name='lseg-rn101', encoder='resnet101', mean=IMAGENET_MEAN,
-                std=IMAGENET_STD),
-        'pretrained.layer3.22.conv3.weight', (1024, 256, 1, 1)),
-)})
+NETWORKS = MappingProxyType(
+    {
+        network.config.name: network
+        for network in (
+            PublishedNetwork(
+                replace(_COMMON, name='lseg-vitl16', encoder='vit_large_patch16_384'),
+                'pretrained.model.patch_embed.proj.weight',
+                (1024, 3, 16, 16),
+            ),
+            PublishedNetwork(
+                replace(_COMMON, name='lseg-vitb32', encoder='vit_base_patch32_384'),
+                'pretrained.model.patch_embed.proj.weight',
+                (768, 3, 32, 32),
+            ),
+            PublishedNetwork(
+                replace(
+                    _COMMON,
+                    name='lseg-rn101',
+                    encoder='resnet101',
+                    mean=IMAGENET_MEAN,
+                    std=IMAGENET_STD,
+                ),
+                'pretrained.layer3.22.conv3.weight',
+                (1024, 256, 1, 1),
+            ),
+        )
+    }
+)
 
 
 class HasShape(Protocol):
@@ -86,10 +110,11 @@ def find_state_dict(content: Any) -> Mapping[str, Any]:
             content = content[name]
             break
     if not isinstance(content, dict) or not content:
-        raise ValueError('holds no state dict: save the state_dict() of the network, bare or '
-                         'under the key state_dict')
-    return {re.sub(r'^((net|module)\.)+', '', str(key)): value
-            for key, value in content.items()}
+        raise ValueError(
+            'holds no state dict: save the state_dict() of the network, bare or '
+            'under the key state_dict'
+        )
+    return {re.sub(r'^((net|module)\.)+', '', str(key)): value for key, value in content.items()}
 
 
 def identify(state: Mapping[str, HasShape]) -> PublishedNetwork:
@@ -114,7 +139,8 @@ def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) 
             'has spatial regularisation blocks, but no file tells of which kind: give '
             "spatial='KIND:DEPTH:ACTIVATION' as it was trained, e.g. 'bottleneck:2:lrelu' "
             f'(arch_option 1) or {"depthwise:2:lrelu"!r} (2), or {NO_SPATIAL!r} to leave them '
-            'out; lseg convert --spatial writes it into a file that needs no telling')
+            'out; lseg convert --spatial writes it into a file that needs no telling'
+        )
     if spatial not in (None, NO_SPATIAL) and not has_blocks:
         raise ValueError(f'has no spatial regularisation blocks: leave out spatial={spatial!r}')
     return replace(network.config, spatial=spatial or NO_SPATIAL)
@@ -127,21 +153,22 @@ def published_key(key: str) -> str:
         if match:
             # The authors count levels from 1.
             levels = (int(level) + 1 for level in match.groups())
-            return published.format(*levels) + key[match.end():]
+            return published.format(*levels) + key[match.end() :]
     raise KeyError(key)
 
 
-def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig
-             ) -> dict[str, str]:
+def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig) -> dict[str, str]:
     """Return what there is to know of a published file, by the names of its properties."""
     lightning = isinstance(content.get('state_dict'), dict)
-    unused = sum(math.prod(tensor.shape) for key, tensor in state.items()
-                 if not is_used(key, config))
+    unused = sum(
+        math.prod(tensor.shape) for key, tensor in state.items() if not is_used(key, config)
+    )
     facts = {
         'layout': 'checkpoint of PyTorch Lightning' if lightning else 'state dict of PyTorch',
         'never used': f'{unused / 1e6:.2f} M parameters, which lseg convert drops',
-        'optimizer state': 'yes' if content.get('optimizer_states') or content.get('optimizer')
-                           else 'no',
+        'optimizer state': 'yes'
+        if content.get('optimizer_states') or content.get('optimizer')
+        else 'no',
     }
     if has_spatial(state):
         facts['spatial regularisation'] = 'yes, of a kind that the file does not tell'
@@ -152,14 +179,19 @@ def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig
 
 
 def _describe_unknown(state: Mapping[str, HasShape]) -> str:
-    backbones = [f'{key} {list(state[key].shape)}'
-                 for key in dict.fromkeys(network.key for network in NETWORKS.values())
-                 if key in state]
+    backbones = [
+        f'{key} {list(state[key].shape)}'
+        for key in dict.fromkeys(network.key for network in NETWORKS.values())
+        if key in state
+    ]
     found = backbones[0] if backbones else f'{len(state)} entries, first {min(state)}'
-    expected = ', '.join(f'{name}: {network.key} {list(network.shape)}'
-                         for name, network in NETWORKS.items())
-    return (f"is another network, none of those that LSeg's authors published: it has {found}, "
-            f'expected {expected}; give one of their checkpoints')
+    expected = ', '.join(
+        f'{name}: {network.key} {list(network.shape)}' for name, network in NETWORKS.items()
+    )
+    return (
+        f"is another network, none of those that LSeg's authors published: it has {found}, "
+        f'expected {expected}; give one of their checkpoints'
+    )
 
 
 def has_spatial(keys: Iterable[str]) -> bool:

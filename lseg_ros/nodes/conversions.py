@@ -1,34 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages to arrays and back, in one place."""
+
 from __future__ import annotations
 
 import array
 from types import MappingProxyType
 
 import numpy as np
+from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from lseg_ros.cloud import POINT
-from lseg_ros.labels import LabelSet
+from lseg_ros.core.cloud import POINT
+from lseg_ros.labels.registry import LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage
-from rclpy.time import Time
 
 # Output encodings: type of a value and values per pixel.
-_OUTPUT = MappingProxyType({
-    'mono8': (np.dtype('u1'), 1),
-    'mono16': (np.dtype('<u2'), 1),
-    '16UC1': (np.dtype('<u2'), 1),
-    'rgb8': (np.dtype('u1'), 3),
-})
+_OUTPUT = MappingProxyType(
+    {
+        'mono8': (np.dtype('u1'), 1),
+        'mono16': (np.dtype('<u2'), 1),
+        '16UC1': (np.dtype('<u2'), 1),
+        'rgb8': (np.dtype('u1'), 3),
+    }
+)
 _POINT_FIELDS = tuple(
-    PointField(name=name, offset=offset, count=1,
-               datatype={'f': PointField.FLOAT32, 'u': PointField.UINT32}[dtype.kind])
-    for name, (dtype, offset) in POINT.fields.items())
+    PointField(
+        name=name,
+        offset=offset,
+        count=1,
+        datatype={'f': PointField.FLOAT32, 'u': PointField.UINT32}[dtype.kind],
+    )
+    for name, (dtype, offset) in POINT.fields.items()
+)
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -48,8 +56,14 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """
     dtype, channels = _OUTPUT[encoding]
     height, width = pixels.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding=encoding,
-                    is_bigendian=0, step=width * channels * dtype.itemsize)
+    message = Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=width * channels * dtype.itemsize,
+    )
     # The setter takes an array.array as it is; bytes and NumPy arrays it would check one by one.
     data = array.array('B')
     data.frombytes(memoryview(np.ascontiguousarray(pixels, dtype)).cast('B'))
@@ -61,7 +75,7 @@ class OrganisedCloud:
     """A PointCloud2 of one size, whose memory serves for one cloud after the other.
 
     New memory for each would cost several times what the points do. `points`, [h, w] of
-    `lseg_ros.cloud.POINT`, are those of the message.
+    `lseg_ros.core.cloud.POINT`, are those of the message.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -79,17 +93,28 @@ def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
     """Return the table as a message that holds for images stamped at or after `since_ns`."""
     return LabelSetMessage(
         header=_header(since_ns),
-        classes=[LabelClassMessage(id=label.id, name=label.name, prompts=list(label.prompts),
-                                   color=_color(label.color), groups=list(label.groups))
-                 for label in labels.classes])
+        classes=[
+            LabelClassMessage(
+                id=label.id,
+                name=label.name,
+                prompts=list(label.prompts),
+                color=_color(label.color),
+                groups=list(label.groups),
+            )
+            for label in labels.classes
+        ],
+    )
 
 
 def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -> LabelInfo:
     """Return id -> name as vision_msgs has it; `threshold` is a confidence in [0, 1]."""
     return LabelInfo(
-        header=_header(since_ns), threshold=threshold,
-        class_map=[VisionClass(class_id=label.id, class_name=label.name)
-                   for label in labels.classes])
+        header=_header(since_ns),
+        threshold=threshold,
+        class_map=[
+            VisionClass(class_id=label.id, class_name=label.name) for label in labels.classes
+        ],
+    )
 
 
 def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:
@@ -97,8 +122,13 @@ def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:
     from cv_bridge import CvBridge
 
     height, width = values.shape[:2]
-    plain = Image(height=height, width=width, encoding=encoding,
-                  step=values.nbytes // height, data=values.tobytes())
+    plain = Image(
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=values.nbytes // height,
+        data=values.tobytes(),
+    )
     return CvBridge().imgmsg_to_cv2(plain, 'rgb8')
 
 

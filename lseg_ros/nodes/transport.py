@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way that images take between processes: a profile with which Fast DDS loses none."""
+
 from __future__ import annotations
 
 import os
@@ -8,8 +9,11 @@ from pathlib import Path
 from rclpy.utilities import get_rmw_implementation_identifier
 
 # Where Fast DDS looks for a profile: version 2, of Jazzy, and version 3, which complains of both.
-PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy'
-                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
+PROFILE_VARIABLE = (
+    'FASTRTPS_DEFAULT_PROFILES_FILE'
+    if os.environ.get('ROS_DISTRO') == 'jazzy'
+    else 'FASTDDS_DEFAULT_PROFILES_FILE'
+)
 
 
 def use_profile(path: Path) -> None:
@@ -19,7 +23,9 @@ def use_profile(path: Path) -> None:
 
 def loss_hint() -> str:
     """Say why images may get lost on their way here, in brackets; empty where they should not."""
-    if (not get_rmw_implementation_identifier().startswith('rmw_fastrtps')
-            or PROFILE_VARIABLE in os.environ):
+    if (
+        not get_rmw_implementation_identifier().startswith('rmw_fastrtps')
+        or PROFILE_VARIABLE in os.environ
+    ):
         return ''
     return ' (Fast DDS loses large ones without the profile config/fastdds.xml: see the README)'

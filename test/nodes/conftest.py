@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures for the tests that need ROS 2; without it they are left out."""
+
 from __future__ import annotations
 
 import importlib.util

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the real segmentation node beside a client that talks to it over real topics."""
+
 from __future__ import annotations
 
 import itertools
@@ -16,8 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.executors import (ExternalShutdownException, ShutdownException,
-                             SingleThreadedExecutor)
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -30,7 +30,7 @@ from vision_msgs.msg import LabelInfo
 
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import array_to_image
-from lseg_ros.nodes.segmentation_node import SegmentationNode
+from lseg_ros.nodes.segmentation.segmentation_node import SegmentationNode
 from lseg_ros.srv import SetLabels
 
 TIMEOUT_S = 30.0
@@ -56,17 +56,23 @@ class Client(Node):
     def add_camera(self, name: str) -> None:
         """Become the camera of this name too; the empty one is there already."""
         self._cameras[name] = self.create_publisher(
-            Image, f'{name}/image'.lstrip('/'), qos_profile_sensor_data,
-            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False))
+            Image,
+            f'{name}/image'.lstrip('/'),
+            qos_profile_sensor_data,
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+        )
 
-    def listen(self, topic: str, message_type: type = Image,
-               qos: QoSProfile = QoSProfile(depth=50)) -> None:
+    def listen(
+        self, topic: str, message_type: type = Image, qos: QoSProfile = QoSProfile(depth=50)
+    ) -> None:
         """Keep every message of `topic`; those of the node as `lseg/<topic>`."""
+
         def keep(message: Any, info: dict[str, int]) -> None:
             with self._changed:
                 self.received[topic].append(message)
                 self._sent[topic].append(info['source_timestamp'])
                 self._changed.notify_all()
+
         self.create_subscription(message_type, topic, keep, qos)
 
     def listen_to_tables(self, camera: str = '') -> None:
@@ -77,8 +83,11 @@ class Client(Node):
     def in_order_of_sending(self, *topics: str) -> list[Any]:
         """Return the messages of several topics in the order in which they were published."""
         with self._changed:
-            sent = [(when, message) for topic in topics
-                    for when, message in zip(self._sent[topic], self.received[topic])]
+            sent = [
+                (when, message)
+                for topic in topics
+                for when, message in zip(self._sent[topic], self.received[topic])
+            ]
         return [message for _, message in sorted(sent, key=lambda pair: pair[0])]
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
@@ -89,12 +98,14 @@ class Client(Node):
                 raise AssertionError(f'waited in vain for {what}; received: {counts}')
             return condition()
 
-    def send(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None,
-             camera: str = '') -> int:
+    def send(
+        self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = ''
+    ) -> int:
         """Publish a picture as rgb8; return its stamp, which counts seconds unless given (ns)."""
         stamp_ns = next(self._stamp) * 10**9 if stamp_ns is None else stamp_ns
-        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), 
-                        frame_id=f'{camera or "camera"}_optical')
+        header = Header(
+            stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'{camera or "camera"}_optical'
+        )
         self._cameras[camera].publish(array_to_image(pixels, 'rgb8', header))
         return stamp_ns
 
@@ -118,8 +129,9 @@ class Client(Node):
         topic = output('label_image', camera)
 
         def answer() -> Image | None:
-            return next((message for message in self.received[topic]
-                         if stamp_of(message) in stamps), None)
+            return next(
+                (message for message in self.received[topic] if stamp_of(message) in stamps), None
+            )
 
         def send_and_wait() -> Image | None:
             stamps.add(self.send(pixels, camera=camera))
@@ -194,19 +206,28 @@ class Client(Node):
     def get_parameter_value(self, name: str) -> Any:
         """Return the value of a string-array parameter of the node."""
         request = GetParameters.Request(names=[name])
-        value, = self.call(GetParameters, 'get_parameters', request).values
+        (value,) = self.call(GetParameters, 'get_parameters', request).values
         return list(value.string_array_value)
 
     def assert_ids_are_in_their_tables(self, camera: str = '') -> None:
         """Compare each label image with the table that holds for it: the last stamped no later."""
         for message in self.received[output('label_image', camera)]:
-            table = max((table for table in self.received[output('label_set', camera)]
-                         if stamp_of(table) <= stamp_of(message)), key=stamp_of)
+            table = max(
+                (
+                    table
+                    for table in self.received[output('label_set', camera)]
+                    if stamp_of(table) <= stamp_of(message)
+                ),
+                key=stamp_of,
+            )
             assert set(np.unique(ids_of(message))) <= {entry.id for entry in table.classes}
 
-    def wait_for_status(self, condition: Callable[[DiagnosticStatus, dict[str, str]], bool],
-                        what: str, part: str = 'segmentation',
-                        ) -> tuple[DiagnosticStatus, dict[str, str]]:
+    def wait_for_status(
+        self,
+        condition: Callable[[DiagnosticStatus, dict[str, str]], bool],
+        what: str,
+        part: str = 'segmentation',
+    ) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Return the first diagnostics of a part, from now on, that fulfil `condition`."""
         seen = len(self.received['/diagnostics'])
         name = f'{self.get_namespace()}/lseg: {part}'.lstrip('/')
@@ -231,8 +252,13 @@ class Harness:
         self._running = ExitStack()
         self.client = self._running.enter_context(running(context, Client(context, namespace)))
         node = SegmentationNode(
-            context=context, namespace=namespace, enable_rosout=False, parameter_overrides=[
-                Parameter(name, value=value) for name, value in parameters.items()])
+            context=context,
+            namespace=namespace,
+            enable_rosout=False,
+            parameter_overrides=[
+                Parameter(name, value=value) for name, value in parameters.items()
+            ],
+        )
         self._running.enter_context(running(context, node, node.close))
 
     def close(self) -> None:
@@ -241,8 +267,9 @@ class Harness:
 
 
 @contextmanager
-def running(context: rclpy.Context, node: Node,
-            close: Callable[[], None] = lambda: None) -> Iterator[Node]:
+def running(
+    context: rclpy.Context, node: Node, close: Callable[[], None] = lambda: None
+) -> Iterator[Node]:
     """Spin `node` in a thread of its own; in the end `close` it and destroy it."""
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)

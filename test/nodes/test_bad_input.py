@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever the node is fed with, it says what is wrong and goes on."""
+
 from __future__ import annotations
 
 import io
@@ -16,7 +17,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lseg_ros.label_syntax import topic_name
+from lseg_ros.labels.syntax import topic_name
 from lseg_ros.nodes.conversions import array_to_image
 
 GOOD = array_to_image(PICTURE, 'rgb8', Header(frame_id='camera_optical'))
@@ -44,58 +45,78 @@ def damaged(tiny_weights, tmp_path):
     return {'model': str(weights), 'text_model': str(text)}
 
 
-@pytest.mark.parametrize('name, value, reason', [
-    ('model', 'lseg-huge', "unknown model 'lseg-huge'"),
-    ('model', '/nowhere/weights.safetensors', '/nowhere/weights.safetensors'),
-    ('model', 'damaged', 'damaged.safetensors'),
-    ('text_model', 'damaged', 'text/model.safetensors'),
-    ('text_model', '/nowhere/minilm', 'text model /nowhere/minilm is not a folder'),
-    ('device', 'cuda:99', "device 'cuda:99'"),
-    ('device', 'abacus', "device 'abacus'"),
-    ('labels', ['floor', 'floor'], "'floor' is listed twice"),
-    ('cameras', ['front', 'front'], "'front' is listed twice"),
-    ('cameras', ['front', ''], 'a name is empty'),
-    ('cameras', ['front/left'], "'front/left' cannot stand in a topic"),
-    ('output_size', [424], 'output_size must be [width, height]'),
-    ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
-])
+@pytest.mark.parametrize(
+    'name, value, reason',
+    [
+        ('model', 'lseg-huge', "unknown model 'lseg-huge'"),
+        ('model', '/nowhere/weights.safetensors', '/nowhere/weights.safetensors'),
+        ('model', 'damaged', 'damaged.safetensors'),
+        ('text_model', 'damaged', 'text/model.safetensors'),
+        ('text_model', '/nowhere/minilm', 'text model /nowhere/minilm is not a folder'),
+        ('device', 'cuda:99', "device 'cuda:99'"),
+        ('device', 'abacus', "device 'abacus'"),
+        ('labels', ['floor', 'floor'], "'floor' is listed twice"),
+        ('cameras', ['front', 'front'], "'front' is listed twice"),
+        ('cameras', ['front', ''], 'a name is empty'),
+        ('cameras', ['front/left'], "'front/left' cannot stand in a topic"),
+        ('output_size', [424], 'output_size must be [width, height]'),
+        ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
+    ],
+)
 def test_configure_fails_with_one_line_and_can_be_tried_again(
-        start, tiny_weights, damaged, capfd, name, value, reason):
+    start, tiny_weights, damaged, capfd, name, value, reason
+):
     value = damaged[name] if value == 'damaged' else value
     client = start(**{name: value})
     assert not client.configure()
     assert client.state() == 'unconfigured'
-    line, = error_lines(capfd)
+    (line,) = error_lines(capfd)
     assert reason in line
     status, _ = client.wait_for_status(lambda status, _: reason in status.message, reason)
     assert status.level == b'\x02'
-    good = {'model': tiny_weights, 'text_model': '', 'device': 'cpu', 'labels': ['floor'],
-            'cameras': [''], 'output_size': [0, 0]}[name]
+    good = {
+        'model': tiny_weights,
+        'text_model': '',
+        'device': 'cpu',
+        'labels': ['floor'],
+        'cameras': [''],
+        'output_size': [0, 0],
+    }[name]
     assert client.set_parameter(name, good).successful
     assert client.configure()
     assert client.state() == 'inactive'
 
 
-@pytest.mark.parametrize('message, reason', [
-    (changed(height=0, data=array('B')), 'empty image'),
-    (changed(width=0, step=0, data=array('B')), 'empty image'),
-    (changed(data=array('B', bytes(100))), 'data end early'),
-    (changed(encoding='klingon8'), "unknown image encoding 'klingon8'"),
-    (changed(step=10), 'step 10 is shorter than a row'),
-    (changed(header=Header(stamp=Time(sec=-5))), 'stamp of -5 s and 0 ns is no time'),
-    (changed(header=Header(stamp=Time(nanosec=10**9))), 'stamp of 0 s and 1000000000 ns'),
-], ids=['no height', 'no width', 'short data', 'encoding', 'step', 'negative', 'nanoseconds'])
+@pytest.mark.parametrize(
+    'message, reason',
+    [
+        (changed(height=0, data=array('B')), 'empty image'),
+        (changed(width=0, step=0, data=array('B')), 'empty image'),
+        (changed(data=array('B', bytes(100))), 'data end early'),
+        (changed(encoding='klingon8'), "unknown image encoding 'klingon8'"),
+        (changed(step=10), 'step 10 is shorter than a row'),
+        (changed(header=Header(stamp=Time(sec=-5))), 'stamp of -5 s and 0 ns is no time'),
+        (changed(header=Header(stamp=Time(nanosec=10**9))), 'stamp of 0 s and 1000000000 ns'),
+    ],
+    ids=['no height', 'no width', 'short data', 'encoding', 'step', 'negative', 'nanoseconds'],
+)
 def test_bad_image_is_dropped_counted_and_explained_and_the_next_is_segmented(
-        active, message, reason):
+    active, message, reason
+):
     client = active(labels=['floor', 'door'])
     frames = len(client.received['lseg/label_image'])
 
     def told():
         client.send_message(message)
-        return client.soon(lambda: any(
-            value.key == 'last problem' and reason in value.value
-            for array_ in client.received['/diagnostics'] for status in array_.status
-            for value in status.values), seconds=1.0)
+        return client.soon(
+            lambda: any(
+                value.key == 'last problem' and reason in value.value
+                for array_ in client.received['/diagnostics']
+                for status in array_.status
+                for value in status.values
+            ),
+            seconds=1.0,
+        )
 
     client.poll(told, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda _, values: True, 'counters')
@@ -112,12 +133,13 @@ def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     file = io.BytesIO()
     Picture.fromarray(PICTURE).save(file, 'jpeg')
     data = file.getvalue()
-    message = CompressedImage(format='jpeg', data=data[:int(keep * len(data))])
+    message = CompressedImage(format='jpeg', data=data[: int(keep * len(data))])
     client.poll(lambda: camera.get_subscription_count(), 'the node to subscribe')
     for _ in range(5):
         camera.publish(message)
     _, values = client.wait_for_status(
-        lambda _, values: int(values['images bad']) > 0, 'a bad image')
+        lambda _, values: int(values['images bad']) > 0, 'a bad image'
+    )
     assert "format 'jpeg'" in values['last problem']
 
 
@@ -128,9 +150,12 @@ def test_stream_of_bad_images_is_reported_and_logged_only_now_and_then(active, c
 
     def many_bad():
         client.send_message(bad)
-        return any(value.key == 'images bad' and int(value.value) >= 20
-                   for array_ in client.received['/diagnostics'] for status in array_.status
-                   for value in status.values)
+        return any(
+            value.key == 'images bad' and int(value.value) >= 20
+            for array_ in client.received['/diagnostics']
+            for status in array_.status
+            for value in status.values
+        )
 
     client.poll(many_bad, 'twenty bad images')
     warnings = [line for line in capfd.readouterr().err.splitlines() if 'klingon8' in line]
@@ -208,12 +233,18 @@ def test_camera_that_does_not_come_is_warned_about_with_its_topic(start, capfd):
 
 
 def test_camera_whose_qos_does_not_fit_is_named_with_the_policy(start, capfd):
-    client = start(**{'labels': ['floor'], 'image_timeout': 0.2,
-                      'qos_overrides./qos/image.subscription.reliability': 'reliable'},
-                   namespace='/qos')
+    client = start(
+        **{
+            'labels': ['floor'],
+            'image_timeout': 0.2,
+            'qos_overrides./qos/image.subscription.reliability': 'reliable',
+        },
+        namespace='/qos',
+    )
     assert client.configure() and client.activate()
     status, _ = client.wait_for_status(
-        lambda status, _: 'incompatible QoS' in status.message, 'incompatible QoS')
+        lambda status, _: 'incompatible QoS' in status.message, 'incompatible QoS'
+    )
     assert status.level == b'\x01'
     assert '/qos/image' in status.message and 'client' in status.message
     assert 'eliab' in status.message
@@ -222,16 +253,21 @@ def test_camera_whose_qos_does_not_fit_is_named_with_the_policy(start, capfd):
 
 def test_activation_that_one_subscription_refuses_leaves_none_behind(start):
     override = 'qos_overrides./refused/right/depth.subscription.reliability'
-    client = start(labels=['floor'], cameras=['left', 'right'], namespace='/refused',
-                   **{override: 'sometimes'})
+    client = start(
+        labels=['floor'], cameras=['left', 'right'], namespace='/refused', **{override: 'sometimes'}
+    )
     assert client.configure()
     assert not client.activate()
     assert client.state() == 'inactive'
-    status, _ = client.wait_for_status(lambda status, _: 'cannot activate' in status.message,
-                                       'the reason')
+    status, _ = client.wait_for_status(
+        lambda status, _: 'cannot activate' in status.message, 'the reason'
+    )
     assert 'sometimes' in status.message
-    inputs = [f'/refused/{camera}/{topic}' for camera in ('left', 'right')
-              for topic in ('image', 'camera_info', 'depth')]
+    inputs = [
+        f'/refused/{camera}/{topic}'
+        for camera in ('left', 'right')
+        for topic in ('image', 'camera_info', 'depth')
+    ]
     client.poll(lambda: not any(map(client.count_subscribers, inputs)), 'the node to unsubscribe')
 
 
@@ -245,7 +281,8 @@ def test_camera_that_sends_another_type_is_named(start):
     assert client.configure() and client.activate()
     status, _ = client.wait_for_status(
         lambda status, _: 'wrong_camera sends sensor_msgs/msg/Image' in status.message,
-        'the wrong type')
+        'the wrong type',
+    )
     assert 'not sensor_msgs/msg/CompressedImage' in status.message
     rclpy.shutdown(context=context)
 
@@ -253,5 +290,6 @@ def test_camera_that_sends_another_type_is_named(start):
 def test_camera_that_is_connected_but_sends_nothing_is_told_apart(start):
     client = start(labels=['floor'], image_timeout=0.2)
     assert client.configure() and client.activate()
-    client.wait_for_status(lambda status, _: 'no image arrives' in status.message,
-                           'a silent camera')
+    client.wait_for_status(
+        lambda status, _: 'no image arrives' in status.message, 'a silent camera'
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """CameraInfo brought to the size of what is published."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,17 +8,26 @@ import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from lseg_ros.nodes.camera_info import image_camera, parse_output_size, scaled_camera_info
+from lseg_ros.nodes.segmentation.camera_info import (
+    image_camera,
+    parse_output_size,
+    scaled_camera_info,
+)
 
 BASELINE_M = 0.05
 HEADER = Header(frame_id='left')
 
 
 def camera_info(fx=500.0, fy=510.0, cx=330.0, cy=235.0, **fields):
-    values = {'width': 640, 'height': 480, 'distortion_model': 'plumb_bob',
-              'd': [0.1, -0.2, 0.0, 0.0, 0.0], 'r': np.eye(3).ravel(),
-              'k': [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
-              'p': [fx, 0.0, cx, -fx * BASELINE_M, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]}
+    values = {
+        'width': 640,
+        'height': 480,
+        'distortion_model': 'plumb_bob',
+        'd': [0.1, -0.2, 0.0, 0.0, 0.0],
+        'r': np.eye(3).ravel(),
+        'k': [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
+        'p': [fx, 0.0, cx, -fx * BASELINE_M, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    }
     return CameraInfo(**values | fields)
 
 
@@ -56,14 +66,17 @@ def test_region_of_interest_and_binning_are_applied_and_gone():
     assert (scaled.k[2], scaled.k[5]) == pytest.approx((65 - 0.25, 67.5 - 0.25))
 
 
-@pytest.mark.parametrize('info, reason', [
-    (camera_info(fx=0.0), 'focal lengths 0 and 510'),
-    (camera_info(fy=float('nan')), 'nan'),
-    (camera_info(cx=960.0), r'centre \(960, 235\) is outside 640 x 480'),
-    (camera_info(width=1280, height=720), 'for 1280 x 720 pixels, but the image has 640 x 480'),
-    (camera_info(binning_x=2, binning_y=2), 'for 320 x 240'),
-    (CameraInfo(), 'for 0 x 0 pixels'),
-])
+@pytest.mark.parametrize(
+    'info, reason',
+    [
+        (camera_info(fx=0.0), 'focal lengths 0 and 510'),
+        (camera_info(fy=float('nan')), 'nan'),
+        (camera_info(cx=960.0), r'centre \(960, 235\) is outside 640 x 480'),
+        (camera_info(width=1280, height=720), 'for 1280 x 720 pixels, but the image has 640 x 480'),
+        (camera_info(binning_x=2, binning_y=2), 'for 320 x 240'),
+        (CameraInfo(), 'for 0 x 0 pixels'),
+    ],
+)
 def test_camera_info_that_cannot_belong_to_the_image_is_refused(info, reason):
     with pytest.raises(ValueError, match=reason):
         image_camera(info, (480, 640))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The camera node as a process of its own, and the sources it reads."""
+
 from __future__ import annotations
 
 import json
@@ -14,9 +15,9 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from lseg_ros.nodes.camera_node import CameraNode
+from lseg_ros.media.sources import open_source
+from lseg_ros.nodes.camera.camera_node import CameraNode
 from lseg_ros.nodes.conversions import image_to_rgb
-from lseg_ros.nodes.image_sources import open_source
 
 RED, BLUE = (250, 5, 5), (5, 5, 250)
 K = (100.0, 0.0, 32.0, 0.0, 110.0, 24.0, 0.0, 0.0, 1.0)
@@ -51,9 +52,13 @@ def recording(tmp_path):
 
 def run_camera(*arguments):
     """Run the node as a process until it ends by itself; return the process."""
-    command = [sys.executable, '-c',
-               'import sys; from lseg_ros.nodes.camera_node import main; sys.exit(main())',
-               '--ros-args', *(part for argument in arguments for part in ('-p', argument))]
+    command = [
+        sys.executable,
+        '-c',
+        'import sys; from lseg_ros.nodes.camera.camera_node import main; sys.exit(main())',
+        '--ros-args',
+        *(part for argument in arguments for part in ('-p', argument)),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -129,25 +134,32 @@ def test_node_accepts_the_bare_number_of_a_webcam():
     assert 'cannot open the webcam 99' in camera.stderr
 
 
-def test_recording_is_published_with_depth_and_camera_info_under_one_header(
-        recording, ros_context):
+def test_recording_is_published_with_depth_and_camera_info_under_one_header(recording, ros_context):
     client = Client(ros_context, '/drive')
     for topic, message_type in (('image', Image), ('depth', Image), ('camera_info', CameraInfo)):
         client.listen(topic, message_type, qos_profile_sensor_data)
     camera = CameraNode(
-        context=ros_context, namespace='/drive', parameter_overrides=[
+        context=ros_context,
+        namespace='/drive',
+        parameter_overrides=[
             Parameter('source', value=str(recording)),
-            Parameter('frame_id', value='left'), Parameter('rate', value=50.0)])
+            Parameter('frame_id', value='left'),
+            Parameter('rate', value=50.0),
+        ],
+    )
     with running(ros_context, client), running(ros_context, camera):
         for topic in ('image', 'depth', 'camera_info'):
             client.wait_for(lambda: len(client.received[topic]) > 5, topic)
-    by_stamp = {topic: {str(message.header): message for message in client.received[topic]}
-                for topic in ('image', 'depth', 'camera_info')}
+    by_stamp = {
+        topic: {str(message.header): message for message in client.received[topic]}
+        for topic in ('image', 'depth', 'camera_info')
+    }
     common = set.intersection(*map(set, by_stamp.values()))
     assert common
     for header in common:
-        image, depth, info = (by_stamp[topic][header]
-                              for topic in ('image', 'depth', 'camera_info'))
+        image, depth, info = (
+            by_stamp[topic][header] for topic in ('image', 'depth', 'camera_info')
+        )
         assert image.header.frame_id == 'left'
         assert (depth.encoding, depth.step) == ('16UC1', 128)
         red = tuple(image_to_rgb(image)[0, 0]) == RED

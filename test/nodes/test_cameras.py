@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several cameras on one node: each has its topics and its tables, and none waits for another."""
+
 from __future__ import annotations
 
 import threading
@@ -11,8 +12,8 @@ from harness import PICTURE, ids_of, output, stamp_of
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.nodes.conversions import array_to_image
-from lseg_ros.segmenter import Segmenter
 
 IMAGE = 'sensor_msgs/msg/Image'
 PAIR = {'cameras': ['front', 'left'], 'labels': ['floor', 'door']}
@@ -44,9 +45,13 @@ def test_each_camera_has_topics_of_its_own(active):
     published = dict(client.get_publisher_names_and_types_by_node(*node))
     for camera in ('front', 'left'):
         for topic, kind in {
-                'label_image': IMAGE, 'confidence': IMAGE, 'overlay': IMAGE, 'masks/floor': IMAGE,
-                'label_info': 'vision_msgs/msg/LabelInfo',
-                'label_set': 'lseg_ros/msg/LabelSet'}.items():
+            'label_image': IMAGE,
+            'confidence': IMAGE,
+            'overlay': IMAGE,
+            'masks/floor': IMAGE,
+            'label_info': 'vision_msgs/msg/LabelInfo',
+            'label_set': 'lseg_ros/msg/LabelSet',
+        }.items():
             assert published[f'{namespace}/lseg/{camera}/{topic}'] == [kind]
     assert f'{namespace}/lseg/label_image' not in published
     subscribed = dict(client.get_subscriber_names_and_types_by_node(*node))
@@ -65,8 +70,9 @@ def test_cameras_of_different_rate_and_size_are_all_served_with_their_own_header
             assert stamp_of(message) in stamps
             assert message.header.frame_id == f'{camera}_optical'
             assert (message.height, message.width) == size
-    assert (len(client.received['lseg/front/label_image'])
-            > len(client.received['lseg/left/label_image']))
+    assert len(client.received['lseg/front/label_image']) > len(
+        client.received['lseg/left/label_image']
+    )
 
 
 def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
@@ -74,14 +80,17 @@ def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
     with shooting(client, 'front', 0.02):
         client.wait_for(lambda: len(client.received['lseg/front/label_image']) > 5, 'frames')
         status, _ = client.wait_for_status(
-            lambda status, _: status.level == b'\x01', 'the silent camera', 'camera left')
+            lambda status, _: status.level == b'\x01', 'the silent camera', 'camera left'
+        )
         assert f'{client.get_namespace()}/left/image' in status.message
         status, values = client.wait_for_status(
-            lambda status, _: status.level == b'\x00', 'the other', 'camera front')
+            lambda status, _: status.level == b'\x00', 'the other', 'camera front'
+        )
         assert (status.message, values['images bad']) == ('segmenting', '0')
         assert float(values['latency p50 (ms)']) != 0.0
         status, values = client.wait_for_status(
-            lambda status, _: status.level == b'\x01', 'the node')
+            lambda status, _: status.level == b'\x01', 'the node'
+        )
     assert status.message.startswith('left: silent')
     assert 'images received' not in values
 
@@ -89,9 +98,17 @@ def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
 def test_labels_change_for_all_cameras_each_under_a_table_of_its_own_clock(active):
     client = active(**PAIR)
     for camera, stamp_ns in (('front', 9 * 10**12), ('left', 7 * 10**9)):
-        client.poll(lambda: client.send(stamp_ns=stamp_ns, camera=camera) and client.soon(
-            lambda: stamp_ns in map(stamp_of, client.received[output('label_image', camera)])),
-            'a frame')
+        client.poll(
+            lambda: (
+                client.send(stamp_ns=stamp_ns, camera=camera)
+                and client.soon(
+                    lambda: (
+                        stamp_ns in map(stamp_of, client.received[output('label_image', camera)])
+                    )
+                )
+            ),
+            'a frame',
+        )
     answer = client.set_labels(['cat', 'dog'])
     assert stamp_of(answer.label_set) == 9 * 10**12 + 1
     for camera, since_ns in (('front', 9 * 10**12 + 1), ('left', 7 * 10**9 + 1)):
@@ -100,26 +117,42 @@ def test_labels_change_for_all_cameras_each_under_a_table_of_its_own_clock(activ
         assert client.received[topic][-1].classes == answer.label_set.classes
         assert stamp_of(client.received[topic][-1]) == since_ns
         stamp_ns = since_ns + 5
-        client.poll(lambda: client.send(stamp_ns=stamp_ns, camera=camera) and client.soon(
-            lambda: stamp_ns in map(stamp_of, client.received[output('label_image', camera)])),
-            'a frame')
+        client.poll(
+            lambda: (
+                client.send(stamp_ns=stamp_ns, camera=camera)
+                and client.soon(
+                    lambda: (
+                        stamp_ns in map(stamp_of, client.received[output('label_image', camera)])
+                    )
+                )
+            ),
+            'a frame',
+        )
         assert set(np.unique(ids_of(client.received[output('label_image', camera)][-1]))) <= {
-            0, 3, 4}
+            0,
+            3,
+            4,
+        }
         client.assert_ids_are_in_their_tables(camera)
 
 
 def test_bad_images_of_one_camera_are_its_own_and_leave_the_other_alone(active):
     client = active(**PAIR)
     good = array_to_image(PICTURE, 'rgb8', Header())
-    bad = Image(height=good.height, width=good.width, step=good.step, data=good.data,
-                encoding='klingon8')
+    bad = Image(
+        height=good.height, width=good.width, step=good.step, data=good.data, encoding='klingon8'
+    )
 
     def told():
         client.send_message(bad, 'front')
         client.segment(camera='left')
-        return any(value.key == 'last problem' and 'klingon8' in value.value
-                   for array in client.received['/diagnostics'] for status in array.status
-                   if status.name.endswith('camera front') for value in status.values)
+        return any(
+            value.key == 'last problem' and 'klingon8' in value.value
+            for array in client.received['/diagnostics']
+            for status in array.status
+            if status.name.endswith('camera front')
+            for value in status.values
+        )
 
     client.poll(told, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda *_: True, 'counters', 'camera left')
@@ -139,9 +172,14 @@ def test_frame_that_the_network_fails_on_is_lost_alone(active, monkeypatch):
     monkeypatch.setattr(Segmenter, 'segment', segment_or_fail)
     with shooting(client, 'front', 0.02, poison), shooting(client, 'left', 0.02) as good:
         _, values = client.wait_for_status(
-            lambda _, values: int(values['frames failed']) >= 5, 'failures', 'camera front')
-        client.wait_for(lambda: len(set(good) & set(
-            map(stamp_of, client.received['lseg/left/label_image']))) >= 5, 'the other camera')
+            lambda _, values: int(values['frames failed']) >= 5, 'failures', 'camera front'
+        )
+        client.wait_for(
+            lambda: (
+                len(set(good) & set(map(stamp_of, client.received['lseg/left/label_image']))) >= 5
+            ),
+            'the other camera',
+        )
     assert 'no room' in values['last problem']
     _, values = client.wait_for_status(lambda *_: True, 'the other camera', 'camera left')
     assert (values['frames failed'], values['last problem']) == ('0', '')
@@ -154,12 +192,14 @@ def test_max_rate_holds_every_camera_back_and_of_its_images_one_of_the_last_goes
     for camera in cameras:
         part = f'camera {camera}' if camera else 'segmentation'
         with shooting(client, camera, 0.02) as held:
-            client.wait_for_status(lambda _, values: int(values['images dropped']) >= 3,
-                                   'dropped images', part)
+            client.wait_for_status(
+                lambda _, values: int(values['images dropped']) >= 3, 'dropped images', part
+            )
         label_images = client.received[output('label_image', camera)]
         assert set(held).isdisjoint(map(stamp_of, label_images))
         assert client.set_parameter('max_rate', 0.0).successful
-        released, = client.wait_for(
-            lambda: set(held) & set(map(stamp_of, label_images)), 'the image in the slot')
+        (released,) = client.wait_for(
+            lambda: set(held) & set(map(stamp_of, label_images)), 'the image in the slot'
+        )
         assert released not in held[:3]
         assert client.set_parameter('max_rate', 0.001).successful

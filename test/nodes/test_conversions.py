@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages to arrays and back."""
+
 from __future__ import annotations
 
 import io
@@ -11,10 +12,14 @@ from PIL import Image as Picture
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lseg_ros.labels import LabelRegistry
+from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.media.ros_images import compressed_to_rgb
-from lseg_ros.nodes.conversions import (array_to_image, image_to_rgb, label_set_to_label_info,
-                                        label_set_to_message)
+from lseg_ros.nodes.conversions import (
+    array_to_image,
+    image_to_rgb,
+    label_set_to_label_info,
+    label_set_to_message,
+)
 
 HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
 RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
@@ -33,11 +38,19 @@ EIGHT_BIT = {
 def make_image(pixels, encoding, padding=0, big_endian=False, **changes):
     """An Image whose rows have `padding` more bytes than pixels, set to 99."""
     height, width = pixels.shape[:2]
-    data = np.ascontiguousarray(
-        pixels, pixels.dtype.newbyteorder('>' if big_endian else '<')).view(np.uint8)
+    data = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder('>' if big_endian else '<')).view(
+        np.uint8
+    )
     rows = np.pad(data.reshape(height, -1), ((0, 0), (0, padding)), constant_values=99)
-    fields = {'header': HEADER, 'height': height, 'width': width, 'encoding': encoding,
-              'is_bigendian': int(big_endian), 'step': rows.shape[1], 'data': rows.tobytes()}
+    fields = {
+        'header': HEADER,
+        'height': height,
+        'width': width,
+        'encoding': encoding,
+        'is_bigendian': int(big_endian),
+        'step': rows.shape[1],
+        'data': rows.tobytes(),
+    }
     return Image(**fields | changes)
 
 
@@ -92,20 +105,23 @@ def test_yuv422_of_a_grey_picture_is_grey():
     assert rgb.std() < 1
 
 
-@pytest.mark.parametrize('changes, reason', [
-    ({'height': 0, 'data': b''}, 'empty image: 10 x 0'),
-    ({'width': 0, 'step': 0, 'data': b''}, 'empty image: 0 x 6'),
-    ({'data': bytes(179)}, 'data end early: 179 bytes'),
-    ({'data': b''}, 'data end early: 0 bytes'),
-    ({'step': 29}, 'step 29 is shorter than a row'),
-    ({'step': 0}, 'step 0 is shorter than a row'),
-    ({'step': 2**32 - 1}, 'data end early'),
-    ({'width': 2**31, 'height': 2**31}, 'step 30 is shorter'),
-    ({'encoding': 'rgb9'}, "unknown image encoding 'rgb9'"),
-    ({'encoding': ''}, "unknown image encoding ''"),
-    ({'encoding': '32FC1'}, "unknown image encoding '32FC1'"),
-    ({'encoding': 'mono16', 'step': 19}, 'step 19 is shorter'),
-])
+@pytest.mark.parametrize(
+    'changes, reason',
+    [
+        ({'height': 0, 'data': b''}, 'empty image: 10 x 0'),
+        ({'width': 0, 'step': 0, 'data': b''}, 'empty image: 0 x 6'),
+        ({'data': bytes(179)}, 'data end early: 179 bytes'),
+        ({'data': b''}, 'data end early: 0 bytes'),
+        ({'step': 29}, 'step 29 is shorter than a row'),
+        ({'step': 0}, 'step 0 is shorter than a row'),
+        ({'step': 2**32 - 1}, 'data end early'),
+        ({'width': 2**31, 'height': 2**31}, 'step 30 is shorter'),
+        ({'encoding': 'rgb9'}, "unknown image encoding 'rgb9'"),
+        ({'encoding': ''}, "unknown image encoding ''"),
+        ({'encoding': '32FC1'}, "unknown image encoding '32FC1'"),
+        ({'encoding': 'mono16', 'step': 19}, 'step 19 is shorter'),
+    ],
+)
 def test_image_that_cannot_be_read_is_refused_with_the_reason(changes, reason):
     with pytest.raises(ValueError, match=reason):
         image_to_rgb(make_image(RGB, **{'encoding': 'rgb8'} | changes))
@@ -132,10 +148,16 @@ def test_compressed_sixteen_bit_grey_keeps_its_high_byte():
     assert np.array_equal(rgb[..., 0], np.arange(256).reshape(16, 16))
 
 
-@pytest.mark.parametrize('damage', [
-    lambda data: data[:len(data) // 2], lambda data: data[:20], lambda data: b'',
-    lambda data: b'\x00' * len(data), lambda data: b'not a picture',
-])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:20],
+        lambda data: b'',
+        lambda data: b'\x00' * len(data),
+        lambda data: b'not a picture',
+    ],
+)
 @pytest.mark.parametrize('kind', ['jpeg', 'png'])
 def test_damaged_compressed_picture_is_refused(kind, damage):
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
@@ -149,10 +171,15 @@ def test_compressed_data_that_another_program_would_have_to_run_are_refused():
         compressed_to_rgb(CompressedImage(format='jpeg', data=script))
 
 
-@pytest.mark.parametrize('encoding, pixels, step', [
-    ('mono8', GREY, 10), ('mono16', GREY.astype(np.uint16) * 257, 20),
-    ('16UC1', GREY.astype(np.uint16) * 200, 20), ('rgb8', RGB, 30),
-])
+@pytest.mark.parametrize(
+    'encoding, pixels, step',
+    [
+        ('mono8', GREY, 10),
+        ('mono16', GREY.astype(np.uint16) * 257, 20),
+        ('16UC1', GREY.astype(np.uint16) * 200, 20),
+        ('rgb8', RGB, 30),
+    ],
+)
 def test_array_becomes_an_image_without_padding_under_the_given_header(encoding, pixels, step):
     message = array_to_image(pixels, encoding, HEADER)
     assert message.header == HEADER
@@ -172,11 +199,17 @@ def test_tables_carry_ids_names_prompts_colours_and_the_stamp():
     table = label_set_to_message(labels, 7_000_000_001)
     info = label_set_to_label_info(labels, 7_000_000_001, 0.25)
     assert [(entry.id, entry.name, list(entry.prompts)) for entry in table.classes] == [
-        (0, 'other', ['other']), (1, 'floor', ['floor', 'ground']), (2, 'door', ['door'])]
+        (0, 'other', ['other']),
+        (1, 'floor', ['floor', 'ground']),
+        (2, 'door', ['door']),
+    ]
     for entry, label in zip(table.classes, labels.classes):
         channels = (entry.color.r, entry.color.g, entry.color.b, entry.color.a)
         assert np.allclose(channels, [*(c / 255 for c in label.color), 1.0])
     assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
-        (0, 'other'), (1, 'floor'), (2, 'door')]
+        (0, 'other'),
+        (1, 'floor'),
+        (2, 'door'),
+    ]
     assert info.threshold == pytest.approx(0.25)
     assert table.header == info.header == Header(stamp=Time(sec=7, nanosec=1))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth frames find their image by stamp, and those that do not are told apart."""
+
 from __future__ import annotations
 
 import pytest
 from sensor_msgs.msg import Image
 
-from lseg_ros.nodes.depth_matcher import KEPT, OPEN, DepthMatcher
+from lseg_ros.core.depth_matcher import KEPT, OPEN, DepthMatcher
 
 MS = 10**6
 
@@ -63,17 +64,26 @@ def test_depth_may_lag_by_a_few_images_and_no_more(matcher):
     assert [matcher.find(stamp) is not None for stamp in stamps] == [False] + [True] * OPEN
 
 
-@pytest.mark.parametrize('stamps, verdict', [
-    ([2000 * MS], 'matched'), ([1900 * MS, 2200 * MS], 'late'), ([2050 * MS], 'early'),
-    ([500 * MS], 'missing')])
+@pytest.mark.parametrize(
+    'stamps, verdict',
+    [
+        ([2000 * MS], 'matched'),
+        ([1900 * MS, 2200 * MS], 'late'),
+        ([2050 * MS], 'early'),
+        ([500 * MS], 'missing'),
+    ],
+)
 def test_images_are_counted_by_what_became_of_their_depth(matcher, stamps, verdict):
     add(matcher, *stamps)
     matcher.begin(2000 * MS)
     close_first(matcher)
     counts = matcher.counts
     assert counts.received == len(stamps)
-    assert {name: getattr(counts, name) for name in ('matched', 'late', 'early', 'missing')
-            if getattr(counts, name)} == {verdict: 1}
+    assert {
+        name: getattr(counts, name)
+        for name in ('matched', 'late', 'early', 'missing')
+        if getattr(counts, name)
+    } == {verdict: 1}
 
 
 def test_camera_without_depth_misses_nothing(matcher):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions about single images: ~/segment and ~/query beside the stream."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,7 +10,7 @@ from lifecycle_msgs.msg import Transition
 from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
-from lseg_ros.nodes.image_services import QUEUE_LIMIT
+from lseg_ros.nodes.segmentation.image_services import QUEUE_LIMIT
 from lseg_ros.srv import QueryText, SegmentImage
 
 LABELS = ['floor', 'door']
@@ -50,7 +51,11 @@ def test_inactive_node_segments_an_image_under_the_labels_asked(inactive):
     for message in (answer.label_image, answer.confidence):
         assert message.header == HEADER
         assert (message.encoding, message.height, message.width, message.step) == (
-            'mono8', 31, 45, 45)
+            'mono8',
+            31,
+            45,
+            45,
+        )
     assert set(np.unique(ids_of(answer.label_image))) <= {0, 2, 3}
 
 
@@ -111,7 +116,7 @@ def test_requests_beyond_the_queue_are_refused_and_the_stream_goes_on(active):
 def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
     client = active(labels=LABELS, cameras=['front', 'left'])
     for camera, size in (('front', (48, 64)), ('left', (30, 50))):
-        label_image = client.segment(np.ascontiguousarray(PICTURE[:size[0], :size[1]]), camera)
+        label_image = client.segment(np.ascontiguousarray(PICTURE[: size[0], : size[1]]), camera)
         answer = query(client, ['exit sign', 'floor'], camera)
         assert answer.success, answer.message
         assert answer.header.frame_id == f'{camera}_optical'
@@ -126,13 +131,16 @@ def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
     assert set(np.unique(ids_of(client.segment(camera='front')))) <= {0, 1, 2}
 
 
-@pytest.mark.parametrize('prompts, camera, reason', [
-    ([], '', 'no prompts'),
-    (['cat', ' '], '', "' ' is empty"),
-    (['cat'], 'rear', "no camera 'rear'"),
-    (['x' * 300], '', '300 characters'),
-    ([f'thing {number}' for number in range(40)], '', '40 prompts'),
-])
+@pytest.mark.parametrize(
+    'prompts, camera, reason',
+    [
+        ([], '', 'no prompts'),
+        (['cat', ' '], '', "' ' is empty"),
+        (['cat'], 'rear', "no camera 'rear'"),
+        (['x' * 300], '', '300 characters'),
+        ([f'thing {number}' for number in range(40)], '', '40 prompts'),
+    ],
+)
 def test_query_that_cannot_be_answered_is_refused_with_the_reason(active, prompts, camera, reason):
     answer = query(active(labels=LABELS), prompts, camera)
     assert not answer.success

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels changed while images flow: no mask without its table, no id with two meanings."""
+
 from __future__ import annotations
 
 import threading
@@ -42,16 +43,26 @@ class Load:
 
 
 def wait_for_frames_since(client, table, count=2):
-    return client.wait_for(lambda: [
-        message for message in list(client.received['lseg/label_image'])
-        if stamp_of(message) >= stamp_of(table)][count - 1:], f'{count} frames of the new table')
+    return client.wait_for(
+        lambda: [
+            message
+            for message in list(client.received['lseg/label_image'])
+            if stamp_of(message) >= stamp_of(table)
+        ][count - 1 :],
+        f'{count} frames of the new table',
+    )
 
 
 def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change_under_load(active):
     client = active(labels=['floor', 'door'])
-    requests = [['wall', 'chair'], ['floor'], ['cat', 'dog', 'bird'],
-                ['floor=ground|floor', 'cat'], [f'thing {number}' for number in range(40)],
-                ['wall']]
+    requests = [
+        ['wall', 'chair'],
+        ['floor'],
+        ['cat', 'dog', 'bird'],
+        ['floor=ground|floor', 'cat'],
+        [f'thing {number}' for number in range(40)],
+        ['wall'],
+    ]
     with Load(client):
         for labels in requests:
             answer = client.set_labels(labels)
@@ -98,11 +109,16 @@ def test_names_keep_their_ids_through_changes_and_a_new_configuration(active):
     client.set_labels(['wall'])
     back = client.set_labels(['door', 'window', 'floor'])
     assert names_by_id(back.label_set) == {0: 'other', 1: 'floor', 2: 'door', 4: 'window'}
-    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
-                       Transition.TRANSITION_CONFIGURE):
+    for transition in (
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CONFIGURE,
+    ):
         assert client.transition(transition)
-    table = client.wait_for(lambda: [table for table in client.received['lseg/label_set']
-                                     if stamp_of(table) == 0][1:], 'the table latched anew')[-1]
+    table = client.wait_for(
+        lambda: [table for table in client.received['lseg/label_set'] if stamp_of(table) == 0][1:],
+        'the table latched anew',
+    )[-1]
     assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'door', 4: 'window'}
 
 
@@ -122,8 +138,11 @@ def test_mask_topics_follow_the_labels(active):
     prefix = f'{client.get_namespace()}/lseg/masks/'
 
     def masks():
-        return {name.removeprefix(prefix) for name, _ in client.get_topic_names_and_types()
-                if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix)
+            for name, _ in client.get_topic_names_and_types()
+            if name.startswith(prefix)
+        }
 
     client.poll(lambda: masks() == {'other', 'floor', 'door'}, 'the masks of the first labels')
     assert client.set_labels(['floor', 'café table', '地板']).success
@@ -135,9 +154,14 @@ def test_mask_topics_follow_the_labels(active):
 def test_parameter_goes_through_the_same_code(active):
     client = active(labels=['floor', 'door'])
     assert client.set_parameter('labels', ['cat', 'dog']).successful
-    table = client.wait_for(lambda: [
-        table for table in client.received['lseg/label_set']
-        if names_by_id(table) == {0: 'other', 3: 'cat', 4: 'dog'}], 'the new table')[0]
+    table = client.wait_for(
+        lambda: [
+            table
+            for table in client.received['lseg/label_set']
+            if names_by_id(table) == {0: 'other', 3: 'cat', 4: 'dog'}
+        ],
+        'the new table',
+    )[0]
     assert stamp_of(client.segment()) >= stamp_of(table)
     refused = client.set_parameter('labels', ['cat', 'cat'])
     assert not refused.successful
@@ -167,31 +191,47 @@ def test_labels_set_before_the_stream_starts_hold_from_its_first_image(start, co
 
 def test_table_covers_frames_of_a_bag_that_starts_again(active):
     client = active(labels=['floor'])
-    client.poll(lambda: client.send(stamp_ns=10**15) and client.soon(
-        lambda: 10**15 in map(stamp_of, client.received['lseg/label_image'])), 'the late frame')
+    client.poll(
+        lambda: (
+            client.send(stamp_ns=10**15)
+            and client.soon(lambda: 10**15 in map(stamp_of, client.received['lseg/label_image']))
+        ),
+        'the late frame',
+    )
     late = client.set_labels(['cat']).label_set
     assert stamp_of(late) == 10**15 + 1
     again = client.segment()
-    table = client.wait_for(lambda: [
-        table for table in client.received['lseg/label_set']
-        if names_by_id(table) == names_by_id(late) and stamp_of(table) <= stamp_of(again)],
-        'the table latched anew')[0]
+    table = client.wait_for(
+        lambda: [
+            table
+            for table in client.received['lseg/label_set']
+            if names_by_id(table) == names_by_id(late) and stamp_of(table) <= stamp_of(again)
+        ],
+        'the table latched anew',
+    )[0]
     assert set(np.unique(ids_of(again))) <= ids_in(table)
 
 
 def test_labels_can_change_after_the_last_stamp_there_is(active):
     client = active(labels=['floor'])
     last = 2**31 * 10**9 - 1
-    client.poll(lambda: client.send(stamp_ns=last) and client.soon(
-        lambda: last in map(stamp_of, client.received['lseg/label_image'])), 'the last frame')
+    client.poll(
+        lambda: (
+            client.send(stamp_ns=last)
+            and client.soon(lambda: last in map(stamp_of, client.received['lseg/label_image']))
+        ),
+        'the last frame',
+    )
     assert stamp_of(client.set_labels(['cat']).label_set) == last
 
 
 def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(active):
     client = active(labels=['floor'])
     answers = []
-    threads = [threading.Thread(target=lambda name=name: answers.append(client.set_labels([name])))
-               for name in ('cat', 'dog', 'bird', 'fish')]
+    threads = [
+        threading.Thread(target=lambda name=name: answers.append(client.set_labels([name])))
+        for name in ('cat', 'dog', 'bird', 'fish')
+    ]
     with Load(client):
         for thread in threads:
             thread.start()
@@ -201,8 +241,7 @@ def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(acti
     since = max(stamp_of(answer.label_set) for answer in answers)
     # Several, when no frame began between the last calls.
     last = [answer.label_set.classes for answer in answers if stamp_of(answer.label_set) == since]
-    client.wait_for(lambda: client.received['lseg/label_set'][-1].classes in last,
-                    'the last table')
+    client.wait_for(lambda: client.received['lseg/label_set'][-1].classes in last, 'the last table')
     image = client.segment()
     assert set(np.unique(ids_of(image))) <= ids_in(client.received['lseg/label_set'][-1])
 
@@ -224,10 +263,13 @@ def test_labels_file_gives_the_labels_at_each_configure_in_place_of_the_paramete
     assert names_by_id(table) == {0: 'other', 1: 'floor', 4: 'bird'}
 
 
-@pytest.mark.parametrize('content, reason', [
-    (None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")])
+@pytest.mark.parametrize(
+    'content, reason',
+    [(None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")],
+)
 def test_labels_file_that_cannot_be_used_fails_configure_and_can_be_mended(
-        start, tmp_path, capfd, content, reason):
+    start, tmp_path, capfd, content, reason
+):
     path = tmp_path / 'labels.yaml'
     if content is not None:
         path.write_text(content)
@@ -244,16 +286,30 @@ def test_mask_of_a_group_is_the_union_of_its_members_and_goes_with_them(active, 
     path.write_text('labels: [floor, rug, cat]\ngroups: {ground: [floor, rug, other]}')
     client = active(labels_file=str(path))
     client.listen('lseg/masks/ground')
-    label_image, mask = client.poll(lambda: client.segment() and next((
-        (image, mask) for image in client.received['lseg/label_image']
-        for mask in client.received['lseg/masks/ground'] if image.header == mask.header), None),
-        'a mask of the group')
+    label_image, mask = client.poll(
+        lambda: (
+            client.segment()
+            and next(
+                (
+                    (image, mask)
+                    for image in client.received['lseg/label_image']
+                    for mask in client.received['lseg/masks/ground']
+                    if image.header == mask.header
+                ),
+                None,
+            )
+        ),
+        'a mask of the group',
+    )
     assert mask.encoding == 'mono8'
     assert np.array_equal(ids_of(mask), np.where(np.isin(ids_of(label_image), [0, 1, 2]), 255, 0))
 
     table = client.set_labels(['rug', 'dog']).label_set
     assert {entry.name: list(entry.groups) for entry in table.classes} == {
-        'other': ['ground'], 'rug': ['ground'], 'dog': []}
+        'other': ['ground'],
+        'rug': ['ground'],
+        'dog': [],
+    }
     refused = client.set_labels(['ground'], 'add')
     assert not refused.success and "group 'ground' and label 'ground'" in refused.message
 

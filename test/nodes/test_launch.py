@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launch files and the RViz configuration; the first need ROS's launch packages to run."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -11,8 +12,9 @@ import yaml
 
 PACKAGE = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((PACKAGE / 'launch').glob('*.launch.py'))
-needs_launch = pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None,
-                                  reason='ROS\'s launch packages are not installed')
+needs_launch = pytest.mark.skipif(
+    importlib.util.find_spec('launch_ros') is None, reason="ROS's launch packages are not installed"
+)
 
 
 def describe(path):
@@ -46,8 +48,9 @@ def test_every_argument_has_a_description_and_a_default(path):
 
 @needs_launch
 def test_node_is_started_as_a_lifecycle_node_and_brought_up():
-    kinds = [type(entity).__name__ for entity in describe(PACKAGE / 'launch/lseg.launch.py')
-             .entities]
+    kinds = [
+        type(entity).__name__ for entity in describe(PACKAGE / 'launch/lseg.launch.py').entities
+    ]
     assert {'LifecycleNode', 'EmitEvent', 'RegisterEventHandler'} <= set(kinds)
     # The handler waits before the event that it needs is sent.
     assert kinds.index('RegisterEventHandler') < kinds.index('EmitEvent')
@@ -55,30 +58,40 @@ def test_node_is_started_as_a_lifecycle_node_and_brought_up():
 
 @needs_launch
 def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
-    from launch import LaunchContext
     from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
+
+    from launch import LaunchContext
 
     description = describe(PACKAGE / 'launch/lseg.launch.py')
     context = LaunchContext()
     context.launch_configurations.update(
-        image='/camera/image_raw', depth='/camera/depth', camera_info='/camera/info')
-    node, = (entity for entity in description.entities
-             if type(entity).__name__ == 'LifecycleNode')
+        image='/camera/image_raw', depth='/camera/depth', camera_info='/camera/info'
+    )
+    (node,) = (
+        entity for entity in description.entities if type(entity).__name__ == 'LifecycleNode'
+    )
     remapped = {}
     for pair in node._Node__remappings:  # launch_ros has no public way to read them
-        source, target = (perform_substitutions(context, normalize_to_list_of_substitutions(part))
-                          for part in pair)
+        source, target = (
+            perform_substitutions(context, normalize_to_list_of_substitutions(part))
+            for part in pair
+        )
         remapped[source] = target
     assert remapped == {
-        'image': '/camera/image_raw', 'image/compressed': '/camera/image_raw/compressed',
-        'depth': '/camera/depth', 'camera_info': '/camera/info'}
+        'image': '/camera/image_raw',
+        'image/compressed': '/camera/image_raw/compressed',
+        'depth': '/camera/depth',
+        'camera_info': '/camera/info',
+    }
 
 
 @needs_launch
 def test_node_is_activated_once_and_not_again_when_a_manager_configures_it():
-    handlers = [entity.event_handler for entity in
-                describe(PACKAGE / 'launch/lseg.launch.py').entities
-                if type(entity).__name__ == 'RegisterEventHandler']
+    handlers = [
+        entity.event_handler
+        for entity in describe(PACKAGE / 'launch/lseg.launch.py').entities
+        if type(entity).__name__ == 'RegisterEventHandler'
+    ]
     assert [handler.handle_once for handler in handlers] == [True]
 
 
@@ -86,9 +99,11 @@ def test_transport_profile_has_room_for_large_images_and_still_reaches_other_mac
     profiles = ElementTree.parse(PACKAGE / 'config/fastdds.xml').getroot()
     spaces = {'': 'http://www.eprosima.com'}
     used = {element.text for element in profiles.findall('.//userTransports/transport_id', spaces)}
-    transports = {transport.findtext('type', namespaces=spaces): transport for transport in
-                  profiles.findall('.//transport_descriptor', spaces)
-                  if transport.findtext('transport_id', namespaces=spaces) in used}
+    transports = {
+        transport.findtext('type', namespaces=spaces): transport
+        for transport in profiles.findall('.//transport_descriptor', spaces)
+        if transport.findtext('transport_id', namespaces=spaces) in used
+    }
     assert set(transports) == {'SHM', 'UDPv4'}
     twelve_megapixels = 4000 * 3000 * 3
     assert int(transports['SHM'].findtext('segment_size', namespaces=spaces)) > twelve_megapixels
@@ -96,7 +111,13 @@ def test_transport_profile_has_room_for_large_images_and_still_reaches_other_mac
 
 def test_rviz_shows_camera_overlay_label_image_and_points():
     config = yaml.safe_load((PACKAGE / 'config/lseg.rviz').read_text())
-    displays = {display['Name']: display['Topic']['Value']
-                for display in config['Visualization Manager']['Displays']}
-    assert displays == {'Camera': '/image', 'Overlay': '/lseg/overlay',
-                        'Label image': '/lseg/label_image', 'Labelled points': '/lseg/points'}
+    displays = {
+        display['Name']: display['Topic']['Value']
+        for display in config['Visualization Manager']['Displays']
+    }
+    assert displays == {
+        'Camera': '/image',
+        'Overlay': '/lseg/overlay',
+        'Label image': '/lseg/label_image',
+        'Labelled points': '/lseg/points',
+    }

@@ -5,6 +5,7 @@ The layer reads labels into a table that masks are looked up in without a check,
 before the first table ends the costmap server; it joins mask and confidence by stamp; and it keeps
 raw ids in its tiles for seconds, so that an id with a new meaning turns floor into obstacle.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -21,11 +22,12 @@ from sensor_msgs.msg import Image, PointCloud2, PointField
 from test_points import DepthCamera
 from vision_msgs.msg import LabelInfo
 
-from lseg_ros.labels import LabelRegistry
+from lseg_ros.labels.registry import LabelRegistry
 
 LABEL_FILES = Path(__file__).parents[2] / 'config' / 'labels'
-LABELS_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE,
-                        durability=DurabilityPolicy.TRANSIENT_LOCAL)
+LABELS_QOS = QoSProfile(
+    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
 # Depth of the layer's sensor subscriptions on its branches.
 SENSOR_DEPTH = {'humble': 50, 'main': 10}
 TIMEOUT_S = 30.0
@@ -39,12 +41,17 @@ class CostmapLayer(Node):
         self.arrivals = []
         self._changed = threading.Condition()
         sensor_qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=SENSOR_DEPTH[branch],
-            reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
-        for topic, kind, qos in (('label_image', Image, sensor_qos),
-                                 ('confidence', Image, sensor_qos),
-                                 ('points', PointCloud2, sensor_qos),
-                                 ('label_info', LabelInfo, LABELS_QOS)):
+            history=HistoryPolicy.KEEP_LAST,
+            depth=SENSOR_DEPTH[branch],
+            reliability=ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.VOLATILE,
+        )
+        for topic, kind, qos in (
+            ('label_image', Image, sensor_qos),
+            ('confidence', Image, sensor_qos),
+            ('points', PointCloud2, sensor_qos),
+            ('label_info', LabelInfo, LABELS_QOS),
+        ):
             self.create_subscription(kind, output(topic, camera), self._keeper(topic), qos)
 
     def _keeper(self, topic):
@@ -52,6 +59,7 @@ class CostmapLayer(Node):
             with self._changed:
                 self.arrivals.append((topic, message))
                 self._changed.notify_all()
+
         return keep
 
     def of(self, topic):
@@ -64,18 +72,28 @@ class CostmapLayer(Node):
     def synchronised(self, topic='confidence'):
         """Return the pairs of mask and another message that an exact synchroniser would find."""
         others = {stamp_of(message): message for message in self.of(topic)}
-        return [(mask, others[stamp_of(mask)]) for mask in self.of('label_image')
-                if stamp_of(mask) in others]
+        return [
+            (mask, others[stamp_of(mask)])
+            for mask in self.of('label_image')
+            if stamp_of(mask) in others
+        ]
 
 
 @pytest.fixture
 def layers(ros_context):
     """A function that starts the layer of every branch beside a client's node."""
     with ExitStack() as stack:
+
         def start_layers(client, camera=''):
-            return [stack.enter_context(running(ros_context, CostmapLayer(
-                ros_context, client.get_namespace(), branch, camera)))
-                for branch in SENSOR_DEPTH]
+            return [
+                stack.enter_context(
+                    running(
+                        ros_context,
+                        CostmapLayer(ros_context, client.get_namespace(), branch, camera),
+                    )
+                )
+                for branch in SENSOR_DEPTH
+            ]
 
         yield start_layers
 
@@ -83,13 +101,17 @@ def layers(ros_context):
 def feed(client, layers, camera=''):
     """Send pictures of uneven stamps until every layer has joined a mask and a confidence."""
     stamps = itertools.count(1_234_567_891, 33_333_337)
-    client.poll(lambda: client.send(stamp_ns=next(stamps), camera=camera) and client.soon(
-        lambda: all(layer.synchronised() for layer in layers), 0.2), 'masks at every layer')
+    client.poll(
+        lambda: (
+            client.send(stamp_ns=next(stamps), camera=camera)
+            and client.soon(lambda: all(layer.synchronised() for layer in layers), 0.2)
+        ),
+        'masks at every layer',
+    )
 
 
 @pytest.mark.parametrize('start_of_the_layer', ['before configure', 'between', 'after activate'])
-def test_table_comes_before_the_first_mask_in_every_start_order(
-        start, layers, start_of_the_layer):
+def test_table_comes_before_the_first_mask_in_every_start_order(start, layers, start_of_the_layer):
     client = start(labels=['floor', 'chair=chair|armchair'])
     started = layers(client) if start_of_the_layer == 'before configure' else []
     assert client.configure()
@@ -114,7 +136,7 @@ def test_layer_that_joins_after_changes_gets_the_table_in_force_and_no_other(act
     for layer in layers(client):
         assert layer.has('label_info')
         assert not layer.has('label_image', seconds=0.2)
-        info, = layer.of('label_info')
+        (info,) = layer.of('label_info')
         assert [entry.class_name for entry in info.class_map] == ['other', 'chair', 'person']
 
 
@@ -135,14 +157,20 @@ def test_cloud_joins_the_mask_to_the_nanosecond_with_a_point_for_each_pixel(acti
     client = active(labels=['floor', 'door'], output_size=[32, 24])
     camera = DepthCamera(client)
     started = layers(client)
-    client.poll(lambda: camera.shoot() and client.soon(
-        lambda: all(layer.synchronised('points') for layer in started), 0.2), 'clouds')
+    client.poll(
+        lambda: (
+            camera.shoot()
+            and client.soon(lambda: all(layer.synchronised('points') for layer in started), 0.2)
+        ),
+        'clouds',
+    )
     for layer in started:
         mask, cloud = layer.synchronised('points')[0]
         assert mask.header == cloud.header
         assert (mask.width, mask.height) == (cloud.width, cloud.height) == (32, 24)
         assert [(field.name, field.datatype) for field in cloud.fields[:3]] == [
-            (axis, PointField.FLOAT32) for axis in 'xyz']
+            (axis, PointField.FLOAT32) for axis in 'xyz'
+        ]
 
 
 def test_each_camera_gives_its_layer_a_table_of_its_own(active, layers):
@@ -153,16 +181,20 @@ def test_each_camera_gives_its_layer_a_table_of_its_own(active, layers):
             assert layer.has('label_info')
         feed(client, started, camera)
         assert client.set_labels([f'{camera} thing'], 'add').success
-        client.poll(lambda: all(len(layer.of('label_info')) == 2 for layer in started),
-                    'the changed table')
+        client.poll(
+            lambda: all(len(layer.of('label_info')) == 2 for layer in started), 'the changed table'
+        )
 
 
 def test_no_id_gets_a_second_meaning_while_one_is_free(active):
     client = active(labels=['floor'])
     names = itertools.count()
     for mode in ('replace', 'add', 'remove', 'replace', 'add', 'replace'):
-        labels = ([f'thing {next(names)}' for _ in range(40)] if mode != 'remove'
-                  else [f'thing {number}' for number in range(30)])
+        labels = (
+            [f'thing {next(names)}' for _ in range(40)]
+            if mode != 'remove'
+            else [f'thing {number}' for number in range(30)]
+        )
         assert client.set_labels(labels, mode).success
     client.wait_for(lambda: len(client.received['lseg/label_info']) == 7, 'every table')
     meanings = {}
@@ -181,8 +213,13 @@ def test_table_is_sent_on_change_only(active):
     assert not client.set_labels(['floor', 'floor']).success
     # New prompts, and time that runs backwards, leave ids and names as they are.
     assert client.set_labels(['floor=ground|carpet', 'door']).success
-    client.poll(lambda: client.send(stamp_ns=5) and client.soon(
-        lambda: 5 in map(stamp_of, client.received['lseg/label_image'])), 'an early stamp')
+    client.poll(
+        lambda: (
+            client.send(stamp_ns=5)
+            and client.soon(lambda: 5 in map(stamp_of, client.received['lseg/label_image']))
+        ),
+        'an early stamp',
+    )
     client.wait_for(lambda: len(client.received['lseg/label_set']) == 3, 'the label sets')
     assert len(client.received['lseg/label_info']) == 1
     assert client.set_labels(['door']).success

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/nav2.md: its parameters load; its topics, service and labels are those of the node."""
+
 from __future__ import annotations
 
 import re
@@ -11,18 +12,26 @@ import pytest
 import yaml
 from harness import output
 
-from lseg_ros.label_syntax import parse_label
-from lseg_ros.labels import LabelRegistry
-from lseg_ros.nodes.parameters import PARAMETERS
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels.syntax import parse_label
+from lseg_ros.nodes.segmentation.parameters import PARAMETERS
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'nav2.md').read_text(encoding='utf-8')
 LAYER = 'semantic_segmentation_layer::SemanticSegmentationLayer'
-SOURCE_TOPICS = {'segmentation_topic': 'sensor_msgs/msg/Image',
-                 'confidence_topic': 'sensor_msgs/msg/Image',
-                 'labels_topic': 'vision_msgs/msg/LabelInfo',
-                 'pointcloud_topic': 'sensor_msgs/msg/PointCloud2'}
-CLASS_TYPE = {'classes', 'base_cost', 'max_cost', 'mark_confidence', 'samples_to_max_cost',
-              'dominant_priority'}
+SOURCE_TOPICS = {
+    'segmentation_topic': 'sensor_msgs/msg/Image',
+    'confidence_topic': 'sensor_msgs/msg/Image',
+    'labels_topic': 'vision_msgs/msg/LabelInfo',
+    'pointcloud_topic': 'sensor_msgs/msg/PointCloud2',
+}
+CLASS_TYPE = {
+    'classes',
+    'base_cost',
+    'max_cost',
+    'mark_confidence',
+    'samples_to_max_cost',
+    'dominant_priority',
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -33,8 +42,11 @@ def blocks(language: str) -> list[str]:
 
 PARAMETER_FILES = [yaml.safe_load(block) for block in blocks('yaml')]
 NODES = [content['lseg']['ros__parameters'] for content in PARAMETER_FILES if 'lseg' in content]
-COSTMAPS = [content['local_costmap']['local_costmap']['ros__parameters']
-            for content in PARAMETER_FILES if 'local_costmap' in content]
+COSTMAPS = [
+    content['local_costmap']['local_costmap']['ros__parameters']
+    for content in PARAMETER_FILES
+    if 'local_costmap' in content
+]
 PAIRS = list(zip(NODES, COSTMAPS, strict=True))
 
 
@@ -81,8 +93,7 @@ def test_parameters_of_the_node_exist(node):
 
 
 @pytest.mark.parametrize('node, costmap', PAIRS, ids=['one camera', 'two cameras'])
-def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(
-        start, node, costmap):
+def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(start, node, costmap):
     client = start(**node)
     assert client.configure() and client.activate()
     namespace = client.get_namespace()
@@ -95,7 +106,7 @@ def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(
 
 def test_behaviour_tree_calls_the_service_with_labels_that_are_accepted(start):
     root = ElementTree.fromstring(blocks('xml')[0])
-    call, = root.iter('SetLabels')
+    (call,) = root.iter('SetLabels')
     assert call.get('service_name') == '/' + output('set_labels')
     client = start(labels=['floor'])
     assert client.configure()
@@ -104,6 +115,10 @@ def test_behaviour_tree_calls_the_service_with_labels_that_are_accepted(start):
     assert answer.success, answer.message
     names = set(LabelRegistry().replace(labels).names)
     assert {entry.name for entry in answer.label_set.classes} == names
-    costs = {name for source in sources(COSTMAPS[0]) for kind in source['class_types']
-             for name in source[kind]['classes']}
+    costs = {
+        name
+        for source in sources(COSTMAPS[0])
+        for kind in source['class_types']
+        for name in source[kind]['classes']
+    }
     assert names - {'other'} <= costs

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A size of its own for what is published, so that no resize node stands before a costmap."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -21,8 +22,10 @@ def camera_info_of_the_picture(**fields):
 
 
 def sampled(pixels, height, width):
-    rows, columns = (np.floor((np.arange(new) + 0.5) * old / new).astype(int)
-                     for new, old in zip((height, width), pixels.shape))
+    rows, columns = (
+        np.floor((np.arange(new) + 0.5) * old / new).astype(int)
+        for new, old in zip((height, width), pixels.shape)
+    )
     return pixels[rows][:, columns]
 
 
@@ -32,15 +35,23 @@ def test_everything_published_has_the_size_and_is_sampled_from_the_full_one(acti
     for topic in topics:
         client.listen(topic)
     client.wait_for_links(*topics)
-    full = client.call(SegmentImage, 'segment', SegmentImage.Request(
-        image=array_to_image(PICTURE, 'rgb8', Header())))
+    full = client.call(
+        SegmentImage,
+        'segment',
+        SegmentImage.Request(image=array_to_image(PICTURE, 'rgb8', Header())),
+    )
     assert (full.label_image.width, full.label_image.height) == (64, 48)
 
     def complete():
         header = client.segment().header
-        found = [client.soon(lambda topic=topic: [
-            message for message in client.received[topic] if message.header == header])
-            for topic in topics]
+        found = [
+            client.soon(
+                lambda topic=topic: [
+                    message for message in client.received[topic] if message.header == header
+                ]
+            )
+            for topic in topics
+        ]
         return all(found) and found
 
     (confidence,), (mask,), (overlay,) = client.poll(complete, 'all topics')
@@ -83,9 +94,12 @@ def test_camera_info_of_another_size_is_told_and_not_passed_on(active):
     def told():
         publisher.publish(camera_info())
         client.segment()
-        return any('640 x 480 pixels, but the image has 64 x 48' in value.value
-                   for array in client.received['/diagnostics'] for status in array.status
-                   for value in status.values)
+        return any(
+            '640 x 480 pixels, but the image has 64 x 48' in value.value
+            for array in client.received['/diagnostics']
+            for status in array.status
+            for value in status.values
+        )
 
     client.poll(told, 'the reason')
     assert not client.received['lseg/camera_info']

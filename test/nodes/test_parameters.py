@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of parameters, and that the YAML file and the node agree with it."""
+
 from __future__ import annotations
 
 import os
@@ -14,7 +15,7 @@ import yaml
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from lseg_ros.nodes.parameters import PARAMETERS, Applies, declare, markdown_table
+from lseg_ros.nodes.segmentation.parameters import PARAMETERS, Applies, declare, markdown_table
 
 ROOT = Path(__file__).parents[2]
 YAML_FILE = ROOT / 'config' / 'lseg.yaml'
@@ -26,8 +27,15 @@ def make_node(ros_context):
     nodes = []
 
     def make(**overrides):
-        nodes.append(rclpy.create_node('parameters', context=ros_context, parameter_overrides=[
-            Parameter(name, value=value) for name, value in overrides.items()]))
+        nodes.append(
+            rclpy.create_node(
+                'parameters',
+                context=ros_context,
+                parameter_overrides=[
+                    Parameter(name, value=value) for name, value in overrides.items()
+                ],
+            )
+        )
         return nodes[-1]
 
     yield make
@@ -37,17 +45,40 @@ def make_node(ros_context):
 
 def test_names_are_frozen():
     assert set(PARAMETERS) == {
-        'model', 'text_model', 'device', 'precision', 'backend', 'cpu_threads', 'input_size',
-        'quality', 'labels', 'labels_file', 'include_other', 'other_prompts',
-        'confidence_threshold', 'temporal_smoothing', 'temporal_warp', 'cameras', 'max_rate',
-        'image_transport', 'label_encoding', 'output_size', 'depth_slop', 'points_stride',
-        'rectified', 'overlay_alpha', 'image_timeout'}
+        'model',
+        'text_model',
+        'device',
+        'precision',
+        'backend',
+        'cpu_threads',
+        'input_size',
+        'quality',
+        'labels',
+        'labels_file',
+        'include_other',
+        'other_prompts',
+        'confidence_threshold',
+        'temporal_smoothing',
+        'temporal_warp',
+        'cameras',
+        'max_rate',
+        'image_transport',
+        'label_encoding',
+        'output_size',
+        'depth_slop',
+        'points_stride',
+        'rectified',
+        'overlay_alpha',
+        'image_timeout',
+    }
 
 
 def test_yaml_file_has_every_parameter_with_its_default():
     values = yaml.safe_load(YAML_FILE.read_text())['/**']['ros__parameters']
-    defaults = {spec.name: list(spec.default) if isinstance(spec.default, tuple) else spec.default
-                for spec in PARAMETERS.values()}
+    defaults = {
+        spec.name: list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        for spec in PARAMETERS.values()
+    }
     assert values == defaults
 
 
@@ -60,20 +91,25 @@ def test_declared_parameters_have_default_description_and_range(make_node):
         descriptor = node.describe_parameter(spec.name)
         assert descriptor.description == spec.description
         assert descriptor.read_only == (spec.applies is Applies.AT_START)
-        ranges = [(r.from_value, r.to_value)
-                  for r in (*descriptor.floating_point_range, *descriptor.integer_range)]
+        ranges = [
+            (r.from_value, r.to_value)
+            for r in (*descriptor.floating_point_range, *descriptor.integer_range)
+        ]
         assert ranges == ([spec.range] if spec.range else [])
 
 
-@pytest.mark.parametrize('name, value, error', [
-    ('confidence_threshold', 1.5, InvalidParameterValueException),
-    ('overlay_alpha', -0.1, InvalidParameterValueException),
-    ('points_stride', 0, InvalidParameterValueException),
-    ('model', 3, InvalidParameterTypeException),
-    ('labels', 'floor', InvalidParameterTypeException),
-    ('precision', 'float8', ValueError),
-    ('image_transport', 'theora', ValueError),
-])
+@pytest.mark.parametrize(
+    'name, value, error',
+    [
+        ('confidence_threshold', 1.5, InvalidParameterValueException),
+        ('overlay_alpha', -0.1, InvalidParameterValueException),
+        ('points_stride', 0, InvalidParameterValueException),
+        ('model', 3, InvalidParameterTypeException),
+        ('labels', 'floor', InvalidParameterTypeException),
+        ('precision', 'float8', ValueError),
+        ('image_transport', 'theora', ValueError),
+    ],
+)
 def test_value_that_is_not_allowed_is_refused(make_node, name, value, error):
     with pytest.raises(error, match=name):
         declare(make_node(**{name: value}))
@@ -88,8 +124,13 @@ def test_markdown_table_has_a_row_of_five_cells_for_each_parameter():
 
 def run_node(*arguments):
     """Run the node as a process that should end by itself; return the process."""
-    command = [sys.executable, '-c', 'import sys; '
-               'from lseg_ros.nodes.segmentation_node import main; sys.exit(main())', *arguments]
+    command = [
+        sys.executable,
+        '-c',
+        'import sys; '
+        'from lseg_ros.nodes.segmentation.segmentation_node import main; sys.exit(main())',
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labelled points: depth, camera info and images of one camera, over real topics."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -13,9 +14,9 @@ from sensor_msgs_py.point_cloud2 import dtype_from_fields
 from std_msgs.msg import Header
 from test_camera_info import camera_info
 
-from lseg_ros.cloud import POINT
+from lseg_ros.core.cloud import POINT
+from lseg_ros.core.depth_matcher import OPEN
 from lseg_ros.nodes.conversions import array_to_image
-from lseg_ros.nodes.depth_matcher import OPEN
 from lseg_ros.srv import QueryText
 
 DISTANCE_M = 2.0
@@ -29,8 +30,11 @@ class DepthCamera:
 
     def __init__(self, client, **info):
         self._client = client
-        self._depth = client.create_publisher(type(array_to_image(
-            np.zeros((1, 1)), 'mono8', Header())), 'depth', qos_profile_sensor_data)
+        self._depth = client.create_publisher(
+            type(array_to_image(np.zeros((1, 1)), 'mono8', Header())),
+            'depth',
+            qos_profile_sensor_data,
+        )
         self._info = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self.info = camera_info(**INFO | info)
         self.depth_mm = np.full((48, 64), 1000 * DISTANCE_M, np.uint16)
@@ -58,13 +62,16 @@ class DepthCamera:
 
     def cloud(self, shoot=None):
         """Send until a cloud comes; give the last."""
+
         def arrive():
             (shoot or self.shoot)()
             return self._client.soon(lambda: self._client.received['lseg/points'])
+
         return self._client.poll(arrive, 'points')[-1]
 
     def wait_for_problem(self, text, shoot=None):
         """Send until diagnostics say what is wrong; give their values."""
+
         def told():
             (shoot or self.shoot)()
             for array in self._client.received['/diagnostics'][-3:]:
@@ -74,6 +81,7 @@ class DepthCamera:
                         return values
             self._client.soon(lambda: False, 0.1)
             return None
+
         return self._client.poll(told, text)
 
 
@@ -84,9 +92,17 @@ def points_of(message):
 
 
 def label_image_of(client, message):
-    return client.wait_for(lambda: next(
-        (image for image in client.received['lseg/label_image']
-         if image.header == message.header), None), 'the label image of the cloud')
+    return client.wait_for(
+        lambda: next(
+            (
+                image
+                for image in client.received['lseg/label_image']
+                if image.header == message.header
+            ),
+            None,
+        ),
+        'the label image of the cloud',
+    )
 
 
 def test_cloud_is_the_label_image_in_space(active):
@@ -152,8 +168,9 @@ def test_depth_that_comes_after_the_label_image_still_gives_its_cloud_once(activ
     def late():
         for stamp in stamps:
             camera.send_depth(stamp)
-        return client.soon(lambda: set(stamps) <= set(
-            map(stamp_of, client.received['lseg/points'])))
+        return client.soon(
+            lambda: set(stamps) <= set(map(stamp_of, client.received['lseg/points']))
+        )
 
     client.poll(late, 'the points of both images')
     clouds = [stamp_of(message) for message in client.received['lseg/points']]
@@ -169,9 +186,12 @@ def test_depth_beyond_the_slop_gives_no_cloud_and_is_counted(active, offset_ns, 
         for _ in range(OPEN):
             camera.shoot(offset_ns)
             client.segment()
-        return any(item.key == key and int(item.value) > 0
-                   for array in client.received['/diagnostics'][-2:] for status in array.status
-                   for item in status.values)
+        return any(
+            item.key == key and int(item.value) > 0
+            for array in client.received['/diagnostics'][-2:]
+            for status in array.status
+            for item in status.values
+        )
 
     client.poll(counted, key)
     assert not client.received['lseg/points']
@@ -194,18 +214,22 @@ def test_depth_stamped_with_no_time_is_refused_and_the_next_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     values = camera.wait_for_problem(
-        'depth: stamp of -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5)))
+        'depth: stamp of -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5))
+    )
     assert int(values['depth unusable']) > 0
     camera.cloud()
 
 
-@pytest.mark.parametrize('info, reason', [
-    ({'fx': 0.0}, 'focal lengths 0 and 55'),
-    ({'cx': 500.0}, 'K of camera_info does not match its size'),
-    ({'width': 640, 'height': 480}, 'for 640 x 480 pixels, but the image has 64 x 48'),
-    ({'d': [0.1] * 4, 'distortion_model': 'equidistant'}, "distortion model 'equidistant'"),
-    (None, 'points need camera_info'),
-])
+@pytest.mark.parametrize(
+    'info, reason',
+    [
+        ({'fx': 0.0}, 'focal lengths 0 and 55'),
+        ({'cx': 500.0}, 'K of camera_info does not match its size'),
+        ({'width': 640, 'height': 480}, 'for 640 x 480 pixels, but the image has 64 x 48'),
+        ({'d': [0.1] * 4, 'distortion_model': 'equidistant'}, "distortion model 'equidistant'"),
+        (None, 'points need camera_info'),
+    ],
+)
 def test_camera_info_that_cannot_be_used_gives_no_cloud_and_is_told(active, info, reason):
     client = active(labels=LABELS)
     camera = DepthCamera(client, **info or {})
@@ -250,7 +274,7 @@ def test_query_gives_the_place_of_the_peak(active):
         return answer if np.isfinite(answer.peak_point[0].z) else None
 
     answer = client.poll(find, 'a place')
-    point, = answer.peak_point
+    (point,) = answer.peak_point
     assert point.z == pytest.approx(DISTANCE_M)
     assert point.x == pytest.approx(DISTANCE_M * (answer.peak_u[0] - 31.0) / 60.0)
     assert point.y == pytest.approx(DISTANCE_M * (answer.peak_v[0] - 23.0) / 55.0)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The README's tables say what the code does."""
+
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from lseg_ros.nodes.parameters import markdown_table
+from lseg_ros.nodes.segmentation.parameters import markdown_table
 
 README = (Path(__file__).parents[2] / 'README.md').read_text(encoding='utf-8')
 
@@ -19,14 +20,18 @@ def table_rows(heading):
 
 def named(namespace, rows):
     """Return the README's rows as the graph has them: full names, full types."""
+
     def full(name):
         return name if name.startswith('/') else f'{namespace}/{name.replace("~", "lseg")}'
+
     return {full(name): kind for name, kind in rows.items()}
 
 
 def short(names_and_types):
-    return {name: types[0].replace('/msg/', '/').replace('/srv/', '/')
-            for name, types in names_and_types}
+    return {
+        name: types[0].replace('/msg/', '/').replace('/srv/', '/')
+        for name, types in names_and_types
+    }
 
 
 def test_parameters_are_those_of_the_code():
@@ -44,8 +49,9 @@ def test_topics_and_services_are_those_of_the_node(active):
     mask = outputs.pop(f'{namespace}/lseg/masks/<class>')
     outputs |= {f'{namespace}/lseg/masks/{name}': mask for name in ('other', 'floor')}
     assert outputs.items() <= topics.items()
-    assert {name for name in topics if '/lseg/' in name or name == '/diagnostics'
-            } - set(outputs) <= {f'{namespace}/lseg/transition_event'}
+    assert {name for name in topics if '/lseg/' in name or name == '/diagnostics'} - set(
+        outputs
+    ) <= {f'{namespace}/lseg/transition_event'}
     assert named(namespace, table_rows('service')).items() <= services.items()
     inputs = named(namespace, table_rows('input'))
     subscribed = short(client.get_subscriber_names_and_types_by_node(*node))

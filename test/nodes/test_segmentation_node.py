@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node over real topics: its interface, its lifecycle and what it publishes."""
+
 from __future__ import annotations
 
 import io
@@ -14,11 +15,11 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lseg_ros.labels import LabelRegistry
+from lseg_ros.core.multiscale import MultiScaleEvaluator
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.model import load
-from lseg_ros.multiscale import MultiScaleEvaluator
 from lseg_ros.nodes.conversions import image_to_rgb
-from lseg_ros.segmenter import Segmenter
 
 IMAGE = ['sensor_msgs/msg/Image']
 LABELS = ['floor', 'door']
@@ -26,10 +27,19 @@ LABELS = ['floor', 'door']
 
 def own(names_and_types):
     """Leave out what every lifecycle node has."""
-    common = ('get_', 'set_parameters', 'describe_', 'list_', 'change_state', '/rosout',
-              '/parameter_events', 'transition_event')
-    return {name: types for name, types in names_and_types
-            if not any(part in name for part in common)}
+    common = (
+        'get_',
+        'set_parameters',
+        'describe_',
+        'list_',
+        'change_state',
+        '/rosout',
+        '/parameter_events',
+        'transition_event',
+    )
+    return {
+        name: types for name, types in names_and_types if not any(part in name for part in common)
+    }
 
 
 def test_names_and_types_of_topics_and_services_are_frozen(active):
@@ -68,13 +78,25 @@ def test_label_image_and_confidence_have_header_and_size_of_the_image(active):
     client.wait_for_links('lseg/confidence')
     picture = np.ascontiguousarray(PICTURE[:31, :45])
     label_image = client.segment(picture)
-    confidence = client.wait_for(lambda: next(
-        (message for message in client.received['lseg/confidence']
-         if message.header == label_image.header), None), 'its confidence')
+    confidence = client.wait_for(
+        lambda: next(
+            (
+                message
+                for message in client.received['lseg/confidence']
+                if message.header == label_image.header
+            ),
+            None,
+        ),
+        'its confidence',
+    )
     assert label_image.header.frame_id == 'camera_optical'
     for message in (label_image, confidence):
         assert (message.encoding, message.height, message.width, message.step) == (
-            'mono8', 31, 45, 45)
+            'mono8',
+            31,
+            45,
+            45,
+        )
         assert len(message.data) == 31 * 45
     assert set(np.unique(ids_of(label_image))) <= {0, 1, 2}
 
@@ -90,13 +112,22 @@ def test_masks_are_255_where_the_label_image_has_their_class(active):
     topics = ['lseg/masks/other', 'lseg/masks/floor', 'lseg/masks/door']
     for topic in topics:
         client.listen(topic)
-    client.poll(lambda: client.segment() and all(client.received[topic] for topic in topics),
-                'all masks')
+    client.poll(
+        lambda: client.segment() and all(client.received[topic] for topic in topics), 'all masks'
+    )
     for class_id, topic in enumerate(topics):
         mask = client.received[topic][-1]
-        label_image = client.wait_for(lambda: next(
-            (message for message in client.received['lseg/label_image']
-             if message.header == mask.header), None), 'the label image of the mask')
+        label_image = client.wait_for(
+            lambda: next(
+                (
+                    message
+                    for message in client.received['lseg/label_image']
+                    if message.header == mask.header
+                ),
+                None,
+            ),
+            'the label image of the mask',
+        )
         assert mask.encoding == 'mono8'
         assert np.array_equal(ids_of(mask), np.where(ids_of(label_image) == class_id, 255, 0))
 
@@ -125,8 +156,9 @@ def test_input_size_is_what_images_are_reduced_to(start, tiny_weights):
     ids = ids_of(client.segment(picture))
     model, labels = load(tiny_weights), LabelRegistry(include_other=False).replace(LABELS)
     small, whole = (Segmenter(model, input_size=size) for size in (32, 0))
-    expected, other = (each.segment([picture], each.prepare(labels))[0].ids
-                       for each in (small, whole))
+    expected, other = (
+        each.segment([picture], each.prepare(labels))[0].ids for each in (small, whole)
+    )
     assert (ids == expected).mean() > 0.99 > (other == expected).mean()
 
 
@@ -175,15 +207,23 @@ def test_tables_are_latched_when_configured_and_reach_whoever_comes_later(start)
     info = client.wait_for(lambda: client.received['lseg/label_info'], 'the label info')[0]
     assert client.state() == 'inactive'
     assert [(entry.id, entry.name, list(entry.prompts)) for entry in table.classes] == [
-        (0, 'other', ['other']), (1, 'floor', ['floor', 'ground']), (2, 'door', ['door'])]
+        (0, 'other', ['other']),
+        (1, 'floor', ['floor', 'ground']),
+        (2, 'door', ['door']),
+    ]
     assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
-        (0, 'other'), (1, 'floor'), (2, 'door')]
+        (0, 'other'),
+        (1, 'floor'),
+        (2, 'door'),
+    ]
     assert stamp_of(table) == 0
 
 
 def test_qos_override_of_the_images_holds_for_them_alone(start):
-    client = start(namespace='/overridden', **{
-        'qos_overrides./overridden/image.subscription.reliability': 'reliable'})
+    client = start(
+        namespace='/overridden',
+        **{'qos_overrides./overridden/image.subscription.reliability': 'reliable'},
+    )
     assert client.configure() and client.activate()
 
     def reliability(topic):
@@ -245,10 +285,12 @@ def test_diagnostics_count_frames_and_tell_the_model_and_the_delays(active, tiny
     client = active(labels=LABELS)
     stamp_now = client.get_clock().now().nanoseconds
     client.send(stamp_ns=stamp_now)
-    client.wait_for(lambda: stamp_now in map(stamp_of, client.received['lseg/label_image']),
-                    'the label image')
+    client.wait_for(
+        lambda: stamp_now in map(stamp_of, client.received['lseg/label_image']), 'the label image'
+    )
     status, values = client.wait_for_status(
-        lambda _, values: int(values.get('frames published', 0)) >= 2, 'two frames')
+        lambda _, values: int(values.get('frames published', 0)) >= 2, 'two frames'
+    )
     assert (status.level, status.message) == (b'\x00', 'segmenting')
     assert values['model'] == tiny_weights
     assert values['labels'] == 'other, floor, door'
@@ -271,10 +313,15 @@ def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(st
         def measured():
             simulation.publish(clock)
             client.send(stamp_ns=now_s * 10**9 - 25 * 10**7)
-            return client.soon(lambda: any(
-                item.key == 'latency p95 (ms)' and item.value == '250.0'
-                for array in client.received['/diagnostics'][-1:] for status in array.status
-                for item in status.values), 0.1)
+            return client.soon(
+                lambda: any(
+                    item.key == 'latency p95 (ms)' and item.value == '250.0'
+                    for array in client.received['/diagnostics'][-1:]
+                    for status in array.status
+                    for item in status.values
+                ),
+                0.1,
+            )
 
         client.poll(measured, 'the latency')
         assert client.enable(False).success and client.enable(True).success  # measure anew
@@ -283,7 +330,7 @@ def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(st
 @pytest.mark.parametrize('setting', [{'device': 'cpu'}, {'precision': 'float32'}])
 def test_parameters_of_the_model_cannot_change_while_it_is_loaded(active, setting):
     client = active(labels=LABELS)
-    (name, value), = setting.items()
+    ((name, value),) = setting.items()
     result = client.set_parameter(name, value)
     assert not result.successful
     assert 'clean the node up first' in result.reason

@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node as it comes, with the model that the package carries, on the recorded drive."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from harness import ids_of
 
-from lseg_ros.evaluation.drive import DriveTruth
-from lseg_ros.nodes.image_sources import open_source
+from lseg_lab.evaluation.drive_truth import DriveTruth
+from lseg_ros.media.sources import open_source
 from lseg_ros.srv import QueryText
 
-FLAT = ['floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'sofa',
-        'bed', 'cabinet']
+FLAT = [
+    'floor=floor|rug',
+    'wall',
+    'ceiling',
+    'door',
+    'window',
+    'table',
+    'chair',
+    'sofa',
+    'bed',
+    'cabinet',
+]
 TRUTH = DriveTruth()
 CLASSES = TRUTH.classes
 
@@ -29,8 +40,9 @@ def client(start):
 @pytest.fixture(scope='module')
 def shots():
     """Every twentieth picture of the drive, with its number."""
-    return [(number, shot.image) for number, shot in enumerate(open_source('drive'))
-            if number % 20 == 0]
+    return [
+        (number, shot.image) for number, shot in enumerate(open_source('drive')) if number % 20 == 0
+    ]
 
 
 def true_floor(number):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates and delays of a stream, on a clock that the test moves."""
+
 from __future__ import annotations
 
 import math
 
 import pytest
 
-from lseg_ros.nodes.statistics import WINDOW_S, StreamStatistics
+from lseg_ros.core.statistics import WINDOW_S, StreamStatistics
 
 
 class ManualClock:
@@ -69,8 +70,9 @@ def test_silence_counts_from_the_last_image_or_the_restart(statistics, clock):
 
 
 def test_images_that_give_no_result_are_counted_by_the_reason(statistics):
-    for count, event in enumerate((statistics.image_refused, statistics.frame_failed,
-                                   statistics.image_dropped), 1):
+    for count, event in enumerate(
+        (statistics.image_refused, statistics.frame_failed, statistics.image_dropped), 1
+    ):
         for _ in range(count):
             event()
     report = statistics.report()

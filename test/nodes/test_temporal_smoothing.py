@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`temporal_smoothing` in the running node: what makes each camera's stream forget its past."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,18 +16,24 @@ def shown(client, picture, stamp_ns, camera=''):
     topic = output('label_image', camera)
 
     def answer():
-        return next((message for message in client.received[topic]
-                     if stamp_of(message) == stamp_ns), None)
+        return next(
+            (message for message in client.received[topic] if stamp_of(message) == stamp_ns), None
+        )
 
-    return ids_of(client.poll(lambda: client.send(picture, stamp_ns, camera) and client.soon(
-        answer), 'the label image'))
+    return ids_of(
+        client.poll(
+            lambda: client.send(picture, stamp_ns, camera) and client.soon(answer),
+            'the label image',
+        )
+    )
 
 
 @pytest.fixture
 def smoothing(active):
     """The client of a node with two cameras; the front one has seen PICTURE for a while."""
-    client = active(labels=['floor', 'door', 'cat', 'dog'], cameras=['front', 'left'],
-                    temporal_warp='none')
+    client = active(
+        labels=['floor', 'door', 'cat', 'dog'], cameras=['front', 'left'], temporal_warp='none'
+    )
     fresh = shown(client, OTHER_PICTURE, 10**12, 'front')
     assert client.set_parameter('temporal_smoothing', 0.95).successful
     first = shown(client, PICTURE, 2 * 10**12, 'front')

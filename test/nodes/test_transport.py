@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The profile for Fast DDS that the package ships: no image of a camera gets lost on the way."""
+
 import os
 import subprocess
 import sys
@@ -39,8 +40,9 @@ assert numbers == list(range(numbers[0], numbers[0] + 20)), numbers
 """
 
 
-@pytest.mark.skipif(get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp',
-                    reason='a profile for Fast DDS')
+@pytest.mark.skipif(
+    get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp', reason='a profile for Fast DDS'
+)
 def test_no_image_is_lost_between_two_processes():
     environment = os.environ | {PROFILE_VARIABLE: str(PROFILE)}
     camera = subprocess.Popen([sys.executable, '-c', CAMERA], env=environment)

@@ -66,9 +66,9 @@ def detect() -> Environment:
         return Environment(distro, True, ROOT / f'.venv-{name}', ROOT / 'build' / name)
     if distro not in WHEEL_DISTROS:
         raise ValueError(
-            f"ROS_DISTRO is {distro!r}, but {sys.executable} cannot import rclpy, and PyPI has"
-            f" wheels of {' and '.join(WHEEL_DISTROS)} only."
-            " Source that ROS 2, or unset ROS_DISTRO."
+            f'ROS_DISTRO is {distro!r}, but {sys.executable} cannot import rclpy, and PyPI has'
+            f' wheels of {" and ".join(WHEEL_DISTROS)} only.'
+            ' Source that ROS 2, or unset ROS_DISTRO.'
         )
     venv = '.venv' if distro == WHEEL_DISTROS[0] else f'.venv-{distro}'
     return Environment(distro, False, ROOT / venv, ROOT / 'build' / distro)
@@ -101,7 +101,7 @@ def shell_lines(environment: Environment, prefixes: Iterable[Path]) -> str:
     # Left by a Python of the wheels, it keeps the next from finding their libraries.
     lines.append('unset _ROS_WHEELS_BOOTSTRAP_COMPLETE')
     lines.append(f'export PATH={shlex.quote(str(environment.venv / "bin"))}:"$PATH"')
-    lines += [f". {shlex.quote(str(prefix / 'local_setup.bash'))}" for prefix in prefixes]
+    lines += [f'. {shlex.quote(str(prefix / "local_setup.bash"))}' for prefix in prefixes]
     return '\n'.join(lines)
 
 

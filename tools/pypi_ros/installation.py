@@ -16,7 +16,9 @@ from .steps import Step, fingerprint
 
 PINS = Path(__file__).parent / 'pins'
 STAND_INS = Path(__file__).parent / 'overlay'
-REQUIREMENTS = sorted((ROOT / 'requirements').glob('*.txt'))
+LAB = ROOT / 'lab'
+REQUIREMENTS = [*sorted((ROOT / 'requirements').glob('*.txt')), LAB / 'requirements.txt']
+OWN_PACKAGES = {'lseg_ros'}  # built here, not fetched
 SUPPORTED_PYTHON = ((3, 10), (3, 13))
 
 INCLUDES_PROGRAM = """
@@ -38,13 +40,19 @@ print(json.dumps(found))
 def steps(environment: Environment) -> list[Step]:
     """Return the steps that set the environment up, in order."""
     if environment.sourced:
-        return [_venv(environment), _python_packages(environment), _package(environment)]
+        return [
+            _venv(environment),
+            _python_packages(environment),
+            _package(environment),
+            _lab(environment),
+        ]
     return [
         _venv(environment),
         _python_packages(environment),
         _ros_wheels(environment),
         _stand_ins(environment),
         _package(environment),
+        _lab(environment),
     ]
 
 
@@ -110,7 +118,9 @@ def _install_python_packages(environment: Environment) -> None:
 
 def _requirements(path: Path) -> list[str]:
     lines = path.read_text().splitlines()
-    return [line for line in lines if line and not line.startswith('#')]
+    return [
+        line for line in lines if line and not line.startswith('#') and line not in OWN_PACKAGES
+    ]
 
 
 def _keeping_system_packages(wanted: list[str], present: dict[str, str | None]) -> list[str]:
@@ -132,7 +142,7 @@ def _ros_wheels(environment: Environment) -> Step:
         product=environment.venv / 'share' / 'rclpy',
         action=lambda: _install_ros_wheels(environment, pins),
         mend="pip's last lines above say why. The wheels are for CPython 3.10 to 3.13 on x86-64"
-        " Linux; elsewhere source a ROS 2 installation first.",
+        ' Linux; elsewhere source a ROS 2 installation first.',
     )
 
 
@@ -184,6 +194,19 @@ def _package(environment: Environment) -> Step:
     )
 
 
+def _lab(environment: Environment) -> Step:
+    return Step(
+        name='lab',
+        title='lseg-lab (pip, editable)',
+        inputs=fingerprint([LAB / 'pyproject.toml'], sys.version),
+        product=environment.python,
+        action=lambda: _pip_install(
+            environment, ['--quiet', '--no-deps', '--no-build-isolation', '--editable', str(LAB)]
+        ),
+        mend="pip's last lines above say why.",
+    )
+
+
 def _source_paths(folder: Path) -> list[Path]:
     """Return everything below a folder but what Python leaves there."""
     return [path for path in folder.rglob('*') if '__pycache__' not in path.parts]
@@ -208,7 +231,11 @@ def _colcon_build(
     work = environment.build / name
     command = ['colcon', '--log-level', 'error', '--log-base', str(work / 'log'), 'build']
     command += ['--paths', *packages, '--build-base', str(work), *options, '--cmake-args']
-    command += [f'-DPython3_EXECUTABLE={environment.python}', '-DBUILD_TESTING=OFF']
+    command += [
+        f'-DPython3_EXECUTABLE={environment.python}',
+        '-DBUILD_TESTING=OFF',
+        '-DLSEG_ROS_DEMO=ON',
+    ]
     shell = ['bash', '-c', f'{entered}\nexec "$@"', 'bash']
     subprocess.run([*shell, *command], check=True, cwd=ROOT)
 

@@ -67,4 +67,4 @@ def _without_row_padding(message: Image) -> SimpleNamespace:
 
 def _generic_encoding(dtype: np.dtype, channels: int) -> str:
     """Return the OpenCV name of an array's type, for example 16UC1."""
-    return f"{dtype.itemsize * 8}{dtype.kind.upper().replace('I', 'S')}C{channels}"
+    return f'{dtype.itemsize * 8}{dtype.kind.upper().replace("I", "S")}C{channels}'

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lseg evaluate`: score a model on labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from lseg_lab.distributed import Workers
+    from lseg_lab.evaluation.benchmarks import BenchmarkReport
+    from lseg_lab.evaluation.tally import Counting
+
+HELP = 'score a model on labelled images'
+DESCRIPTION = """\
+Scores a model on labelled images, your own or those of a benchmark.
+
+Through the code that the node runs: mIoU over the classes present (pixels pooled over all
+images), pixel accuracy, IoU of each class, expected calibration error of the confidence.
+
+  folder    images with index masks beside them, and a file that names the indices, one a line:
+            `name` or `name=prompt|prompt`. Mask value 255 is not counted.
+  rooms     what `lseg rooms` writes: all classes, twenty robot labels, synonyms that training
+            never used beside the trained names, and classes that training left out.
+
+By the authors' protocol, in a table beside the published numbers:
+
+  pascal5i  zero-shot mIoU and FB-IoU of each fold's unseen classes: 1000 images at 480 x 480,
+  coco20i   "others" against the class. --root is HSNet's data folder, VOC2012, COCO2014 and
+            FSS-1000, with `data/splits` of its repository as splits. {fold} in --model stands
+            for the fold's number.
+  fss1000   the same with the images of its 240 test categories.
+  ade20k    pixel accuracy and mIoU of ADEChallengeData2016's validation images at six scales,
+            mirrored, in windows, with the authors' truncated labels and with full names.
+
+Counts are saved on the way, below --state: a run that was interrupted goes on when it is started
+again. torchrun shares the images among processes, on each GPU one.
+
+examples:
+  lseg evaluate --dataset folder --root photos --labels names.txt
+  lseg evaluate --dataset folder --root photos --masks '{stem}_labels.png' --labels names.txt
+  lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors --json a.json
+  lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors \\
+      --calibrate lseg-lite.safetensors
+  lseg evaluate --dataset pascal5i --root Datasets_HSN --model 'pascal_fold{fold}.ckpt'
+  torchrun --nproc-per-node 4 -m lseg_ros.cli evaluate --dataset ade20k \\
+      --root ADEChallengeData2016 --model demo_e200.ckpt --device cuda --json ade20k.json
+"""
+FOLDED = ('pascal5i', 'coco20i')
+BENCHMARKS = (*FOLDED, 'fss1000', 'ade20k')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument('--dataset', choices=('folder', 'rooms', *BENCHMARKS), required=True)
+    parser.add_argument('--root', type=Path, required=True, help="the data set's directory")
+    parser.add_argument('--model', default='lseg-lite', help="a model's name or weights")
+    parser.add_argument('--labels', type=Path, help='folder: file that names the mask indices')
+    parser.add_argument(
+        '--masks', default='{stem}_mask.png', help="folder: the masks' names (%(default)s)"
+    )
+    parser.add_argument('--other', action='store_true', help="folder: ask 'other' as well")
+    parser.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file of the training')
+    parser.add_argument('--limit', type=int, default=400, help='rooms: images (%(default)s)')
+    parser.add_argument(
+        '--input-size',
+        type=int,
+        help='folder, rooms: short side in pixels at which images are segmented; by default the '
+        "model's own",
+    )
+    parser.add_argument('--json', type=Path, help='write all numbers to this file')
+    parser.add_argument(
+        '--calibrate',
+        type=Path,
+        metavar='FILE',
+        help='rooms: fit the confidence on every second image, score on the others, and write '
+        'the model with its calibration to FILE',
+    )
+    parser.add_argument(
+        '--fold',
+        type=int,
+        nargs='+',
+        choices=range(4),
+        default=[0, 1, 2, 3],
+        help='pascal5i, coco20i: the folds to score (all)',
+    )
+    parser.add_argument(
+        '--label-set',
+        nargs='+',
+        choices=('truncated', 'full'),
+        default=['truncated', 'full'],
+        help='ade20k: how the classes are called (both)',
+    )
+    parser.add_argument(
+        '--batch', type=int, default=1, help='ade20k: crops in one pass (%(default)s)'
+    )
+    parser.add_argument(
+        '--state',
+        type=Path,
+        default=Path('lseg_evaluation'),
+        metavar='DIR',
+        help='benchmarks: where counts are kept until all is done (%(default)s)',
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='cpu, cuda, cuda:1 or auto, a GPU if any (%(default)s)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table; the exit status."""
+    from lseg_lab.distributed import workers
+
+    with workers(args.device) as team:
+        if args.dataset in BENCHMARKS:
+            return _run_benchmark(args, team)
+        if team.count > 1:
+            raise ValueError(f'--dataset {args.dataset} runs in one process, without torchrun')
+        return _run_segmenter(args, team.device)
+
+
+def _run_benchmark(args: argparse.Namespace, team: Workers) -> int:
+    from lseg_lab.evaluation.tally import Counting
+
+    counting = Counting(team, args.state)
+    report = _benchmark(args, counting)
+    if team.is_first:
+        print(report.table())
+        if args.json:
+            report.write_json(args.json, args.model)
+    counting.finish()
+    return 0
+
+
+def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
+    from lseg_lab.evaluation.benchmarks import evaluate_ade20k, evaluate_folds, evaluate_fss1000
+    from lseg_ros.model import load
+
+    device = counting.workers.device
+    if args.dataset in FOLDED:
+        return evaluate_folds(
+            args.dataset,
+            args.root,
+            sorted(set(args.fold)),
+            lambda fold: load(args.model.replace('{fold}', str(fold)), device),
+            counting,
+        )
+    load_model = partial(load, args.model, device)
+    if args.dataset == 'fss1000':
+        return evaluate_fss1000(args.root, load_model, counting)
+    label_sets = list(dict.fromkeys(args.label_set))
+    return evaluate_ade20k(args.root, label_sets, load_model, args.batch, counting)
+
+
+def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
+    from lseg_lab.evaluation.report import table, write_json
+    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.model import load
+
+    model = load(args.model, device)
+    if args.input_size is not None:
+        model.config = dataclasses.replace(model.config, input_size=args.input_size)
+    segmenter = Segmenter(model)
+    scores = _folder(segmenter, args) if args.dataset == 'folder' else _rooms(segmenter, args)
+    print(table(scores))
+    if args.json:
+        write_json(scores, args.json)
+    return 0
+
+
+def _folder(segmenter, args: argparse.Namespace) -> dict:
+    from lseg_lab.evaluation.folder import open_folder, read_names
+    from lseg_lab.evaluation.score import score
+
+    if args.labels is None:
+        raise ValueError('--dataset folder needs --labels FILE, which names the mask indices')
+    examples = open_folder(args.root, args.masks)
+    return {args.root.name: score(segmenter, read_names(args.labels), examples, other=args.other)}
+
+
+def _rooms(segmenter, args: argparse.Namespace) -> dict:
+    from lseg_lab.evaluation.rendered import score_rooms
+    from lseg_lab.training.dataset import open_folders
+    from lseg_lab.training.vocabulary import load_vocabulary
+
+    folder, vocabulary = open_folders([args.root]), load_vocabulary(args.vocabulary)
+    if args.calibrate:
+        fitting = dataclasses.replace(folder, pairs=folder.pairs[::2])
+        folder = dataclasses.replace(folder, pairs=folder.pairs[1::2])
+        _calibrate(segmenter.model, fitting, vocabulary, args)
+    return score_rooms(segmenter, folder, vocabulary, args.limit)
+
+
+def _calibrate(model, folder, vocabulary, args: argparse.Namespace) -> None:
+    from lseg_lab.evaluation.calibration import fit_calibration
+    from lseg_lab.evaluation.rendered import ROBOT_LABELS, room_examples
+    from lseg_ros.model import save
+
+    examples = room_examples(folder, vocabulary, ROBOT_LABELS, args.limit)
+    calibration = fit_calibration(model, ROBOT_LABELS, examples)
+    model.config = dataclasses.replace(model.config, calibration=calibration)
+    save(model, args.calibrate)
+    print(f'calibration {calibration:.3f}, written to {args.calibrate}')

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lseg rooms`: render labelled rooms to train and test on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lseg_lab.rooms.assets import Assets
+
+HELP = 'render furnished rooms with exact labels, to train and test on'
+DESCRIPTION = """\
+Builds rooms from random numbers, furnishes them, and renders them without a display (EGL): a JPEG,
+a mask of class indices and a camera for each view, and dataset.json with the classes. Room n of a
+seed is the same with any number of processes; the same command again goes on where it was
+interrupted.
+
+Furniture comes from the catalogues of Sweet Home 3D:
+
+  sudo apt install sweethome3d-furniture sweethome3d
+
+and more textures from folders or wheels of the Python packages robosuite and miniworld
+(pip download --no-deps robosuite miniworld). Every fifth model and texture is kept out of
+--split train and makes --split test. docs/rooms_assets.md lists authors and licences.
+
+examples:
+  lseg rooms rooms_train --rooms 2000
+  lseg rooms rooms_test --rooms 100 --seed 1 --split test --depth
+  lseg rooms rooms_small --rooms 10 --built-only
+  lseg rooms my_drive --drive
+  lseg rooms --list-assets > assets.md
+"""
+
+_FURNITURE = Path('/usr/share/sweethome3d')  # where the Debian packages put it
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument('out', type=Path, nargs='?', metavar='OUT', help='folder to write')
+    parser.add_argument('--rooms', type=_positive, default=100, help='how many (%(default)s)')
+    parser.add_argument(
+        '--views', type=_positive, default=4, help='most views of a room (%(default)s)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of all random numbers (%(default)s)')
+    parser.add_argument(
+        '--split',
+        choices=('train', 'test'),
+        default='train',
+        help='which models and textures to use (%(default)s)',
+    )
+    parser.add_argument(
+        '--size', type=_size, default=(384, 288), metavar='WxH', help='of the images (384x288)'
+    )
+    parser.add_argument('--depth', action='store_true', help='write depth too, in millimetres')
+    parser.add_argument('--processes', type=_positive, help='(one for each core)')
+    _add_assets(parser)
+    other = parser.add_argument_group('instead of a data set')
+    other.add_argument(
+        '--drive',
+        action='store_true',
+        help='record a drive of a robot with three cameras, with held-out models',
+    )
+    other.add_argument(
+        '--list-assets',
+        action='store_true',
+        help='print the models in use with their authors and licences',
+    )
+
+
+def _add_assets(parser: argparse.ArgumentParser) -> None:
+    assets = parser.add_argument_group('models and textures')
+    assets.add_argument(
+        '--furniture',
+        type=Path,
+        nargs='+',
+        default=[_FURNITURE],
+        metavar='PATH',
+        help=f'.sh3f, .jar or folders ({_FURNITURE})',
+    )
+    assets.add_argument(
+        '--textures',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='PATH',
+        help='wheels or folders with texture images',
+    )
+    assets.add_argument(
+        '--built-only',
+        action='store_true',
+        help='no catalogue: only furniture and textures that the program builds',
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition('x')
+    if not (
+        width.isdigit()
+        and height.isdigit()
+        and min(int(width), int(height)) >= 32
+        and max(int(width), int(height)) <= 4096
+    ):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a size: give WIDTHxHEIGHT in pixels from 32 to 4096, as 384x288'
+        )
+    return int(width), int(height)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render, or list the assets."""
+    from lseg_lab.rooms.assets import NO_ASSETS, asset_list, find_assets
+
+    assets = NO_ASSETS if args.built_only else find_assets(args.furniture, args.textures)
+    if args.list_assets:
+        print(asset_list(assets))
+        return 0
+    if args.out is None:
+        raise ValueError('say where to write: lseg rooms OUT')
+    if args.drive:
+        from lseg_lab.rooms.drive_recording import record_drive
+
+        print(f'{record_drive(args.out, assets, args.seed)} frames of each camera in {args.out}')
+        return 0
+    return _generate(args, assets)
+
+
+def _generate(args: argparse.Namespace, assets: Assets) -> int:
+    from lseg_lab.rooms.generate import Settings, default_processes, generate
+
+    settings = Settings(
+        rooms=args.rooms,
+        seed=args.seed,
+        split=args.split,
+        size=args.size,
+        views=args.views,
+        depth=args.depth,
+        assets=assets,
+    )
+    count = generate(args.out, settings, args.processes or default_processes())
+    print(f'{count} images in {args.out}')
+    return 0

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the arguments of `lseg train` to the data, the network and the run."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lseg_lab.distributed import Workers
+    from lseg_lab.evaluation.episodes import Benchmark
+    from lseg_lab.training.dataset import LabelledFolder
+    from lseg_lab.training.trainer import Trainer
+    from lseg_ros.model import LSeg
+
+EPISODES = ('pascal5i', 'coco20i', 'fss1000')
+DATASETS = ('rooms', 'folder', 'ade20k', *EPISODES)
+
+
+def open_run(args: argparse.Namespace, team: Workers) -> Trainer:
+    """Open the data and the network, begin the run or take it up again.
+
+    Raises ValueError for arguments that do not fit together, FileNotFoundError for missing data.
+    """
+    return {'lite': _lite, 'paper': _paper}[args.recipe](args, team)
+
+
+def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]] | None:
+    """The function that scores a model at each save."""
+    from lseg_lab.evaluation.folder import open_folder, read_names
+    from lseg_lab.evaluation.rendered import ROBOT_LABELS, room_examples
+    from lseg_lab.evaluation.score import score
+    from lseg_lab.training.dataset import open_folders
+    from lseg_lab.training.vocabulary import load_vocabulary
+    from lseg_ros.core.segmenter import Segmenter
+
+    if args.validate is None:
+        return None
+    if args.validate_labels:
+        labels, examples = read_names(args.validate_labels), open_folder(args.validate)
+    else:
+        labels, vocabulary = ROBOT_LABELS, load_vocabulary(args.vocabulary)
+        examples = room_examples(open_folders([args.validate]), vocabulary, labels, 100)
+    return lambda model: score(Segmenter(model), labels, examples).summary()
+
+
+def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
+    from lseg_lab.training.config import TrainingConfig
+    from lseg_lab.training.dataset import SampleStream, class_shares
+    from lseg_lab.training.lite import LiteRecipe
+    from lseg_lab.training.objective import class_weights
+    from lseg_lab.training.questions import QuestionSampler
+    from lseg_lab.training.trainer import Trainer
+    from lseg_lab.training.vocabulary import load_vocabulary
+    from lseg_ros.model.backbones import EFFICIENTNET_LITE
+
+    if team.count > 1:
+        raise ValueError('the recipe lite trains in one process: start it without torchrun')
+    if args.dataset in EPISODES:
+        raise ValueError(f'{args.dataset} is zero-shot episodes: use --recipe paper')
+    folder = _open_folder(args)
+    shares = class_shares(folder)
+    samples = SampleStream(
+        folder,
+        QuestionSampler(load_vocabulary(args.vocabulary), folder.classes, coarse=args.coarse),
+        shares,
+        crop=tuple(args.crop),
+        zoom=tuple(args.zoom),
+        balance=args.balance,
+        recolour=args.recolour,
+        seed=args.seed,
+    )
+    weights = class_weights(shares, args.class_weighting, (0.25, 4.0))
+    fields = dataclasses.fields(TrainingConfig)
+    config = TrainingConfig(**{field.name: getattr(args, field.name) for field in fields})
+    model = _model(args).to(team.device)
+    if model.config.encoder not in EFFICIENTNET_LITE:
+        raise ValueError(f'the recipe lite does not train {model.name}: use --recipe paper')
+    recipe = LiteRecipe(model, samples.questions.texts, weights, config)
+    return Trainer(recipe, samples, args.out, team)
+
+
+def _paper(args: argparse.Namespace, team: Workers) -> Trainer:
+    from lseg_lab.training.config import PaperConfig
+    from lseg_lab.training.crops import CropStream
+    from lseg_lab.training.episode_stream import EpisodeStream
+    from lseg_lab.training.paper import PaperRecipe
+    from lseg_lab.training.trainer import Trainer
+
+    size = tuple(args.crop)
+    if args.dataset in EPISODES:
+        # HSNet draws the class first where classes are as unequal as COCO's.
+        samples = EpisodeStream(
+            _open_episodes(args), size, args.seed, by_class=args.dataset == 'coco20i'
+        )
+    else:
+        samples = CropStream(_open_folder(args), args.base, size, args.seed)
+    model = _model(args).to(team.device)
+    if any(side % model.stride for side in size):
+        raise ValueError(f'--crop {size[0]} {size[1]}: both must be multiples of {model.stride}')
+    per_epoch = max(1, len(samples) // (args.batch * args.accumulate * team.count))
+    derived = {
+        'steps': args.steps or args.epochs * per_epoch,
+        'steps_per_epoch': per_epoch,
+        'processes': team.count,
+        'bfloat16': bool(args.bfloat16),
+    }
+    names = {field.name for field in dataclasses.fields(PaperConfig)} - set(derived)
+    config = PaperConfig(**derived, **{name: getattr(args, name) for name in names})
+    return Trainer(PaperRecipe(model, config, team), samples, args.out, team)
+
+
+def _open_folder(args: argparse.Namespace) -> LabelledFolder:
+    """The data as images with masks over one list of classes."""
+    from lseg_lab.training.dataset import open_folders
+    from lseg_lab.training.sources import open_ade20k_training, open_masked_folder
+
+    if args.dataset == 'rooms':
+        return open_folders(args.data)
+    if args.dataset == 'folder' and args.labels is None:
+        raise ValueError('--dataset folder needs --labels, the file that names the mask indices')
+    root = _single_root(args)
+    if args.dataset == 'folder':
+        return open_masked_folder(root, args.labels, args.masks)
+    return open_ade20k_training(root)
+
+
+def _open_episodes(args: argparse.Namespace) -> Benchmark:
+    from lseg_lab.training import episodes
+
+    root = _single_root(args)
+    if args.dataset == 'fss1000':
+        return episodes.open_fss1000_training(root)
+    if args.fold is None:
+        raise ValueError(f'--dataset {args.dataset} needs --fold, whose classes are not trained')
+    open_fold = {
+        'pascal5i': episodes.open_pascal5i_training,
+        'coco20i': episodes.open_coco20i_training,
+    }[args.dataset]
+    return open_fold(root, args.fold)
+
+
+def _single_root(args: argparse.Namespace) -> Path:
+    if len(args.data) > 1:
+        raise ValueError(f'--dataset {args.dataset} takes one --data, not {len(args.data)}')
+    return args.data[0]
+
+
+def _model(args: argparse.Namespace) -> LSeg:
+    """The network to train: as the weights to start from have it, or else as --model says."""
+    import torch
+
+    from lseg_lab.training.averaging import mean_state
+    from lseg_ros.model import build, config_of, load
+
+    torch.manual_seed(args.seed)  # of the weights that are random at first
+    if args.start:
+        models = [load(file, text_model=args.text_model) for file in args.start]
+        model = models[0]
+        model.load_image_state_dict(mean_state([m.image_state_dict() for m in models]))
+    else:
+        config = config_of(args.model)
+        if args.model == 'lseg-lite':
+            config = dataclasses.replace(config, encoder=args.encoder, width=args.width)
+        model = build(config, pretrained=True, text_model=args.text_model)
+    size = args.input_size or model.input_size or 240
+    model.config = dataclasses.replace(model.config, input_size=size, calibration=1.0)
+    return model

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of images with index masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lseg_ros.media.inputs import IMAGE_SUFFIXES
+
+DEFAULT_MASKS = '{stem}_mask.png'
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, uint8 RGB [H, W, 3], and its mask of label indices, uint8 [H, W], 255 for none."""
+
+    name: str
+    image: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class MaskedFolder:
+    """The images of a folder that have a mask; iterating reads them one after the other."""
+
+    pairs: tuple[tuple[Path, Path], ...]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[Example]:
+        """Read; raises OSError, naming the file, when one is unusable."""
+        for image, mask in self.pairs:
+            yield read_example(image, mask)
+
+
+def open_folder(root: str | Path, masks: str = DEFAULT_MASKS) -> MaskedFolder:
+    """Find the images under `root` whose mask exists.
+
+    `masks` is the mask's path relative to `root`; {stem} stands for the image's name without its
+    suffix. Raises FileNotFoundError when there are none.
+    """
+    root = Path(root)
+    images = sorted(p for p in root.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    pairs = tuple((p, root / masks.format(stem=p.stem)) for p in images)
+    pairs = tuple((image, mask) for image, mask in pairs if mask.is_file() and mask != image)
+    if not pairs:
+        raise FileNotFoundError(f'no image in {root} has a mask named {masks}')
+    return MaskedFolder(pairs)
+
+
+def read_example(image: Path, mask: Path) -> Example:
+    """Read one pair. Raises OSError when a file is unreadable or the sizes differ."""
+    pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
+    values = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise OSError(f'{image}: cannot be read as an image')
+    if values is None or values.dtype != np.uint8 or values.ndim != 2:
+        raise OSError(f'{mask}: not an 8-bit one-channel mask of label indices')
+    if values.shape != pixels.shape[:2]:
+        raise OSError(f'{mask}: is {values.shape}, its image {pixels.shape[:2]}')
+    return Example(image.stem, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), values)
+
+
+def read_names(path: str | Path) -> list[str]:
+    """The labels of a names file: `name` or `name=prompt|prompt`, one a line, in mask order.
+
+    Empty lines and lines that begin with # are skipped. Raises ValueError when none is left.
+    """
+    lines = (line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines())
+    names = [line for line in lines if line and not line.startswith('#')]
+    if not names:
+        raise ValueError(f'{path} holds no label; write one a line, in the order of the masks')
+    return names

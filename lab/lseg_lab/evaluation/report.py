@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores as a table to read and as JSON to keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from lseg_lab.evaluation.score import Score
+
+
+def table(scores: Mapping[str, Score]) -> str:
+    """One line a label set, then the IoU of each class of each."""
+    lines = [f'{"label set":<18}{"mIoU":>7}{"pixel acc.":>12}{"ECE":>7}{"images":>8}']
+    for name, result in scores.items():
+        row = result.summary()
+        lines.append(
+            f'{name:<18}{row["miou"]:>7.3f}{row["pixel_accuracy"]:>12.3f}'
+            f'{row["calibration_error"]:>7.3f}{row["images"]:>8}'
+        )
+    for name, result in scores.items():
+        lines += ['', f'IoU by class: {name}']
+        lines += [f'  {label:<20}{iou:>6.3f}' for label, iou in result.per_class().items()]
+    return '\n'.join(lines)
+
+
+def write_json(scores: Mapping[str, Score], path: str | Path) -> None:
+    """Write all numbers, by label set."""
+    content = {name: result.as_json() for name, result in scores.items()}
+    Path(path).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

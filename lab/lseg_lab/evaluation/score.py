@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of a segmenter on labelled examples, through the very code that the node runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from lseg_lab.evaluation.folder import Example
+from lseg_lab.evaluation.metrics import ConfusionMatrix, Reliability
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels.ids import OTHER, UNLABELLED
+from lseg_ros.labels.registry import LabelRegistry
+
+
+@dataclass(frozen=True)
+class Score:
+    """What came out for one label set."""
+
+    labels: tuple[str, ...]
+    confusion: ConfusionMatrix
+    reliability: Reliability
+    images: int
+
+    def summary(self) -> dict[str, float]:
+        """The numbers of the whole set."""
+        return {
+            'miou': self.confusion.mean_iou,
+            'pixel_accuracy': self.confusion.pixel_accuracy,
+            'calibration_error': self.reliability.expected_calibration_error,
+            'images': self.images,
+        }
+
+    def per_class(self) -> dict[str, float]:
+        """IoU by label, of those present."""
+        iou = self.confusion.iou
+        return {name: float(v) for name, v in zip(self.labels, iou) if not np.isnan(v)}
+
+    def as_json(self) -> Mapping[str, object]:
+        """Plain numbers, to be written as JSON."""
+        return {**self.summary(), 'iou': self.per_class()}
+
+
+def score(
+    segmenter: Segmenter, labels: Sequence[str], examples: Iterable[Example], *, other: bool = False
+) -> Score:
+    """Ask all `labels` (`name` or `name=prompt|prompt`) at once of every example.
+
+    Mask value i is labels[i]; values beyond them are not counted. With `other`, the label for
+    "none of these" is asked too; it is never right.
+    """
+    label_set = LabelRegistry(include_other=other).replace(labels)
+    prepared = segmenter.prepare(label_set)
+    names = tuple(label.name for label in label_set.classes if label.id != OTHER)
+    confusion, reliability, count = ConfusionMatrix(len(names)), Reliability(), 0
+    for example in tqdm(examples, 'scoring', unit='image', leave=False):
+        result = segmenter.segment([example.image], prepared)[0]
+        # ids are 1..K in the order of the labels; 0 is other
+        answer = np.where(result.ids == OTHER, UNLABELLED, result.ids - 1).astype(np.uint8)
+        confusion.update(example.mask, answer)
+        counted = example.mask < len(names)
+        confidence = result.confidence[counted] / 255.0
+        reliability.update(confidence, answer[counted] == example.mask[counted])
+        count += 1
+    return Score(names, confusion, reliability, count)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes data sets of rendered rooms: pictures, masks, depth, cameras."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lseg_lab.rooms.assets import NO_ASSETS, Assets
+from lseg_lab.rooms.building import random_building
+from lseg_lab.rooms.catalogue import load_catalogues, split_held_out
+from lseg_lab.rooms.model_labels import CLASSES
+from lseg_lab.rooms.renderer import Renderer, View
+from lseg_lab.rooms.scene import Camera
+from lseg_lab.rooms.textures import build_textures
+from lseg_lab.rooms.viewpoints import is_worth_keeping, random_camera
+
+SPLITS = ('train', 'test')
+_TRIES_PER_VIEW = 3
+_JPEG_QUALITY = 94
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides every pixel of a data set, and so is recorded in its dataset.json."""
+
+    rooms: int
+    seed: int
+    split: str = 'train'
+    size: tuple[int, int] = (384, 288)  # width, height
+    views: int = 4  # most pictures of one room
+    depth: bool = False
+    supersampling: float = 1.5
+    assets: Assets = NO_ASSETS
+
+
+class Generator:
+    """Renders rooms by number; room n of a seed is the same whoever renders it, and when."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        catalogue = load_catalogues(settings.assets.catalogues)
+        held_out = settings.split == 'test'
+        self._models = split_held_out(catalogue.models)[held_out]
+        self._textures = build_textures(catalogue.textures, settings.assets.textures, held_out)
+        self._renderer = Renderer(self._textures.layers, *settings.size, settings.supersampling)
+
+    def room(self, number: int) -> list[tuple[Camera, View]]:
+        """Up to `views` pictures of room `number`, each with its camera."""
+        settings = self._settings
+        rng = np.random.default_rng((settings.seed, SPLITS.index(settings.split), number))
+        building = random_building(rng, self._textures, self._models)
+        kept: list[tuple[Camera, View]] = []
+        with self._renderer.loaded(building.scene) as loaded:
+            for _ in range(_TRIES_PER_VIEW * settings.views):
+                camera = random_camera(rng, building, settings.size[0] / settings.size[1])
+                view = self._renderer.render(loaded, camera)
+                if is_worth_keeping(view):
+                    kept.append((camera, view))
+                if len(kept) == settings.views:
+                    break
+        return kept
+
+
+def generate(folder: Path, settings: Settings, processes: int) -> int:
+    """Write the rooms that `folder` does not have yet; the number of pictures it then has.
+
+    Raises ValueError when `folder` holds a data set of other settings, OSError without EGL.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_description(folder, settings)
+    todo = [number for number in range(settings.rooms) if not _done_mark(folder, number).exists()]
+    context = multiprocessing.get_context('spawn')
+    progress = tqdm(total=settings.rooms, initial=settings.rooms - len(todo), unit='room')
+    if todo and processes == 1:
+        _start_worker(folder, settings)
+        for number in todo:
+            _write_room(number)
+            progress.update()
+    elif todo:
+        with context.Pool(processes, _start_worker, (folder, settings)) as pool:
+            for _ in pool.imap_unordered(_write_room, todo):
+                progress.update()
+    progress.close()
+    return len(list(folder.glob('*.mask.png')))
+
+
+def _describe(settings: Settings) -> dict:
+    """dataset.json: the settings without the paths of this machine, and the classes."""
+    values = asdict(settings)
+    del values['rooms'], values['assets']
+    values['catalogues'] = sorted(path.name for path in settings.assets.catalogues)
+    values['textures'] = sorted(path.name for path in settings.assets.textures)
+    return {'classes': list(CLASSES), **values, 'size': list(settings.size)}
+
+
+def _check_description(folder: Path, settings: Settings) -> None:
+    path, wanted = folder / 'dataset.json', _describe(settings)
+    if not path.exists():
+        path.write_text(json.dumps(wanted, indent=1))
+        return
+    present = json.loads(path.read_text())
+    changed = sorted(key for key in wanted if present.get(key) != wanted[key])
+    if changed:
+        raise ValueError(
+            f'{folder} holds a data set made with another {", ".join(changed)}; '
+            'give the same settings to continue it, or another folder'
+        )
+
+
+def _done_mark(folder: Path, number: int) -> Path:
+    """A file that is written when all of the room's pictures are."""
+    return folder / '.done' / f'{number:06d}'
+
+
+_worker: tuple[Path, Settings, Generator] | None = None
+
+
+def _start_worker(folder: Path, settings: Settings) -> None:
+    """Give this process its renderer: once, since its textures take seconds to load."""
+    global _worker
+    cv2.setNumThreads(1)
+    _worker = (folder, settings, Generator(settings))
+    (folder / '.done').mkdir(exist_ok=True)
+
+
+def _write_room(number: int) -> None:
+    folder, settings, generator = _worker
+    for index, (camera, view) in enumerate(generator.room(number)):
+        write_view(folder / f'{number:06d}_{index}', camera, view, settings.depth)
+    _done_mark(folder, number).touch()
+
+
+def write_view(stem: Path, camera: Camera, view: View, depth: bool) -> None:
+    """Write STEM.jpg, STEM.mask.png, STEM.json and, if asked, STEM.depth.png (millimetres)."""
+    write_image(stem.with_suffix('.jpg'), cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR))
+    write_image(stem.with_suffix('.mask.png'), view.mask)
+    if depth:
+        write_image(stem.with_suffix('.depth.png'), depth_millimetres(view.depth))
+    height, width = view.mask.shape
+    record = {
+        'K': camera.intrinsics(width, height).tolist(),
+        'pose': camera.optical_pose().tolist(),
+    }
+    stem.with_suffix('.json').write_text(json.dumps(record))
+
+
+def depth_millimetres(depth: np.ndarray) -> np.ndarray:
+    """uint16 millimetres of metres; what is beyond 65.5 m is 0, unknown."""
+    millimetres = np.round(depth * 1000)
+    return np.where(millimetres < 65536, millimetres, 0).astype(np.uint16)
+
+
+def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
+    """Write a BGR or single-channel image; raises OSError when the disk takes it not."""
+    options = (
+        [cv2.IMWRITE_JPEG_QUALITY, quality]
+        if path.suffix == '.jpg'
+        else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    )
+    if not cv2.imwrite(str(path), image, options):
+        raise OSError(f'cannot write {path}: is the disk full?')
+
+
+def default_processes() -> int:
+    """One for each core that this process may use."""
+    return len(os.sched_getaffinity(0))

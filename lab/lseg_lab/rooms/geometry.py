@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Triangle meshes and the few solids that rooms are built of. Metres, y up, right-handed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+POSITION, NORMAL, UV, COLOUR, LAYER = slice(0, 3), slice(3, 6), slice(6, 8), slice(8, 11), 11
+VERTEX_FLOATS = 12
+NO_TEXTURE = -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Unindexed triangles: float32 [3T, 12] of position, normal, uv, sRGB colour, texture."""
+
+    vertices: np.ndarray
+
+    def moved(self, matrix: np.ndarray) -> Mesh:
+        """This mesh under a rigid or scaling 4x4 matrix."""
+        moved = self.vertices.copy()
+        moved[:, POSITION] = moved[:, POSITION] @ matrix[:3, :3].T + matrix[:3, 3]
+        normals = moved[:, NORMAL] @ np.linalg.inv(matrix[:3, :3])
+        moved[:, NORMAL] = normals / np.maximum(np.linalg.norm(normals, axis=1)[:, None], 1e-9)
+        return Mesh(moved.astype(np.float32))
+
+    def at(self, x: float, y: float, z: float) -> Mesh:
+        """This mesh shifted by (x, y, z) metres."""
+        moved = self.vertices.copy()
+        moved[:, POSITION] += np.float32([x, y, z])
+        return Mesh(moved)
+
+    def painted(self, rgb: Sequence[float]) -> Mesh:
+        """This mesh with its colour multiplied by `rgb`."""
+        painted = self.vertices.copy()
+        painted[:, COLOUR] *= np.float32(rgb)
+        return Mesh(painted)
+
+    def textured(self, layer: float) -> Mesh:
+        """This mesh with texture `layer` at its own uv coordinates."""
+        textured = self.vertices.copy()
+        textured[:, LAYER] = layer
+        return Mesh(textured)
+
+    @cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest corner, metres."""
+        points = self.vertices[:, POSITION]
+        return points.min(axis=0), points.max(axis=0)
+
+
+def merge(meshes: Sequence[Mesh]) -> Mesh:
+    """All triangles of `meshes` (at least one) in one mesh."""
+    return Mesh(np.concatenate([mesh.vertices for mesh in meshes]))
+
+
+def simplified(mesh: Mesh, most: int) -> Mesh:
+    """The mesh with at most about `most` triangles, by clustering its vertices on a grid.
+
+    Rossignac and Borrel, "Multi-resolution 3D approximations for rendering", 1993: corners in one
+    cell become one point, and triangles that collapse are dropped. The grid is coarsened until
+    few enough remain.
+    """
+    low, high = mesh.bounds
+    cells = 256
+    while len(mesh.vertices) > 3 * most and cells >= 24:
+        size = max(float((high - low).max()) / cells, 1e-9)
+        cell = np.round((mesh.vertices[:, POSITION] - low) / size).astype(np.int64)
+        key = (cell @ [1 << 40, 1 << 20, 1]).reshape(-1, 3)
+        flat = (key == np.roll(key, 1, axis=1)).any(axis=1)
+        _, first = np.unique(np.sort(key, axis=1), axis=0, return_index=True)
+        kept = np.intersect1d(np.flatnonzero(~flat), first)
+        _, mean_of = np.unique(key.ravel(), return_inverse=True)
+        count = np.bincount(mean_of.ravel())
+        points = mesh.vertices[:, POSITION]
+        centres = [np.bincount(mean_of.ravel(), points[:, axis]) / count for axis in range(3)]
+        vertices = mesh.vertices.copy()
+        vertices[:, POSITION] = np.stack(centres, axis=1)[mean_of.ravel()]
+        mesh = Mesh(vertices.reshape(-1, 3, VERTEX_FLOATS)[kept].reshape(-1, VERTEX_FLOATS))
+        cells = cells * 3 // 4
+    return mesh
+
+
+def transform(
+    x: float = 0.0,
+    y: float = 0.0,
+    z: float = 0.0,
+    turn: float = 0.0,
+    scale: Sequence[float] = (1.0, 1.0, 1.0),
+) -> np.ndarray:
+    """4x4 matrix: scale, then turn about y (radians; +z goes towards +x), then shift."""
+    matrix = np.eye(4)
+    cosine, sine = math.cos(turn), math.sin(turn)
+    rotation = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+    matrix[:3, :3] = rotation * np.asarray(scale, float)
+    matrix[:3, 3] = x, y, z
+    return matrix
+
+
+def tilt(about: str, angle: float) -> np.ndarray:
+    """4x4 rotation about axis 'x' or 'z', radians."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    matrix = np.eye(4)
+    first, second = (1, 2) if about == 'x' else (0, 1)
+    matrix[first, first] = matrix[second, second] = cosine
+    matrix[first, second], matrix[second, first] = -sine, sine
+    return matrix
+
+
+def triangles(points: np.ndarray, normals: np.ndarray, uv: np.ndarray) -> Mesh:
+    """White untextured mesh of [3T, 3] points and normals and [3T, 2] uv."""
+    vertices = np.ones((len(points), VERTEX_FLOATS), np.float32)
+    vertices[:, POSITION], vertices[:, NORMAL], vertices[:, UV] = points, normals, uv
+    vertices[:, LAYER] = NO_TEXTURE
+    return Mesh(vertices)
+
+
+_CORNER_UV = np.array([(0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1)], np.float32)
+
+
+def quads(corners: np.ndarray) -> Mesh:
+    """Flat quads [Q, 4, 3], counter-clockwise seen from the front, each with uv 0..1."""
+    corners = np.asarray(corners, np.float32)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    points = corners[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+    return triangles(points, np.repeat(normal, 6, axis=0), np.tile(_CORNER_UV, (len(corners), 1)))
+
+
+def panel(width: float, height: float) -> Mesh:
+    """Upright rectangle facing +z, standing on y = 0, centred in x."""
+    half = width / 2
+    return quads([[(-half, 0, 0), (half, 0, 0), (half, height, 0), (-half, height, 0)]])
+
+
+_BOX_FACES = np.array(
+    [
+        [(0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)],
+        [(1, 0, 0), (0, 0, 0), (0, 1, 0), (1, 1, 0)],
+        [(1, 0, 1), (1, 0, 0), (1, 1, 0), (1, 1, 1)],
+        [(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0)],
+        [(0, 1, 1), (1, 1, 1), (1, 1, 0), (0, 1, 0)],
+        [(0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1)],
+    ],
+    np.float32,
+)
+_BOX_MESH = quads(_BOX_FACES - np.float32([0.5, 0, 0.5])).vertices
+
+
+def box(
+    width: float, height: float, depth: float, x: float = 0.0, y: float = 0.0, z: float = 0.0
+) -> Mesh:
+    """Box whose bottom centre is at (x, y, z)."""
+    vertices = _BOX_MESH.copy()
+    vertices[:, POSITION] = vertices[:, POSITION] * np.float32([width, height, depth])
+    vertices[:, POSITION] += np.float32([x, y, z])
+    return Mesh(vertices)
+
+
+def grid(points: np.ndarray) -> Mesh:
+    """Smooth-shaded sheet through [R, C, 3] points; rows x columns turn counter-clockwise."""
+    points = np.asarray(points, np.float32)
+    normals = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=0))
+    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
+    rows, columns = points.shape[:2]
+    u, v = np.meshgrid(np.linspace(0, 1, columns), np.linspace(0, 1, rows))
+    sheet = np.concatenate([points, normals, np.stack([u, v], -1)], axis=2)
+    corners = (sheet[:-1, :-1], sheet[:-1, 1:], sheet[1:, 1:], sheet[1:, :-1])
+    flat = np.stack([corners[i] for i in (0, 1, 2, 0, 2, 3)], axis=2).reshape(-1, 8)
+    return triangles(flat[:, :3], flat[:, 3:6], flat[:, 6:8])
+
+
+def lathe(profile: Sequence[tuple[float, float]], segments: int = 16) -> Mesh:
+    """Surface of revolution about y of (radius, height) pairs from bottom to top."""
+    angles = np.linspace(0, 2 * math.pi, segments + 1)
+    radius, height = np.array(profile, np.float32).T
+    points = np.stack(
+        [
+            radius[:, None] * np.sin(angles),
+            np.repeat(height[:, None], segments + 1, axis=1),
+            radius[:, None] * np.cos(angles),
+        ],
+        axis=2,
+    )
+    return grid(points)
+
+
+def cylinder(radius: float, height: float, segments: int = 16) -> Mesh:
+    """Closed upright cylinder standing on y = 0, with hard edges."""
+    side = lathe([(radius, 0), (radius, height)], segments)
+    cap = lathe([(radius, height), (0, height)], segments)
+    return merge([side, cap])
+
+
+def cushion(width: float, height: float, depth: float, power: float = 4.0, cells: int = 8) -> Mesh:
+    """Pillow-shaped solid lying on y = 0; a higher `power` makes its edges squarer."""
+    line = np.sin(np.linspace(-1, 1, cells + 1) * math.pi / 2)
+    x, z = np.meshgrid(line, -line)
+    bulge = np.sqrt(np.clip((1 - np.abs(x) ** power) * (1 - np.abs(z) ** power), 0, 1))
+    sheets = [
+        np.stack([x * width / 2, height / 2 * (1 + side * bulge), z * depth / 2], axis=2)
+        for side in (1, -1)
+    ]
+    return merge([grid(sheets[0]), grid(sheets[1][:, ::-1])])
+
+
+def stadium(width: float, depth: float, thickness: float, roundness: float) -> Mesh:
+    """Table-top slab: superellipse outline, `roundness` 2 (ellipse) to 20 (nearly square)."""
+    angles = np.linspace(0, 2 * math.pi, 41)
+    sine, cosine = np.sin(angles), np.cos(angles)
+    x = np.sign(sine) * np.abs(sine) ** (2 / roundness) * width / 2
+    z = np.sign(cosine) * np.abs(cosine) ** (2 / roundness) * depth / 2
+    flat = np.zeros_like(x)
+    rim = np.stack([np.stack([x, flat, z], 1), np.stack([x, flat + thickness, z], 1)])
+    top = np.stack([rim[1], np.float32([0, thickness, 0]) + 0 * rim[1]])
+    top_mesh = grid(top).vertices
+    top_mesh[:, NORMAL] = 0, 1, 0
+    return merge([grid(rim), Mesh(top_mesh)])

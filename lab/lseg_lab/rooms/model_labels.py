@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which class a catalogue's model is, by the name its author gave it."""
+
+from __future__ import annotations
+
+import re
+
+_PATTERNS = {
+    'sofa': r'(corner |winchester |burlap |clear |rattan )?sofa( \d seats)?|couch|futon couch'
+    r'|(opened )?convertible sofa bz',
+    'armchair': r'(winchester |modern |rattan )?armchair|relax chair|ryokan chair',
+    'chair': r'(oak |osaka |plastic |folding |cafe |class |teck |deck |children |child )?chair'
+    r'( with cushion)?|class seat',
+    'stool': r'stool|bar stool|bar chair|piano bench|armchair ottoman|puff',
+    'bench': r'bench|painted bench|wood bank',
+    'coffee table': r'coffee table',
+    'desk': r'desk|wooden desk|desk table|technical table',
+    'table': r'((oak|round|glass|square|black|bar|wooden alder|wooden teak|wooden|folding|cafe'
+    r'|children|rattan) )?table( with tablecloth| on trestles)?|workbench',
+    'nightstand': r'bedside table',
+    'crib': r'baby bed|crib',
+    'bed': r"(bunk |corner bunk |iron |hospital |day |captain's |child |mezzanine |loft )?bed"
+    r'( \d+x\d+)?|futon',
+    'wardrobe': r'wardrobe|cupboard',
+    'bookshelf': r'(full |filled )?bookcase|shelves|vertical shelves|upper shelves cabinet',
+    'dresser': r'dresser( with drawers)?|chest|winchester chest',
+    'tv stand': r'tv stand|tv unit|television cabinet',
+    'cabinet': r'drawers cabinet|glass door cabinet|high cabinet|filing cabinet|locked locker'
+    r'|(small )?(lower|upper)( corner)? cabinet|kitchen( upper)? cabinet'
+    r'|island( extension)?|dressing table',
+    'plant': r'plant|decorative plant|little plant|indoor plant|spider plant|succulent plant'
+    r'|yucca|ficus|bamboo|bonsai tree|cactus|spathiphyllum|plant box|flower box',
+    'flowers': r'flowers|tulips|orchids|white lily',
+    'vase': r'vase|pottery|old jar',
+    'lamp': r'lamp|desk lamp|floor uplight|pedestal vase lamp|work lamp|little lamp',
+    'ceiling lamp': r'(ceiling|pendant) lamp|chandelier lamp|hanging light|japanese lantern',
+    'refrigerator': r'fridge|refrigerator|large fridge|fridge & freezer',
+    'stove': r'oven|double oven|cooker|stove|large stove|propane stove|small oven',
+    'microwave': r'microwave',
+    'dishwasher': r'dishwasher',
+    'washing machine': r'washing machine|clothes washing machine|clothes washer|dryer machine',
+    'sink': r'sink|sink cabinet|washbasin( with cabinet)?|basin|vanity|double vanity'
+    r'|small lavatory',
+    'range hood': r'hood|range hood',
+    'toilet': r'toilets? unit',
+    'urinal': r'urinal',
+    'bathtub': r'bath|corner bathtub|island bath|fitted bath',
+    'shower': r'shower( stall)?',
+    'television': r'tv|tv 16:9|flat tv|wall flat tv',
+    'laptop': r'laptop|apple ibook',
+    'computer': r'apple imac \d+|screen',
+    'printer': r'inkjet printer and scanner',
+    'speaker': r'speaker',
+    'person': r'(holding |sitting )?(female|male|boy|girl)',
+    'dog': r'dog|bulldog',
+    'cat': r'cat|siamese cat',
+    'box': r'box|(open )?cardboard box',
+    'crate': r'crate',
+    'barrel': r'barrel',
+    'suitcase': r'suitcase',
+    'backpack': r'backpack',
+    'handbag': r'handbag',
+    'trash can': r'dustbin|bullet trash can|residential trashcan|recycling bin',
+    'radiator': r'(electric |hot water )?radiator',
+    'fireplace': r'fireplace',
+    'piano': r'grand piano|upright piano|piano',
+    'guitar': r'electric guitar',
+    'fan': r'rigged fan|table fan',
+    'fire extinguisher': r'extinguisher',
+    'bicycle': r'bike|bicycle',
+    'stroller': r'stroller',
+    'wheelchair': r'wheelchair',
+    'ladder': r'(small )?step ladder',
+    'ball': r'basketball|soccer ball',
+    'book': r'book',
+    'teddy bear': r'teddy bear',
+    'curtain': r'curtains?',
+    'blinds': r'window blind|venetian blind',
+    'picture': r'frame|frame .*',
+    'clock': r'clock|cuckoo clock',
+    'whiteboard': r'(white )?board|white board',
+    'clothes rack': r'clothes rack',
+    'basket': r'clothes basket',
+    'treadmill': r'treadmill',
+    'game table': r'pool table|football table|table tennis',
+    'water cooler': r'water cooler',
+    'aquarium': r'aquarium',
+    'stairs': r'(curve |spiral )?staircase',
+    'door': r'(front |exterior |outward )?door|double door( with panes)?|glass door|screen door'
+    r'|elevator door',
+    'window': r'(double-hung |double |small |double small |fixed |sliding |slider |turn '
+    r'|outward opening )?window|double window.*'
+    r'|(double |triple |quadruple )?french window.*',
+    'bottle': r'bottle|wine bottle|beer bottle|yogurt bottle',
+    'cup': r'coffee (cup|mug)|cup|glass|beer glass',
+    'bowl': r'bowl|bowl with .*',
+    'coffee maker': r'coffee (machine|maker|brewer)',
+    'toaster': r'toaster',
+    'phone': r'phone|mobile phone|wireless phone',
+    'keyboard': r'keyboard',
+    'towel': r'towel( rack)?',
+    'high chair': r'baby high chair',
+    'safe': r'safe',
+    'camera': r'camera|reflex camera',
+    'radio': r'radio|mini stereo|mp3 station',
+}
+_COMPILED = [(re.compile(pattern), label) for label, pattern in _PATTERNS.items()]
+
+# Made by the room builder itself, with or without a model in the catalogues.
+STRUCTURE = ('floor', 'wall', 'ceiling')
+BUILT = ('counter', 'mirror', 'pillow', 'rug', 'paper')
+CLASSES: tuple[str, ...] = STRUCTURE + tuple(sorted({*_PATTERNS, *BUILT}))
+CLASS_INDEX = {name: index for index, name in enumerate(CLASSES)}
+
+
+def label_of(model_name: str) -> str | None:
+    """The class of a model called `model_name`, or None when it is of no use in a room."""
+    name = model_name.lower().strip()
+    return next((label for pattern, label in _COMPILED if pattern.fullmatch(name)), None)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scene is: labelled items with surfaces, lights and a camera. Plain frozen data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from lseg_lab.rooms.geometry import NO_TEXTURE, Mesh
+
+NEAR, FAR = 0.05, 40.0
+
+
+@dataclass(frozen=True)
+class Surface:
+    """How a mesh looks. A texture layer here replaces the mesh's own, mapped in metres."""
+
+    layer: float = NO_TEXTURE
+    scale: float = 1.0  # repeats of the texture in a metre
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    gloss: float = 0.0  # 0 matt .. 1 mirror
+    emission: float = 0.0  # light given off, as a multiple of the colour
+
+    def tinted(self, tint: np.ndarray) -> Surface:
+        """This surface with its tint multiplied by `tint`."""
+        return replace(self, tint=tuple(float(value) for value in np.multiply(self.tint, tint)))
+
+
+PLAIN = Surface()
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A mesh in the scene. `shared` meshes stay on the graphics device from scene to scene."""
+
+    mesh: Mesh
+    label: str
+    surface: Surface = PLAIN
+    matrix: np.ndarray = field(default_factory=lambda: np.eye(4))
+    shadow: bool = True
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class PointLight:
+    """A lamp: position in metres, linear rgb intensity at one metre."""
+
+    position: tuple[float, float, float]
+    colour: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class WindowLight:
+    """Daylight through a window: centre, inward normal, linear rgb times area."""
+
+    position: tuple[float, float, float]
+    normal: tuple[float, float, float]
+    colour: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """All light of a scene. The first lamp and the sun cast shadows."""
+
+    ambient: np.ndarray  # [6, 3]: light arriving on a face towards +x -x +y -y +z -z
+    lamps: tuple[PointLight, ...]
+    windows: tuple[WindowLight, ...]
+    sun_direction: tuple[float, float, float]  # towards the sun, unit length
+    sun_colour: tuple[float, float, float]
+    exposure_bias: float  # stops added to the metered exposure
+    occlusion: float  # strength of ambient occlusion, 0..1
+    bloom: float  # strength of the glow around what is over-exposed
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Everything that is rendered."""
+
+    items: tuple[Item, ...]
+    lighting: Lighting
+    centre: tuple[float, float, float]
+    radius: float  # of a sphere around all that may cast a shadow, metres
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera. Yaw 0 looks along +z; pitch up and roll clockwise positive. Radians."""
+
+    position: tuple[float, float, float]
+    yaw: float
+    pitch: float
+    roll: float
+    vertical_fov: float
+
+    def rotation(self) -> np.ndarray:
+        """3x3, rows right, up and backward of the camera in the world (OpenGL's eye axes)."""
+        cosine = math.cos(self.pitch)
+        forward = np.array(
+            [math.sin(self.yaw) * cosine, math.sin(self.pitch), math.cos(self.yaw) * cosine]
+        )
+        right = np.cross(forward, [0, 1, 0])
+        right /= np.linalg.norm(right)
+        up = np.cross(right, forward)
+        cosine, sine = math.cos(self.roll), math.sin(self.roll)
+        return np.stack([cosine * right - sine * up, sine * right + cosine * up, -forward])
+
+    def view_matrix(self) -> np.ndarray:
+        """4x4 from world to eye."""
+        return rigid_inverse(self.rotation(), np.array(self.position))
+
+    def intrinsics(self, width: int, height: int) -> np.ndarray:
+        """3x3 camera matrix K in pixels, square pixels, centre of the image."""
+        focal = height / 2 / math.tan(self.vertical_fov / 2)
+        return np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1]])
+
+    def optical_pose(self) -> np.ndarray:
+        """4x4 from the camera's optical frame (x right, y down, z forward) to the world."""
+        pose = np.eye(4)
+        pose[:3, :3] = self.rotation().T @ np.diag([1.0, -1.0, -1.0])
+        pose[:3, 3] = self.position
+        return pose
+
+
+def rigid_inverse(rotation: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """4x4 that takes the world into a frame with these axes (rows) and this origin."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = -rotation @ position
+    return matrix
+
+
+def perspective(vertical_fov: float, aspect: float, near: float, far: float) -> np.ndarray:
+    """OpenGL's 4x4 perspective projection."""
+    scale = 1 / math.tan(vertical_fov / 2)
+    return np.array(
+        [
+            [scale / aspect, 0, 0, 0],
+            [0, scale, 0, 0],
+            [0, 0, (far + near) / (near - far), 2 * far * near / (near - far)],
+            [0, 0, -1, 0],
+        ]
+    )
+
+
+def orthographic(half: float, near: float, far: float) -> np.ndarray:
+    """OpenGL's 4x4 orthographic projection of a square of side 2 * half."""
+    return np.array(
+        [
+            [1 / half, 0, 0, 0],
+            [0, 1 / half, 0, 0],
+            [0, 0, -2 / (far - near), -(far + near) / (far - near)],
+            [0, 0, 0, 1],
+        ]
+    )
+
+
+def looking_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """4x4 from world to an eye at `eye` that looks at `target`."""
+    backward = (eye - target) / np.linalg.norm(eye - target)
+    right = np.cross(up, backward)
+    right /= np.linalg.norm(right)
+    return rigid_inverse(np.stack([right, np.cross(backward, right), backward]), eye)

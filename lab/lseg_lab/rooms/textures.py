@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All textures of a run in one array, sorted by what they are good for."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lseg_lab.rooms import patterns
+from lseg_lab.rooms.catalogue import texture_layer
+
+_DRAWN: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]] = {
+    'wood': (patterns.wood, 80),
+    'planks': (patterns.planks, 60),
+    'parquet': (patterns.parquet, 8),
+    'tiles': (patterns.tiles, 70),
+    'brick': (patterns.brick, 6),
+    'carpet': (patterns.carpet, 60),
+    'stone': (patterns.stone, 44),
+    'plaster': (patterns.plaster, 24),
+    'wallpaper': (patterns.wallpaper, 30),
+    'fabric': (patterns.fabric, 150),
+    'picture': (patterns.picture, 170),
+    'outdoors': (patterns.outdoors, 50),
+    'paper': (patterns.paper, 12),
+    'screen': (patterns.screen, 14),
+    'metal': (patterns.metal, 6),
+    'cardboard': (patterns.cardboard, 8),
+}
+
+# Image files that the packages robosuite and miniworld and sweethome3d.jar carry, by their stem.
+_FILES = {
+    'wood': 'light-wood dark-wood gray-woodgrain red-wood blue-wood green-wood wood_1 wood_2',
+    'planks': 'wood-tiles wood-varnished-panels wood_planks_1 oldWoodenFloor woodenFloor',
+    'tiles': 'light-gray-floor-tile ceramic beigeTile blackAndWhiteTiles blueTiles darkBlueTile'
+    ' greyTile redTiles stoneTiles floor_tiles_bw_1 floor_tiles_white concrete_tiles_1'
+    ' lightBlueTile wallBeigeTile pavingStone',
+    'brick': 'roughcast clay white-bricks smallBricks smallRedBricks smallWhiteBricks brick_wall_1'
+    ' cinder_blocks_1 stone2Wall stone3Wall stoneWall',
+    'carpet': 'gray-felt asphalt_1 concrete_2',
+    'stone': 'marble_1 marble_2 marbleWall concrete_1 concrete_3 rock_1',
+    'plaster': 'cream-plaster gray-plaster light-gray-plaster pink-plaster white-plaster'
+    ' yellow-plaster drywall_1 stucco_1 concrete_4 white_1',
+    'outdoors': 'blueSky cloudy veryCloudy boxTree',
+    'metal': 'metal steel-brushed steel-scratched brass-ambra',
+    'cardboard': 'cardboard_1 cardboard_2 cardboard_3 cardboard_4',
+    'ceiling': 'ceiling_tile_noborder_1 ceiling_tiles_1',
+}
+_KIND_OF_FILE = {stem: kind for kind, stems in _FILES.items() for stem in stems.split()}
+
+
+@dataclass(frozen=True, eq=False)
+class Textures:
+    """uint8 [N, 256, 256, 4], and the layers of each kind."""
+
+    layers: np.ndarray
+    kinds: dict[str, tuple[int, ...]]
+
+    def pick(self, rng: np.random.Generator, *kinds: str) -> float:
+        """A random layer of any of `kinds`."""
+        choices = [layer for kind in kinds for layer in self.kinds.get(kind, ())]
+        return float(choices[rng.integers(len(choices))])
+
+
+def build_textures(model_textures: np.ndarray, paths: Sequence[Path], held_out: bool) -> Textures:
+    """The models' own textures first, then image files, then drawn ones.
+
+    A fifth of the files and of the drawn ones is kept for `held_out` rooms, by name.
+    """
+    layers = list(model_textures)
+    kinds: dict[str, list[int]] = defaultdict(list)
+    for name, kind, load in (*_from_files(paths), *_drawn()):
+        if (zlib.crc32(name.encode()) % 5 == 0) == held_out:
+            kinds[kind].append(len(layers))
+            layers.append(load())
+    return Textures(np.stack(layers), {kind: tuple(numbers) for kind, numbers in kinds.items()})
+
+
+Entry = tuple[str, str, Callable[[], np.ndarray]]
+
+
+def _drawn() -> Iterator[Entry]:
+    for kind, (draw, count) in _DRAWN.items():
+        for number in range(count):
+            name = f'{kind}-{number}'
+            seed = zlib.crc32(name.encode())
+            yield (
+                name,
+                kind,
+                lambda draw=draw, seed=seed: _as_layer(draw(np.random.default_rng(seed))),
+            )
+
+
+def _as_layer(image: np.ndarray) -> np.ndarray:
+    opaque = np.full((*image.shape[:2], 4), 255, np.uint8)
+    opaque[..., :3] = np.round(image * 255)
+    return opaque
+
+
+@dataclass(frozen=True)
+class TextureFile:
+    """An image of known use: a file, or an entry of a jar or wheel."""
+
+    stem: str
+    kind: str
+    source: Path  # the file or the archive
+    entry: str | None  # within the archive
+
+    def load(self) -> np.ndarray:
+        """The image as a texture layer."""
+        data = (
+            self.source.read_bytes()
+            if self.entry is None
+            else zipfile.ZipFile(self.source).read(self.entry)
+        )
+        return texture_layer(Image.open(io.BytesIO(data)))
+
+
+def known_files(paths: Sequence[Path]) -> list[TextureFile]:
+    """Images of known use in the files, folders, jars and wheels, one of each name, sorted."""
+    found: dict[str, TextureFile] = {}
+    for path in paths:
+        for file in sorted(path.rglob('*')) if path.is_dir() else [path]:
+            for name, entry in _images_in(file):
+                stem = Path(name).stem
+                if Path(name).suffix in ('.png', '.jpg') and stem in _KIND_OF_FILE:
+                    found.setdefault(stem, TextureFile(stem, _KIND_OF_FILE[stem], file, entry))
+    return [found[stem] for stem in sorted(found)]
+
+
+def _images_in(file: Path) -> Iterator[tuple[str, str | None]]:
+    if file.suffix in ('.jar', '.whl'):
+        for entry in zipfile.ZipFile(file).namelist():
+            yield entry, entry
+    else:
+        yield file.name, None
+
+
+def _from_files(paths: Sequence[Path]) -> Iterator[Entry]:
+    for file in known_files(paths):
+        yield file.stem, file.kind, file.load

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where cameras stand, and which of their pictures are worth keeping."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lseg_lab.rooms.building import Building
+from lseg_lab.rooms.model_labels import CLASS_INDEX, CLASSES
+from lseg_lab.rooms.renderer import View
+from lseg_lab.rooms.scene import Camera
+from lseg_ros.labels.ids import UNLABELLED
+
+_CLEARANCE = 0.12  # metres between camera and furniture
+_LARGEST_SHARE = {'wall': 0.62, 'floor': 0.6, 'ceiling': 0.4, 'door': 0.5, 'window': 0.5}
+_LARGEST_OTHER = 0.72
+_LEAST_FURNITURE = 0.12  # of a picture: all but floor, wall and ceiling
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """One way to take pictures; ranges in metres and radians."""
+
+    share: float
+    border: float  # probability to stand at the room's border
+    height: tuple[float, float]
+    distance: tuple[float, float]  # to what is looked at
+    pitch: tuple[float, float]
+
+
+_MANNERS = (
+    _Manner(0.48, 0.75, (1.0, 1.7), (1.3, 9.0), (-0.5, 0.15)),  # someone shows the room
+    _Manner(0.12, 0.4, (1.1, 1.65), (0.4, 1.2), (-0.55, -0.1)),  # at a table or worktop
+    _Manner(0.15, 0.2, (0.5, 1.6), (0.7, 2.0), (-0.7, 0.15)),  # close to one piece
+    _Manner(0.25, 0.4, (0.2, 0.7), (0.9, 8.0), (-0.25, 0.2)),  # a robot on its way
+)
+
+
+def random_camera(rng: np.random.Generator, building: Building, aspect: float) -> Camera:
+    """A camera as someone holds it, or a robot carries it."""
+    manner = _MANNERS[rng.choice(len(_MANNERS), p=[manner.share for manner in _MANNERS])]
+    position = _standing_place(rng, building, manner)
+    yaw, pitch = _gaze(rng, building, position, manner)
+    horizontal = math.radians(rng.uniform(45, 78))
+    vertical = 2 * math.atan(math.tan(horizontal / 2) / aspect)
+    roll = rng.normal(0, 0.025) if rng.random() < 0.93 else rng.normal(0, 0.25)
+    return Camera(tuple(float(value) for value in position), yaw, pitch, float(roll), vertical)
+
+
+def _standing_place(rng: np.random.Generator, building: Building, manner: _Manner) -> np.ndarray:
+    low, high = building.room.low, building.room.high
+    for _ in range(40):
+        place = rng.uniform(low, high)
+        if rng.random() < manner.border:
+            axis = rng.integers(2)
+            place[axis] = (low + 0.2, high - 0.2)[rng.integers(2)][axis]
+        height = rng.uniform(*manner.height)
+        if _is_clear(building, *place, height):
+            break
+    return np.array([place[0], height, place[1]])
+
+
+def _is_clear(building: Building, x: float, z: float, height: float) -> bool:
+    around = np.array([(x + dx, z + dz) for dx in (-0.12, 0.12) for dz in (-0.12, 0.12)])
+    if not building.room.contains(around).all():
+        return False
+    return height > 1.35 or not any(
+        x0 - _CLEARANCE < x < x1 + _CLEARANCE and z0 - _CLEARANCE < z < z1 + _CLEARANCE
+        for x0, z0, x1, z1 in building.footprints
+    )
+
+
+def _gaze(
+    rng: np.random.Generator, building: Building, position: np.ndarray, manner: _Manner
+) -> tuple[float, float]:
+    """Yaw and pitch towards a piece at the manner's distance, or else into the room."""
+    target = _focus(rng, building, position, manner.distance)
+    if target is None:
+        middle = (building.room.low + building.room.high) / 2
+        x, z = middle + rng.normal(0, 0.8, 2)
+        target = np.array([x, position[1] + rng.normal(-0.15, 0.3), z])
+    ahead = target - position
+    pitch = math.atan2(ahead[1], math.hypot(ahead[0], ahead[2]) + 1e-6) + rng.normal(0.06, 0.1)
+    return math.atan2(ahead[0], ahead[2]), float(np.clip(pitch, *manner.pitch))
+
+
+def _focus(
+    rng: np.random.Generator,
+    building: Building,
+    position: np.ndarray,
+    distance: tuple[float, float],
+) -> np.ndarray | None:
+    """A point near a piece that is as far as wanted; large pieces are looked at more often."""
+    if not building.focuses or rng.random() < 0.2:
+        return None
+    focuses = np.array(building.focuses)
+    away = np.hypot(*(focuses[:, :3] - position)[:, [0, 2]].T)
+    near_enough = (away > distance[0]) & (away < distance[1])
+    if not near_enough.any():
+        return None
+    weights = np.where(near_enough, 0.1 + np.minimum(focuses[:, 3], 2.0), 0.0)
+    chosen = focuses[rng.choice(len(focuses), p=weights / weights.sum()), :3]
+    return chosen + rng.normal(0, [0.35, 0.15, 0.35])
+
+
+def is_worth_keeping(view: View) -> bool:
+    """Whether a picture shows several things, and nothing fills it or blackens it."""
+    counts = np.bincount(view.mask.ravel(), minlength=256)
+    total = view.mask.size
+    if counts[UNLABELLED] > 0.02 * total or not 25 < view.image.mean() < 235:
+        return False
+    for index, name in enumerate(CLASSES):
+        if counts[index] > _LARGEST_SHARE.get(name, _LARGEST_OTHER) * total:
+            return False
+    furniture = counts[CLASS_INDEX['ceiling'] + 1 : UNLABELLED]
+    if int((furniture > 0.004 * total).sum()) < 2 or furniture.sum() < _LEAST_FURNITURE * total:
+        return False
+    return bool(np.quantile(view.depth, 0.25) > 0.35)

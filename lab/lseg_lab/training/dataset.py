@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled image folders as an endless stream of training samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lseg_lab.training import augment
+from lseg_lab.training.questions import Question, QuestionSampler
+from lseg_ros.labels.ids import UNLABELLED
+
+PRESENT_SHARE = 0.01  # of the image's pixels: from here on a class counts as shown
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """Image and mask files over one list of classes.
+
+    Attributes:
+        classes: class names; mask value c is classes[c], 255 is not labelled.
+        pairs: (image path, mask path, palette index), sorted; `palettes[index]` is uint8 [256]
+            and maps the file's mask values to this list's classes.
+
+    """
+
+    classes: tuple[str, ...]
+    pairs: tuple[tuple[Path, Path, int], ...]
+    palettes: np.ndarray
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 RGB [H, W, 3] and mask uint8 [H, W]. Raises OSError if either is broken."""
+        image, mask, palette = self.pairs[index]
+        pixels, values = cv2.imread(str(image)), read_mask(mask)
+        if pixels is None:
+            raise OSError(f'{image}: cannot be read as an image')
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), cv2.LUT(values, self.palettes[palette])
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """A mask file as uint8 [H, W]. Raises OSError if it is not an 8-bit one-channel image."""
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if mask is None or mask.dtype != np.uint8 or mask.ndim != 2:
+        raise OSError(f'{path}: not an 8-bit image of class indices')
+    return mask
+
+
+def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
+    """Join folders as `lseg rooms` writes them: dataset.json, <id>.jpg and <id>.mask.png.
+
+    Their class lists may differ: the joint list has every name once. Raises FileNotFoundError
+    when a folder has no dataset.json or no labelled image.
+    """
+    classes: list[str] = []
+    pairs, palettes = [], []
+    for index, root in enumerate(Path(r) for r in roots):
+        description = root / 'dataset.json'
+        if not description.is_file():
+            raise FileNotFoundError(f'{description} not found: is {root} made by `lseg rooms`?')
+        names = json.loads(description.read_text(encoding='utf-8'))['classes']
+        classes += [name for name in names if name not in classes]
+        palette = np.full(256, UNLABELLED, np.uint8)
+        palette[: len(names)] = [classes.index(name) for name in names]
+        palettes.append(palette)
+        masks = sorted(root.glob('*.mask.png'))
+        found = [(m.with_name(m.name.replace('.mask.png', '.jpg')), m, index) for m in masks]
+        if not found:
+            raise FileNotFoundError(f'{root} holds no <id>.jpg with <id>.mask.png')
+        pairs += [pair for pair in found if pair[0].is_file()]
+    return LabelledFolder(tuple(classes), tuple(pairs), np.stack(palettes))
+
+
+def class_shares(folder: LabelledFolder, workers: int = 2) -> np.ndarray:
+    """The share of each image's pixels that each class holds, float32 [images, classes]."""
+
+    def share(index: int) -> np.ndarray:
+        _, path, palette = folder.pairs[index]
+        mask = cv2.LUT(read_mask(path)[::4, ::4], folder.palettes[palette])
+        count = np.bincount(mask.ravel(), minlength=256)[: len(folder.classes)]
+        return (count / mask.size).astype(np.float32)
+
+    with ThreadPoolExecutor(workers) as pool:
+        indices = range(len(folder.pairs))
+        shares = tqdm(pool.map(share, indices), 'reading masks', len(indices), unit='image')
+        return np.stack(list(shares))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An augmented image uint8 [H, W, 3], its mask uint8 [H, W], and what it is asked."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    question: Question
+
+
+class SampleStream:
+    """Training samples by number: sample n depends on the seed and n alone.
+
+    That makes an interrupted training resume exactly, with any number of loading processes.
+    """
+
+    def __init__(
+        self,
+        folder: LabelledFolder,
+        questions: QuestionSampler,
+        shares: np.ndarray,
+        *,
+        crop: tuple[int, int],
+        zoom: tuple[float, float] = (0.65, 1.4),
+        balance: float = 0.6,
+        recolour: float = 0.35,
+        seed: int = 0,
+    ) -> None:
+        """Make the stream.
+
+        Args:
+            folder: the images.
+            questions: draws each sample's label set.
+            shares: `class_shares(folder)`.
+            crop: height and width of the samples.
+            zoom: range of the random zoom.
+            balance: share of samples drawn by class, rare classes as often as common ones;
+                the rest is drawn by image.
+            recolour: share of samples whose regions get other colours.
+            seed: of everything random.
+
+        """
+        self.folder, self.questions, self.seed = folder, questions, seed
+        self.crop, self.zoom, self.balance, self.recolour = crop, zoom, balance, recolour
+        shown = [np.flatnonzero(column > PRESENT_SHARE) for column in shares.T]
+        left_out = questions.vocabulary.left_out
+        self._by_class = [
+            images
+            for name, images in zip(folder.classes, shown)
+            if len(images) and name not in left_out
+        ]
+
+    def __getitem__(self, number: int) -> Sample:
+        """Sample number `number`, from 0 without end."""
+        rng = np.random.default_rng((self.seed, number))
+        image, mask = self.folder.read(self._draw(rng))
+        image, mask = augment.geometric(image, mask, self.crop, self.zoom, rng)
+        if rng.random() < self.recolour:
+            image = augment.recolour_regions(image, mask, rng)
+        image = augment.photometric(image, rng)
+        count = np.bincount(mask.ravel(), minlength=256)[: len(self.folder.classes)]
+        present = np.flatnonzero(count > 0.1 * PRESENT_SHARE * mask.size)
+        return Sample(image, mask, self.questions.sample(present, rng))
+
+    def _draw(self, rng: np.random.Generator) -> int:
+        if self._by_class and rng.random() < self.balance:
+            return int(rng.choice(self._by_class[rng.integers(len(self._by_class))]))
+        return int(rng.integers(len(self.folder.pairs)))

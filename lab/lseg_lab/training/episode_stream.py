@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Zero-shot episodes to train with: two images of one class, "others" against its name.
+
+Folds as in HSNet (Min et al., ICCV 2021): a fold is tested on the classes that it never trains.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from lseg_lab.evaluation.episodes import (
+    COCO_SOURCE,
+    FOLDS,
+    FSS_SOURCE,
+    PASCAL_SOURCE,
+    SPLITS_SOURCE,
+    Benchmark,
+    Episode,
+    checked_benchmark,
+    existing,
+    read_coco_split,
+    read_pascal_entry,
+)
+from lseg_lab.evaluation.names import benchmark_names
+from lseg_lab.evaluation.pictures import read_mask, read_picture
+from lseg_lab.evaluation.zero_shot import BACKGROUND, SIDE
+from lseg_lab.training.crops import LabelledImage, Shuffle
+
+
+class EpisodeStream:
+    """Episodes by number: a query image, and a support image as another sample of its class.
+
+    Every image of every class is the query once in an epoch, in an order of its own; or else the
+    class is drawn first, all as often, and then one of its images. Images are squeezed to `size`;
+    nothing is ignored: what is not the class, or not labelled, is "others". Episode n depends on
+    the seed and n alone.
+    """
+
+    def __init__(
+        self,
+        source: Benchmark,
+        size: tuple[int, int] = (SIDE, SIDE),
+        seed: int = 0,
+        by_class: bool = False,
+    ) -> None:
+        """Make the stream of all images of `source`, at `size`, height and width.
+
+        Raises ValueError if there is none.
+        """
+        if not source.episodes:
+            raise ValueError('the lists of the training folds name no image')
+        self.source, self.size, self.seed, self.by_class = source, size, seed, by_class
+        self._order = Shuffle(len(source.episodes), seed)
+        self._by_label: dict[int, list[Episode]] = {}
+        for episode in source.episodes:
+            self._by_label.setdefault(episode.label, []).append(episode)
+
+    def __len__(self) -> int:
+        """Episodes in an epoch; where the class is drawn, as many as there are images."""
+        episodes = self.source.episodes
+        return len({e.image for e in episodes}) if self.by_class else len(episodes)
+
+    def __getitem__(self, number: int) -> tuple[LabelledImage, LabelledImage]:
+        """Episode number `number`, from 0 without end: query and support."""
+        rng = np.random.default_rng((self.seed, number))
+        query = self._draw(rng) if self.by_class else self.source.episodes[self._order(number)]
+        support = self._support(query, rng)
+        return self._read(query), self._read(support)
+
+    def _draw(self, rng: np.random.Generator) -> Episode:
+        """An image of a class, each class as likely as the others."""
+        images = self._by_label[list(self._by_label)[rng.integers(len(self._by_label))]]
+        return images[rng.integers(len(images))]
+
+    def _read(self, episode: Episode) -> LabelledImage:
+        picture = read_picture(episode.image)
+        image = picture.resize(self.size[::-1], Image.Resampling.BILINEAR)
+        truth = torch.from_numpy(self.source.read_truth(episode) == 1)[None, None].float()
+        mask = F.interpolate(truth, self.size, mode='nearest')[0, 0].byte().numpy()
+        return LabelledImage(np.array(image), mask, (BACKGROUND, self.source.names[episode.label]))
+
+    def _support(self, query: Episode, rng: np.random.Generator) -> Episode:
+        """Another image of the class; the same where there is none."""
+        others = [e for e in self._by_label[query.label] if e.image != query.image]
+        return others[rng.integers(len(others))] if others else query
+
+
+def open_pascal5i_training(root: str | Path, fold: int) -> Benchmark:
+    """The training images of PASCAL-5i's other folds: 15 classes.
+
+    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    """
+    folder, lists = Path(root) / 'VOC2012', Path(root) / 'splits' / 'pascal' / 'trn'
+    episodes = []
+    for other in (f for f in FOLDS if f != fold):
+        path = existing(lists / f'fold{other}.txt', SPLITS_SOURCE)
+        for line in path.read_text().split():
+            name, label = read_pascal_entry(line, range(5 * other, 5 * other + 5), path)
+            mask = folder / 'SegmentationClassAug' / f'{name}.png'
+            episodes.append(Episode(folder / 'JPEGImages' / f'{name}.jpg', mask, label))
+    return checked_benchmark(benchmark_names('pascal'), episodes, _read_index, PASCAL_SOURCE)
+
+
+def open_coco20i_training(root: str | Path, fold: int) -> Benchmark:
+    """The training images of COCO-20i's other folds: 60 classes.
+
+    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    """
+    folder = Path(root) / 'COCO2014'
+    path = existing(Path(root) / 'splits' / 'coco' / 'trn' / f'fold{fold}.pkl', SPLITS_SOURCE)
+    classes = [label for label in range(80) if label % 4 != fold]
+    images = read_coco_split(path, classes)
+    episodes = [
+        Episode(folder / name, (folder / 'annotations' / name).with_suffix('.png'), label)
+        for label in classes
+        for name in images[label]
+    ]
+    return checked_benchmark(benchmark_names('coco'), episodes, _read_index, COCO_SOURCE)
+
+
+def open_fss1000_training(root: str | Path) -> Benchmark:
+    """The images of the 520 training categories of FSS-1000.
+
+    Raises FileNotFoundError, with the file and its source.
+    """
+    folder = Path(root) / 'FSS-1000'
+    path = existing(Path(root) / 'splits' / 'fss' / 'trn.txt', SPLITS_SOURCE)
+    names = sorted(path.read_text(encoding='utf-8').split())
+    episodes = [
+        Episode(image, image.with_suffix('.png'), label)
+        for label, name in enumerate(names)
+        for image in sorted(existing(folder / name, FSS_SOURCE).glob('*.jpg'))
+    ]
+    return checked_benchmark(names, episodes, _read_white, FSS_SOURCE)
+
+
+def _read_index(episode: Episode) -> np.ndarray:
+    return (read_mask(episode.mask) == episode.label + 1).astype(np.uint8)
+
+
+def _read_white(episode: Episode) -> np.ndarray:
+    return (read_mask(episode.mask, gray=True) >= 128).astype(np.uint8)

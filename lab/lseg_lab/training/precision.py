@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mixed precision that is fast on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def mixed_precision(module: nn.Module, device: str) -> Iterator[None]:
+    """Autocast to bfloat16, but for the depthwise convolutions of `module` when on a CPU.
+
+    There the weight gradient of a depthwise convolution takes 180 ms in bfloat16 and 50 ms in
+    float32 (160 channels, 56x72, batch 8), more than all the rest of the decoder.
+    """
+    slow = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    for conv in slow if device == 'cpu' else ():
+        conv.forward = _Float32(conv)
+    try:
+        with torch.autocast(device, dtype=torch.bfloat16):
+            yield
+    finally:
+        for conv in slow:
+            conv.__dict__.pop('forward', None)
+
+
+class _Float32:
+    """The forward pass of a convolution outside of autocast."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        self._conv = conv
+
+    def __call__(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return type(self._conv).forward(self._conv, x.float())

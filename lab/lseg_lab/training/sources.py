@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other people's labelled images as a LabelledFolder: benchmarks' and robots' own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lseg_lab.evaluation.ade20k import ade20k_names, open_ade20k
+from lseg_lab.evaluation.folder import DEFAULT_MASKS, open_folder, read_names
+from lseg_lab.training.dataset import LabelledFolder
+from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.labels.syntax import parse_label
+
+
+def open_ade20k_training(root: str | Path) -> LabelledFolder:
+    """The training images of ADE20K (ADEChallengeData2016) with the full names of 150 classes.
+
+    Raises FileNotFoundError, with the path and its source, when something is missing.
+    """
+    names = tuple(ade20k_names('full'))
+    pairs = tuple((pair.image, pair.mask, 0) for pair in open_ade20k(root, 'training'))
+    return LabelledFolder(names, pairs, _palette(len(names), first=1))
+
+
+def open_masked_folder(
+    root: str | Path, names: str | Path, masks: str = DEFAULT_MASKS
+) -> LabelledFolder:
+    """A folder of images with index masks beside them; `names` is its names file.
+
+    A label is asked by the first of its prompts. Raises FileNotFoundError when there is no image
+    with a mask, ValueError for a names file without names.
+    """
+    labels = tuple(parse_label(name)[1][0] for name in read_names(names))
+    pairs = tuple((image, mask, 0) for image, mask in open_folder(root, masks).pairs)
+    return LabelledFolder(labels, pairs, _palette(len(labels), first=0))
+
+
+def _palette(classes: int, first: int) -> np.ndarray:
+    """One palette, uint8 [1, 256], for masks whose value `first` is class 0."""
+    palette = np.full((1, 256), UNLABELLED, np.uint8)
+    palette[0, first : first + classes] = np.arange(classes)
+    return palette

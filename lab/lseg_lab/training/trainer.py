@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop of every recipe: steps, saves, exact resume, several processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from lseg_lab.distributed import Workers
+from lseg_lab.training.averaging import LatestWeights, WeightAverage
+from lseg_lab.training.recipe import Recipe
+from lseg_ros.model import LSeg, save
+
+STATE_FILE = 'state.pt'
+LOG_FILE = 'log.jsonl'
+WEIGHTS_FILE = 'weights.safetensors'
+BEST_FILE = 'best.safetensors'
+
+
+class Stream(Protocol):
+    """Samples by number, from 0 without end; sample n depends on n and the seed alone."""
+
+    def __getitem__(self, number: int) -> Any:
+        """Sample number `number`."""
+
+
+class Trainer:
+    """Trains a model's image side on a stream of samples, in a directory of its own.
+
+    Each step takes `batch` samples in each process, `accumulate` times over. The processes of
+    `workers`, which see the same directory, share the samples of a step among them.
+    """
+
+    def __init__(
+        self, recipe: Recipe, samples: Stream, directory: str | Path, workers: Workers | None = None
+    ) -> None:
+        """Prepare; if the directory holds an interrupted run, go on where it was last saved.
+
+        Raises ValueError when that run had another config.
+        """
+        self.recipe, self.samples = recipe, samples
+        self.model, self.config = recipe.model, recipe.config
+        self.workers = workers or Workers(recipe.model.device)
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.step = 0
+        self.best = -math.inf
+        self._optimizer = recipe.optimizer()
+        self._image_side = recipe.image_side()
+        decay = recipe.average_decay
+        self._average = WeightAverage(self._image_side, decay) if decay else LatestWeights()
+        if (self.directory / STATE_FILE).is_file():
+            self._restore()
+        recipe.start()
+
+    def run(
+        self,
+        until: int | None = None,
+        every: int = 500,
+        evaluate: Callable[[LSeg], Mapping[str, float]] | None = None,
+    ) -> None:
+        """Train to step `until`, by default to the end; save every `every` steps and at the end.
+
+        `evaluate` scores the model that is kept at each save; the best "miou" is in BEST_FILE.
+        """
+        until = min(until or self.config.steps, self.config.steps)
+        started, first = time.monotonic(), self.step
+        losses: list[float] = []
+        batches = self._batches(until)
+        with tqdm(
+            total=self.config.steps,
+            initial=self.step,
+            unit='step',
+            disable=None if self.workers.is_first else True,
+        ) as bar:
+            while self.step < until:
+                losses.append(self._train_step(batches))
+                bar.update()
+                bar.set_postfix(loss=f'{np.mean(losses[-50:]):.3f}', refresh=False)
+                if self.step % every == 0 or self.step == until:
+                    images = (self.step - first) * self._images_per_step
+                    rate = images / (time.monotonic() - started)
+                    loss = self.workers.sum(np.array(np.mean(losses))) / self.workers.count
+                    if self.workers.is_first:
+                        self._checkpoint({'loss': loss, 'images_per_second': rate}, evaluate)
+                    self.workers.barrier()  # the run is stored when `run` returns
+                    losses.clear()
+
+    @property
+    def _images_per_step(self) -> int:
+        return self.config.batch * self.config.accumulate * self.workers.count
+
+    def _batches(self, until: int) -> Iterator[Any]:
+        """This process' batches from the present step on, `accumulate` for each step."""
+        size, count = self.config.batch, self.workers.count
+        parts = range(self.step * self.config.accumulate, until * self.config.accumulate)
+        starts = ((part * count + self.workers.rank) * size for part in parts)
+        return iter(
+            DataLoader(
+                self.samples,
+                batch_sampler=[range(start, start + size) for start in starts],
+                collate_fn=self.recipe.collate,
+                num_workers=self.config.workers,
+                worker_init_fn=_one_thread,
+                prefetch_factor=4 if self.config.workers else None,
+            )
+        )
+
+    def _train_step(self, batches: Iterator[Any]) -> float:
+        # Everything random follows from the seed and the step: that is what makes a resumed
+        # run equal to an uninterrupted one.
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step + 7919 * self.workers.rank)
+        factor = self.recipe.rate_factor(self.step)
+        for group in self._optimizer.param_groups:
+            group['lr'] = group['full_lr'] * factor
+        self._optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for part in range(self.config.accumulate):
+            with self.recipe.synchronised(part + 1 == self.config.accumulate):
+                loss = self.recipe.loss(next(batches)) / self.config.accumulate
+                loss.backward()
+            total += loss.item()
+        if math.isfinite(self.recipe.max_gradient_norm):
+            trained = [p for group in self._optimizer.param_groups for p in group['params']]
+            nn.utils.clip_grad_norm_(trained, self.recipe.max_gradient_norm)
+        self._optimizer.step()
+        self._average.update(self.step)
+        self.step += 1
+        return total
+
+    def _checkpoint(
+        self, record: Mapping[str, float], evaluate: Callable[[LSeg], Mapping[str, float]] | None
+    ) -> None:
+        with self._average.applied():
+            self.model.eval()
+            scores = dict(evaluate(self.model)) if evaluate else {}
+            save(self.model, self.directory / WEIGHTS_FILE)
+            if scores.get('miou', -math.inf) > self.best:
+                self.best = scores['miou']
+                save(self.model, self.directory / BEST_FILE)
+        row = {'step': self.step, **{k: round(float(v), 5) for k, v in record.items()}, **scores}
+        with (self.directory / LOG_FILE).open('a', encoding='utf-8') as log:
+            log.write(json.dumps(row) + '\n')
+        tqdm.write(json.dumps(row))
+        self._store()
+
+    def _store(self) -> None:
+        state = {
+            'config': asdict(self.config),
+            'step': self.step,
+            'best': self.best,
+            'model': self._image_side.state_dict(),
+            'optimizer': self._optimizer.state_dict(),
+            'average': self._average.state,
+        }
+        path = self.directory / STATE_FILE
+        torch.save(state, path.with_suffix('.new'))
+        os.replace(path.with_suffix('.new'), path)
+
+    def _restore(self) -> None:
+        path = self.directory / STATE_FILE
+        state = torch.load(path, map_location=self.model.device, weights_only=True)
+        ours = asdict(self.config)
+        changed = [key for key, value in state['config'].items() if ours.get(key) != value]
+        if changed:
+            raise ValueError(
+                f'{path} is a run with another {", ".join(changed)}; '
+                'use its settings to go on, or another directory to begin'
+            )
+        self._image_side.load_state_dict(state['model'])
+        self._optimizer.load_state_dict(state['optimizer'])
+        self._average.state = state['average']
+        self.step, self.best = state['step'], state['best']
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the training classes are called, and which broader names answer for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+OTHER = 'other'
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One meaning: its training names, the synonyms kept for testing, and its broader concepts."""
+
+    name: str
+    names: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+    broader: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The concepts by name, the classes left out of training, and typical label sets."""
+
+    concepts: Mapping[str, Concept]
+    left_out: frozenset[str]
+    label_sets: tuple[tuple[str, ...], ...]
+
+    def concept(self, name: str) -> Concept:
+        """The concept of that name; a name the vocabulary lacks stands for itself alone."""
+        return self.concepts.get(name) or Concept(name, (name,))
+
+    def known(self, classes: Collection[str]) -> tuple[str, ...]:
+        """Every name a question over `classes` may use: themselves and all above them, sorted."""
+        found, pending = set(), set(classes) - self.left_out
+        while pending:
+            found |= pending
+            pending = {b for name in pending for b in self.concept(name).broader} - found
+        return tuple(sorted(found))
+
+    def answers(self, name: str, asked: Collection[str]) -> tuple[str, ...]:
+        """The asked names that are right for a thing called `name`.
+
+        Its own name if it is asked, else those of the nearest level of broader names that is,
+        else `other` if that is asked, else none: nobody can say then what the thing should be.
+        """
+        if name in self.left_out:
+            return ()
+        level, seen = (name,), set()
+        while level:
+            right = tuple(n for n in level if n in asked)
+            if right:
+                return right
+            seen.update(level)
+            above = (b for n in level for b in self.concept(n).broader)
+            level = tuple(dict.fromkeys(b for b in above if b not in seen))
+        return (OTHER,) if OTHER in asked else ()
+
+
+def load_vocabulary(path: str | Path | None = None) -> Vocabulary:
+    """Read a vocabulary file; the package's own when no path is given.
+
+    Raises FileNotFoundError when there is no such file, ValueError when one text would name two
+    concepts or a held-out name is used in training.
+    """
+    file = Path(path) if path else resources.files(__package__) / 'vocabulary.yaml'
+    content = yaml.safe_load(file.read_text(encoding='utf-8'))
+    concepts = {
+        name: Concept(
+            name, *(tuple((entry or {}).get(key, ())) for key in ('names', 'held_out', 'broader'))
+        )
+        for name, entry in content['concepts'].items()
+    }
+    _check(concepts)
+    label_sets = tuple(tuple(names) for names in content.get('label_sets', ()))
+    return Vocabulary(concepts, frozenset(content.get('left_out', ())), label_sets)
+
+
+def _check(concepts: Mapping[str, Concept]) -> None:
+    owner: dict[str, str] = {OTHER: OTHER}
+    for concept in concepts.values():
+        if not concept.names:
+            raise ValueError(f"vocabulary: '{concept.name}' has no names to be trained under")
+        for text in concept.names:
+            if owner.setdefault(text, concept.name) != concept.name:
+                raise ValueError(
+                    f"vocabulary: '{text}' names both '{owner[text]}' and '{concept.name}'; "
+                    'give it to one of them'
+                )
+    for concept in concepts.values():
+        for text in concept.held_out:
+            if text in owner:
+                raise ValueError(
+                    f"vocabulary: '{text}' is held out for '{concept.name}' but used in training"
+                )

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation: metrics against numbers worked out by hand, folders, rooms, calibration."""
+
+import argparse
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lseg_lab.commands import evaluate
+from lseg_lab.evaluation import calibration
+from lseg_lab.evaluation.folder import open_folder, read_example, read_names
+from lseg_lab.evaluation.metrics import ConfusionMatrix, Reliability
+from lseg_lab.evaluation.rendered import ROBOT_LABELS, RoomExamples, score_rooms
+from lseg_lab.evaluation.score import score
+from lseg_lab.training.dataset import open_folders
+from lseg_lab.training.vocabulary import load_vocabulary
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.model import load, save
+
+
+def matrix():
+    """Three classes, of which the third is never true; one pixel not counted, one unanswered."""
+    confusion = ConfusionMatrix(3)
+    truth = np.array([[0, 0, 0, 1], [1, 1, 1, 255]], np.uint8)
+    answer = np.array([[0, 0, 1, 1], [1, 2, 255, 0]], np.uint8)
+    confusion.update(truth, answer)
+    return confusion
+
+
+def test_scores_of_a_confusion_matrix():
+    """Class 0: 2 of 3; class 1: 2 right of 4 true and 1 false; class 2: absent."""
+    confusion = matrix()
+    assert confusion.counts.tolist() == [[2, 1, 0, 0], [0, 2, 1, 1], [0, 0, 0, 0]]
+    assert confusion.iou[:2] == pytest.approx([2 / 3, 2 / 5])
+    assert np.isnan(confusion.iou[2])
+    assert confusion.mean_iou == pytest.approx((2 / 3 + 2 / 5) / 2)
+    assert confusion.pixel_accuracy == pytest.approx(4 / 7)
+
+
+def test_pixels_are_pooled_over_images():
+    """Twice the same image changes no score."""
+    once, twice = matrix(), matrix()
+    twice.counts += once.counts
+    assert twice.mean_iou == once.mean_iou
+
+
+def test_scores_without_pixels_are_nan():
+    """Nothing divides by zero."""
+    assert np.isnan(ConfusionMatrix(2).mean_iou)
+    assert np.isnan(ConfusionMatrix(2).pixel_accuracy)
+    assert np.isnan(Reliability().expected_calibration_error)
+
+
+def test_expected_calibration_error():
+    """Two bins: 0.9 confident and always right, 0.7 and right half of the time."""
+    reliability = Reliability(bins=10)
+    reliability.update(np.array([0.95, 0.95, 0.75, 0.75]), np.array([True, True, True, False]))
+    assert reliability.expected_calibration_error == pytest.approx((2 * 0.05 + 2 * 0.25) / 4)
+    reliability.update(np.array([1.0]), np.array([True]))
+    assert reliability.count.sum() == 5
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two images with masks and one without."""
+    for number, name in enumerate(('a.png', 'b.jpg', 'c.png')):
+        cv2.imwrite(str(tmp_path / name), np.full((40, 50, 3), 60 * number, np.uint8))
+    for stem in 'ab':
+        mask = np.zeros((40, 50), np.uint8)
+        mask[20:], mask[:, :3] = 1, 255
+        cv2.imwrite(str(tmp_path / f'{stem}_mask.png'), mask)
+    return tmp_path
+
+
+def test_a_folder_gives_the_images_that_have_masks(photos):
+    """Masks are no images of their own."""
+    examples = list(open_folder(photos))
+    assert [example.name for example in examples] == ['a', 'b']
+    assert examples[0].image.shape == (40, 50, 3)
+    assert set(np.unique(examples[0].mask)) == {0, 1, 255}
+
+
+def test_a_folder_without_masks_is_refused(photos):
+    """The pattern is named."""
+    with pytest.raises(FileNotFoundError, match='_labels.png'):
+        open_folder(photos, '{stem}_labels.png')
+
+
+def test_sizes_must_agree(photos):
+    """The mask's file is named."""
+    cv2.imwrite(str(photos / 'a_mask.png'), np.zeros((10, 10), np.uint8))
+    with pytest.raises(OSError, match='a_mask.png'):
+        read_example(photos / 'a.png', photos / 'a_mask.png')
+
+
+def test_names_are_one_a_line(tmp_path):
+    """Comments and empty lines do not count; a file without names is refused."""
+    file = tmp_path / 'names.txt'
+    file.write_text('# rooms\nfloor=floor|ground\n\nwall\n')
+    assert read_names(file) == ['floor=floor|ground', 'wall']
+    file.write_text('# nothing\n')
+    with pytest.raises(ValueError, match='no label'):
+        read_names(file)
+
+
+def test_score_equals_the_segmenter(photos, tiny_model):
+    """The confusion matrix counts what the segmenter answers."""
+    segmenter, labels = Segmenter(tiny_model), ['floor', 'wall', 'person']
+    result = score(segmenter, labels, open_folder(photos))
+    assert result.labels == ('floor', 'wall', 'person')
+    assert result.images == 2
+    assert result.confusion.counts.sum() == 2 * 40 * 47
+    assert set(result.per_class()) == {'floor', 'wall'}
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    """Two images of a floor, a desk and an armchair, and a class left out of training."""
+    root = tmp_path / 'rooms'
+    root.mkdir()
+    classes = ['floor', 'desk', 'armchair', 'crib']
+    (root / 'dataset.json').write_text(json.dumps({'classes': classes}))
+    for number in range(2):
+        mask = np.repeat(np.arange(4, dtype=np.uint8), 16)[None].repeat(32, axis=0)
+        cv2.imwrite(str(root / f'{number:06d}_0.jpg'), np.repeat(mask[..., None] * 60, 3, axis=2))
+        cv2.imwrite(str(root / f'{number:06d}_0.mask.png'), mask)
+    return root
+
+
+def test_rooms_are_scored_under_the_names_asked(rooms):
+    """A desk is a table; an armchair, chair or sofa, and a crib never trained do not count."""
+    examples = RoomExamples(open_folders([rooms]), load_vocabulary(), ROBOT_LABELS, [0, 1])
+    mask = next(iter(examples)).mask
+    assert len(examples) == 2
+    assert ROBOT_LABELS[mask[0, 0]] == 'floor'
+    assert ROBOT_LABELS[mask[0, 20]] == 'table'
+    assert mask[0, 40] == mask[0, 60] == 255
+
+
+def test_rooms_scores_cover_names_seen_held_out_and_left_out(rooms, tiny_model):
+    """Each set counts the pixels it is about."""
+    scores = score_rooms(Segmenter(tiny_model), open_folders([rooms]), load_vocabulary())
+    pixels = {name: result.confusion.counts.sum() for name, result in scores.items()}
+    column = 2 * 32 * 16
+    assert pixels == {
+        'all_classes': 3 * column,
+        'robot_labels': 2 * column,
+        'trained_names': 3 * column,
+        'held_out_names': 3 * column,
+        'left_out': column,
+    }
+
+
+def test_calibration_finds_the_temperature_of_the_data():
+    """Labels drawn from softmax(logits / 3) give 3 back."""
+    torch.manual_seed(0)
+    logits = torch.randn(20000, 5) * 4
+    truth = torch.distributions.Categorical(logits=logits / 3.0).sample()
+    assert calibration._minimise(logits, truth) == pytest.approx(3.0, rel=0.05)
+
+
+def run(*arguments):
+    """Run `lseg evaluate`."""
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_the_command_scores_a_folder(photos, tiny_model, tmp_path, capsys):
+    """A table is printed, the numbers are written."""
+    save(tiny_model, tmp_path / 'tiny.safetensors')
+    (tmp_path / 'names.txt').write_text('floor\nwall\n')
+    data = ('--root', photos, '--labels', tmp_path / 'names.txt')
+    model = ('--model', tmp_path / 'tiny.safetensors', '--json', tmp_path / 's.json')
+    assert run('--dataset', 'folder', *data, *model) == 0
+    assert 'mIoU' in capsys.readouterr().out
+    (numbers,) = json.loads((tmp_path / 's.json').read_text()).values()
+    assert numbers['images'] == 2 and set(numbers['iou']) == {'floor', 'wall'}
+
+
+def test_the_command_calibrates_on_rooms(rooms, tiny_model, tmp_path):
+    """The fitted number is stored in the weights."""
+    save(tiny_model, tmp_path / 'tiny.safetensors')
+    fitted = tmp_path / 'fitted.safetensors'
+    model = ('--model', tmp_path / 'tiny.safetensors', '--calibrate', fitted)
+    assert run('--dataset', 'rooms', '--root', rooms, *model) == 0
+    assert load(fitted).calibration != 1.0

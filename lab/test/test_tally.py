@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counting over many items: interrupted, with other settings, and shared by processes."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from benchmark_data import ALONE
+
+from lseg_lab.distributed import Workers
+from lseg_lab.evaluation.tally import Counting
+
+
+def counted(item, calls, stop_at=None):
+    """Count an item: twice its number. Interrupted at `stop_at`."""
+    if item == stop_at:
+        raise KeyboardInterrupt
+    calls.append(item)
+    return np.array([2 * item])
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    counting, items, calls = Counting(ALONE, tmp_path / 'state'), list(range(5)), []
+    with pytest.raises(KeyboardInterrupt):
+        counting.run('part', items, partial(counted, calls=calls, stop_at=3), (1,), {'model': 'a'})
+    totals = counting.run('part', items, partial(counted, calls=calls), (1,), {'model': 'a'})
+    assert calls == items and totals.tolist() == [[0], [2], [4], [6], [8]]
+    counting.finish()
+    assert not (tmp_path / 'state').exists()
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path):
+    counting, items = Counting(ALONE, tmp_path), [1, 2]
+    count = partial(counted, calls=[])
+    counting.run('part', items, count, (1,), {'model': 'a'})
+    with pytest.raises(ValueError, match="part.0.npz .*model 'a', not 'b'.*--state"):
+        counting.run('part', items, count, (1,), {'model': 'b'})
+    with pytest.raises(ValueError, match='items'):
+        counting.run('part', [1, 3], count, (1,), {'model': 'a'})
+    (tmp_path / 'part.0.npz').write_bytes(b'no state')
+    with pytest.raises(ValueError, match='part.0.npz is damaged'):
+        counting.run('part', items, count, (1,), {'model': 'a'})
+
+
+def test_the_number_of_processes_may_change(tmp_path, monkeypatch):
+    """Of five items the second of three processes has counted 1 and 4; one alone does the rest."""
+    monkeypatch.setattr(Workers, 'sum', lambda self, counts: counts)
+    calls, items = [], list(range(5))
+    second = Counting(Workers(torch.device('cpu'), 1, 3), tmp_path)
+    second.run('part', items, partial(counted, calls=calls), (1,), {})
+    assert calls == [1, 4]
+    totals = Counting(ALONE, tmp_path).run('part', items, partial(counted, calls=calls), (1,), {})
+    assert calls == [1, 4, 0, 2, 3] and totals.sum() == 20

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: vocabulary, label sets, augmentation, objective, and a run that resumes exactly."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lseg_lab.training import augment
+from lseg_lab.training.averaging import WeightAverage, mean_state
+from lseg_lab.training.config import TrainingConfig
+from lseg_lab.training.dataset import SampleStream, class_shares, open_folders
+from lseg_lab.training.lite import LiteRecipe
+from lseg_lab.training.objective import class_weights, label_set_loss
+from lseg_lab.training.questions import Question, QuestionSampler
+from lseg_lab.training.regularisation import LevelDropout, randomise_style
+from lseg_lab.training.trainer import Trainer
+from lseg_lab.training.vocabulary import load_vocabulary
+from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.model import build_lite
+
+VOCABULARY = load_vocabulary()
+CLASSES = ('floor', 'wall', 'armchair', 'desk', 'box', 'crib')
+
+
+def write_rooms(root, classes=('floor', 'wall', 'box'), images=6, seed=0):
+    """A folder as `lseg rooms` writes it: grey floor below, blue wall above, a red box."""
+    rng = np.random.default_rng(seed)
+    root.mkdir()
+    (root / 'dataset.json').write_text(json.dumps({'classes': classes, 'size': [80, 64]}))
+    for number in range(images):
+        horizon, left = rng.integers(24, 40), rng.integers(8, 50)
+        image = np.zeros((64, 80, 3), np.uint8)
+        mask = np.zeros((64, 80), np.uint8)
+        image[:], image[:horizon], mask[:horizon] = (90, 90, 90), (200, 60, 30), 1
+        image[horizon - 10 : horizon + 12, left : left + 20] = (20, 20, 220)
+        mask[horizon - 10 : horizon + 12, left : left + 20] = 2
+        mask[:, :2] = 255
+        cv2.imwrite(str(root / f'{number:06d}_0.jpg'), image)
+        cv2.imwrite(str(root / f'{number:06d}_0.mask.png'), mask)
+    return root
+
+
+@pytest.fixture(scope='module')
+def rooms(tmp_path_factory):
+    """A folder of six tiny rooms."""
+    return write_rooms(tmp_path_factory.mktemp('data') / 'rooms')
+
+
+def stream(root, seed=0, **options):
+    """Samples of a folder."""
+    folder = open_folders([root])
+    questions = QuestionSampler(VOCABULARY, folder.classes)
+    return SampleStream(
+        folder, questions, class_shares(folder), crop=(64, 64), seed=seed, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ('name', 'asked', 'right'),
+    [
+        ('desk', {'desk', 'table'}, ('desk',)),
+        ('desk', {'table', 'furniture'}, ('table',)),
+        ('desk', {'furniture', 'other'}, ('furniture',)),
+        ('armchair', {'chair', 'sofa', 'furniture'}, ('chair', 'sofa')),
+        ('rug', {'floor', 'wall'}, ('floor',)),
+        ('box', {'floor', 'other'}, ('other',)),
+        ('box', {'floor', 'obstacle'}, ('obstacle',)),
+        ('box', {'floor'}, ()),
+        ('crib', {'bed', 'crib', 'other'}, ()),
+        ('gizmo', {'gizmo', 'other'}, ('gizmo',)),
+    ],
+)
+def test_nearest_asked_name_is_right(name, asked, right):
+    """Own name, else the nearest broader level, else other; nothing for a class left out."""
+    assert VOCABULARY.answers(name, asked) == right
+
+
+def test_vocabulary_refuses_a_text_with_two_meanings(tmp_path):
+    """Both concepts are named."""
+    file = tmp_path / 'v.yaml'
+    file.write_text('concepts: {a: {names: [x]}, b: {names: [b, x]}}')
+    with pytest.raises(ValueError, match="'x' names both 'a' and 'b'"):
+        load_vocabulary(file)
+
+
+def test_vocabulary_refuses_a_held_out_name_in_training(tmp_path):
+    """Else the test of unseen names would be none."""
+    file = tmp_path / 'v.yaml'
+    file.write_text('concepts: {a: {names: [a]}, b: {names: [b], held_out: [a]}}')
+    with pytest.raises(ValueError, match="'a' is held out for 'b'"):
+        load_vocabulary(file)
+
+
+def questions(count=300, **options):
+    """Many questions of an image that shows CLASSES."""
+    sampler = QuestionSampler(VOCABULARY, CLASSES, **options)
+    rng = np.random.default_rng(0)
+    return sampler, [sampler.sample(range(len(CLASSES)), rng) for _ in range(count)]
+
+
+def test_questions_follow_the_vocabulary():
+    """Every question's table says what the vocabulary says, under names used in training."""
+    sampler, asked = questions()
+    concept = {t: n for n in sampler.names for t in VOCABULARY.concept(n).names}
+    concept['other'] = 'other'
+    for question in asked:
+        names = [concept[sampler.texts[row]] for row in question.texts]
+        assert len(set(names)) == len(names) > 0
+        for row, name in zip(question.accepted, CLASSES):
+            right = VOCABULARY.answers(name, names)
+            assert {names[k] for k in np.flatnonzero(row)} == set(right)
+
+
+def test_classes_left_out_are_never_trained():
+    """Neither asked nor answered."""
+    sampler, asked = questions()
+    crib = CLASSES.index('crib')
+    assert 'crib' not in sampler.texts
+    assert not any(question.accepted[crib].any() for question in asked)
+
+
+def test_fine_questions_name_what_is_shown_and_sometimes_hide_it():
+    """Without other, each trained class has its own answer; with it, some go to other."""
+    trained = slice(0, 5)
+    sampler, asked = questions(coarse=0.0, other=0.0)
+    assert all(question.accepted[trained].any(1).all() for question in asked)
+    sampler, asked = questions(coarse=0.0, other=1.0, hide=0.5)
+    other = sampler.texts.index('other')
+    hidden = [q.accepted[4, q.texts.tolist().index(other)] for q in asked if other in q.texts]
+    assert len(hidden) == len(asked)
+    assert 0 < np.mean(hidden) < 0.8
+
+
+def test_synonyms_vary():
+    """More than one text stands for a class over many questions."""
+    sampler, asked = questions(coarse=0.0)
+    used = {sampler.texts[row] for question in asked for row in question.texts}
+    assert {'floor', 'ground', 'flooring'} <= used
+
+
+def test_samples_depend_on_seed_and_number_alone(rooms):
+    """Sample 7 is the same in another stream, and another one under another seed."""
+    first, again, other = stream(rooms)[7], stream(rooms)[7], stream(rooms, seed=1)[7]
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.mask, again.mask)
+    assert np.array_equal(first.question.texts, again.question.texts)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_folders_with_other_class_lists_are_joined(rooms, tmp_path):
+    """Masks speak the joint list's indices."""
+    second = write_rooms(tmp_path / 'second', classes=('wall', 'floor', 'box'))
+    folder = open_folders([rooms, second])
+    assert folder.classes == ('floor', 'wall', 'box')
+    _, mask = folder.read(len(folder.pairs) - 1)
+    assert mask[-1, -1] == folder.classes.index('wall')
+    assert mask[0, 0] == 255
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    """The error says which file is missing."""
+    with pytest.raises(FileNotFoundError, match='dataset.json'):
+        open_folders([tmp_path])
+
+
+@pytest.mark.parametrize('change', [change for _, change in augment.PHOTOMETRIC])
+def test_photometric_changes_keep_the_form(change):
+    """uint8 of the same shape, changed, the same again under the same seed."""
+    image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 3) * 3
+    results = [[change(image, np.random.default_rng(s)) for s in range(3)] for _ in range(2)]
+    for first, again in zip(*results):
+        assert first.dtype == np.uint8 and first.shape == image.shape
+        assert np.array_equal(first, again)
+    assert any(not np.array_equal(first, image) for first in results[0])
+
+
+def test_geometry_moves_image_and_mask_together():
+    """A picture whose colour is its mask's value stays so; outside, the mask is ignored."""
+    mask = np.kron([[1, 2], [3, 4]], np.ones((60, 80))).astype(np.uint8)
+    image = np.repeat(mask[..., None] * 50, 3, axis=2)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        warped, labels = augment.geometric(image, mask, (64, 96), (0.4, 2.0), rng)
+        assert warped.shape == (64, 96, 3) and labels.shape == (64, 96)
+        inside = labels != UNLABELLED
+        difference = np.abs(warped[..., 0].astype(int) - labels * 50.0)[inside]
+        assert np.mean(difference > 1) < 0.1  # interpolation at the borders alone
+
+
+def test_loss_is_cross_entropy_for_single_answers():
+    """Computed by hand over one image with an ignored and an unanswerable pixel."""
+    embeddings = torch.nn.functional.normalize(torch.randn(1, 8, 1, 4), dim=1)
+    texts = torch.nn.functional.normalize(torch.randn(3, 8), dim=1)
+    masks = torch.tensor([[[0, 1, 2, 255]]], dtype=torch.uint8)
+    accepted = np.array([[True, False], [False, True], [False, False]])
+    question = Question(np.array([2, 0]), accepted)
+    loss = label_set_loss(embeddings, masks, [question], texts, 0.07, torch.ones(3))
+    logits = (embeddings[0, :, 0].T @ texts[[2, 0]].T / 0.07)[:2]
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1]))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_any_of_several_right_answers_will_do():
+    """When all labels are right there is nothing to lose."""
+    embeddings = torch.nn.functional.normalize(torch.randn(1, 8, 2, 2), dim=1)
+    masks = torch.zeros(1, 2, 2, dtype=torch.uint8)
+    question = Question(np.array([0, 1]), np.array([[True, True]]))
+    loss = label_set_loss(embeddings, masks, [question], torch.eye(8)[:2], 0.07, torch.ones(1))
+    assert loss.item() == pytest.approx(0.0, abs=1e-5)
+
+
+def test_rare_classes_weigh_more():
+    """Within the limits, and nothing breaks for a class that never occurs."""
+    weights = class_weights(np.array([[0.8, 0.2, 0.0]]), 0.5, (0.25, 4.0)).tolist()
+    assert weights == pytest.approx([(0.5 / 0.8) ** 0.5, (0.5 / 0.2) ** 0.5, 4.0])
+
+
+def test_style_randomisation_changes_statistics_not_structure():
+    """Each channel stays an affine function of what it was; probability 0 changes nothing."""
+    torch.manual_seed(0)
+    features = torch.randn(4, 3, 8, 8)
+    assert torch.equal(randomise_style(features, 0.0, 0.5), features)
+    changed = randomise_style(features, 1.0, 0.5)
+    for before, after in zip(features.flatten(0, 1), changed.flatten(0, 1)):
+        pair = torch.stack([before.flatten(), after.flatten()])
+        assert torch.corrcoef(pair)[0, 1] == pytest.approx(1.0, abs=1e-4)
+    assert not torch.allclose(changed.mean((2, 3)), features.mean((2, 3)), atol=1e-2)
+
+
+def test_level_dropout_takes_whole_levels_from_some_images():
+    """An image keeps its features, scaled to the same mean, or has none; off after removal."""
+    torch.manual_seed(0)
+    module, features = torch.nn.Identity(), torch.ones(64, 2, 3, 3)
+    dropout = LevelDropout([module], 0.25)
+    kept = module(features).flatten(1)
+    assert torch.all((kept == 0).all(1) | torch.isclose(kept, torch.tensor(4 / 3)).all(1))
+    assert 0 < (kept == 0).all(1).sum() < 40
+    dropout.remove()
+    assert torch.equal(module(features), features)
+
+
+def test_weight_average_follows_and_gives_back():
+    """Early steps count little; outside the block the module has its own weights."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        module.weight.fill_(0.0)
+        average = WeightAverage(module, 0.5)
+        module.weight.fill_(1.0)
+        average.update(0)  # decay (1 + 0) / (10 + 0)
+        module.weight.fill_(2.0)
+        average.update(100)  # decay 0.5
+    with average.applied():
+        assert module.weight.item() == pytest.approx(0.5 * 0.9 + 0.5 * 2.0)
+    assert module.weight.item() == 2.0
+
+
+def test_mean_of_networks():
+    """Weights are averaged, counters are not."""
+    states = [{'w': torch.tensor([v]), 'n': torch.tensor(int(v))} for v in (1.0, 4.0)]
+    assert mean_state(states) == {'w': torch.tensor([2.5]), 'n': torch.tensor(1)}
+
+
+def train(rooms, directory, until=None, **options):
+    """Train a tiny model from a fixed start; the trainer."""
+    torch.manual_seed(0)
+    model = build_lite(width=16, pretrained=False)
+    config = TrainingConfig(steps=12, batch=3, warm_up=2, average_decay=0.5, workers=0, **options)
+    samples = stream(rooms)
+    recipe = LiteRecipe(model, samples.questions.texts, torch.ones(3), config)
+    trainer = Trainer(recipe, samples, directory)
+    trainer.run(until=until, every=6)
+    return trainer
+
+
+def loss_of(model, root):
+    """Cross-entropy of the folder's images, as they are, over its three names."""
+    folder = open_folders([root])
+    images, masks = zip(*(folder.read(index) for index in range(len(folder.pairs))))
+    pixels = model.normalise(torch.from_numpy(np.stack(images))[:, :, :64])
+    truth = torch.from_numpy(np.stack(masks))[:, :, :64].long()
+    with torch.no_grad():
+        logits = model.eval()(pixels, model.encode_text(folder.classes))
+    return torch.nn.functional.cross_entropy(logits, truth, ignore_index=255).item()
+
+
+def test_training_lowers_the_loss(rooms, tmp_path):
+    """Twelve steps on six images are enough to see it; each save is logged."""
+    start = loss_of(train(rooms, tmp_path / 'start', until=1, learning_rate=0.0).model, rooms)
+    trained = train(rooms, tmp_path / 'run', learning_rate=5e-3)
+    assert loss_of(trained.model, rooms) < 0.8 * start
+    rows = [json.loads(line) for line in (tmp_path / 'run' / 'log.jsonl').open()]
+    assert [row['step'] for row in rows] == [6, 12]
+    assert all(row['loss'] > 0 for row in rows)
+
+
+def test_training_resumes_exactly(rooms, tmp_path):
+    """Twelve steps at once equal five, an interruption, and seven."""
+    whole = train(rooms, tmp_path / 'whole')
+    train(rooms, tmp_path / 'parts', until=5)
+    parts = train(rooms, tmp_path / 'parts')
+    assert parts.step == whole.step == 12
+    for name, tensor in whole.model.image_state_dict().items():
+        assert torch.equal(tensor, parts.model.image_state_dict()[name]), name
+    averages = [load_file(tmp_path / run / 'weights.safetensors') for run in ('whole', 'parts')]
+    for name, tensor in averages[0].items():
+        assert torch.equal(tensor, averages[1][name]), name
+
+
+def test_a_frozen_encoder_stays_and_a_tuned_one_changes_late(rooms, tmp_path):
+    """Tuning reaches the later stages only."""
+    torch.manual_seed(0)
+    start = build_lite(width=16, pretrained=False).image_encoder.state_dict()
+    frozen = train(rooms, tmp_path / 'frozen', until=2).model.image_encoder.state_dict()
+    assert all(torch.equal(tensor, frozen[name]) for name, tensor in start.items())
+    tuned = train(rooms, tmp_path / 'tuned', until=2, encoder_learning_rate=1e-3)
+    tuned = tuned.model.image_encoder.state_dict()
+    changed = {name for name, tensor in start.items() if not torch.equal(tensor, tuned[name])}
+    assert any(name.startswith('net.blocks.6') for name in changed)
+    early = ('net.conv_stem', 'net.blocks.0', 'net.blocks.1', 'net.blocks.2')
+    assert not any(name.startswith(early) for name in changed)
+
+
+def test_another_config_does_not_resume(rooms, tmp_path):
+    """The error names what differs."""
+    train(rooms, tmp_path / 'run', until=1)
+    with pytest.raises(ValueError, match='another learning_rate'):
+        train(rooms, tmp_path / 'run', learning_rate=1e-4)

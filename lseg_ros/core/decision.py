@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From scores on the network's grid to a class and its score for each pixel of a larger grid.
+
+Both ways below choose, for each pixel, the class whose bilinearly interpolated score is highest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Planes that are enlarged together on a GPU; this bounds the memory that many classes take.
+PLANES = 32
+# Values that are interpolated together on a CPU: they stay in its cache.
+CHUNK = 1 << 18
+
+
+def decide(
+    scores: Tensor, class_ids: Tensor, size: tuple[int, int], step: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Return the id of each pixel's best class, uint8 [H, W], and its score, float32 [H, W].
+
+    `scores` is float32 [C, h, w], `class_ids` uint8 [C], `size` is (H, W), and `step` the cells
+    of the grid, down and across, that one pixel takes. Of equal scores any may win.
+    """
+    if scores.is_cuda:
+        return decide_by_planes(scores, class_ids, size, step)
+    # A class that wins in no cell hardly ever wins between two.  The winners are found several
+    # times as fast by NumPy, and where the scores of a cell lie beside each other.
+    cells = scores.movedim(0, -1).contiguous()
+    winners = torch.from_numpy(np.flatnonzero(np.bincount(cells.numpy().argmax(-1).ravel())))
+    return decide_by_seams(scores[winners], class_ids[winners], size, step)
+
+
+def decide_by_planes(
+    scores: Tensor, class_ids: Tensor, size: tuple[int, int], step: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Enlarge the plane of every class, then compare: the fewest launches, no wait for a GPU."""
+    best, ids = None, None
+    for planes, names in zip(scores.split(PLANES), class_ids.split(PLANES)):
+        score, winner = interpolate(planes[None], size, step)[0].max(0)
+        chosen = names[winner]
+        if best is not None:
+            chosen = torch.where(score > best, chosen, ids)
+            score = torch.maximum(score, best)
+        best, ids = score, chosen
+    return ids, best
+
+
+def decide_by_seams(
+    scores: Tensor, class_ids: Tensor, size: tuple[int, int], step: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Enlarge across, then down, and there compare the classes only where the winner changes.
+
+    Between two neighbours in a column that one class wins, it wins throughout, and its score is
+    the interpolated score of the winner: both are copied for most pixels of an image.
+    """
+    height, width = size
+    planes = scores[None].contiguous(memory_format=torch.channels_last)
+    rows = interpolate(planes, (scores.shape[1], width), (1.0, step[1]))[0].permute(1, 2, 0)
+    cells = rows.reshape(-1, rows.shape[2])
+    best, winner = (part.view(-1, width) for part in cells.max(1))
+    above, below, weight = _sources(height, len(best), step[0])
+    # Whole rows and whole vectors are copied: index_select and take are made for that.
+    score = torch.lerp(best.index_select(0, above), best.index_select(0, below), weight[:, None])
+    names = class_ids.numpy()
+    ids = names.take(winner.numpy()).take(above.numpy(), axis=0)
+    for y, x in _between((winner[1:] != winner[:-1]).numpy(), above.numpy(), CHUNK // len(scores)):
+        top = torch.from_numpy(above.numpy().take(y) * width + x)
+        share = weight.index_select(0, torch.from_numpy(y))
+        values = torch.lerp(
+            cells.index_select(0, top), cells.index_select(0, top + width), share[:, None]
+        )
+        best, winner = values.max(1)
+        pixels = y * width + x
+        score.view(-1).scatter_(0, torch.from_numpy(pixels), best)
+        ids.reshape(-1).put(pixels, names.take(winner.numpy()))
+    return torch.from_numpy(ids), score
+
+
+def interpolate(planes: Tensor, size: tuple[int, int], step: tuple[float, float]) -> Tensor:
+    """Resize [B, C, h, w] bilinearly to `size`, where a pixel takes `step` cells.
+
+    `torch.nn.functional.interpolate` takes a size or a scale; the scores of a padded image, from
+    which the padding is cut off at the same time, need both.
+    """
+    return torch.ops.aten.upsample_bilinear2d(planes, size, False, 1 / step[0], 1 / step[1])
+
+
+@lru_cache(maxsize=16)
+def _sources(pixels: int, cells: int, step: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for each of `pixels` in a column the cell above, the next, and the share of that.
+
+    Indices are int64, shares float32.
+    """
+    source = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * step - 0.5).clamp(0, cells - 1)
+    above = source.long()
+    return above, (above + 1).clamp(max=cells - 1), (source - above).float()
+
+
+def _between(
+    changes: np.ndarray, above: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield y and x of the pixels below a cell where `changes` [h - 1, W] is true.
+
+    `above` holds the cell above each y. About `size` pixels come at a time.
+    """
+    first = np.searchsorted(above, np.arange(len(changes) + 1))
+    count = np.diff(first)
+    cell, x = np.nonzero(changes)
+    offset = np.arange(count.max(initial=0))
+    step = max(1, size // max(1, len(offset)))
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        inside = offset < count[cell[part], None]
+        yield (first[cell[part], None] + offset)[inside], np.repeat(x[part], count[cell[part]])

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The embedding of an image: on the network's grid, and of each of its pixels, band by band."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_BAND_VALUES = 16 * 2**20  # of float32: 64 MiB
+# The share of values at either end that the colours of a preview do not tell apart.
+_CLIPPED = 0.01
+
+
+@dataclass(frozen=True)
+class ImageEmbedding:
+    """Unit vectors of D dimensions for the cells of a grid over an image.
+
+    The inner product with a row of `LSeg.encode_text` is the cosine that labels are chosen by.
+    `grid` is float32 [D, h, w] and covers the image as it went through the network: resized to
+    `resized` and padded at the right and bottom to `padded`, all (height, width) in pixels.
+    """
+
+    grid: Tensor
+    image: tuple[int, int]
+    resized: tuple[int, int]
+    padded: tuple[int, int]
+    align_corners: bool  # whether the outer cells lie on the image's border
+
+    @property
+    def cells(self) -> Tensor:
+        """float32 [h, w, D]: the grid without the cells that only cover padding."""
+        height, width = (
+            -(-resized * cells // padded)
+            for resized, cells, padded in zip(self.resized, self.grid.shape[1:], self.padded)
+        )
+        return self.grid[:, :height, :width].permute(1, 2, 0)
+
+    @property
+    def pixels_per_cell(self) -> tuple[float, float]:
+        """Height and width of a cell in pixels of the image."""
+        return tuple(
+            image / resized * padded / cells
+            for image, resized, padded, cells in zip(
+                self.image, self.resized, self.padded, self.grid.shape[1:]
+            )
+        )
+
+    def rows(self, first: int, last: int) -> Tensor:
+        """Return unit vectors, float32 [last - first, W, D], for these rows of the image.
+
+        They are interpolated between cells as the logits are, then brought to unit length.
+        """
+        y, x = (self._positions(axis) for axis in (0, 1))
+        band = _interpolate(_interpolate(self.grid, y[first:last], 1), x, 2)
+        return F.normalize(band, dim=0).permute(1, 2, 0)
+
+    def bands(self) -> Iterator[tuple[int, Tensor]]:
+        """Iterate over (first row, rows) of the whole image in bands of 64 MiB at most."""
+        height, width = self.image
+        count = max(1, _BAND_VALUES // (width * self.grid.shape[0]))
+        for first in range(0, height, count):
+            yield first, self.rows(first, min(first + count, height))
+
+    def preview(self) -> np.ndarray:
+        """Return uint8 [H, W, 3]: the three principal components as red, green and blue.
+
+        Alike colours mean alike embeddings, within this image only.
+        """
+        cells = self.cells
+        values = cells.reshape(-1, cells.shape[2]).double()
+        values = values - values.mean(0)
+        _, axes = torch.linalg.eigh(values.T @ values)  # ascending
+        axes = axes[:, -3:].flip(1)
+        axes = axes * torch.where(axes.sum(0) < 0, -1, 1)  # an eigenvector's sign is arbitrary
+        colors = (values @ axes).float()
+        low, high = (colors.quantile(share, dim=0) for share in (_CLIPPED, 1 - _CLIPPED))
+        colors = ((colors - low) / (high - low).clamp_min(1e-6)).clamp(0, 1)
+        picture = colors.reshape(*cells.shape[:2], 3).permute(2, 0, 1)[None]
+        picture = F.interpolate(picture, self.image, mode='bilinear')
+        return (255 * picture[0]).round().byte().permute(1, 2, 0).cpu().numpy()
+
+    def _positions(self, axis: int) -> Tensor:
+        """Return, for each row or column of the image, where it lies on the grid."""
+        image, resized, padded = self.image[axis], self.resized[axis], self.padded[axis]
+        cells = self.grid.shape[1 + axis]
+        pixels = torch.arange(image, dtype=torch.float64, device=self.grid.device)
+        pixels = (pixels + 0.5) * resized / image - 0.5
+        if self.align_corners:
+            positions = pixels * (cells - 1) / max(padded - 1, 1)
+        else:
+            positions = (pixels + 0.5) * cells / padded - 0.5
+        return positions.clamp(0, cells - 1)
+
+
+def _interpolate(values: Tensor, positions: Tensor, dim: int) -> Tensor:
+    """Interpolate linearly along one dimension."""
+    below = positions.long()
+    above = (below + 1).clamp_max(values.shape[dim] - 1)
+    shape = [1] * values.ndim
+    shape[dim] = -1
+    weight = (positions - below).to(values.dtype).reshape(shape)
+    return torch.lerp(values.index_select(dim, below), values.index_select(dim, above), weight)

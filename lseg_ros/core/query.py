@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking one image for texts: how relevant each pixel is to them, beside the present labels.
+
+A text alone would be found everywhere, as something always fits best; so it is compared with
+`other` and the classes of a LabelSet, as in LERF (Kerr et al., 2023, arXiv 2303.09553) with its
+canonical phrases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lseg_ros.core.segmenter import Comparison, Segmenter
+from lseg_ros.labels.colors import class_color
+from lseg_ros.labels.ids import OTHER
+from lseg_ros.labels.registry import LabelClass, LabelSet
+from lseg_ros.labels.syntax import OTHER_NAME, LabelError, check_prompt
+
+PROMPTS_PER_QUERY = 32
+
+
+@dataclass(frozen=True)
+class PreparedQuery:
+    """Texts to ask for, encoded, and the classes that they are compared with."""
+
+    prompts: tuple[str, ...]
+    background: LabelSet
+    text: Tensor  # [K + P, D] unit rows: the background's prompts, then those asked for
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """Where one text is in an image.
+
+    `pixels` is uint8 [H, W], 0..255 for a relevance of 0..1; `peak` the greatest relevance, 0..1;
+    `peak_u` (column) and `peak_v` (row) the pixel that has it.
+    """
+
+    pixels: np.ndarray
+    peak: float
+    peak_u: int
+    peak_v: int
+
+
+def prepare_query(segmenter: Segmenter, prompts: Sequence[str], labels: LabelSet) -> PreparedQuery:
+    """Encode `prompts` and what they are compared with: `labels`, and `other` if not among them.
+
+    Raises LabelError for no prompts, more than 32, or one that cannot be used.
+    """
+    if not prompts:
+        raise LabelError('no prompts: give at least one text to look for')
+    if len(prompts) > PROMPTS_PER_QUERY:
+        raise LabelError(f'{len(prompts)} prompts; at most {PROMPTS_PER_QUERY} in one call')
+    prompts = tuple(map(check_prompt, prompts))
+    background = _with_other(labels)
+    with torch.inference_mode():
+        text = segmenter.model.encode_text((*background.prompts, *prompts))
+    return PreparedQuery(prompts, background, text)
+
+
+def ask(segmenter: Segmenter, image: np.ndarray, query: PreparedQuery) -> list[Relevance]:
+    """Return where each prompt of `query` is in `image`, uint8 RGB [H, W, 3].
+
+    The relevance of a pixel is the softmax of the prompt's logit against those of the background's
+    classes, without a class that has the same prompt: asking for a class is no contest with
+    itself. Raises ValueError for an image that `Segmenter.segment` would refuse.
+    """
+    counts = [len(label.prompts) for label in query.background.classes]
+    with torch.inference_mode():
+        compared = segmenter.compare(image, query.text)
+        *classes, asked = compared.logits.split((*counts, len(query.prompts)))
+        scores = torch.stack([part.amax(0) for part in classes])
+        return [
+            _relevance(compared, logit, scores[_rivals(query.background, prompt)])
+            for prompt, logit in zip(query.prompts, asked)
+        ]
+
+
+def _relevance(compared: Comparison, logit: Tensor, rivals: Tensor) -> Relevance:
+    # A softmax of one against many.
+    score = compared.enlarge(torch.sigmoid(logit - rivals.logsumexp(0)))
+    row, column = divmod(int(score.argmax()), score.shape[1])
+    height, width = compared.image_size
+    return Relevance(
+        compared.to_image(score.mul(255).round_().clamp_(0, 255).byte()),
+        float(score.max()),
+        peak_u=int((column + 0.5) * width / score.shape[1]),
+        peak_v=int((row + 0.5) * height / score.shape[0]),
+    )
+
+
+def _rivals(labels: LabelSet, prompt: str) -> list[bool]:
+    return [prompt not in label.prompts for label in labels.classes]
+
+
+def _with_other(labels: LabelSet) -> LabelSet:
+    if OTHER in labels.ids:
+        return labels
+    other = LabelClass(OTHER, OTHER_NAME, (OTHER_NAME,), class_color(OTHER))
+    return LabelSet((other, *labels.classes))

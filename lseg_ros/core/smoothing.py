@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Class scores smoothed over time: what a network is unsure of shall not flicker.
+
+Each score is an exponential moving average over the frames.  While the camera moves, the average
+of the frames before is first moved along with the image, by dense optical flow (DIS: Kroeger et
+al., Fast Optical Flow using Dense Inverse Search, ECCV 2016), and dropped where the moved image
+does not look like the new one: at what comes into view, and where the flow is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+WARPS = ('none', 'flow')
+# Frames further apart than this, seconds, do not show the same; nor do those that go back in time.
+LONGEST_GAP_S = 1.0
+_FLOW_SIDE = 212  # the image's longer side, in pixels, when flow is computed
+_TOLERANCE = 14.0  # grey levels by which the moved image may differ from the new one
+_PATCH = 5  # pixels of the small image over which that difference is averaged: noise is no change
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What is kept of a frame: its smoothed scores [C, h, w], and its image, small and grey."""
+
+    scores: Tensor
+    grey: np.ndarray | None
+    image_size: tuple[int, int]
+
+
+class ScoreSmoother:
+    """Smooths the scores of one camera, frame after frame, in one thread.
+
+    Call `begin` before each frame, give it to `Segmenter.segment` as the camera's filter, and call
+    `reset` when the labels change. A change of size resets it by itself.
+    """
+
+    def __init__(self, smoothing: float, warp: str = 'none') -> None:
+        """Keep `smoothing`, 0 to less than 1, of the average at each frame; 0: no smoothing.
+
+        `warp`: 'none' leaves the average where it is, for a camera that stands; 'flow' moves it
+        along with the image.  Raises ValueError for other values.
+        """
+        if not 0.0 <= smoothing < 1.0:
+            raise ValueError(f'smoothing must be 0 or more and less than 1, not {smoothing}')
+        if warp not in WARPS:
+            raise ValueError(f'warp must be one of {", ".join(WARPS)}, not {warp!r}')
+        self.smoothing = smoothing
+        self.warp = warp
+        self._last: _Moment | None = None
+        self._present: _Moment | None = None
+        self._stamp_s: float | None = None
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        self._last = self._present = None
+
+    def begin(self, stamp_s: float) -> None:
+        """Let the calls from now on be of the frame of this time; a jump of time resets."""
+        if self._present is not None:  # else the frame before has failed
+            self._last, self._present = self._present, None
+        if self._stamp_s is not None and not 0.0 <= stamp_s - self._stamp_s <= LONGEST_GAP_S:
+            self.reset()
+        self._stamp_s = stamp_s
+
+    def __call__(self, image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
+        """Return the smoothed scores of the frame begun, [C, h, w], and remember them.
+
+        A frame may be given again, as after a failure further on: nothing is counted twice.
+        `image` is uint8 [H, W, 3] RGB; it covers the first `covered` rows and columns of the grid.
+        """
+        if not self.smoothing:
+            self.reset()  # what is remembered is old once smoothing is switched on again
+            return scores
+        grey = _small_grey(image) if self.warp == 'flow' else None
+        last = self._last
+        if (
+            last is not None
+            and last.scores.shape == scores.shape
+            and last.image_size == image.shape[:2]
+        ):
+            scores = self._blend(last, scores, grey, covered)
+        self._present = _Moment(scores, grey, image.shape[:2])
+        return scores
+
+    def _blend(
+        self, last: _Moment, scores: Tensor, grey: np.ndarray | None, covered: tuple[float, float]
+    ) -> Tensor:
+        if grey is None or last.grey is None:
+            return torch.lerp(scores, last.scores, self.smoothing)
+        source, likeness = _trace_back(last.grey, grey)
+        to_grid = _grid_positions(scores.shape[1:], covered, grey.shape)
+        source, likeness = (
+            cv2.remap(part, *to_grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for part in (source, likeness)
+        )
+        history = _sample(last.scores, source, covered)
+        trust = torch.from_numpy(likeness * self.smoothing).to(scores.device, scores.dtype)
+        return torch.lerp(scores, history, trust)
+
+
+def _small_grey(image: np.ndarray) -> np.ndarray:
+    """Reduce an image to uint8 [h, w] for the flow; small ones keep their size."""
+    height, width = image.shape[:2]
+    scale = min(1.0, _FLOW_SIDE / max(height, width))
+    # DIS needs some pixels to build its patches on.
+    size = tuple(max(16, round(scale * side)) for side in (width, height))
+    return cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+
+
+def _trace_back(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Say of each pixel of `now` where it was, and how sure that is.
+
+    Returns float32 [h, w, 2], the place (x, y) in `before` as a share of its width and height, 0
+    to 1 from edge to edge, and float32 [h, w], 0..1.
+    """
+    height, width = now.shape
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(now, before, None)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = x + flow[..., 0], y + flow[..., 1]
+    moved = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    difference = cv2.blur(cv2.absdiff(moved, now).astype(np.float32), (_PATCH, _PATCH))
+    likeness = np.exp(-((difference / _TOLERANCE) ** 2))
+    likeness[(x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)] = 0.0
+    return np.stack([(x + 0.5) / width, (y + 0.5) / height], axis=2), likeness
+
+
+def _grid_positions(
+    grid: tuple[int, int], covered: tuple[float, float], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y, float32 [h, w]: the pixel of a small image at the centre of each cell."""
+    rows, columns = (
+        (np.arange(cells, dtype=np.float32) + 0.5) / extent * side - 0.5
+        for cells, extent, side in zip(grid, covered, size)
+    )
+    return tuple(np.broadcast_to(part, grid).copy() for part in (columns, rows[:, None]))
+
+
+def _sample(scores: Tensor, source: np.ndarray, covered: tuple[float, float]) -> Tensor:
+    """Return scores [C, h, w] taken at `source`, float32 [h, w, 2] as `_trace_back` gives it.
+
+    Between the cells runs Catmull and Rom's cubic spline: linear interpolation, done again at
+    every frame, would blur and shift the borders of what is kept.
+    """
+    classes, rows, columns = scores.shape
+    places = torch.from_numpy(source.reshape(-1, 2)).to(scores.device)
+    x, x_shares = _neighbours(places[:, 0] * covered[1], columns)
+    y, y_shares = _neighbours(places[:, 1] * covered[0], rows)
+    cells = (y[:, :, None] * columns + x[:, None]).flatten(1)
+    shares = (y_shares[:, :, None] * x_shares[:, None]).flatten(1)
+    # All classes of a cell lie together, so that each neighbour costs one look into memory.
+    sums = F.embedding_bag(
+        cells, scores.reshape(classes, -1).t().contiguous(), mode='sum', per_sample_weights=shares
+    )
+    return sums.t().reshape(classes, *source.shape[:2])
+
+
+def _neighbours(places: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """Return the four cells round each of N places on an axis, and their shares, both [N, 4].
+
+    Places are counted in cells from the edge; beyond it the outermost cell goes on.
+    """
+    centres = (places - 0.5).clamp(0, cells - 1)
+    first = centres.floor()
+    t = centres - first
+    shares = (
+        torch.stack(
+            [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2],
+            dim=1,
+        )
+        / 2
+    )
+    offsets = torch.arange(-1, 3, device=places.device)
+    return (first.long()[:, None] + offsets).clamp(0, cells - 1), shares

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a stream of images has been doing: counters since the start, rates and delays of late."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW_S = 10.0
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Median and 95th percentile of a delay in milliseconds; NaN when nothing was measured."""
+
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """One look at the statistics: totals, and rates (Hz) and delays of the last seconds."""
+
+    received: int
+    published: int
+    dropped: int
+    bad: int
+    failed: int
+    time_jumps: int
+    input_rate: float
+    output_rate: float
+    latency: Percentiles
+    processing: Percentiles
+
+
+class StreamStatistics:
+    """Collects the events of a stream; may be told and asked in any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start empty; `clock` gives seconds and must not run backwards."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._start = self._last_arrival = clock()
+        self._arrivals: deque[float] = deque()
+        # Of each published frame: when, its age by its stamp, and how long it was worked on.
+        self._outputs: deque[tuple[float, float, float]] = deque()
+        self._received = self._published = self._dropped = self._bad = self._failed = 0
+        self._time_jumps = 0
+
+    def image_received(self) -> None:
+        """Count an image that the camera sent."""
+        with self._lock:
+            self._received += 1
+            self._last_arrival = self._clock()
+            self._arrivals.append(self._last_arrival)
+
+    def image_dropped(self) -> None:
+        """Count an image that gave way to a newer one."""
+        with self._lock:
+            self._dropped += 1
+
+    def image_refused(self) -> None:
+        """Count an image that could not be used."""
+        with self._lock:
+            self._bad += 1
+
+    def frame_failed(self) -> None:
+        """Count a frame that could not be segmented, or not be published."""
+        with self._lock:
+            self._failed += 1
+
+    def frame_published(self, latency_s: float, processing_s: float) -> None:
+        """Count a frame that went out: its age by its stamp, and the time spent on it."""
+        with self._lock:
+            self._published += 1
+            self._outputs.append((self._clock(), latency_s, processing_s))
+
+    def time_ran_back(self) -> None:
+        """Count an image that is stamped before the one that was segmented last."""
+        with self._lock:
+            self._time_jumps += 1
+
+    def seconds_since_image(self) -> float:
+        """Return how long ago the last image came, or since `restart` when none did."""
+        with self._lock:
+            return self._clock() - self._last_arrival
+
+    def restart(self) -> None:
+        """Measure rates and silence from now on: the stream has just been switched on."""
+        with self._lock:
+            self._arrivals.clear()
+            self._outputs.clear()
+            self._start = self._last_arrival = self._clock()
+
+    def report(self) -> StreamReport:
+        """Return totals, and rates and delays over the last ten seconds."""
+        with self._lock:
+            span = self._forget_old()
+            return StreamReport(
+                self._received,
+                self._published,
+                self._dropped,
+                self._bad,
+                self._failed,
+                self._time_jumps,
+                len(self._arrivals) / span,
+                len(self._outputs) / span,
+                _percentiles([latency for _, latency, _ in self._outputs]),
+                _percentiles([processing for _, _, processing in self._outputs]),
+            )
+
+    def _forget_old(self) -> float:
+        """Drop what lies before the window; return the window's length so far in seconds."""
+        now = self._clock()
+        while self._arrivals and self._arrivals[0] < now - WINDOW_S:
+            self._arrivals.popleft()
+        while self._outputs and self._outputs[0][0] < now - WINDOW_S:
+            self._outputs.popleft()
+        return min(WINDOW_S, max(now - self._start, 1.0))
+
+
+def _percentiles(seconds: Sequence[float]) -> Percentiles:
+    if not seconds:
+        return Percentiles(float('nan'), float('nan'))
+    p50, p95 = np.percentile(seconds, (50, 95))
+    return Percentiles(1e3 * float(p50), 1e3 * float(p95))

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a label is written: ``name`` or ``name=prompt|prompt|...``, and its name in a topic.
+
+The *name* is a short, stable key (it names the class on every topic); the *prompts* are the texts
+the network compares pixels with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from lseg_ros.labels.ids import UNLABELLED
+
+OTHER_NAME = 'other'
+NAME_LIMIT = 64
+PROMPT_LIMIT = 256
+PROMPTS_PER_LABEL = 32
+TOPIC_LIMIT = 80
+
+_RESERVED_NAMES = frozenset({'unlabelled', 'unlabeled'})
+# Joiners are part of the spelling of several scripts; other format characters are invisible.
+_JOINERS = '\u200c\u200d'
+_UNPRINTABLE_CATEGORIES = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
+
+
+class LabelError(ValueError):
+    """A label, or a list of labels, that cannot be used; the text names it and says why."""
+
+
+def quote(text: object, limit: int = 40) -> str:
+    """Return `text` in quotes, shortened and with unprintable characters escaped, for messages."""
+    text = text if isinstance(text, str) else repr(text)
+    return repr(text if len(text) <= limit else text[: limit - 1] + '…')
+
+
+def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
+    """Read ``name`` or ``name=prompt|prompt``; return the name and its prompts.
+
+    Outer white space is trimmed and runs of spaces become one; text is put into Unicode form NFC;
+    case is kept, except that `other` is always lower case.  Prompts given twice count once.  Names
+    have at most 64 characters, prompts 256, and a label 32 prompts.  Raises LabelError otherwise.
+    """
+    if not isinstance(text, str):
+        raise LabelError(f'label {quote(text)} is not a string but {type(text).__name__}')
+    where = f'label {quote(text)}'
+    head, equals, tail = text.partition('=')
+    name = _clean(head, where, 'name', NAME_LIMIT)
+    _check_name(name, where)
+    if '=' in tail:
+        raise LabelError(f"{where} has a second '='; write name=prompt|prompt")
+    if name.casefold() == OTHER_NAME:
+        name = OTHER_NAME
+    parts = tail.split('|') if equals else [name]
+    prompts = tuple(dict.fromkeys(_clean(part, where, 'prompt', PROMPT_LIMIT) for part in parts))
+    if len(prompts) > PROMPTS_PER_LABEL:
+        raise LabelError(f'{where} has {len(prompts)} prompts; at most {PROMPTS_PER_LABEL}')
+    return name, prompts
+
+
+def parse_labels(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Read a list of labels as `parse_label` does; LabelError when it is empty or names one twice."""
+    if isinstance(labels, str):
+        raise LabelError(f'labels must be a list of strings, not the one string {quote(labels)}')
+    parsed = [parse_label(label) for label in labels]
+    if not parsed:
+        raise LabelError('the list of labels is empty; give at least one')
+    seen: set[str] = set()
+    for name, _ in parsed:
+        if name in seen:
+            raise LabelError(f'label {quote(name)} is listed twice')
+        seen.add(name)
+    return parsed
+
+
+def parse_group(text: str) -> str:
+    """Return the name of a group, cleaned as that of a label; LabelError when it cannot be used."""
+    where = f'group {quote(text)}'
+    name = _clean(text, where, 'name', NAME_LIMIT)
+    _check_name(name, where)
+    return name
+
+
+def check_prompt(text: str) -> str:
+    """Return a prompt as `parse_label` cleans those of a label; LabelError when it cannot be used."""
+    if not text.strip():
+        raise LabelError(f'prompt {quote(text)} is empty')
+    return _clean(text, f'prompt {quote(text)}', 'text', PROMPT_LIMIT)
+
+
+def _clean(text: str, where: str, part: str, limit: int) -> str:
+    cleaned = ' '.join(unicodedata.normalize('NFC', text).split())
+    if len(cleaned) > limit:
+        raise LabelError(f'{where} has a {part} of {len(cleaned)} characters; at most {limit}')
+    _check_printable(text.strip(), where, part)
+    if not cleaned:
+        raise LabelError(f'{where} has an empty {part}; write name or name=prompt|prompt')
+    if all(char in _JOINERS or unicodedata.category(char)[0] in 'MZ' for char in cleaned):
+        raise LabelError(f'{where} has a {part} without a visible character')
+    return cleaned
+
+
+def _check_printable(text: str, where: str, part: str) -> None:
+    for char in text:
+        if unicodedata.category(char) in _UNPRINTABLE_CATEGORIES and char not in _JOINERS:
+            code = f'U+{ord(char):04X}'
+            raise LabelError(f'{where} has the unprintable character {code} in its {part}')
+
+
+def _check_name(name: str, where: str) -> None:
+    if '|' in name:
+        raise LabelError(f"{where} has '|' in its name; write name=prompt|prompt")
+    if ',' in name:
+        raise LabelError(f"{where} has ',' in its name; give each label as a string of its own")
+    if name.casefold() in _RESERVED_NAMES:
+        raise LabelError(f'{where} uses a reserved name: id {UNLABELLED} is {name.casefold()}')
+
+
+def split_labels(text: str) -> list[str]:
+    """Split ``"floor, chair=chair|armchair"`` at its commas; the parts are not checked."""
+    return [part.strip() for part in text.split(',')] if text.strip() else []
+
+
+def topic_name(name: str) -> str:
+    """Return the token that stands for a class in a topic name: lower case ``[a-z][a-z0-9_]*``.
+
+    Accents are dropped, spaces and punctuation become ``_``, characters of other scripts their
+    code point (``u5730``).  Different names may give one token: `LabelRegistry` refuses those.
+    """
+    plain = re.sub('[\u0300-\u036f]', '', unicodedata.normalize('NFKD', name).casefold())
+    plain = unicodedata.normalize('NFC', plain)
+    token = re.sub('_+', '_', ''.join(map(_topic_part, plain))).strip('_')
+    token = token or '_'.join(f'u{ord(char):x}' for char in name)
+    token = token if token[0].isalpha() else f'class_{token}'
+    if len(token) > TOPIC_LIMIT:
+        digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+        token = f'{token[: TOPIC_LIMIT - 9].rstrip("_")}_{digest}'
+    return token
+
+
+def _topic_part(char: str) -> str:
+    if char.isascii():
+        return char if char.isalnum() else '_'
+    return '_' if unicodedata.category(char)[0] in 'PZ' else f'_u{ord(char):x}_'

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Embeddings on disk: plain .npy files that can be memory-mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+
+def write_embedding(
+    path: Path, shape: tuple[int, int, int], bands: Iterable[tuple[int, Tensor]]
+) -> None:
+    """Write (first row, rows [n, W, D]) one after the other as float16 `shape` [H, W, D].
+
+    Only one band is in memory at a time, and nothing is at `path` until all are written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'{path.name}.part')
+    values = np.lib.format.open_memmap(part, 'w+', np.float16, shape)
+    for first, rows in bands:
+        values[first : first + len(rows)] = rows.half().cpu().numpy()
+        values.flush()
+    part.replace(path)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a segmentation for people: class colours, overlay and legend."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from lseg_ros.labels.registry import LabelClass, LabelSet
+
+DEFAULT_ALPHA = 0.5
+# A class is in view, and in the legend, from this share of the pixels on.
+IN_VIEW_SHARE = 0.001
+
+# Pillow's own font looks the same everywhere but is Latin only; these are looked for in the
+# system's font folders when a name needs more.
+_SYSTEM_FONTS = (
+    'NotoSansCJK-Regular.ttc',
+    'NotoSans-Regular.ttf',
+    'DejaVuSans.ttf',
+    'wqy-microhei.ttc',
+    'DroidSansFallbackFull.ttf',
+    'FreeSans.ttf',
+)
+_MISSING = '\U0010ffff'  # a code point that no font draws
+_PANEL = (16, 16, 16, 170)
+
+
+def colorize(ids: np.ndarray, labels: LabelSet) -> np.ndarray:
+    """Return uint8 [H, W, 3]: the colour of each class id of uint8 [H, W]; unknown ids black."""
+    return np.array(_colorized(ids, labels))
+
+
+def overlay(
+    image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA
+) -> np.ndarray:
+    """Lay the class colours, and thin borders between the classes, over an image.
+
+    `image` is uint8 RGB [H, W, 3] and stays as it is, `ids` uint8 [H, W], and `alpha` the weight
+    of the colours, 0..1; borders have them in full.  Returns uint8 [H, W, 3].  Raises ValueError
+    when the sizes differ.
+    """
+    return np.array(_overlaid(image, ids, labels, alpha))
+
+
+def overlay_with_legend(
+    image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA
+) -> np.ndarray:
+    """Return `overlay` with the legend of the classes in view along its upper edge.
+
+    A robot's floor, which matters most, lies along the lower one.
+    """
+    picture = _overlaid(image, ids, labels, alpha)
+    panel = legend(labels, classes_in_view(ids, labels), picture.width, picture.height)
+    if panel is not None:
+        picture.paste(panel, (0, 0), panel)
+    return np.array(picture)
+
+
+def classes_in_view(ids: np.ndarray, labels: LabelSet) -> tuple[int, ...]:
+    """Return, ascending, the ids of `labels` that at least a thousandth of the pixels have."""
+    counts = np.bincount(ids.ravel(), minlength=256)
+    return tuple(i for i in labels.ids if counts[i] >= max(1, IN_VIEW_SHARE * ids.size))
+
+
+@lru_cache(maxsize=64)
+def legend(
+    labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int
+) -> Image.Image | None:
+    """Return the legend for a picture of this size: an RGBA strip as wide as it, to paste.
+
+    Rows of swatches and names fill at most a third of the height; "+n" stands for the names that
+    do not fit.  None where there is nothing to show or no room for it.  A name that no font at
+    hand can draw is shown as its first prompt that one can, or else as "id n".
+    """
+    size = min(max(min(width, height) // 28, 11), 36)
+    row = round(1.5 * size)
+    places = _lay_out(labels, class_ids, size, width, max(1, height // 3 // row))
+    if not places or height < 2 * row:
+        return None
+    strip = Image.new('RGBA', (width, row * (1 + max(y for _, y, _ in places))), _PANEL)
+    draw = ImageDraw.Draw(strip)
+    for x, y, class_id in places:
+        _draw_entry(draw, (x, y * row), size, labels.by_id(class_id))
+    hidden = len(class_ids) - len(places)
+    if hidden:
+        draw.text(
+            (width - size // 2, strip.height - row // 2),
+            f'+{hidden}',
+            'white',
+            ImageFont.load_default(size),
+            anchor='rm',
+        )
+    return strip
+
+
+def _overlaid(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> Image.Image:
+    if image.shape != (*ids.shape, 3):
+        raise ValueError(
+            f'an image of shape {list(image.shape)} cannot be overlaid with ids of '
+            f'shape {list(ids.shape)}'
+        )
+    colors = _colorized(ids, labels)
+    picture = Image.blend(Image.fromarray(np.ascontiguousarray(image)), colors, alpha)
+    picture.paste(colors, mask=Image.fromarray(_borders(ids)))
+    return picture
+
+
+def _colorized(ids: np.ndarray, labels: LabelSet) -> Image.Image:
+    picture = Image.fromarray(np.ascontiguousarray(ids))
+    picture.putpalette(labels.palette().tobytes())
+    return picture.convert('RGB')
+
+
+def _borders(ids: np.ndarray) -> np.ndarray:
+    """Return uint8 [H, W]: 255 where a class meets another, wider in images above VGA."""
+    mask = np.zeros(ids.shape, np.uint8)
+    for step in range(1, 2 + min(ids.shape) // 600):
+        mask[:, :-step] |= ids[:, :-step] != ids[:, step:]
+        mask[:-step] |= ids[:-step] != ids[step:]
+    return mask * np.uint8(255)
+
+
+def _lay_out(
+    labels: LabelSet, class_ids: tuple[int, ...], size: int, width: int, rows: int
+) -> list[tuple[int, int, int]]:
+    """Return (x in pixels, row, class id) of the entries that fit, filling row after row."""
+    places = []
+    x, y = size // 2, 0
+    for class_id in class_ids:
+        text, font = _caption(labels.by_id(class_id), size)
+        advance = round(font.getlength(text)) + 3 * size
+        reserve = 3 * size if y == rows - 1 else 0  # for "+n"
+        if x > size // 2 and x + advance > width - reserve:
+            x, y = size // 2, y + 1
+        if y == rows:
+            break
+        places.append((x, y, class_id))
+        x += advance
+    return places
+
+
+def _draw_entry(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, label: LabelClass
+) -> None:
+    x, y = corner
+    text, font = _caption(label, size)
+    draw.rectangle((x, y + size // 4, x + size, y + size // 4 + size), label.color, 'white')
+    draw.text(
+        (x + size * 3 // 2, y + size * 3 // 4),
+        text,
+        'white',
+        font,
+        anchor='lm',
+        stroke_width=max(1, size // 12),
+        stroke_fill='black',
+    )
+
+
+def _caption(label: LabelClass, size: int) -> tuple[str, ImageFont.FreeTypeFont]:
+    """Return what stands for a class in the legend, and a font that can draw it."""
+    fonts = _fonts(size)
+    for text in (label.name, *label.prompts):
+        for font in fonts:
+            if _can_draw(font, text):
+                return text, font
+    return f'id {label.id}', fonts[0]
+
+
+@lru_cache(maxsize=16)
+def _fonts(size: int) -> tuple[ImageFont.FreeTypeFont, ...]:
+    fonts = [ImageFont.load_default(size)]
+    for name in _SYSTEM_FONTS:
+        try:
+            fonts.append(ImageFont.truetype(name, size))
+        except OSError:  # not on this machine
+            continue
+    return tuple(fonts)
+
+
+def _can_draw(font: ImageFont.FreeTypeFont, text: str) -> bool:
+    missing = bytes(font.getmask(_MISSING))
+    return all(char.isspace() or bytes(font.getmask(char)) != missing for char in text)

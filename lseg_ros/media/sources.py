@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the camera node's pictures come from: files, a folder, a video, a webcam, a recording."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lseg_ros.media.images import read_image
+from lseg_ros.media.inputs import IMAGE_SUFFIXES
+from lseg_ros.media.videos import Video
+from lseg_ros.shared_files import find_shared
+
+# The cameras of the recorded drive: names of sources, and their folders.
+RECORDED_DRIVE = {'drive': 'front', 'drive/left': 'left', 'drive/rear': 'rear'}
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """A pinhole camera without distortion: size in pixels, row-major 3 x 3 matrix K."""
+
+    width: int
+    height: int
+    matrix: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture, uint8 [H, W, 3] RGB, and its depth in millimetres, uint16 [H, W], 0: none."""
+
+    image: np.ndarray
+    depth_mm: np.ndarray | None = None
+
+
+class ImageFiles:
+    """Pictures on disk, in the order given; each is read when its turn comes."""
+
+    camera: CameraModel | None = None
+
+    def __init__(self, paths: list[Path]) -> None:
+        """Take the paths as they are; a file that is no picture raises OSError in its turn."""
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Shot]:
+        for path in self._paths:
+            yield Shot(read_image(path))
+
+
+class Recording:
+    """A folder with rgb/*.jpg, depth/*.png (16-bit millimetres) and camera.json, side by side."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the camera; raises ValueError when camera.json lacks width, height or K."""
+        self._pictures = _images_in(folder / 'rgb')
+        self._depths = folder / 'depth'
+        try:
+            facts = json.loads((folder / 'camera.json').read_text(encoding='utf-8'))
+            matrix = tuple(float(value) for value in np.ravel(facts['K']))
+            self.camera = CameraModel(int(facts['width']), int(facts['height']), matrix)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{folder}/camera.json must hold width, height and K: {error!r}'
+            ) from error
+
+    def __iter__(self) -> Iterator[Shot]:
+        for path in self._pictures:
+            with Image.open(self._depths / f'{path.stem}.png') as depth:
+                yield Shot(read_image(path), np.asarray(depth, np.uint16))
+
+
+class VideoFrames:
+    """The frames of a video file, or of a webcam by its number."""
+
+    camera: CameraModel | None = None
+
+    def __init__(self, source: str | int) -> None:
+        """Open it; raises OSError when OpenCV cannot."""
+        self._video = Video(source)
+
+    def __iter__(self) -> Iterator[Shot]:
+        for image in self._video:
+            yield Shot(image)
+
+
+ImageSource = ImageFiles | Recording | VideoFrames
+
+
+def open_source(source: str) -> ImageSource:
+    """Open what `source` names; iterating over the result starts it from the beginning.
+
+    `drive` is the front camera of the recorded drive of the demo, `drive/left` and `drive/rear`
+    are its others; a number is a webcam; else it is the path of a picture, a video, a
+    folder of pictures or a recording, or a pattern such as *.jpg.
+    Raises OSError or ValueError, with the reason, when there is no such thing.
+    """
+    if source in RECORDED_DRIVE:
+        return Recording(recorded_drive() / RECORDED_DRIVE[source])
+    if source.isdecimal():
+        return VideoFrames(int(source))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return Recording(path) if (path / 'camera.json').is_file() else ImageFiles(_images_in(path))
+    if path.is_file():
+        return ImageFiles([path]) if _is_image(path) else VideoFrames(str(path))
+    if paths := sorted(map(Path, glob.glob(str(path)))):
+        return ImageFiles([path for path in paths if _is_image(path)])
+    raise FileNotFoundError(
+        f'no image source {source!r}: give drive, the number of a '
+        'webcam, or the path of a picture, a folder or a video'
+    )
+
+
+def recorded_drive() -> Path:
+    """Return the folder of the recorded drive; raises FileNotFoundError where it is not installed."""
+    folder = find_shared('demo/drive')
+    if folder is None:
+        raise FileNotFoundError(
+            'the recorded drive is not installed: build lseg_ros with '
+            '--cmake-args -DLSEG_ROS_DEMO=ON, or run from a checkout'
+        )
+    return folder
+
+
+def _images_in(folder: Path) -> list[Path]:
+    paths = sorted(path for path in folder.iterdir() if _is_image(path))
+    if not paths:
+        suffixes = ', '.join(sorted(IMAGE_SUFFIXES))
+        raise ValueError(f'no pictures in {folder}: looked for {suffixes}')
+    return paths
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A camera for tests and demonstrations: publishes pictures from disk, a video or a webcam."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from lseg_ros.media.sources import CameraModel, Shot, open_source
+from lseg_ros.nodes.conversions import array_to_image
+
+_SOURCE = ParameterDescriptor(
+    description='drive: the recorded drive (drive/left, drive/rear: its other cameras); a number: '
+    'that webcam; else the path of a picture, a folder, a video, or a pattern such as '
+    '*.jpg.',
+    read_only=True,
+    dynamic_typing=True,
+)
+_RATE = ParameterDescriptor(
+    description='Images per second.',
+    read_only=True,
+    floating_point_range=[FloatingPointRange(from_value=0.1, to_value=1000.0)],
+)
+_LOOP = ParameterDescriptor(
+    description='Start again at the end; otherwise the node ends there.', read_only=True
+)
+_FRAME_ID = ParameterDescriptor(description='frame_id of every header.', read_only=True)
+
+
+class CameraNode(Node):
+    """Publishes `image`, and `depth` and `camera_info` where the source has them."""
+
+    def __init__(self, **node_arguments) -> None:
+        """Open the source; raises OSError or ValueError when it cannot be used."""
+        super().__init__('camera', **node_arguments)
+        self._source = open_source(str(self.declare_parameter('source', 'drive', _SOURCE).value))
+        rate = self.declare_parameter('rate', 10.0, _RATE).value
+        self._loop = self.declare_parameter('loop', True, _LOOP).value
+        self._frame_id = self.declare_parameter('frame_id', 'camera_optical', _FRAME_ID).value
+        self._shots: Iterator[Shot] = iter(self._source)
+        self._image = self.create_publisher(Image, 'image', qos_profile_sensor_data)
+        if self._source.camera is not None:
+            self._depth = self.create_publisher(Image, 'depth', qos_profile_sensor_data)
+            self._camera_info = self.create_publisher(
+                CameraInfo, 'camera_info', qos_profile_sensor_data
+            )
+        self.finished = False
+        self._timer = self.create_timer(1.0 / rate, self._publish_next)
+
+    def _publish_next(self) -> None:
+        shot = self._next_shot()
+        if shot is None:
+            self._timer.cancel()
+            self.finished = True
+            return
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        self._image.publish(array_to_image(shot.image, 'rgb8', header))
+        if self._source.camera is not None:
+            self._depth.publish(array_to_image(shot.depth_mm, '16UC1', header))
+            self._camera_info.publish(camera_info_of(self._source.camera, header))
+
+    def _next_shot(self) -> Shot | None:
+        shot = next(self._shots, None)
+        if shot is None and self._loop:
+            self._shots = iter(self._source)
+            shot = next(self._shots, None)
+        return shot
+
+
+def camera_info_of(camera: CameraModel, header: Header) -> CameraInfo:
+    """Return the calibration of a camera without distortion."""
+    fx, skew, cx, _, fy, cy, *_ = camera.matrix
+    return CameraInfo(
+        header=header,
+        width=camera.width,
+        height=camera.height,
+        distortion_model='plumb_bob',
+        d=[0.0] * 5,
+        k=list(camera.matrix),
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[fx, skew, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
+def main() -> int:
+    """Publish until the source ends or the node is told to stop; return the exit code."""
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    try:
+        node = CameraNode()
+        executor.add_node(node)
+        while not node.finished:
+            executor.spin_once()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (OSError, ValueError, ParameterException) as error:
+        print(f'camera_node: {error}', file=sys.stderr)
+        return 2
+    finally:
+        executor.shutdown()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CameraInfo: checked against the image it comes with, and scaled to what goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+Size = tuple[int, int]  # height, width
+MAX_SIDE = 8192
+DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial')
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCamera:
+    """What a CameraInfo says of the image itself: region of interest and binning are applied.
+
+    `size` is (height, width) in pixels; `k`, float64 [3, 3], and `p`, float64 [3, 4], are those of
+    CameraInfo.
+    """
+
+    size: Size
+    k: np.ndarray
+    p: np.ndarray
+
+    def scaled(self, size: Size) -> ImageCamera:
+        """Return the camera whose image has `size` and shows the same."""
+        scale = [new / old for new, old in zip(size, self.size)]
+        return ImageCamera(size, _shifted(self.k, scale), _shifted(self.p, scale))
+
+
+def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
+    """Return the camera of an image of `image_size`.
+
+    Pixel u at full resolution is pixel (u - offset + 0.5) / binning - 0.5 of the image. Raises
+    ValueError, with the reason, when `info` cannot be that of such an image.
+    """
+    full = (info.roi.height or info.height, info.roi.width or info.width)
+    binning = (max(1, info.binning_y), max(1, info.binning_x))
+    size = tuple(side // part for side, part in zip(full, binning))
+    if size != tuple(image_size):
+        raise ValueError(
+            f'camera_info is for {size[1]} x {size[0]} pixels, but the image has '
+            f'{image_size[1]} x {image_size[0]}'
+        )
+    scale = [1 / part for part in binning]
+    offset = (info.roi.y_offset, info.roi.x_offset)
+    k = _shifted(np.array(info.k).reshape(3, 3), scale, offset)
+    p = _shifted(np.array(info.p).reshape(3, 4), scale, offset)
+    _check(k, size, 'K')
+    return ImageCamera(size, k, p)
+
+
+def scaled_camera_info(
+    info: CameraInfo, image_size: Size, output_size: Size, header: Header
+) -> CameraInfo:
+    """Return the CameraInfo of an image that was brought from `image_size` to `output_size`.
+
+    It has no region of interest and no binning left. Raises ValueError as `image_camera` does.
+    """
+    camera = image_camera(info, image_size).scaled(output_size)
+    height, width = output_size
+    message = CameraInfo(
+        header=header,
+        height=height,
+        width=width,
+        distortion_model=info.distortion_model,
+        d=info.d,
+        k=camera.k.ravel(),
+        r=info.r,
+        p=camera.p.ravel(),
+    )
+    message.roi.do_rectify = info.roi.do_rectify
+    return message
+
+
+def lens(info: CameraInfo, camera: ImageCamera, rectified: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix [3, 3] and OpenCV's distortion coefficients of the image of `camera`.
+
+    `rectified` images follow P, and have no distortion; others K and D. Raises ValueError when
+    these cannot be used.
+    """
+    if rectified:
+        matrix = camera.p[:, :3]
+        _check(matrix, camera.size, 'P')
+        return matrix, np.zeros(0)
+    distortion = np.array(info.d, np.float64)
+    if not distortion.any():
+        return camera.k, np.zeros(0)
+    if info.distortion_model not in DISTORTION_MODELS or len(distortion) not in (4, 5, 8, 12, 14):
+        raise ValueError(
+            f'distortion model {info.distortion_model!r} with {len(distortion)} '
+            f'coefficients is unknown: use {" or ".join(DISTORTION_MODELS)}, or '
+            'rectified images'
+        )
+    if not np.isfinite(distortion).all():
+        raise ValueError('D of camera_info has values that are not finite')
+    return camera.k, distortion
+
+
+def parse_output_size(values: Sequence[int]) -> Size | None:
+    """Return (height, width) of the parameter output_size, [width, height]; None: the input's.
+
+    Raises ValueError unless it is empty, two zeros or two sides of 1 to 8192 pixels.
+    """
+    if not any(values) and len(values) in (0, 2):
+        return None
+    if len(values) != 2 or not all(1 <= side <= MAX_SIDE for side in values):
+        raise ValueError(
+            f'output_size must be [width, height], each 1 to {MAX_SIDE}, or [0, 0] '
+            f'for the size of the input, not {list(values)}'
+        )
+    width, height = values
+    return height, width
+
+
+def _shifted(
+    matrix: np.ndarray, scale: Sequence[float], offset: Sequence[float] = (0.0, 0.0)
+) -> np.ndarray:
+    """Return a projection in pixels for another grid; pixel centres are whole numbers."""
+    result = matrix.astype(np.float64)
+    if not matrix.any():  # P of a camera that nobody has calibrated
+        return result
+    for row, axis in ((0, 1), (1, 0)):  # x lies along the width
+        result[row] *= scale[axis]
+        result[row, 2] = (matrix[row, 2] - offset[axis] + 0.5) * scale[axis] - 0.5
+    return result
+
+
+def _check(matrix: np.ndarray, size: Size, name: str) -> None:
+    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+    height, width = size
+    if not (np.isfinite(matrix).all() and fx > 0 and fy > 0):
+        raise ValueError(
+            f'{name} of camera_info has focal lengths {fx:g} and {fy:g}: is the camera calibrated?'
+        )
+    if not (-0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5):
+        raise ValueError(
+            f'{name} of camera_info does not match its size: the centre ({cx:g}, '
+            f'{cy:g}) is outside {width} x {height} pixels'
+        )

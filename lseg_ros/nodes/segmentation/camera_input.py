@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The subscriptions to a camera, and why nothing comes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from lseg_ros.core.cameras import Camera
+from lseg_ros.media.ros_images import compressed_to_rgb
+from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.segmentation.frames import Arrival, Decode
+from lseg_ros.nodes.segmentation.stream import SegmentationStream
+from lseg_ros.nodes.transport import loss_hint
+
+# More than the newest: an image may wait for just the depth frame before it.
+DEPTH_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class ImageTransport:
+    """One way in which images come: topic, message type, and how it becomes RGB."""
+
+    topic: str
+    message_type: type
+    decode: Decode
+
+
+TRANSPORTS = MappingProxyType(
+    {
+        'raw': ImageTransport('image', Image, image_to_rgb),
+        'compressed': ImageTransport('image/compressed', CompressedImage, compressed_to_rgb),
+    }
+)
+
+
+class CameraInput:
+    """Subscribes to a camera as sensors are best subscribed to: best effort, newest image only.
+
+    Beside the images it takes their CameraInfo and depth, where these are published.
+    Parameters `qos_overrides.<topic>.subscription.*` change the QoS.
+    """
+
+    def __init__(
+        self, node: Node, camera: Camera, transport: ImageTransport, stream: SegmentationStream
+    ) -> None:
+        """Subscribe to all or, where rclpy refuses one, to nothing and raise what it raises.
+
+        The executor hands each message to `stream`.
+        """
+        self.camera = camera
+        self._node = node
+        self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
+        self._qos = _best_effort(1)
+        with ExitStack() as undo:
+            undo.callback(self.destroy)
+            self._subscriptions: list[Subscription] = []
+            self._subscribe(
+                transport.message_type,
+                transport.topic,
+                self._qos,
+                lambda message: stream.offer(camera.name, Arrival(message, transport.decode)),
+            )
+            self._subscribe(
+                CameraInfo,
+                'camera_info',
+                _best_effort(1),
+                stream.cameras[camera.name].geometry.receive_camera_info,
+            )
+            self._subscribe(
+                Image,
+                'depth',
+                _best_effort(DEPTH_FRAMES),
+                lambda message: stream.offer_depth(camera.name, message),
+            )
+            undo.pop_all()
+
+    @property
+    def topic(self) -> str:
+        """The full name of the images' topic, after remapping."""
+        return self._subscriptions[0].topic_name
+
+    def why_silent(self) -> str:
+        """Say what keeps images from coming, as far as the graph of nodes tells."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        if not publishers:
+            return f'no publisher on {self.topic}'
+        obstacles = [text for text in map(self._obstacle, publishers) if text]
+        count = f'publishers on {self.topic}: {len(publishers)}'
+        if obstacles:
+            return f'{count}, of which {len(obstacles)} cannot be heard: {obstacles[0]}'
+        return f'{count}, but no image arrives{loss_hint()}'
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _subscribe(
+        self, message_type: type, topic: str, qos: QoSProfile, callback: Callable[[Any], None]
+    ) -> None:
+        self._subscriptions.append(
+            self._node.create_subscription(
+                message_type,
+                self.camera.input(topic),
+                callback,
+                qos,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        )
+
+    def _obstacle(self, publisher: TopicEndpointInfo) -> str:
+        if publisher.topic_type != self._type_name:
+            return f'{publisher.node_name} sends {publisher.topic_type}, not {self._type_name}'
+        compatibility, reason = qos_check_compatible(publisher.qos_profile, self._qos)
+        if compatibility == QoSCompatibility.ERROR:
+            return (
+                f'{publisher.node_name} has incompatible QoS ({reason.strip()}); change it or '
+                f'qos_overrides.{self.topic}.subscription'
+            )
+        return ''
+
+
+def _best_effort(depth: int) -> QoSProfile:
+    """Return a profile for one subscription alone: rclpy writes its overrides into it."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)

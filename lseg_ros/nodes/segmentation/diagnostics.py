@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's state on /diagnostics, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from lseg_ros.nodes.segmentation.health import Health
+
+PERIOD_S = 1.0
+
+
+class DiagnosticsPublisher:
+    """Asks the node how it and its parts are, and tells /diagnostics."""
+
+    def __init__(self, node: Node, examine: Callable[[], Mapping[str, Health]]) -> None:
+        """Start a timer on `node` that calls `examine` once a second, whatever the state.
+
+        `examine` returns the health of each part by its name.
+        """
+        self._node = node
+        self._examine = examine
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # A simulation that stands still must not silence the diagnostics.
+        self._timer = node.create_timer(
+            PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def _publish(self) -> None:
+        array = DiagnosticArray(
+            status=[self._status(part, health) for part, health in self._examine().items()]
+        )
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
+
+    def _status(self, part: str, health: Health) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            level=health.level,
+            message=health.message,
+            name=f'{self._node.get_fully_qualified_name().lstrip("/")}: {part}',
+            hardware_id=health.values.get('device', ''),
+            values=[KeyValue(key=key, value=value) for key, value in health.values.items()],
+        )

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the node and its cameras are: segmenting, or why they are silent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from lseg_ros.labels.registry import LabelSet
+from lseg_ros.nodes.segmentation.camera_input import CameraInput
+from lseg_ros.nodes.segmentation.camera_stream import CameraStream
+from lseg_ros.nodes.segmentation.stream import SegmentationStream
+
+WHOLE = 'segmentation'  # the part that stands for the node as a whole
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the node is: a level of DiagnosticStatus, a sentence, and the figures behind it."""
+
+    level: bytes
+    message: str
+    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What a node's health follows from.
+
+    `labels` is None before there are any, `stream` unless the node is configured; `inputs` is
+    empty unless it is active. `last_failure` says why the last transition failed, empty when it
+    did not. After `image_timeout` seconds without an image a camera is ill.
+    """
+
+    model: str
+    labels: LabelSet | None
+    stream: SegmentationStream | None
+    inputs: Sequence[CameraInput]
+    is_enabled: bool
+    last_failure: str
+    image_timeout: float
+
+    @property
+    def silence(self) -> str:
+        """Why nothing is to be expected in this state; empty when the node should segment."""
+        if self.stream is None:
+            return 'silent: unconfigured'
+        if not self.inputs:
+            return 'silent: inactive'
+        return '' if self.is_enabled else 'silent: disabled by ~/enable'
+
+
+def examine(state: NodeState) -> dict[str, Health]:
+    """Return the health of the node, as `WHOLE`, and of each camera that has a name beside it."""
+    cameras = _examine_cameras(state)
+    level, message = _condition(state, cameras)
+    values = {'model': state.model}
+    if state.labels is not None:
+        values['labels'] = ', '.join(state.labels.names)
+    if state.stream is not None:
+        network = state.stream.segmenter.model
+        values |= {
+            'device': str(network.device),
+            'precision': str(network.dtype).removeprefix('torch.'),
+        }
+        values |= _memory_values(network.device)
+    if nameless := cameras.pop('', None):
+        values |= nameless.values
+    return {WHOLE: Health(level, message, values)} | {
+        f'camera {name}': health for name, health in cameras.items()
+    }
+
+
+def _examine_cameras(state: NodeState) -> dict[str, Health]:
+    if state.stream is None:
+        return {}
+    streams = state.stream.cameras
+    if state.silence:
+        return {
+            name: Health(DiagnosticStatus.OK, state.silence, _camera_values(stream))
+            for name, stream in streams.items()
+        }
+    return {
+        source.camera.name: _camera_health(
+            streams[source.camera.name], source.why_silent, state.image_timeout
+        )
+        for source in state.inputs
+    }
+
+
+def _condition(state: NodeState, cameras: Mapping[str, Health]) -> tuple[bytes, str]:
+    """Return the level of the diagnostics, and what the node does or why it is silent."""
+    if state.last_failure:
+        return DiagnosticStatus.ERROR, state.last_failure
+    if state.silence:
+        return DiagnosticStatus.OK, state.silence
+    return _joint_condition(cameras)
+
+
+def _camera_health(
+    camera: CameraStream, why_silent: Callable[[], str], image_timeout: float
+) -> Health:
+    """Return how the images of a camera fare whose stream runs.
+
+    `why_silent` is asked when none came for `image_timeout` seconds.
+    """
+    values = _camera_values(camera)
+    silence = camera.statistics.seconds_since_image()
+    if silence > image_timeout:
+        return Health(
+            DiagnosticStatus.WARN, f'silent: no image for {silence:.0f} s; {why_silent()}', values
+        )
+    if camera.last_problem and not camera.statistics.report().output_rate:
+        return Health(DiagnosticStatus.WARN, f'silent: {camera.last_problem}', values)
+    return Health(DiagnosticStatus.OK, 'segmenting', values)
+
+
+def _joint_condition(cameras: Mapping[str, Health]) -> tuple[bytes, str]:
+    """Return level and message of all cameras together, by name; names stand before troubles."""
+    troubles = [
+        f'{name}: {health.message}' if name else health.message
+        for name, health in cameras.items()
+        if health.level != DiagnosticStatus.OK
+    ]
+    if troubles:
+        return DiagnosticStatus.WARN, '; '.join(troubles)
+    return DiagnosticStatus.OK, 'segmenting'
+
+
+def _camera_values(camera: CameraStream) -> dict[str, str]:
+    """Return what became of a camera's images, as diagnostics show it."""
+    report = camera.statistics.report()
+    return {
+        'images received': str(report.received),
+        'frames published': str(report.published),
+        'images dropped': str(report.dropped),
+        'images bad': str(report.bad),
+        'frames failed': str(report.failed),
+        'stamps running back': str(report.time_jumps),
+        'last problem': camera.last_problem,
+        'input rate (Hz)': f'{report.input_rate:.1f}',
+        'output rate (Hz)': f'{report.output_rate:.1f}',
+        'latency p50 (ms)': f'{report.latency.p50_ms:.1f}',
+        'latency p95 (ms)': f'{report.latency.p95_ms:.1f}',
+        'processing p50 (ms)': f'{report.processing.p50_ms:.1f}',
+        'processing p95 (ms)': f'{report.processing.p95_ms:.1f}',
+    } | camera.geometry.values()
+
+
+def _memory_values(device: torch.device) -> dict[str, str]:
+    """Return the memory in use in MiB: the process's, and the GPU's when there is one."""
+    resident_pages = int(Path('/proc/self/statm').read_text().split()[1])
+    values = {'memory (MiB)': f'{resident_pages * os.sysconf("SC_PAGE_SIZE") / 2**20:.0f}'}
+    if device.type == 'cuda':
+        values['GPU memory (MiB)'] = f'{torch.cuda.memory_allocated(device) / 2**20:.0f}'
+    return values

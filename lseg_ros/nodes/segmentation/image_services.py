@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services that look at a single image: ~/segment and ~/query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from geometry_msgs.msg import Point
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from lseg_ros.core.query import Relevance, ask, prepare_query
+from lseg_ros.core.worker import WorkerStopped
+from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_message
+from lseg_ros.nodes.segmentation.awaiting import end_of
+from lseg_ros.nodes.segmentation.camera_stream import CameraStream
+from lseg_ros.nodes.segmentation.frames import Frame, stamp_ns
+from lseg_ros.nodes.segmentation.label_control import LabelControl
+from lseg_ros.nodes.segmentation.stream import SegmentationStream
+from lseg_ros.srv import QueryText, SegmentImage
+
+QUEUE_LIMIT = 4
+
+
+class ImageServices:
+    """Answers ~/segment and ~/query one after the other, in a thread of its own.
+
+    That thread decodes, encodes text and makes messages; the stream's thread runs the network for
+    it between two batches. What is asked beyond a queue of four is refused at once.
+    """
+
+    def __init__(
+        self, node: Node, labels: LabelControl, stream: Callable[[], SegmentationStream | None]
+    ) -> None:
+        """Create the services on `node`; `stream` returns the stream while there is one."""
+        self._node = node
+        self._labels = labels
+        self._stream = stream
+        self._pending = 0  # only the executor's thread counts
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='image services')
+        # Reentrant, so that a request can be refused while others wait.
+        group = ReentrantCallbackGroup()
+        node.create_service(SegmentImage, '~/segment', self._on_segment, callback_group=group)
+        node.create_service(QueryText, '~/query', self._on_query, callback_group=group)
+
+    def close(self) -> None:
+        """Finish the request under way, refuse those that wait, and end the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+    async def _on_segment(
+        self, request: SegmentImage.Request, response: SegmentImage.Response
+    ) -> SegmentImage.Response:
+        return await self._answer(self._segment, request, response)
+
+    async def _on_query(
+        self, request: QueryText.Request, response: QueryText.Response
+    ) -> QueryText.Response:
+        return await self._answer(self._query, request, response)
+
+    async def _answer(self, answer: Callable, request, response):
+        if self._pending >= QUEUE_LIMIT:
+            response.message = f'busy: {QUEUE_LIMIT} requests wait already; ask again later'
+            return response
+        self._pending += 1
+        job = self._thread.submit(answer, request)
+        await end_of(self._node, job)
+        self._pending -= 1
+        error = job.exception()
+        if error is None:
+            return job.result()
+        response.message = _reason(error)
+        return response
+
+    def _segment(self, request: SegmentImage.Request) -> SegmentImage.Response:
+        stream = self._open_stream()
+        image = image_to_rgb(request.image)
+        prepared = (
+            stream.segmenter.prepare(self._labels.preview(request.labels))
+            if request.labels
+            else stream.prepared
+        )
+        (segmentation,) = stream.between_batches(
+            lambda: stream.segmenter.segment([image], prepared)
+        )
+        header = request.image.header
+        return SegmentImage.Response(
+            success=True,
+            label_image=array_to_image(segmentation.ids, 'mono8', header),
+            confidence=array_to_image(segmentation.confidence, 'mono8', header),
+            label_set=label_set_to_message(prepared.labels, stamp_ns(header)),
+        )
+
+    def _query(self, request: QueryText.Request) -> QueryText.Response:
+        stream = self._open_stream()
+        camera = _find_camera(stream, request.camera)
+        query = prepare_query(stream.segmenter, request.prompts, stream.prepared.labels)
+
+        def look() -> tuple[Frame, list[Relevance], Image | None]:
+            frame = _last_frame(camera)
+            return (
+                frame,
+                ask(stream.segmenter, frame.image, query),
+                camera.geometry.depth_of(frame),
+            )
+
+        frame, found, depth = stream.between_batches(look)
+        points = [
+            camera.geometry.point_at(frame, depth, part.peak_u, part.peak_v) for part in found
+        ]
+        return QueryText.Response(
+            success=True,
+            header=frame.header,
+            relevance=[array_to_image(part.pixels, 'mono8', frame.header) for part in found],
+            peak_relevance=[part.peak for part in found],
+            peak_u=[part.peak_u for part in found],
+            peak_v=[part.peak_v for part in found],
+            peak_point=[Point(x=x, y=y, z=z) for x, y, z in points],
+        )
+
+    def _open_stream(self) -> SegmentationStream:
+        stream = self._stream()
+        if stream is None:
+            raise ValueError('no model is loaded: configure the node first')
+        return stream
+
+
+def _find_camera(stream: SegmentationStream, name: str) -> CameraStream:
+    if not name:
+        return next(iter(stream.cameras.values()))
+    if name not in stream.cameras:
+        known = ', '.join(map(repr, stream.cameras))
+        raise ValueError(f'no camera {name!r}: the node has {known}')
+    return stream.cameras[name]
+
+
+def _last_frame(camera: CameraStream) -> Frame:
+    if camera.last_frame is None:
+        name = f'camera {camera.camera.name}' if camera.camera.name else 'the camera'
+        raise ValueError(f'no image of {name} has been segmented yet')
+    return camera.last_frame
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, WorkerStopped):
+        return 'the node was cleaned up meanwhile'
+    if isinstance(error, ValueError):
+        return str(error)
+    return f'{type(error).__name__}: {error}'
