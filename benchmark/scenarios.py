@@ -20,8 +20,7 @@ from floor import floor_ms
 from lseg_ros.backends import EagerBackend, normalise, open_backend
 from lseg_ros.backends.device import PRECISIONS
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels.files import read_label_file
-from lseg_ros.labels.registry import LabelRegistry, LabelSet
+from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import LSeg
 from measure import measure_in_turn

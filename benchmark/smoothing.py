@@ -16,8 +16,8 @@ from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
 from lseg_lab.evaluation.metrics import ConfusionMatrix
 from lseg_ros.core.segmenter import PreparedLabels, Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import load
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
 from lseg_lab.evaluation.metrics import ConfusionMatrix
+from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.labels.registry import LabelSet
 from traversability import TraversabilityMap, floor_recall, obstacle_misses
 
 TRAVERSABLE = 'traversable'

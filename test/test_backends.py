@@ -15,7 +15,7 @@ from lseg_ros.backends import EagerBackend, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.backends.torch_backend import GRAPHS, RecordedRuns
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import LSegConfig, load
 from lseg_ros.model.spatial import SpatialRegularisation, SpatialSettings

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lseg_ros import shared_files
-from lseg_ros.labels.files import read_label_file, shipped_label_files
-from lseg_ros.labels.registry import LabelRegistry
-from lseg_ros.labels.syntax import LabelError, parse_label
+from lseg_ros.labels import LabelError, LabelRegistry, read_label_file
+from lseg_ros.labels.files import shipped_label_files
+from lseg_ros.labels.syntax import parse_label
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / 'config' / 'labels'

@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
+from lseg_ros.labels import LabelClass, LabelError, LabelRegistry, LabelSet
 from lseg_ros.labels.colors import class_color
-from lseg_ros.labels.registry import LabelClass, LabelRegistry, LabelSet
-from lseg_ros.labels.syntax import LabelError, parse_label, quote, split_labels, topic_name
+from lseg_ros.labels.syntax import parse_label, quote, split_labels, topic_name
 
 
 @pytest.fixture

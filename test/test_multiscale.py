@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lseg_ros.core.multiscale import CITYSCAPES_SCALES, SCALES, MultiScaleEvaluator
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import LSeg
 
 

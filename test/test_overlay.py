@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.colors import class_color
-from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.media import overlay
 
 

@@ -10,8 +10,7 @@ import torch
 from lseg_ros.backends import open_backend
 from lseg_ros.core.query import ask, prepare_query
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels.registry import LabelRegistry
-from lseg_ros.labels.syntax import LabelError
+from lseg_ros.labels import LabelError, LabelRegistry
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 

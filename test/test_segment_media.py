@@ -23,7 +23,7 @@ from rosbags.highlevel import AnyReader
 
 from lseg_ros import cli
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load, save
 
 LABELS = ['floor', 'wall']

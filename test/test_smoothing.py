@@ -8,7 +8,7 @@ import torch
 
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.core.smoothing import LONGEST_GAP_S, ScoreSmoother
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 
 HEIGHT, WIDTH, CELL = 128, 224, 4  # an image, and the pixels of a cell of its grid
 WHOLE = (HEIGHT / CELL, WIDTH / CELL)

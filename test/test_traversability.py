@@ -9,8 +9,7 @@ from drive_score import DriveScore
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
 from lseg_ros.core.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.core.segmenter import Segmentation, Segmenter
-from lseg_ros.labels.files import read_label_file
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry, read_label_file
 from lseg_ros.media.sources import open_source, recorded_drive
 from lseg_ros.model import load
 from traversability import (

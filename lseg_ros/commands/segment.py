@@ -15,7 +15,7 @@ from lseg_ros.media.inputs import Input, plan
 
 if TYPE_CHECKING:
     from lseg_ros.core.multiscale import MultiScaleEvaluator
-    from lseg_ros.labels.registry import LabelSet
+    from lseg_ros.labels import LabelSet
     from lseg_ros.model import LSeg
 
 HELP = 'segment images, videos and bags by the labels you name'
@@ -164,8 +164,7 @@ def _multiscale(model: LSeg) -> MultiScaleEvaluator:
 
 
 def _labels(args: argparse.Namespace) -> LabelSet:
-    from lseg_ros.labels.files import read_label_file
-    from lseg_ros.labels.registry import LabelRegistry
+    from lseg_ros.labels import LabelRegistry, read_label_file
     from lseg_ros.labels.syntax import split_labels
 
     registry = LabelRegistry(include_other=not args.no_other)

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from lseg_ros.core.segmenter import Comparison, Segmenter
+from lseg_ros.labels import LabelClass, LabelError, LabelSet
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.ids import OTHER
-from lseg_ros.labels.registry import LabelClass, LabelSet
-from lseg_ros.labels.syntax import OTHER_NAME, LabelError, check_prompt
+from lseg_ros.labels.syntax import OTHER_NAME, check_prompt
 
 PROMPTS_PER_QUERY = 32
 

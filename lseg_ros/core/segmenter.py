@@ -18,8 +18,8 @@ from lseg_ros.backends import Backend, EagerBackend, normalise
 from lseg_ros.core.decision import decide, interpolate
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.multiscale import MultiScaleEvaluator
+from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.labels.registry import LabelRegistry, LabelSet
 from lseg_ros.model.lseg import LSeg
 
 # A long side is held to this many short sides at the network, so that a 1x10000 strip stays cheap.

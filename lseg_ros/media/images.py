@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
-    from lseg_ros.labels.registry import LabelSet
+    from lseg_ros.labels import LabelSet
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -20,7 +20,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lseg_ros.core.segmenter import Segmentation
-from lseg_ros.labels.registry import LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.media.inputs import is_bag_folder
 
 # vision_msgs 4, which rosbags does not know.

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lseg_ros.labels.registry import LabelClass, LabelSet
+from lseg_ros.labels import LabelClass, LabelSet
 
 DEFAULT_ALPHA = 0.5
 # A class is in view, and in the legend, from this share of the pixels on.

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lseg_ros.core.segmenter import Segmentation, Segmenter
-from lseg_ros.labels.registry import LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.media.images import read_image, write_ids, write_image
 from lseg_ros.media.inputs import Input, Kind
 from lseg_ros.media.overlay import overlay_with_legend

@@ -14,7 +14,7 @@ from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.core.cloud import POINT
-from lseg_ros.labels.registry import LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage

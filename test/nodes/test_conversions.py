@@ -12,7 +12,7 @@ from PIL import Image as Picture
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.ros_images import compressed_to_rgb
 from lseg_ros.nodes.conversions import (
     array_to_image,

@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image, PointCloud2, PointField
 from test_points import DepthCamera
 from vision_msgs.msg import LabelInfo
 
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 
 LABEL_FILES = Path(__file__).parents[2] / 'config' / 'labels'
 LABELS_QOS = QoSProfile(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from harness import output
 
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.syntax import parse_label
 from lseg_ros.nodes.segmentation.parameters import PARAMETERS
 

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
 from lseg_ros.nodes.conversions import image_to_rgb
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.labels.registry import LabelSet
 from lseg_ros.media.sources import recorded_drive
 
 CAMERAS = ('front', 'left', 'rear')

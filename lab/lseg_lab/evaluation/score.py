@@ -12,8 +12,8 @@ from tqdm import tqdm
 from lseg_lab.evaluation.folder import Example
 from lseg_lab.evaluation.metrics import ConfusionMatrix, Reliability
 from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import OTHER, UNLABELLED
-from lseg_ros.labels.registry import LabelRegistry
 
 
 @dataclass(frozen=True)

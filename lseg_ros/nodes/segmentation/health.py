@@ -12,7 +12,7 @@ from types import MappingProxyType
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from lseg_ros.labels.registry import LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.segmentation.camera_input import CameraInput
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.stream import SegmentationStream

@@ -7,9 +7,8 @@ import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from lseg_ros.labels import LabelError, LabelRegistry, LabelSet
 from lseg_ros.labels.files import LabelFile
-from lseg_ros.labels.registry import LabelRegistry, LabelSet
-from lseg_ros.labels.syntax import LabelError
 from lseg_ros.nodes.segmentation.camera_stream import LabelTable
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.srv import SetLabels

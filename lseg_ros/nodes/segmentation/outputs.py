@@ -20,7 +20,7 @@ from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.core.segmenter import Segmentation
-from lseg_ros.labels.registry import LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.labels.syntax import topic_name
 from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.msg import LabelSet as LabelSetMessage

@@ -20,8 +20,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from lseg_ros.backends.device import free_memory
-from lseg_ros.labels.files import read_label_file
-from lseg_ros.labels.registry import LabelRegistry, LabelSet
+from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.nodes.conversions import label_set_to_message
 from lseg_ros.nodes.segmentation import parameters
 from lseg_ros.nodes.segmentation.awaiting import end_of

@@ -14,7 +14,7 @@ from lseg_ros.core.cameras import Camera, parse_cameras
 from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
-from lseg_ros.labels.registry import LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry, GeometrySettings
 from lseg_ros.nodes.segmentation.camera_info import parse_output_size
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
