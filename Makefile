@@ -11,7 +11,7 @@ DEMO_ARGS := $(if $(IMAGE),--image "$(IMAGE)") $(if $(VIDEO),--video "$(VIDEO)")
              $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench clean
+.PHONY: help setup demo test lint docs bench clean
 
 help:
 	@echo "make demo    camera node, segmentation node and a client; results in demo_output/"
@@ -19,6 +19,8 @@ help:
 	@echo "             SCENE=drive: three cameras, points, mIoU against the truth, a map"
 	@echo "             KEEP=1: leave it running until Ctrl-C"
 	@echo "make test    the tests; PYTEST_ARGS=test/test_labels.py chooses among them"
+	@echo "make lint    ruff and mypy"
+	@echo "make docs    the documentation, as HTML in build/docs/html"
 	@echo "make bench   time and memory on this machine, in one table and bench_output/bench.json"
 	@echo "             BENCH_ARGS=--quick: a minute; BENCH_ARGS=--help: what else there is"
 	@echo "make setup   only what the others need: ROS 2, Python packages, colcon build"
@@ -36,8 +38,16 @@ demo: setup
 test: setup
 	@$(IN_ROS) python -m pytest $(PYTEST_ARGS)
 
+lint: setup
+	@$(IN_ROS) ruff check .
+	@$(IN_ROS) ruff format --check .
+	@$(IN_ROS) mypy
+
+docs: setup
+	@$(IN_ROS) sphinx-build -W --keep-going -b html docs build/docs/html
+
 bench: setup
 	@$(IN_ROS) python benchmark/run_benchmark.py $(BENCH_ARGS)
 
 clean:
-	rm -rf build demo_output bench_output .pytest_cache
+	rm -rf build demo_output bench_output .pytest_cache .mypy_cache .ruff_cache
