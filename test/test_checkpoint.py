@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import torch
@@ -157,10 +158,10 @@ def test_unusable_configuration(weights, config, problem):
 def test_a_damaged_text_model_is_not_blamed_on_the_weights(weights, tmp_path):
     for name in ('model.safetensors', 'tokenizer.json'):
         (tmp_path / name).write_text('damaged')
-    with pytest.raises(ValueError) as error:
+    damaged = re.escape(str(tmp_path / 'model.safetensors'))
+    with pytest.raises(ValueError, match=damaged) as error:
         load(weights, text_model=str(tmp_path))
     assert not isinstance(error.value, CheckpointError)
-    assert str(tmp_path / 'model.safetensors') in str(error.value)
 
 
 def test_configuration_is_stored_as_json(weights, model):

@@ -104,7 +104,7 @@ def test_bag_gives_a_bag_of_label_images_with_the_headers_of_the_pictures(
     segment, tmp_path, expected_ids, storage, suffix
 ):
     write_bag(tmp_path / 'run1', rgbd_topics(3), storage)
-    status, out, err = segment('run1', '--output', 'out')
+    status, _, err = segment('run1', '--output', 'out')
     assert status == 0, err
     messages = read_bag(tmp_path / 'out' / 'run1.labels')
     assert len(list((tmp_path / 'out' / 'run1.labels').glob(f'*{suffix}'))) == 1
