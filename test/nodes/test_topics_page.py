@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's tables say what the code does."""
+"""docs/topics.md: its tables are those of the node."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from lseg_ros.nodes.segmentation.parameters import markdown_table
 
-README = (Path(__file__).parents[2] / 'README.md').read_text(encoding='utf-8')
+PAGE = (Path(__file__).parents[2] / 'docs' / 'topics.md').read_text(encoding='utf-8')
 
 
 def table_rows(heading):
     """Return {first cell: second cell} of the table whose first column is called `heading`."""
-    table = re.search(rf'^\| {heading} \|.*?\n\n', README, re.MULTILINE | re.DOTALL).group()
+    table = re.search(rf'^\| {heading} \|.*?\n\n', PAGE, re.MULTILINE | re.DOTALL).group()
     rows = [line.split('|')[1:3] for line in table.strip().splitlines()[2:]]
     return {name.strip().strip('`'): kind.strip() for name, kind in rows}
 
 
 def named(namespace, rows):
-    """Return the README's rows as the graph has them: full names, full types."""
+    """Return the page's rows as the graph has them: full names, full types."""
 
     def full(name):
         return name if name.startswith('/') else f'{namespace}/{name.replace("~", "lseg")}'
@@ -35,7 +35,7 @@ def short(names_and_types):
 
 
 def test_parameters_are_those_of_the_code():
-    assert markdown_table() in README
+    assert markdown_table() in PAGE
 
 
 def test_topics_and_services_are_those_of_the_node(active):
