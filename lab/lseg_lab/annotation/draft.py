@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A start for each photograph: what the model sees, and the boxes that are known."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lseg_lab.annotation.labelme import Annotation, Shape, write_annotation
+from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.media.images import read_image
+
+if TYPE_CHECKING:
+    from lseg_ros.core.segmenter import PreparedLabels, Segmenter
+
+DRAFT_LABELS = (
+    'floor', 'wall', 'ceiling', 'door', 'window', 'curtain', 'cabinet', 'shelf', 'counter', 'table',
+    'chair', 'sofa', 'bed', 'refrigerator', 'stove', 'sink', 'stairs', 'rug', 'person', 'lamp',
+    'picture', 'mirror', 'plant',
+)  # fmt: skip
+# The boxes' classes in the names of the lab; handles are too small to be areas.
+BOX_LABELS = {'door': 'door', 'cabinet door': 'cabinet', 'refrigerator door': 'refrigerator'}
+
+_LEAST_SHARE = 0.004  # of the photograph: smaller areas are left to what surrounds them
+_TOLERANCE = 2.0  # pixels by which a polygon may miss the border of its area
+
+
+def read_boxes(path: Path) -> dict[str, list[Shape]]:
+    """Read boxes by file name: a table with columns file, class, left, top, right and bottom.
+
+    Boxes of classes that have no label are left out. Raises ValueError if a column is missing.
+    """
+    boxes = defaultdict(list)
+    with path.open(encoding='utf-8', newline='') as table:
+        for row in csv.DictReader(table, delimiter='\t'):
+            try:
+                label = BOX_LABELS.get(row['class'])
+                edges = (float(row[key]) for key in ('left', 'top', 'right', 'bottom'))
+                left, top, right, bottom = edges
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f'{path}: {row} is not a box: {error!r}') from error
+            if label:
+                corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+                boxes[row['file']].append(Shape(label, np.array(corners)))
+    return dict(boxes)
+
+
+def areas(ids: np.ndarray, names: dict[int, str]) -> list[Shape]:
+    """Return polygons of the connected areas of uint8 [H, W], the largest first.
+
+    Holes are filled: what lies in them is smaller and so comes later, on top.
+    """
+    found = []
+    for class_id, name in names.items():
+        outlines, _ = cv2.findContours(
+            (ids == class_id).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+        )
+        for outline in outlines:
+            polygon = cv2.approxPolyDP(outline, _TOLERANCE, closed=True)[:, 0]
+            if len(polygon) >= 3 and cv2.contourArea(outline) >= _LEAST_SHARE * ids.size:
+                # OpenCV counts from the middle of the first pixel, LabelMe from its corner.
+                found.append((cv2.contourArea(outline), Shape(name, polygon + 0.5)))
+    return [shape for _, shape in sorted(found, key=lambda pair: -pair[0])]
+
+
+def write_drafts(
+    photos: Iterable[Path],
+    out: Path,
+    segmenter: Segmenter,
+    labels: Sequence[str] = DRAFT_LABELS,
+    boxes: dict[str, list[Shape]] | None = None,
+) -> int:
+    """Write <id>.json for each photograph that has none in `out`; return how many were written.
+
+    Files that exist are left alone, since somebody may have edited them.
+    """
+    prepared = segmenter.prepare(LabelRegistry().replace(labels))
+    missing = [p for p in photos if not (out / f'{p.stem}.json').exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    for photo in tqdm(missing, 'drafting', unit='image', leave=False):
+        annotation = _draft(photo, segmenter, prepared, (boxes or {}).get(photo.name, []))
+        write_annotation(out / f'{photo.stem}.json', annotation)
+    return len(missing)
+
+
+def _draft(
+    photo: Path, segmenter: Segmenter, prepared: PreparedLabels, boxes: list[Shape]
+) -> Annotation:
+    image = read_image(photo)
+    ids = segmenter.segment([image], prepared)[0].ids
+    names = {label.id: label.name for label in prepared.labels.classes if label.id}
+    height, width = ids.shape
+    return Annotation(photo.name, height, width, (*areas(ids, names), *boxes))

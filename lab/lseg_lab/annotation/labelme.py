@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of LabelMe: an image's polygons, each with a label, in JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_VERSION = '5.5.0'  # of the LabelMe that wrote the first files; it reads older ones as well
+_DISTORTION = 0.02  # from rounding when an image is reduced
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A labelled polygon: `points` is float [N, 2], x and y in pixels of the image."""
+
+    label: str
+    points: np.ndarray
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The shapes of one image, from the lowest to the topmost."""
+
+    image: str
+    height: int
+    width: int
+    shapes: tuple[Shape, ...]
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Read a LabelMe file.
+
+    Raises ValueError, naming the file, if it is not one or holds a shape that bounds no area.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        shapes = tuple(_shape(entry) for entry in content['shapes'])
+        size = int(content['imageHeight']), int(content['imageWidth'])
+        return Annotation(content['imagePath'], *size, shapes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path}: not a usable LabelMe file: {error!r}') from error
+
+
+def find_annotations(folder: Path) -> list[Path]:
+    """Return the LabelMe files of a folder, sorted. Raises FileNotFoundError if there are none."""
+    files = sorted(folder.glob('*.json'))
+    if not files:
+        raise FileNotFoundError(f'{folder} holds no LabelMe file (*.json)')
+    return files
+
+
+def write_annotation(path: Path, annotation: Annotation) -> None:
+    """Write a file that LabelMe opens, without the image's own data, one shape on a line."""
+    head: dict[str, object] = {
+        'version': _VERSION,
+        'flags': {},
+        'imagePath': annotation.image,
+        'imageData': None,
+        'imageHeight': annotation.height,
+        'imageWidth': annotation.width,
+    }
+    lines = [f' {json.dumps(key)}: {json.dumps(value)},' for key, value in head.items()]
+    shapes = ',\n  '.join(json.dumps(_entry(shape)) for shape in annotation.shapes)
+    text = '\n'.join(['{', *lines, f' "shapes": [\n  {shapes}\n ]', '}', ''])
+    path.write_text(text, encoding='utf-8')
+
+
+def resized(annotation: Annotation, height: int, width: int) -> Annotation:
+    """Return the annotation of the same image at another size.
+
+    Raises ValueError if that has another shape, so that it cannot be the same image.
+    """
+    scale = np.array([width / annotation.width, height / annotation.height])
+    if abs(scale[0] / scale[1] - 1) > _DISTORTION:
+        raise ValueError(
+            f'{annotation.image} is {width}x{height}, which is not the shape of the labelled '
+            f'{annotation.width}x{annotation.height}'
+        )
+    shapes = tuple(Shape(shape.label, shape.points * scale) for shape in annotation.shapes)
+    return Annotation(annotation.image, height, width, shapes)
+
+
+def _shape(entry: dict[str, Any]) -> Shape:
+    points = np.array(entry['points'], float).reshape(-1, 2)
+    kind = entry.get('shape_type', 'polygon')
+    if kind == 'rectangle' and len(points) == 2:
+        (left, top), (right, bottom) = points
+        points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    elif kind != 'polygon' or len(points) < 3:
+        raise ValueError(
+            f"'{entry['label']}' is a {kind} of {len(points)} points; draw a polygon or rectangle"
+        )
+    return Shape(entry['label'], points)
+
+
+def _entry(shape: Shape) -> dict[str, Any]:
+    return {
+        'label': shape.label,
+        'points': np.round(shape.points, 1).tolist(),
+        'group_id': None,
+        'shape_type': 'polygon',
+        'flags': {},
+    }

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lseg annotate`: label photographs by hand, to train on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = 'label photographs by hand, to train on'
+DESCRIPTION = """\
+Makes training data of your own photographs. Labels are polygons in the JSON files of LabelMe
+(pip install labelme), which is where you draw and correct them; later shapes cover earlier ones,
+'void' covers what should stay unlabelled, and what no shape covers is unlabelled too.
+
+  draft PHOTOS OUT         write a first file for each photograph from the model's answer, and from
+                           boxes if you have them. Files that exist are left alone.
+  show LABELS PHOTOS OUT   draw the labels over the photographs, with their names, to check them
+  masks LABELS PHOTOS OUT  write the folder that `lseg train` reads
+
+examples:
+  lseg annotate draft photos labels --boxes photos/boxes.tsv
+  labelme photos --output labels --nodata
+  lseg annotate show labels photos check
+  lseg annotate masks labels photos dataset
+  lseg train lite rooms_train dataset --out runs/photos
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the three steps."""
+    steps = parser.add_subparsers(dest='step', required=True, metavar='STEP')
+    draft = steps.add_parser('draft', help="write a first file from the model's answer")
+    draft.add_argument('photos', type=Path, metavar='PHOTOS', help='folder of photographs')
+    draft.add_argument('out', type=Path, metavar='OUT', help='folder to write LabelMe files to')
+    draft.add_argument('--model', default='lseg-lite', help="a model's name or weights")
+    draft.add_argument('--labels', nargs='+', metavar='NAME', help='what to ask for (rooms)')
+    draft.add_argument(
+        '--boxes', type=Path, help='table of boxes: file, class, left, top, right, bottom, by tabs'
+    )
+    for name, text in (('show', 'draw labels over photographs'), ('masks', 'write training data')):
+        step = steps.add_parser(name, help=text)
+        step.add_argument('labels', type=Path, metavar='LABELS', help='folder of LabelMe files')
+        step.add_argument('photos', type=Path, metavar='PHOTOS', help='folder of photographs')
+        step.add_argument('out', type=Path, metavar='OUT', help='folder to write to')
+        step.add_argument(
+            '--snap',
+            type=int,
+            default=0,
+            metavar='PIXELS',
+            help='move borders by up to this much to edges in the photograph (%(default)s)',
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the step; the exit status."""
+    return {'draft': _draft, 'show': _show, 'masks': _masks}[args.step](args)
+
+
+def _draft(args: argparse.Namespace) -> int:
+    from lseg_lab.annotation.draft import DRAFT_LABELS, read_boxes, write_drafts
+    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.media.inputs import IMAGE_SUFFIXES
+    from lseg_ros.model import load
+
+    boxes = read_boxes(args.boxes) if args.boxes else None
+    photos = sorted(p for p in args.photos.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not photos:
+        raise FileNotFoundError(f'{args.photos} holds no image')
+    segmenter = Segmenter(load(args.model))
+    count = write_drafts(photos, args.out, segmenter, args.labels or DRAFT_LABELS, boxes)
+    print(f'{count} drafts written to {args.out}, {len(photos) - count} files left as they were')
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from lseg_lab.annotation.show import draw_annotations
+
+    count = draw_annotations(args.labels, args.photos, args.out, args.snap)
+    print(f'{count} pictures in {args.out}')
+    return 0
+
+
+def _masks(args: argparse.Namespace) -> int:
+    from lseg_lab.annotation.masks import write_masks
+
+    pixels = write_masks(args.labels, args.photos, args.out, args.snap)
+    for name, counts in sorted(pixels.items(), key=lambda item: -item[1].sum()):
+        print(f'{name:20} {counts.sum():10} pixels in {(counts > 0).sum():4} photographs')
+    return 0
