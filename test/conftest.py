@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from lseg_ros.model import LSeg, LSegConfig, build_lite
+from lseg_ros.model import LSeg, LSegConfig, build
 from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
 from lseg_ros.model.dpt import FusionDecoder
 
@@ -13,7 +13,7 @@ from lseg_ros.model.dpt import FusionDecoder
 def tiny_model():
     """Return a real LSeg, small, with random image weights and the real text encoder."""
     torch.manual_seed(0)
-    return build_lite(width=16, pretrained=False).eval().requires_grad_(False)
+    return build(LSegConfig(width=16)).eval().requires_grad_(False)
 
 
 @pytest.fixture

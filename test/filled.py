@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lseg_ros.model.published import NETWORKS, published_key
-from lseg_ros.model.zoo import assemble
+from lseg_ros.model.zoo import build
 
 SPREAD = {
     'running_mean': (0.0, 0.1),
@@ -37,7 +37,7 @@ def published_outline(name):
 
     One number is seen in every shape: names and shapes are what it is for, and the file is small.
     """
-    state = assemble(NETWORKS[name].config, None).state_dict()
+    state = build(NETWORKS[name].config, device='meta').state_dict()
     return {
         published_key(key): torch.zeros(()).expand(tensor.shape) for key, tensor in state.items()
     }

@@ -10,14 +10,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from lseg_ros.model import CheckpointError, LSegConfig, build_lite, load, save
+from lseg_ros.model import CheckpointError, LSegConfig, build, load, save
 from lseg_ros.model.lseg import TEXT_PREFIX
 
 
 @pytest.fixture(scope='module')
 def model():
     torch.manual_seed(0)
-    model = build_lite(width=16, pretrained=False).eval()
+    model = build(LSegConfig(width=16)).eval()
     model.config = dataclasses.replace(model.config, calibration=1.5, input_size=256)
     return model
 
@@ -78,7 +78,7 @@ def test_file_holds_the_image_side_only_in_half_precision(weights):
 
 def test_the_full_size_network_stays_below_20_megabytes(tmp_path):
     path = tmp_path / 'full.safetensors'
-    save(build_lite('tf_efficientnet_lite2', pretrained=False), path)
+    save(build(LSegConfig(encoder='tf_efficientnet_lite2')), path)
     assert path.stat().st_size <= 20e6
 
 
@@ -94,7 +94,7 @@ def test_dtype_converts_the_image_side_and_not_the_text_encoder(weights):
 
 
 def test_values_beyond_float16_are_not_saved(model, tmp_path):
-    broken = build_lite(width=16, pretrained=False)
+    broken = build(LSegConfig(width=16))
     with torch.no_grad():
         broken.decoder.head.bias[0] = 1e6
     with pytest.raises(ValueError, match='decoder.head.bias'):
@@ -117,12 +117,12 @@ def test_missing_tensor_is_named(weights):
     tensors = load_file(weights)
     del tensors['decoder.head.bias']
     rewrite(weights, tensors=tensors)
-    assert 'tensors of lseg-lite it lacks 1, first decoder.head.bias' in refusal(weights)
+    assert 'tensors of lseg-lite it lacks 1 (first decoder.head.bias)' in refusal(weights)
 
 
 def test_unexpected_tensor_is_named(weights):
     rewrite(weights, tensors={**load_file(weights), 'decoder.extra': torch.zeros(1)})
-    assert 'it has besides 1, first decoder.extra' in refusal(weights)
+    assert 'it has an extra 1 (first decoder.extra)' in refusal(weights)
 
 
 def test_wrong_shape_is_named(weights):
@@ -132,7 +132,7 @@ def test_wrong_shape_is_named(weights):
 
 def test_safetensors_of_another_program(weights):
     rewrite(weights, metadata={'format': 'pt'})
-    assert 'not one written by lseg' in refusal(weights)
+    assert 'that lseg did not write' in refusal(weights)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from PIL import Image
 from lseg_ros import cli
 from lseg_ros.core import embedding
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.model import build_lite, save
+from lseg_ros.model import LSegConfig, build, save
 
 SIZE = (50, 77)  # no multiple of the stride
 
@@ -21,7 +21,7 @@ SIZE = (50, 77)  # no multiple of the stride
 def model():
     """Return a small network of its own, whose settings a test may change."""
     torch.manual_seed(0)
-    return build_lite(width=16, pretrained=False).eval().requires_grad_(False)
+    return build(LSegConfig(width=16)).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope='module')

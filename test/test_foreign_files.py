@@ -47,10 +47,10 @@ def refusal(path, capsys):
         (b'', 'is empty: download'),
         (b'\n<!DOCTYPE html><html><body>Quota exceeded</body></html>', 'is a web page.*download'),
         (b'\xef\xbb\xbf<html>', 'is a web page.*download'),
-        (b'{"error": {"code": 404}}', 'answer of a server.*download'),
+        (b'{"error": {"code": 404}}', 'a server error.*download'),
         (b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n', 'git lfs pull'),
-        (gzip.compress(b'weights'), 'packed by gzip: unpack it'),
-        (b'\x80\x02}q\x00.', 'pickle, but not one that PyTorch wrote'),
+        (gzip.compress(b'weights'), 'is a gzip archive: unpack it'),
+        (b'\x80\x02}q\x00.', 'is a pickle that PyTorch did not write'),
         (b'just some text', 'neither a PyTorch nor a safetensors file.*download'),
         (bytes(5000), 'neither a PyTorch nor a safetensors file; it has 5,000 bytes'),
     ],
@@ -72,11 +72,22 @@ def test_nothing(tmp_path, capsys):
     assert 'no weights file at' in refusal(tmp_path / 'demo_e200.ckpt', capsys)
 
 
-@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
+def test_a_checkpoint_from_before_pytorch_1_6_is_refused_with_the_way_to_save_it_again(
+    tmp_path, capsys, state
+):
+    path, again = tmp_path / 'old.ckpt', tmp_path / 'new.ckpt'
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    line = refusal(path, capsys)
+    assert 'before 1.6' in line
+    assert "torch.save(torch.load('OLD.ckpt'), 'NEW.ckpt')" in line
+    torch.save(torch.load(path), again)
+    assert cli.main(['info', str(again)]) == 0
+
+
 @pytest.mark.parametrize('kept', [0.1, 0.5, 0.999])
-def test_a_truncated_checkpoint(tmp_path, capsys, state, kept, zipped):
+def test_a_truncated_checkpoint(tmp_path, capsys, state, kept):
     path = tmp_path / 'demo_e200.ckpt'
-    torch.save({**state, 'last': torch.zeros(10_000)}, path, _use_new_zipfile_serialization=zipped)
+    torch.save({**state, 'last': torch.zeros(10_000)}, path)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     assert re.search('truncated.*download', refusal(path, capsys))
@@ -92,14 +103,16 @@ def test_truncated_safetensors(tmp_path, capsys):
 def test_safetensors_of_another_program(tmp_path, capsys):
     path = tmp_path / 'other.safetensors'
     save_file({'weight': torch.zeros(3)}, path)
-    assert 'not one written by lseg: give the checkpoint' in refusal(path, capsys)
+    assert 'that lseg did not write: convert the checkpoint' in refusal(path, capsys)
 
 
 def test_weights_packed_in_a_zip_file(tmp_path, capsys):
     path = tmp_path / 'demo_e200.zip'
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr('demo_e200.ckpt', b'weights')
-    assert 'zip file, but not one that PyTorch wrote: unpack it, if' in refusal(path, capsys)
+    assert 'zip file that PyTorch did not write: if the weights are inside, unpack it' in refusal(
+        path, capsys
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,14 +123,17 @@ def test_weights_packed_in_a_zip_file(tmp_path, capsys):
 def test_a_pytorch_file_without_a_state_dict(tmp_path, capsys, content):
     path = tmp_path / 'file.pt'
     torch.save(content, path)
-    assert 'holds no state dict: save' in refusal(path, capsys)
+    assert 'has no state dict: save' in refusal(path, capsys)
 
 
 def test_a_state_dict_of_another_network(tmp_path, capsys):
     path = tmp_path / 'resnet18.pth'
     torch.save(timm.create_model('resnet18').state_dict(), path)
     line = refusal(path, capsys)
-    assert re.search('another network.*it has 122 entries.*expected lseg-vitl16: ', line)
+    assert re.search(
+        "not one of the networks that LSeg's authors.*it has 122 entries.*expected lseg-vitl16: ",
+        line,
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,15 +141,15 @@ def test_a_state_dict_of_another_network(tmp_path, capsys):
     [
         (
             {'scratch.head1.bias': None},
-            'of the 403 tensors of lseg-vitb32 it lacks 1, first scratch.head1.bias: download',
+            r'of the 403 tensors of lseg-vitb32 it lacks 1 \(first scratch.head1.bias\): download',
         ),
         (
             {'criterion.weight': NUMBER.expand(2), 'auxlayer.weight': NUMBER.expand(3)},
-            'of lseg-vitb32 it has besides 2, first auxlayer.weight: save it without them',
+            r'of lseg-vitb32 it has an extra 2 \(first auxlayer.weight\): save it without them',
         ),
         (
             {'scratch.head1.bias': None, 'scratch.head2.bias': NUMBER.expand(512)},
-            'it lacks 1, first scratch.head1.bias, and has besides 1, first scratch.head2.bias',
+            r'lacks 1 \(first scratch.head1.bias\) and has an extra 1 \(first scratch.head2.bias\)',
         ),
         (
             {'scratch.head1.bias': NUMBER.expand(768)},
@@ -141,9 +157,9 @@ def test_a_state_dict_of_another_network(tmp_path, capsys):
         ),
         (
             {'pretrained.model.patch_embed.proj.weight': NUMBER.expand(768, 3, 16, 16)},
-            r'another network.*it has pretrained.model.patch_embed.proj.weight \[768, 3, 16, 16\]',
+            r'not one of the networks.*it has \S*patch_embed.proj.weight \[768, 3, 16, 16\]',
         ),
-        ({'scratch.head1.bias': 'a word'}, 'it lacks 1, first scratch.head1.bias'),
+        ({'scratch.head1.bias': 'a word'}, r'it lacks 1 \(first scratch.head1.bias\)'),
     ],
     ids=['missing', 'extra', 'renamed', 'shape', 'backbone', 'no tensor'],
 )

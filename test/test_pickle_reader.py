@@ -3,7 +3,7 @@
 
 import contextlib
 import os
-import pickle
+import zipfile
 from collections import OrderedDict
 
 import pytest
@@ -44,9 +44,8 @@ class Evaluated(Command):
         return eval, (f"__import__('os').system('touch {self.marker}')",)
 
 
-@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
 @pytest.mark.parametrize('attack', [Command, WithState, Evaluated])
-def test_nothing_in_a_file_is_executed(tmp_path, attack, zipped):
+def test_nothing_in_a_file_is_executed(tmp_path, attack):
     marker = tmp_path / 'executed'
     evil = attack(marker)
     content = {
@@ -55,7 +54,7 @@ def test_nothing_in_a_file_is_executed(tmp_path, attack, zipped):
         'weight': torch.arange(6.0).reshape(2, 3),
     }
     path = tmp_path / 'evil.ckpt'
-    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    torch.save(content, path)
     file = PickleFile(path)
     assert not marker.exists()
     assert torch.equal(file.read(file.content['weight']), content['weight'])
@@ -80,15 +79,14 @@ def test_hand_written_pickles_do_nothing(tmp_path, program):
     marker = tmp_path / 'executed'
     path = tmp_path / 'evil.ckpt'
     program = program.replace(b'MARKER', str(marker).encode())
-    header = b''.join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}))
-    path.write_bytes(header + program + pickle.dumps([], 2))
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('archive/data.pkl', program)
     with contextlib.suppress(PickleError):
         PickleFile(path)
     assert not marker.exists()
 
 
-@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
-def test_tensors_of_all_kinds_come_back(tmp_path, zipped):
+def test_tensors_of_all_kinds_come_back(tmp_path):
     whole = torch.arange(24.0).reshape(2, 3, 4)
     tensors = OrderedDict(
         half=whole.half(),
@@ -101,7 +99,7 @@ def test_tensors_of_all_kinds_come_back(tmp_path, zipped):
         parameter=torch.nn.Parameter(whole + 1),
     )
     path = tmp_path / 'file.ckpt'
-    torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
+    torch.save(tensors, path)
     file = PickleFile(path)
     assert list(file.content) == list(tensors)
     for key, tensor in tensors.items():
@@ -118,7 +116,7 @@ def test_a_changed_number_is_noticed(tmp_path):
     content[content.find(b'\x00\x00\x40\x40' * 100) + 40] ^= 1
     path.write_bytes(content)
     file = PickleFile(path)
-    with pytest.raises(PickleError, match='checksum'):
+    with pytest.raises(PickleError, match='storage 0.*CRC'):
         file.read(file.content['weight'])
 
 
@@ -127,21 +125,25 @@ def test_a_view_beyond_its_storage_is_refused(tmp_path):
     torch.save({'weight': torch.zeros(10)}, path)
     file = PickleFile(path)
     view = file.content['weight']._replace(shape=(1000,))
-    with pytest.raises(PickleError, match='beyond its storage'):
+    with pytest.raises(PickleError, match='storage 0.*out of bounds'):
         file.read(view)
 
 
-def read_weight(path):
-    file = PickleFile(path)
-    return file.read(file.content['weight'])
-
-
-@pytest.mark.parametrize('zipped', [True, False], ids=['zip', 'legacy'])
-@pytest.mark.parametrize('kept', [1, 10, 100, 0.5, 0.99])
-def test_a_truncated_file_is_refused(tmp_path, zipped, kept):
+def test_memory_is_not_allocated_for_what_the_pickle_merely_claims(tmp_path):
     path = tmp_path / 'file.ckpt'
-    torch.save({'weight': torch.randn(1000)}, path, _use_new_zipfile_serialization=zipped)
+    torch.save({'weight': torch.zeros(10)}, path)
+    file = PickleFile(path)
+    view = file.content['weight']
+    claimed = view._replace(storage=view.storage._replace(numel=10**15))
+    with pytest.raises(PickleError, match='lacks the data of storage 0'):
+        file.read(claimed)
+
+
+@pytest.mark.parametrize('kept', [1, 10, 100, 0.5, 0.99])
+def test_a_truncated_file_is_refused(tmp_path, kept):
+    path = tmp_path / 'file.ckpt'
+    torch.save({'weight': torch.randn(1000)}, path)
     content = path.read_bytes()
     path.write_bytes(content[: kept if kept >= 1 else int(len(content) * kept)])
-    with pytest.raises(PickleError):
-        read_weight(path)
+    with pytest.raises(PickleError, match='truncated or damaged'):
+        PickleFile(path)

@@ -21,7 +21,7 @@ from lseg_lab.training.paper import PaperRecipe
 from lseg_lab.training.sources import open_ade20k_training, open_masked_folder
 from lseg_lab.training.trainer import Trainer
 from lseg_ros import cli
-from lseg_ros.model import build_lite, load
+from lseg_ros.model import LSegConfig, build, load
 
 
 def write_photos(root, images=6):
@@ -54,7 +54,7 @@ def crops(photos, seed=0):
 def tiny(dropout=0.1):
     """A network from a fixed start; dropout would differ among processes."""
     torch.manual_seed(0)
-    model = build_lite(width=16, pretrained=False)
+    model = build(LSegConfig(width=16))
     for module in model.modules():
         if isinstance(module, nn.Dropout2d):
             module.p = dropout

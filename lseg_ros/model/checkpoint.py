@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights on disk: safetensors with the network's configuration in the metadata.
+"""Weights files: safetensors with the network's configuration in the metadata.
 
-A text encoder that has its own file is left out; CLIP's, which the published checkpoints hold,
-is stored. Published checkpoints are read as well, see lseg_ros.model.published.
+MiniLM, which has a file of its own, is left out; CLIP's text encoder is stored. The checkpoints
+that LSeg's authors published are read too, see lseg_ros.model.published.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,57 +19,52 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lseg_ros.model import published
-from lseg_ros.model.foreign_files import describe_foreign
+from lseg_ros.model.foreign_files import DOWNLOAD, describe_foreign
 from lseg_ros.model.lseg import TEXT_PREFIX, LSeg, LSegConfig
-from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is_pickle
+from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is_zip
 
 METADATA_KEY = 'lseg'
 
-_DTYPES = MappingProxyType(
-    {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
-)
-
 
 class CheckpointError(ValueError):
-    """A weights file cannot be used; the text says which one and why."""
+    """A weights file cannot be used; the message names it, the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in a file, read when it is wanted."""
+    """A tensor in a file, read on demand."""
 
     shape: tuple[int, ...]
-    dtype: torch.dtype
     read: Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The contents of a weights file; `tensors` under the file's own keys."""
+    """The contents of a weights file, its tensors under the file's own keys."""
 
     path: Path
     config: LSegConfig
     tensors: Mapping[str, StoredTensor]
-    file_key: Callable[[str], str] = str  # the file's key for one of LSeg.state_dict
-    facts: Mapping[str, str] = field(default_factory=dict)  # what else is worth telling
+    file_key: Callable[[str], str] = str  # from a key of LSeg.state_dict to the file's
+    facts: Mapping[str, str] = field(default_factory=dict)  # further properties, by name
 
 
 def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write `model` and its configuration to `path`, in float16 unless `dtype` says otherwise.
+    """Write `model` and its configuration to `path`, with tensors of type `dtype`.
 
     A text encoder that has a file of its own is left out.
-    Raises ValueError for a tensor that `dtype` cannot hold and OSError where the file
-    cannot be written.
+    Raises ValueError if a value is out of range for `dtype`, OSError if the file cannot be
+    written.
     """
     tensors = {key: _convert(key, tensor, dtype) for key, tensor in _stored(model).items()}
     _write(path, tensors, model.config)
 
 
 def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
-    """Read what a file holds, all but the numbers: one that `save` wrote, or a published one.
+    """Open a file that `save` wrote or a published checkpoint; tensors are read later.
 
     For `spatial` see published.configure.
-    Raises FileNotFoundError if there is none, CheckpointError if it is anything else.
+    Raises FileNotFoundError if there is no file, CheckpointError for any other kind of file.
     """
     path = Path(path)
     if path.is_dir():
@@ -78,11 +72,12 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f'no weights file at {path}')
     try:
-        if is_pickle(path):
+        if is_zip(path):
             return _read_published(path, spatial)
+        checkpoint = _read_own(path)
         if spatial is not None:
-            raise ValueError('tells of its spatial regularisation itself: leave out spatial')
-        return _read_own(path)
+            raise ValueError('records its spatial regularisation: leave out spatial')
+        return checkpoint
     except SafetensorError as error:
         raise CheckpointError(f'{path} {describe_foreign(path, error)}') from error
     except CheckpointError:
@@ -92,10 +87,10 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
 
 
 def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
-    """Give `model`, whose stored tensors may be on the meta device, those of `checkpoint`.
+    """Load the tensors of `checkpoint` into `model`, which may be on the meta device.
 
-    The image side gets `dtype`, the text encoder float32. One tensor is read after the
-    other, so that no more memory is needed than the network's own.
+    The image side is converted to `dtype`, the text encoder to float32. Tensors are read one at
+    a time, so no more memory is needed than the network's own.
     Raises CheckpointError unless names and shapes agree.
     """
     stored = match(model, checkpoint)
@@ -104,14 +99,11 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
         for key, tensor in model.state_dict().items()
         if key not in stored
     }
-    try:
-        for key, tensor in stored.items():
-            kind = torch.float32 if key.startswith(TEXT_PREFIX) else dtype
-            # Convolutions on a CPU, the depthwise ones above all, are faster in this layout.
-            layout = torch.channels_last if len(tensor.shape) == 4 else torch.preserve_format
-            state[key] = tensor.read().to(kind, memory_format=layout)
-    except PickleError as error:
-        raise CheckpointError(f'{checkpoint.path} {error}') from error
+    for key, tensor in stored.items():
+        kind = torch.float32 if key.startswith(TEXT_PREFIX) else dtype
+        # Convolutions on a CPU, above all depthwise ones, are faster in this layout.
+        layout = torch.channels_last if len(tensor.shape) == 4 else torch.preserve_format
+        state[key] = _read_tensor(checkpoint, tensor).to(kind, memory_format=layout)
     model.load_state_dict(state, assign=True)
 
 
@@ -128,28 +120,26 @@ def match(model: LSeg, checkpoint: Checkpoint) -> dict[str, StoredTensor]:
             raise CheckpointError(
                 f'{checkpoint.path}: {checkpoint.file_key(key)} has the shape '
                 f'{list(tensor.shape)}, {model.name} needs {list(expected[key].shape)}: '
-                'it holds a network of other sizes, which cannot be used'
+                'a network of other sizes cannot be used'
             )
     return stored
 
 
 def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
-    """Write those tensors of `checkpoint` that `model` uses to `path`, as `save` does.
+    """Write the tensors of `checkpoint` that `model` uses to `path`, in the format of `save`.
 
-    They keep their precision, or have float16 if `half`.
-    Raises CheckpointError for a damaged file, ValueError for a value that float16 cannot hold.
+    They keep their precision, or become float16 if `half`.
+    Raises CheckpointError for a damaged file, ValueError for a value out of float16's range.
     """
     tensors = {}
-    try:
-        for key, stored in match(model, checkpoint).items():
-            tensors[key] = _convert(key, stored.read(), torch.float16 if half else stored.dtype)
-    except PickleError as error:
-        raise CheckpointError(f'{checkpoint.path} {error}') from error
+    for key, stored in match(model, checkpoint).items():
+        tensor = _read_tensor(checkpoint, stored)
+        tensors[key] = _convert(key, tensor, torch.float16 if half else tensor.dtype)
     _write(path, tensors, model.config)
 
 
 def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig) -> None:
-    """Write the file beside its place and move it there: no half file is ever seen."""
+    """Write a temporary file and rename it, so that `path` never holds half a file."""
     path = Path(path)
     part = path.with_name(f'{path.name}.part')
     try:
@@ -168,7 +158,7 @@ def _read_published(path: Path, spatial: str | None) -> Checkpoint:
     network = published.identify(views)
     config = published.configure(network, published.has_spatial(views), spatial)
     tensors = {
-        key: StoredTensor(view.shape, view.dtype, partial(file.read, view))
+        key: StoredTensor(view.shape, partial(file.read, view))
         for key, view in views.items()
         if published.is_used(key, config)
     }
@@ -179,26 +169,29 @@ def _read_published(path: Path, spatial: str | None) -> Checkpoint:
 def _read_own(path: Path) -> Checkpoint:
     with safe_open(path, framework='pt') as file:
         config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
-        slices = {key: file.get_slice(key) for key in file.keys()}
         tensors = {
-            key: StoredTensor(
-                tuple(part.get_shape()),
-                _DTYPES.get(part.get_dtype()),
-                partial(_read_tensor, path, key),
-            )
-            for key, part in slices.items()
+            key: StoredTensor(tuple(file.get_slice(key).get_shape()), partial(_copy, path, key))
+            for key in file.keys()  # noqa: SIM118: the file is no mapping
         }
     return Checkpoint(path, config, tensors, facts={'layout': 'safetensors of lseg'})
 
 
-def _read_tensor(path: Path, key: str) -> Tensor:
-    """Read one tensor into memory of its own, and let go of the file's."""
+def _copy(path: Path, key: str) -> Tensor:
+    """Read one tensor into memory of its own, so that the mapped file can be released."""
     with safe_open(path, framework='pt') as file:
-        return file.get_tensor(key).clone()
+        tensor: Tensor = file.get_tensor(key)
+        return tensor.clone()
+
+
+def _read_tensor(checkpoint: Checkpoint, stored: StoredTensor) -> Tensor:
+    try:
+        return stored.read()
+    except PickleError as error:
+        raise CheckpointError(f'{checkpoint.path} {error}') from error
 
 
 def _stored(model: LSeg) -> dict[str, Tensor]:
-    """Return the tensors that a file holds; batch counters serve training only."""
+    """Return the tensors to store: batch counters, which only training uses, are left out."""
     state = model.image_state_dict() if model.text_encoder.has_own_file else model.state_dict()
     return {key: tensor for key, tensor in state.items() if tensor.is_floating_point()}
 
@@ -206,22 +199,21 @@ def _stored(model: LSeg) -> dict[str, Tensor]:
 def _convert(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     converted = tensor.detach().to('cpu', dtype).contiguous()
     if not converted.isfinite().all():
-        raise ValueError(f'{key} holds values that {dtype} cannot: not saved')
+        raise ValueError(f'{key} has values out of the range of {dtype}: nothing was saved')
     return converted
 
 
 def _parse_config(path: Path, text: str | None) -> LSegConfig:
     if text is None:
         raise CheckpointError(
-            f'{path} is a safetensors file, but not one written by lseg: give the checkpoint that '
-            'it was made from, which lseg convert turns into one'
+            f'{path} is a safetensors file that lseg did not write: convert the checkpoint it was '
+            'made from with lseg convert'
         )
     try:
         return LSegConfig(**json.loads(text))
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f'{path} has a configuration that is not valid: {error}; was it written by a newer '
-            'lseg?'
+            f'{path} has an invalid configuration: {error}; was it written by a newer lseg?'
         ) from error
 
 
@@ -229,13 +221,13 @@ def _check_names(checkpoint: Checkpoint, expected: set[str]) -> None:
     found = set(checkpoint.tensors)
     missing, extra = expected - found, found - expected
     problems = [
-        f'{verb} {len(names)}, first {min(names)}'
-        for verb, names in (('lacks', missing), ('has besides', extra))
+        f'{problem} {len(names)} (first {min(names)})'
+        for problem, names in (('lacks', missing), ('has an extra', extra))
         if names
     ]
     if problems:
-        mend = 'download or save it again, whole' if missing else 'save it without them'
+        remedy = f'{DOWNLOAD} in full' if missing else 'save it without them'
         raise CheckpointError(
             f'{checkpoint.path} does not fit: of the {len(expected)} tensors of '
-            f'{checkpoint.config.name} it {", and ".join(problems)}: {mend}'
+            f'{checkpoint.config.name} it {" and ".join(problems)}: {remedy}'
         )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lseg_ros.model.parts import Decoder
+
 
 class SeparableBlock(nn.Module):
     """Residual block: 5x5 depthwise then 1x1 convolution, each with batch normalisation."""
@@ -25,27 +27,28 @@ class SeparableBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus its convolved residual, [B, width, h, w]."""
-        return x + self.layers(x)
+        residual: Tensor = self.layers(x)
+        return x + residual
 
 
-class PyramidDecoder(nn.Module):
+class PyramidDecoder(Decoder):
     """Feature pyramid (Lin et al., 2017) of separable blocks with a global context branch.
 
-    The coarsest level starts from three parts: the encoder's last stage, its classification
-    features, and the mean of those over the whole image, which tells every pixel what kind
-    of scene it is in. Each finer level adds the upsampled coarser one to its own features.
+    The coarsest level sums the encoder's last stage, its classification features, and the mean of
+    those over the image, which tells every pixel what kind of scene it is in. Each finer level
+    adds the upsampled coarser level to its own features.
     """
 
     blocks_per_level = (1, 2, 2, 2)  # fine to coarse: the finest level costs the most
 
     def __init__(self, channels: Sequence[int], width: int, dim: int, dropout: float = 0.1) -> None:
-        """Build for maps of `channels` (four levels and the head), giving `dim` channels.
+        """Build for maps of `channels` (four levels and the head) and `dim` output channels.
 
-        `dropout` drops whole channels before the last layer, in training only.
+        `dropout` is the share of channels dropped before the last layer in training.
         """
         super().__init__()
         *levels, head = channels
-        # The encoder may be frozen: its maps are normalised here, where training can reach.
+        # Normalises the encoder's maps with trained weights, even if the encoder is frozen.
         self.laterals = nn.ModuleList(
             nn.Sequential(nn.BatchNorm2d(level), nn.Conv2d(level, width, 1)) for level in levels
         )
@@ -55,12 +58,15 @@ class PyramidDecoder(nn.Module):
             nn.Sequential(*(SeparableBlock(width) for _ in range(count)))
             for count in self.blocks_per_level
         )
-        self.output = nn.Sequential(nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(width, dim, 1))
+        projection = nn.Conv2d(width, dim, 1)
+        self.output = nn.Sequential(nn.ReLU(), nn.Dropout2d(dropout), projection)
 
     @property
     def projection(self) -> nn.Conv2d:
-        """The last layer: a 1x1 convolution to the embeddings."""
-        return self.output[-1]
+        """Return the last layer, a 1x1 convolution to the embeddings."""
+        layer = self.output[-1]
+        assert isinstance(layer, nn.Conv2d)
+        return layer
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return pixel embeddings [B, dim, h, w] at the finest level, not yet normalised."""
@@ -69,4 +75,5 @@ class PyramidDecoder(nn.Module):
         for features, lateral, blocks in reversed(list(zip(levels, self.laterals, self.levels))):
             x = F.interpolate(x, size=features.shape[-2:], mode='bilinear', align_corners=False)
             x = blocks(x + lateral(features))
-        return self.output(x)
+        embeddings: Tensor = self.output(x)
+        return embeddings

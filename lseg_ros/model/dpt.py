@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lseg_ros.model.parts import Decoder
+
 
 class Reassemble(nn.Module):
-    """Makes a feature map of one transformer block's tokens ('project' readout).
+    """Turns the tokens of one transformer block into a feature map ('project' readout).
 
-    Each patch token takes in the class token by a linear layer; a 1x1 convolution gives the
-    map its channels, and `resample` its size: `scale` times the patch grid.
+    A linear layer merges the class token into each patch token, a 1x1 convolution sets the
+    number of channels, and `resample` sets the size to `scale` times the patch grid.
     """
 
     def __init__(self, dim: int, channels: int, scale: float) -> None:
@@ -33,7 +35,10 @@ class Reassemble(nn.Module):
         patches = tokens[:, 1:]
         readout = tokens[:, :1].expand_as(patches)
         patches = F.gelu(self.readout(torch.cat((patches, readout), dim=2)))
-        return self.resample(self.project(patches.transpose(1, 2).unflatten(2, grid)))
+        maps: Tensor = self.resample(
+            self.project(patches.transpose(1, 2).reshape(len(patches), -1, *grid))
+        )
+        return maps
 
 
 def _resample(channels: int, scale: float) -> nn.Module:
@@ -45,7 +50,7 @@ def _resample(channels: int, scale: float) -> nn.Module:
 
 
 class ResidualConvUnit(nn.Module):
-    """Two 3x3 convolutions, each after a ReLU and before a batch normalisation, added to x."""
+    """Adds two 3x3 convolutions, each after a ReLU and before a batch normalisation, to x."""
 
     def __init__(self, width: int) -> None:
         """Build a unit of `width` channels in and out."""
@@ -57,15 +62,16 @@ class ResidualConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus its convolved residual, [B, width, h, w]."""
-        residual = self.bn1(self.conv1(F.relu(x)))
-        return x + self.bn2(self.conv2(F.relu(residual)))
+        residual: Tensor = self.bn1(self.conv1(F.relu(x)))
+        residual = self.bn2(self.conv2(F.relu(residual)))
+        return x + residual
 
 
 class FeatureFusion(nn.Module):
-    """Refines a map, after adding a finer level's features to it, and doubles its size."""
+    """Adds the features of a finer level to a map, refines it and doubles its size."""
 
     def __init__(self, width: int, has_skip: bool) -> None:
-        """Build for `width` channels; the coarsest level has nothing to add: no skip."""
+        """Build for `width` channels; the coarsest level has no skip: nothing is added."""
         super().__init__()
         self.skip = ResidualConvUnit(width) if has_skip else None
         self.refine = ResidualConvUnit(width)
@@ -75,17 +81,17 @@ class FeatureFusion(nn.Module):
         """Return [B, width, 2h, 2w] of x, and features where there is a skip, [B, width, h, w]."""
         if self.skip is not None:
             x = x + self.skip(features)
-        # The published network enlarges first: the result is the same, as the weights of an
-        # interpolation add up to 1, and the 1x1 convolution has four times the pixels to do.
+        # The published network upsamples before the 1x1 convolution. The result is the same, as
+        # interpolation weights add up to 1, but the convolution has a quarter of the pixels here.
         x = self.output(self.refine(x))
         return F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)
 
 
-class FusionDecoder(nn.Module):
-    """Fuses four feature maps, coarse to fine, into pixel embeddings at twice the finest."""
+class FusionDecoder(Decoder):
+    """Fuses four feature maps, coarse to fine, into embeddings at twice the finest resolution."""
 
     def __init__(self, channels: Sequence[int], width: int, dim: int) -> None:
-        """Build for maps of `channels`, fine to coarse, giving `dim` channels."""
+        """Build for maps of `channels`, fine to coarse, and embeddings of `dim` channels."""
         super().__init__()
         self.laterals = nn.ModuleList(
             nn.Conv2d(level, width, 3, padding=1, bias=False) for level in channels
@@ -98,7 +104,7 @@ class FusionDecoder(nn.Module):
 
     @property
     def projection(self) -> nn.Conv2d:
-        """The last layer: a 1x1 convolution to the embeddings."""
+        """Return the last layer, a 1x1 convolution to the embeddings."""
         return self.head
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -108,4 +114,5 @@ class FusionDecoder(nn.Module):
         x = first(coarsest)
         for fusion, features in reversed(list(zip(fusions, levels))):
             x = fusion(x, features)
-        return self.head(x)
+        embeddings: Tensor = self.head(x)
+        return embeddings

@@ -10,27 +10,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lseg_ros.model.parts import Decoder, ImageEncoder, TextEncoder
 from lseg_ros.model.spatial import NO_SPATIAL, SpatialRegularisation, SpatialSettings
 from lseg_ros.model.text import PromptCache
 
-TEXT_PREFIX = 'text_encoder.'  # of the text encoder's tensors in LSeg's state dict
+TEXT_PREFIX = 'text_encoder.'  # of the text encoder's keys in LSeg.state_dict
+
+Rgb = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class LSegConfig:
-    """What a network is built of, and the settings that belong to its weights."""
+    """The parts of a network, and the settings that belong to its weights."""
 
     name: str = 'lseg-lite'
     encoder: str = 'tf_efficientnet_lite0'
     decoder: str = 'pyramid'
     width: int = 160  # channels of the decoder
     text: str = 'all-MiniLM-L6-v2'
-    spatial: str = NO_SPATIAL  # spatial regularisation: see SpatialSettings.parse
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)  # of RGB in 0..1, that pixels are normalised with
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    spatial: str = NO_SPATIAL  # spatial regularisation, see SpatialSettings.parse
+    mean: Rgb = (0.5, 0.5, 0.5)  # for normalising pixels in 0..1
+    std: Rgb = (0.5, 0.5, 0.5)
     temperature: float = 0.07  # logits = cosine / temperature
     calibration: float = 1.0  # confidence = softmax(logits / calibration)
-    input_size: int = 0  # short side in pixels that images are resized to; 0 keeps theirs
+    input_size: int = 0  # short side in pixels to resize images to; 0: do not resize
     align_corners: bool = False  # of the last upsampling
 
     def __post_init__(self) -> None:
@@ -54,8 +57,8 @@ class LSegConfig:
         SpatialSettings.parse(self.spatial)
 
 
-def _rgb(name: str, value: Sequence[float]) -> tuple[float, ...]:
-    """Return `value` as a tuple; raise ValueError unless it is three sensible numbers."""
+def _rgb(name: str, value: Sequence[float]) -> Rgb:
+    """Return `value` as a tuple; raise ValueError unless it is three numbers in range."""
     least = 0.0 if name == 'mean' else 1e-3
     if (
         not isinstance(value, list | tuple)
@@ -63,86 +66,88 @@ def _rgb(name: str, value: Sequence[float]) -> tuple[float, ...]:
         or not all(isinstance(part, float) and least <= part <= 1.0 for part in value)
     ):
         raise ValueError(f'{name} must be three numbers within {least} and 1.0, not {value!r}')
-    return tuple(value)
+    red, green, blue = value
+    return red, green, blue
 
 
 class LSeg(nn.Module):
-    """Labels each pixel with the prompt whose text vector its embedding is closest to.
+    """Scores each pixel against prompts by the cosine of their embeddings.
 
-    Any image encoder, decoder and text encoder may be put together if their shapes agree:
-    the image encoder gives feature maps and has a `stride`; the decoder
-    turns the maps into embeddings of the text encoder's size; the text encoder has
-    `encode(prompts) -> unit rows`, stays frozen, and says by `has_own_file` whether files of
-    weights leave it out.
+    Any image encoder, decoder and text encoder can be combined if their shapes agree.
     """
+
+    image_encoder: ImageEncoder
+    decoder: Decoder
+    text_encoder: TextEncoder
 
     def __init__(
         self,
         config: LSegConfig,
-        image_encoder: nn.Module,
-        decoder: nn.Module,
-        text_encoder: nn.Module,
+        image_encoder: ImageEncoder,
+        decoder: Decoder,
+        text_encoder: TextEncoder,
     ) -> None:
-        """Put the three parts together; `config` may be replaced later, e.g. to calibrate."""
+        """Combine the three parts; `config` may be replaced later, for example to calibrate."""
         super().__init__()
         self.config = config
         self.image_encoder = image_encoder
         self.decoder = decoder
-        self.text_encoder = text_encoder.requires_grad_(False)
+        self.text_encoder = text_encoder
+        text_encoder.requires_grad_(False)
         spatial = SpatialSettings.parse(config.spatial)
         self.spatial = SpatialRegularisation(spatial) if spatial else nn.Identity()
         self._prompts = PromptCache(text_encoder.encode)
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """The name of the model."""
         return self.config.name
 
     @property
-    def mean(self) -> tuple[float, float, float]:
-        """Mean of RGB in 0..1 that pixels are normalised with."""
+    def mean(self) -> Rgb:
+        """The mean of RGB in 0..1 for normalising pixels."""
         return self.config.mean
 
     @property
-    def std(self) -> tuple[float, float, float]:
-        """Standard deviation of RGB in 0..1 that pixels are normalised with."""
+    def std(self) -> Rgb:
+        """The standard deviation of RGB in 0..1 for normalising pixels."""
         return self.config.std
 
     @property
     def stride(self) -> int:
-        """The height and width of the pixels must be multiples of this."""
+        """The number that height and width of the pixels must be multiples of."""
         return self.image_encoder.stride
 
     @property
     def input_size(self) -> int:
-        """Short side in pixels that images are best resized to; 0 keeps their own."""
+        """The short side in pixels to resize images to; 0: do not resize."""
         return self.config.input_size
 
     @property
     def temperature(self) -> float:
-        """The number that cosines are divided by to give logits."""
+        """The divisor that turns cosines into logits."""
         return self.config.temperature
 
     @property
     def calibration(self) -> float:
-        """The number that logits are divided by before the softmax gives a confidence."""
+        """The divisor of logits in the softmax that gives the confidence."""
         return self.config.calibration
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return next(self.decoder.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The floating-point type of the image side; pixels and text must have it."""
+        """The floating-point type of the image side, required of pixels and text."""
         return next(self.decoder.parameters()).dtype
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Return unit rows [K, D] for K >= 1 prompts, on the network's device and dtype.
 
-        Only prompts not seen before are encoded. May be called from any thread.
-        Raises ValueError for an empty list or a single string in its place.
+        Prompts are cached, and any thread may call this.
+        Raises ValueError for an empty list, or for a string instead of a list.
         """
         if isinstance(prompts, str) or not prompts:
             raise ValueError(f'expected a list of at least one prompt, not {prompts!r}')
@@ -151,67 +156,56 @@ class LSeg(nn.Module):
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 RGB images [B, H, W, 3] as normalised pixels [B, 3, H, W].
 
-        They are float32, on the network's device, channels last.
+        The pixels are float32, on the network's device, in channels-last layout.
         """
         pixels = images.to(self.device).permute(0, 3, 1, 2) / 255
         mean, std = (
-            torch.tensor(colours, device=self.device)[:, None, None]
-            for colours in (self.mean, self.std)
+            torch.tensor(rgb, device=self.device)[:, None, None] for rgb in (self.mean, self.std)
         )
         return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 
-        h x w is the decoder's resolution: H/4 x W/4 for the small network, H/2 x W/2 for
-        the published ones. Raises ValueError unless H and W are multiples of `stride`.
+        h x w is the decoder's resolution: H/4 x W/4 for lseg-lite, H/2 x W/2 for the published
+        networks. Raises ValueError unless H and W are multiples of `stride`.
         """
         height, width = pixels.shape[-2:]
         if height % self.stride or width % self.stride:
             raise ValueError(
-                f'pixels are {height} x {width}: pad or resize them, both sides '
-                f'must be multiples of {self.stride}'
+                f'pixels are {height} x {width}: pad or resize them so that both sides '
+                f'are multiples of {self.stride}'
             )
         return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
 
     def embed(self, pixels: Tensor) -> Tensor:
-        """Return a unit embedding for each pixel, [B, D, H, W], float32.
+        """Return a unit embedding for each of the normalised pixels [B, 3, H, W]: [B, D, H, W].
 
-        `pixels` is [B, 3, H, W], normalised. The inner product with a row of encode_text is the
-        cosine that the logits are made of.
+        It is float32. Its inner product with a row of `encode_text` is their cosine.
         """
         return F.normalize(self._to_image_size(self.encode_image(pixels), pixels), dim=1)
 
     def correlate(self, embeddings: Tensor, text: Tensor) -> Tensor:
         """Return logits [B, K, h, w] = cosine / temperature, in the dtype of `text`.
 
-        Where the network has spatial regularisation, it has been applied.
+        If the network has spatial regularisation, it is applied.
         """
         cosine = torch.einsum('bdhw,kd->bkhw', embeddings.to(text.dtype), text)
-        return self.spatial(cosine / self.temperature)
+        logits: Tensor = self.spatial(cosine / self.temperature)
+        return logits
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
-        """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and text [K, D].
-
-        K is free: the same network serves any number of labels.
-        """
+        """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and any K text rows [K, D]."""
         logits = self.correlate(self.encode_image(pixels), text)
         return self._to_image_size(logits, pixels)
 
     def image_state_dict(self) -> dict[str, Tensor]:
-        """Return the tensors of the image side; the frozen text encoder has its own file."""
+        """Return the state dict without the text encoder."""
         return {
             key: tensor
             for key, tensor in self.state_dict().items()
             if not key.startswith(TEXT_PREFIX)
         }
-
-    def load_image_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Copy `state`, as image_state_dict gives it, into the network; keys must agree."""
-        text = {
-            f'{TEXT_PREFIX}{key}': tensor for key, tensor in self.text_encoder.state_dict().items()
-        }
-        self.load_state_dict({**state, **text})
 
     def _to_image_size(self, maps: Tensor, pixels: Tensor) -> Tensor:
         return F.interpolate(

@@ -17,7 +17,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SPATIAL_PREFIX = 'scratch.head_block.'
 
-# The parts of a key of ours -> those of a published one; the first that matches counts.
+# Prefixes of our keys -> those of the published ones; the first match counts.
 _KEYS = tuple(
     (re.compile(ours), published)
     for ours, published in (
@@ -42,8 +42,8 @@ _KEYS = tuple(
     )
 )
 
-# What is in the files and never used: CLIP's image tower and its scale, the transformer's
-# classifier, a unit that the coarsest level has no input for, and what only training counts.
+# Never used: CLIP's image encoder and scale, the transformer's classifier, a unit of the coarsest
+# level that has no input, and batch counters.
 _UNUSED = re.compile(
     r'clip_pretrained\.(visual\.|logit_scale$)|pretrained\.model\.(norm|head)\.'
     r'|scratch\.refinenet4\.resConfUnit1\.|.*\.num_batches_tracked$'
@@ -52,7 +52,7 @@ _UNUSED = re.compile(
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """A published network, and the tensor that tells it from the others."""
+    """A published network, and the key and shape of the tensor that identifies it."""
 
     config: LSegConfig
     key: str
@@ -96,14 +96,16 @@ NETWORKS = MappingProxyType(
 class HasShape(Protocol):
     """A tensor, in memory or on disk."""
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each dimension."""
 
 
 def find_state_dict(content: Any) -> Mapping[str, Any]:
-    """Return the state dict of a published file's content, without prefixes of its keys.
+    """Return the state dict in a published file, with "net." and "module." stripped from its keys.
 
-    It is the content itself, its `state_dict` (Lightning) or its `model`. Raises ValueError
-    if there is none.
+    It is the content itself, or its entry `state_dict` (Lightning) or `model`.
+    Raises ValueError if there is none.
     """
     for name in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
@@ -111,14 +113,14 @@ def find_state_dict(content: Any) -> Mapping[str, Any]:
             break
     if not isinstance(content, dict) or not content:
         raise ValueError(
-            'holds no state dict: save the state_dict() of the network, bare or '
+            'has no state dict: save the state_dict() of the network, alone or '
             'under the key state_dict'
         )
     return {re.sub(r'^((net|module)\.)+', '', str(key)): value for key, value in content.items()}
 
 
 def identify(state: Mapping[str, HasShape]) -> PublishedNetwork:
-    """Return the network whose state dict this is; raise ValueError if it is none's."""
+    """Return the published network with this state dict; raise ValueError if there is none."""
     for network in NETWORKS.values():
         if network.key in state and tuple(state[network.key].shape) == network.shape:
             return network
@@ -128,18 +130,19 @@ def identify(state: Mapping[str, HasShape]) -> PublishedNetwork:
 def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) -> LSegConfig:
     """Return the configuration of a published file.
 
-    `spatial` is what the caller says of its spatial regularisation, see SpatialSettings.parse.
-    Raises ValueError if that is missing or does not fit the file. The ResNet is a zero-shot
-    network: those ignore spatial regularisation, as the authors' classes do.
+    The file does not record the settings of its spatial regularisation; `spatial` does, see
+    SpatialSettings.parse. The ResNet is a zero-shot network, and the authors' zero-shot code
+    ignores spatial regularisation.
+    Raises ValueError if `spatial` is missing or does not fit the file.
     """
     if network.config.encoder == 'resnet101':
         return network.config
     if has_blocks and spatial is None:
         raise ValueError(
-            'has spatial regularisation blocks, but no file tells of which kind: give '
-            "spatial='KIND:DEPTH:ACTIVATION' as it was trained, e.g. 'bottleneck:2:lrelu' "
+            'has spatial regularisation blocks but does not record which kind: give '
+            "spatial='KIND:DEPTH:ACTIVATION' as in training, e.g. 'bottleneck:2:lrelu' "
             f'(arch_option 1) or {"depthwise:2:lrelu"!r} (2), or {NO_SPATIAL!r} to leave them '
-            'out; lseg convert --spatial writes it into a file that needs no telling'
+            'out; lseg convert --spatial writes a file that records it'
         )
     if spatial not in (None, NO_SPATIAL) and not has_blocks:
         raise ValueError(f'has no spatial regularisation blocks: leave out spatial={spatial!r}')
@@ -147,7 +150,7 @@ def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) 
 
 
 def published_key(key: str) -> str:
-    """Return the key in a published state dict of a tensor that LSeg.state_dict names `key`."""
+    """Return the published key of a tensor from its key in LSeg.state_dict."""
     for ours, published in _KEYS:
         match = ours.match(key)
         if match:
@@ -158,20 +161,20 @@ def published_key(key: str) -> str:
 
 
 def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig) -> dict[str, str]:
-    """Return what there is to know of a published file, by the names of its properties."""
+    """Return the properties of a published file, by name."""
     lightning = isinstance(content.get('state_dict'), dict)
     unused = sum(
         math.prod(tensor.shape) for key, tensor in state.items() if not is_used(key, config)
     )
     facts = {
         'layout': 'checkpoint of PyTorch Lightning' if lightning else 'state dict of PyTorch',
-        'never used': f'{unused / 1e6:.2f} M parameters, which lseg convert drops',
+        'never used': f'{unused / 1e6:.2f} M parameters, dropped by lseg convert',
         'optimizer state': 'yes'
         if content.get('optimizer_states') or content.get('optimizer')
         else 'no',
     }
     if has_spatial(state):
-        facts['spatial regularisation'] = 'yes, of a kind that the file does not tell'
+        facts['spatial regularisation'] = 'yes, of a kind that the file does not record'
     for key in ('epoch', 'global_step', 'pytorch-lightning_version'):
         if isinstance(content.get(key), int | str):
             facts[key.replace('_', ' ')] = str(content[key])
@@ -189,13 +192,13 @@ def _describe_unknown(state: Mapping[str, HasShape]) -> str:
         f'{name}: {network.key} {list(network.shape)}' for name, network in NETWORKS.items()
     )
     return (
-        f"is another network, none of those that LSeg's authors published: it has {found}, "
+        f"is not one of the networks that LSeg's authors published: it has {found}, "
         f'expected {expected}; give one of their checkpoints'
     )
 
 
 def has_spatial(keys: Iterable[str]) -> bool:
-    """Return whether a published file has blocks of spatial regularisation."""
+    """Return whether a published file has spatial regularisation blocks."""
     return any(key.startswith(SPATIAL_PREFIX) for key in keys)
 
 

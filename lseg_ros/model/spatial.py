@@ -17,9 +17,9 @@ NO_SPATIAL = 'none'
 
 @dataclass(frozen=True)
 class SpatialSettings:
-    """What a file of weights cannot tell of its spatial regularisation.
+    """The settings of spatial regularisation, which published checkpoints do not record.
 
-    The authors' options are arch_option (1 bottleneck, 2 depthwise), block_depth and activation.
+    The authors' options are arch_option (1: bottleneck, 2: depthwise), block_depth and activation.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class SpatialSettings:
 
     @classmethod
     def parse(cls, text: str) -> SpatialSettings | None:
-        """Read 'KIND:DEPTH:ACTIVATION', e.g. 'bottleneck:2:lrelu'; None for 'none'.
+        """Parse 'KIND:DEPTH:ACTIVATION', e.g. 'bottleneck:2:lrelu'; return None for 'none'.
 
         Raises ValueError for anything else.
         """
@@ -44,18 +44,18 @@ class SpatialSettings:
         ):
             raise ValueError(
                 f'spatial must be {NO_SPATIAL!r} or KIND:DEPTH:ACTIVATION, as in '
-                f"'bottleneck:2:lrelu', with a kind of {', '.join(KINDS)}, a depth of 0 to "
-                f'{MAX_DEPTH} and an activation of {", ".join(ACTIVATIONS)}; not {text!r}'
+                f"'bottleneck:2:lrelu', where KIND is one of {', '.join(KINDS)}, DEPTH is 0 to "
+                f'{MAX_DEPTH} and ACTIVATION is one of {", ".join(ACTIVATIONS)}; not {text!r}'
             )
         return cls(kind, int(depth), activation)
 
 
 class SpatialRegularisation(nn.Module):
-    """One 3x3 convolution, run `depth` times over each label's logits on its own.
+    """One 3x3 convolution, applied `depth` times to the logits of each label separately.
 
-    The weights are shared by all labels and all runs, so the number of labels is free.
-    The kind 'bottleneck' adds the largest logit of all labels to each. The activation follows
-    every run but the last; a depth of 0 is one run, as in the published code.
+    All labels and all applications share its weights, so the number of labels is free. The kind
+    'bottleneck' adds the largest logit over all labels to each. The activation follows every
+    application but the last. A depth of 0 means one application, as in the published code.
     """
 
     def __init__(self, settings: SpatialSettings) -> None:
@@ -68,11 +68,11 @@ class SpatialRegularisation(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """Return the regularised logits [B, K, h, w]."""
         for _ in range(self.settings.depth - 1):
-            logits = self.activation(self._run(logits))
-        return self._run(logits)
+            logits = self.activation(self._apply_once(logits))
+        return self._apply_once(logits)
 
-    def _run(self, logits: Tensor) -> Tensor:
-        smooth = self.conv(logits.flatten(0, 1).unsqueeze(1)).view_as(logits)
+    def _apply_once(self, logits: Tensor) -> Tensor:
+        smooth: Tensor = self.conv(logits.flatten(0, 1).unsqueeze(1)).view_as(logits)
         if self.settings.kind == 'bottleneck':
             smooth = smooth + torch.amax(logits, dim=1, keepdim=True)
         return smooth

