@@ -95,7 +95,7 @@ def test_ids_are_the_indices_of_the_data_set(name, places):
 
 def test_name_that_is_not_shipped_is_refused_with_those_that_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(LabelError, match="no label file 'indor' .*did you mean 'indoor'"):
+    with pytest.raises(LabelError, match="no label file 'indor': .*did you mean 'indoor'"):
         read_label_file('indor')
     with pytest.raises(LabelError, match='ade20k, cityscapes, coco'):
         read_label_file('kitchen')
@@ -166,7 +166,7 @@ def test_label_file_may_have_groups(tmp_path):
         (b'just text', 'holds no labels'),
         (b'', 'holds no labels'),
         (b'labels: 3', 'holds no labels'),
-        (b'floor: [no, 3]', "'floor' is not text throughout"),
+        (b'floor: [no, 3]', "'floor' has a name or prompt that is not text"),
         (b'floor: {a: b}', 'not text'),
         (b'floor: 3', 'not text'),
         (b'a: [b', 'not a YAML label file'),

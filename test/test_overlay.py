@@ -29,7 +29,7 @@ def legend_text(labels, class_ids, size=(320, 240)):
 
 def test_each_id_has_its_colour_and_unlabelled_is_black(labels):
     ids = np.array([[0, 1, 2], [3, 255, 77]], np.uint8)
-    picture = overlay.colorize(ids, labels)
+    picture = overlay.overlay(np.zeros((2, 3, 3), np.uint8), ids, labels, alpha=1.0)
     assert picture.shape == (2, 3, 3) and picture.dtype == np.uint8
     for pixel, class_id in zip(picture[0], (0, 1, 2)):
         assert tuple(pixel) == class_color(class_id)

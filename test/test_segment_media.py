@@ -182,7 +182,7 @@ def test_bag_is_never_written_over(segment, tmp_path):
     write_bag(tmp_path / 'run', rgbd_topics(1))
     assert segment('run')[0] == 0
     status, _, err = segment('run')
-    assert status == 1 and 'run.labels exists already' in err
+    assert status == 1 and 'run.labels already exists' in err
 
 
 def cut(path, share):

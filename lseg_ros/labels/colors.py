@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The colour that every class id has, in every picture."""
+"""The fixed colour of every class id."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from lseg_ros.labels.ids import UNLABELLED
 
 _OTHER_COLOR = (70, 70, 70)
-# Floor, wall, ceiling and the like come first and fill the picture: chosen to be looked at.
+# Chosen by hand, because the first labels, such as floor and wall, often fill the image.
 _FIRST_COLORS = ((60, 200, 80), (75, 125, 215), (245, 190, 60), (220, 85, 60))
-_LIGHTNESS = (0.5, 0.92)  # neither lost on a black ground nor on a white one
-_CHROMA = (0.07, 0.2)  # greys are kept for "other"; large areas of neon hide the image
+_LIGHTNESS = (0.5, 0.92)  # visible on black and on white
+_CHROMA = (0.07, 0.2)  # neither grey, which is for "other", nor glaring
 
 # Linear sRGB to cone responses, and their cube roots to lightness and two opponent colours:
 # OKLab (Ottosson 2020, "A perceptual color space for image processing").
@@ -34,10 +34,10 @@ _TO_LAB = np.array(
 
 
 def class_color(class_id: int) -> tuple[int, int, int]:
-    """Return the fixed (R, G, B) of an id, 0..255: dark grey for 0, black for 255.
+    """Return the (R, G, B) of an id: dark grey for OTHER, black for UNLABELLED.
 
-    After the first few, each is as far in OKLab as can be from all before it: the fewer classes
-    there are, the better they are told apart.
+    After the first few, each colour is the farthest in OKLab from all before it, so the fewer
+    classes there are, the easier they are to distinguish.
     """
     return _palette()[class_id]
 
@@ -67,4 +67,5 @@ def _oklab(colors: np.ndarray) -> np.ndarray:
     """Convert uint8-valued sRGB [N, 3] to OKLab [N, 3]."""
     encoded = colors / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(linear @ _TO_CONES.T) @ _TO_LAB.T
+    lab: np.ndarray = np.cbrt(linear @ _TO_CONES.T) @ _TO_LAB.T
+    return lab

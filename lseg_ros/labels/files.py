@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Label files: those that are shipped, found by name, and those of the user, by path."""
+"""Reads label files: shipped ones by name, the user's by path."""
 
 from __future__ import annotations
 
@@ -13,19 +13,15 @@ from lseg_ros.shared_files import find_shared
 
 
 def shipped_label_files() -> dict[str, Path]:
-    """Return the label files that come with the package, by name: `indoor`, `ade20k` ...
-
-    They lie in config/labels of the checkout or of the installed share directory.
-    """
+    """Return the label files in config/labels by name: `indoor`, `ade20k` ..."""
     folder = find_shared('config/labels')
     return {} if folder is None else {path.stem: path for path in sorted(folder.glob('*.yaml'))}
 
 
 def find_label_file(name_or_path: str | Path) -> Path:
-    """Return the path of a shipped file for its plain name, and any other path as it is.
+    """Return the path of a shipped file from its name; return any other path unchanged.
 
-    Raises LabelError for a plain name that no shipped file has; whether a path exists is not
-    looked at.
+    Raises LabelError for a name without a shipped file. A path need not exist.
     """
     path = Path(name_or_path)
     if path.suffix or len(path.parts) > 1 or path.exists():
@@ -36,27 +32,26 @@ def find_label_file(name_or_path: str | Path) -> Path:
     close = difflib.get_close_matches(path.name, shipped, n=1)
     hint = f'; did you mean {close[0]!r}?' if close else ''
     raise LabelError(
-        f'no label file {quote(str(name_or_path))} is shipped: use one of '
-        f'{", ".join(shipped) or "none"}, or the path of a file{hint}'
+        f'no label file {quote(str(name_or_path))}: use one of {", ".join(shipped) or "none"}, '
+        f'or the path of a file{hint}'
     )
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """What a label file holds: labels as ``name=prompt|prompt``, and the members of groups."""
+    """The contents of a label file: labels as ``name=prompt|prompt``, and members of groups."""
 
     labels: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]]
 
 
 def read_label_file(name_or_path: str | Path) -> LabelFile:
-    """Read a YAML label file; `name_or_path` is as for `find_label_file`.
+    """Read a YAML label file, see `find_label_file`; `LabelRegistry` checks the labels.
 
-    The file holds, under the key `labels` or at the top, a list of ``name=prompt|prompt`` strings
-    or a mapping from name to prompts (one text, a list of texts, or nothing).  Beside `labels` it
-    may have `groups`, a mapping from the name of a group to the list of its members' names.
-    Whether the labels can be used is for `LabelRegistry` to say.  Raises OSError when the file
-    cannot be read, LabelError when its content is something else.
+    The file has, at the top level or under the key `labels`, a list of ``name=prompt|prompt``
+    strings or a mapping from names to prompts (a text, a list of texts, or nothing). Next to
+    `labels` it may have `groups`, a mapping from names of groups to lists of labels.
+    Raises OSError if the file cannot be read, LabelError if it has other content.
     """
     import yaml
 
@@ -76,7 +71,7 @@ def _labels(content: object, path: Path) -> tuple[str, ...]:
         return tuple(_spec(name, prompts) for name, prompts in content.items())
     if isinstance(content, list):
         return tuple(content)
-    raise LabelError(f'{path} holds no labels: want a list, or name: [prompt, prompt] lines')
+    raise LabelError(f'{path} holds no labels: write a list, or name: [prompt, prompt] lines')
 
 
 def _groups(content: object, path: Path) -> dict[str, tuple[str, ...]]:
@@ -93,7 +88,7 @@ def _groups(content: object, path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _spec(name: object, prompts: object) -> str:
-    texts = [name if prompts is None else prompts] if not isinstance(prompts, list) else prompts
+    texts = prompts if isinstance(prompts, list) else [name if prompts is None else prompts]
     if not all(isinstance(text, str) for text in (name, *texts)):
-        raise LabelError(f'label {quote(name)} is not text throughout; put its words in quotes')
-    return f'{name}={"|".join(texts)}'
+        raise LabelError(f'label {quote(name)} has a name or prompt that is not text: quote it')
+    return f'{name}={"|".join(map(str, texts))}'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classes asked for at one time: names, prompts, ids, colours and groups."""
+"""An immutable set of labels with their ids, prompts, colours and groups."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class: its id in the label image, its name, its prompts and its colour (R, G, B).
+    """A class: its id in the label image, name, prompts, and colour (R, G, B).
 
-    `groups` are the names of the groups that it belongs to, such as ``traversable``.
+    `groups` are the names of its groups, such as ``traversable``.
     """
 
     id: int
@@ -24,14 +24,14 @@ class LabelClass:
 
     @property
     def spec(self) -> str:
-        """The label as a user writes it; `parse_label` reads it back."""
+        """The label as a user writes it, for `parse_label`."""
         alone = self.prompts == (self.name,)
         return self.name if alone else f'{self.name}={"|".join(self.prompts)}'
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes asked for at one time, sorted by id; id 0 is 'other' where it is enabled."""
+    """The classes to segment, sorted by id; OTHER is among them if it is enabled."""
 
     classes: tuple[LabelClass, ...]
 
@@ -42,22 +42,22 @@ class LabelSet:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names in the order of `classes`."""
+        """The names in the order of `classes`."""
         return tuple(label.name for label in self.classes)
 
     @cached_property
     def ids(self) -> tuple[int, ...]:
-        """Ids in the order of `classes`, ascending."""
+        """The ids in the order of `classes`, ascending."""
         return tuple(label.id for label in self.classes)
 
     @cached_property
     def prompts(self) -> tuple[str, ...]:
-        """The prompts of all classes, one after the other: K texts."""
+        """The K prompts of all classes, in the order of `classes`."""
         return tuple(prompt for label in self.classes for prompt in label.prompts)
 
     @cached_property
     def groups(self) -> dict[str, tuple[int, ...]]:
-        """The ids of the members of each group that has any, ascending."""
+        """The ids of the members of each group, ascending."""
         members: dict[str, list[int]] = {}
         for label in self.classes:
             for group in label.groups:
@@ -66,15 +66,15 @@ class LabelSet:
 
     @cached_property
     def masks(self) -> dict[str, tuple[int, ...]]:
-        """The ids that each mask is made of, by the name of the class or group."""
+        """The ids in each mask, by the name of the class or group."""
         return {label.name: (label.id,) for label in self.classes} | self.groups
 
     def by_id(self, class_id: int) -> LabelClass:
-        """Return the class with this id; KeyError when the set has none."""
+        """Return the class with this id; raise KeyError if there is none."""
         return self._by_id[class_id]
 
     def palette(self) -> np.ndarray:
-        """Return uint8 [256, 3]: the RGB colour of every id; black for those not in the set."""
+        """Return the RGB colour of every id, uint8 [256, 3]; black for ids not in the set."""
         table = np.zeros((256, 3), np.uint8)
         for label in self.classes:
             table[label.id] = label.color

@@ -20,17 +20,15 @@ from lseg_ros.labels.syntax import (
 
 
 class LabelRegistry:
-    """Gives names their ids, for as long as it lives, and makes the LabelSet after each change.
+    """Assigns ids to names and makes the LabelSet after each change.
 
-    A name keeps its id while it is in use and gets it back when it returns, unless the id had to
-    be given away: ids never used come first, then the one that has been free longest.  A call that
-    raises LabelError changes nothing.  Not thread-safe: the caller serialises the calls.
+    A name keeps its id and its groups while it is in use, and gets them back when it returns,
+    unless its id had to be reused: ids never used come first, then the one free for longest.
+    `replace` may change the groups. A call that raises LabelError changes nothing. Not
+    thread-safe: the caller serialises the calls.
 
-    A name keeps its groups, too, until `replace` is given others; a name that returns gets them
-    back.
-
-    `include_other` puts id 0, ``other``, into every set with `other_prompts`; a label named
-    ``other`` changes its prompts, and switches it on where it is not included.
+    With `include_other`, every set has id 0, ``other``, with `other_prompts`. A label named
+    ``other`` replaces those prompts, or adds ``other`` to a set without it.
     """
 
     def __init__(
@@ -40,7 +38,7 @@ class LabelRegistry:
         other_prompts: Sequence[str] = (OTHER_NAME,),
         max_id: int = MAX_LABELS,
     ) -> None:
-        """Start without labels; ids run from 1 to `max_id` (1..254)."""
+        """Start without labels; ids are 1 to `max_id`."""
         if not 1 <= max_id <= MAX_LABELS:
             raise ValueError(f'max_id must be 1..{MAX_LABELS}, not {max_id}')
         self._max_id = max_id
@@ -48,39 +46,38 @@ class LabelRegistry:
             dict([parse_label(f'{OTHER_NAME}={"|".join(other_prompts)}')]) if include_other else {}
         )
         self._current: LabelSet | None = None
-        # Every name that owns an id; those not in use stand in the order in which they were freed.
+        # Every name that owns an id. Those not in use are in the order in which they were freed.
         self._owners: dict[str, int] = {}
         self._groups: dict[str, tuple[str, ...]] = {}  # of each name, in use or not
 
     @property
     def current(self) -> LabelSet | None:
-        """The LabelSet of the last accepted call; None before the first."""
+        """The LabelSet after the last successful call; None before the first."""
         return self._current
 
     def replace(
         self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None
     ) -> LabelSet:
-        """Make `labels` the whole set; return it.
+        """Replace all labels, and the groups unless `groups` is None; return the new set.
 
-        `groups` are the names of the members of each group, in place of the groups before; None
-        keeps those.
+        `groups` maps the name of each group to its members' names.
         """
         asked = self._default | dict(parse_labels(labels))
         return self._accept(asked, None if groups is None else _groups_of_names(groups, asked))
 
     def add(self, labels: Sequence[str]) -> LabelSet:
-        """Add `labels` to the set; a name that it has already takes the new prompts."""
+        """Add `labels`, or change the prompts of those in the set; return the new set."""
         return self._accept(self._asked() | dict(parse_labels(labels)))
 
     def remove(self, labels: Sequence[str]) -> LabelSet:
-        """Take `labels` out of the set, by name; prompts are ignored."""
+        """Remove `labels` by name, ignoring their prompts; return the new set."""
         remaining = self._asked()
         for name, _ in parse_labels(labels):
             if name not in remaining:
                 known = ', '.join(map(quote, remaining)) or 'nothing'
-                raise LabelError(f'label {quote(name)} is not in the set, which has {known}')
+                raise LabelError(f'label {quote(name)} is not in the set; it has {known}')
             if name in self._default:
-                raise LabelError(f'label {quote(name)} stays while include_other is on')
+                raise LabelError(f'label {quote(name)} cannot be removed while include_other is on')
             del remaining[name]
         return self._accept(remaining)
 
@@ -111,8 +108,8 @@ class LabelRegistry:
             raise LabelError(f'the set would be empty: it needs a label besides {OTHER_NAME!r}')
         if len(names) > self._max_id:
             raise LabelError(
-                f'{len(names)} labels, the first too many is '
-                f'{quote(names[self._max_id])}; at most {self._max_id}'
+                f'{len(names)} labels are too many, from {quote(names[self._max_id])} on; '
+                f'at most {self._max_id}'
             )
         tokens = {topic_name(OTHER_NAME): OTHER_NAME}
         for name in names:
@@ -124,8 +121,10 @@ class LabelRegistry:
                 )
 
     def _assign(self, names: Sequence[str]) -> dict[str, int]:
-        """Return the owners of ids once `names` are in use: the free ones first, oldest first."""
-        freed = {name: i for name, i in self._freed_order() if name not in names}
+        """Return the owners of ids once `names` are in use, the longest free first."""
+        in_use = self._current.names if self._current else ()
+        by_age = sorted(self._owners.items(), key=lambda owner: owner[0] in in_use)
+        freed = {name: i for name, i in by_age if name not in names}
         used = {name: self._owners[name] for name in names if name in self._owners}
         never_used = iter(sorted(set(range(1, self._max_id + 1)) - set(self._owners.values())))
         for name in names:
@@ -133,16 +132,11 @@ class LabelRegistry:
                 used[name] = next(never_used, None) or freed.pop(next(iter(freed)))
         return freed | used
 
-    def _freed_order(self) -> Iterable[tuple[str, int]]:
-        in_use = self._current.names if self._current else ()
-        yield from ((name, i) for name, i in self._owners.items() if name not in in_use)
-        yield from ((name, i) for name, i in self._owners.items() if name in in_use)
-
 
 def _groups_of_names(
     groups: Mapping[str, Sequence[str]], names: Container[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the groups of each name, from the names in each group."""
+    """Return the groups of each name, from the members of each group."""
     found: dict[str, tuple[str, ...]] = {}
     for group, members in groups.items():
         cleaned = parse_group(group)
@@ -157,7 +151,7 @@ def _groups_of_names(
 
 
 def _check_groups(names: Iterable[str], groups: Mapping[str, Sequence[str]]) -> None:
-    """Raise LabelError when the mask of a group in use would have the topic of another mask."""
+    """Raise LabelError if the mask of a group would share its topic with another mask."""
     owners = {topic_name(name): ('label', name) for name in names}
     for group in dict.fromkeys(group for name in names for group in groups.get(name, ())):
         kind, earlier = owners.setdefault(topic_name(group), ('group', group))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a label is written: ``name`` or ``name=prompt|prompt|...``, and its name in a topic.
+"""Parses labels, written ``name`` or ``name=prompt|prompt``, and derives their topic names.
 
-The *name* is a short, stable key (it names the class on every topic); the *prompts* are the texts
-the network compares pixels with.
+The *name* identifies the class on every topic; the *prompts* are the texts that the network
+compares pixels with.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ PROMPTS_PER_LABEL = 32
 TOPIC_LIMIT = 80
 
 _RESERVED_NAMES = frozenset({'unlabelled', 'unlabeled'})
-# Joiners are part of the spelling of several scripts; other format characters are invisible.
+# Several scripts need joiners; other format characters are invisible.
 _JOINERS = '\u200c\u200d'
 _UNPRINTABLE_CATEGORIES = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
 
 
 class LabelError(ValueError):
-    """A label, or a list of labels, that cannot be used; the text names it and says why."""
+    """A label or a list of labels cannot be used; the message names it and says why."""
 
 
 def quote(text: object, limit: int = 40) -> str:
-    """Return `text` in quotes, shortened and with unprintable characters escaped, for messages."""
+    """Return `text` for a message: quoted, shortened, unprintable characters escaped."""
     text = text if isinstance(text, str) else repr(text)
     return repr(text if len(text) <= limit else text[: limit - 1] + '…')
 
 
 def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
-    """Read ``name`` or ``name=prompt|prompt``; return the name and its prompts.
+    """Parse ``name`` or ``name=prompt|prompt``; return the name and its prompts.
 
-    Outer white space is trimmed and runs of spaces become one; text is put into Unicode form NFC;
-    case is kept, except that `other` is always lower case.  Prompts given twice count once.  Names
-    have at most 64 characters, prompts 256, and a label 32 prompts.  Raises LabelError otherwise.
+    White space is trimmed and collapsed, text is normalised to Unicode NFC, `other` is put in
+    lower case, and duplicate prompts are dropped.
+    Raises LabelError for any other syntax, and beyond 64 characters in a name, 256 in a prompt or
+    32 prompts.
     """
     if not isinstance(text, str):
         raise LabelError(f'label {quote(text)} is not a string but {type(text).__name__}')
@@ -61,7 +62,7 @@ def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def parse_labels(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Read a list of labels as `parse_label` does; LabelError when it is empty or names one twice."""
+    """Parse a list of labels; raise LabelError if it is empty or has a name twice."""
     if isinstance(labels, str):
         raise LabelError(f'labels must be a list of strings, not the one string {quote(labels)}')
     parsed = [parse_label(label) for label in labels]
@@ -76,7 +77,7 @@ def parse_labels(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def parse_group(text: str) -> str:
-    """Return the name of a group, cleaned as that of a label; LabelError when it cannot be used."""
+    """Return the name of a group, normalised like that of a label; raise LabelError."""
     where = f'group {quote(text)}'
     name = _clean(text, where, 'name', NAME_LIMIT)
     _check_name(name, where)
@@ -84,7 +85,7 @@ def parse_group(text: str) -> str:
 
 
 def check_prompt(text: str) -> str:
-    """Return a prompt as `parse_label` cleans those of a label; LabelError when it cannot be used."""
+    """Return a prompt, normalised like those of a label; raise LabelError."""
     if not text.strip():
         raise LabelError(f'prompt {quote(text)} is empty')
     return _clean(text, f'prompt {quote(text)}', 'text', PROMPT_LIMIT)
@@ -113,21 +114,21 @@ def _check_name(name: str, where: str) -> None:
     if '|' in name:
         raise LabelError(f"{where} has '|' in its name; write name=prompt|prompt")
     if ',' in name:
-        raise LabelError(f"{where} has ',' in its name; give each label as a string of its own")
+        raise LabelError(f"{where} has ',' in its name; give each label as a separate string")
     if name.casefold() in _RESERVED_NAMES:
         raise LabelError(f'{where} uses a reserved name: id {UNLABELLED} is {name.casefold()}')
 
 
 def split_labels(text: str) -> list[str]:
-    """Split ``"floor, chair=chair|armchair"`` at its commas; the parts are not checked."""
+    """Split ``"floor, chair=chair|armchair"`` at the commas, without checking the parts."""
     return [part.strip() for part in text.split(',')] if text.strip() else []
 
 
 def topic_name(name: str) -> str:
-    """Return the token that stands for a class in a topic name: lower case ``[a-z][a-z0-9_]*``.
+    """Return the form of a name used in topic names: ``[a-z][a-z0-9_]*``.
 
-    Accents are dropped, spaces and punctuation become ``_``, characters of other scripts their
-    code point (``u5730``).  Different names may give one token: `LabelRegistry` refuses those.
+    Accents are dropped, spaces and punctuation become ``_``, and characters of other scripts
+    become their code points (``u5730``). `LabelRegistry` refuses names that would collide.
     """
     plain = re.sub('[\u0300-\u036f]', '', unicodedata.normalize('NFKD', name).casefold())
     plain = unicodedata.normalize('NFC', plain)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures in and out of files: images, videos and ROS bags. Needs no ROS."""
+"""Images, videos and ROS bags as files, and how segmentations are drawn. Needs no ROS."""

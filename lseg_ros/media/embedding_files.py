@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings on disk: plain .npy files that can be memory-mapped."""
+"""Embeddings as .npy files, which can be memory-mapped."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 def write_embedding(
     path: Path, shape: tuple[int, int, int], bands: Iterable[tuple[int, Tensor]]
 ) -> None:
-    """Write (first row, rows [n, W, D]) one after the other as float16 `shape` [H, W, D].
+    """Write an array of `shape` [H, W, D], float16, from bands (first row, rows [n, W, D]).
 
-    Only one band is in memory at a time, and nothing is at `path` until all are written.
+    Only one band is in memory at a time, and nothing appears at `path` until all are written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'{path.name}.part')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image files: read as RGB, written as overlay and index image."""
+"""Reads and writes image files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read an image file into uint8 RGB [H, W, 3], turned as its EXIF says.
+    """Read an image file as uint8 RGB [H, W, 3], rotated as its EXIF data say.
 
-    Raises OSError, whatever is wrong with the file.
+    Raises OSError for any fault of the file.
     """
     try:
         with Image.open(path) as image:
@@ -26,19 +26,19 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def eight_bit(picture: Image.Image) -> Image.Image:
-    """Scale 16-bit grey, which Pillow would clip at 255, to 8 bits."""
+    """Scale 16-bit grey to 8 bits; Pillow would clip it at 255."""
     if not picture.mode.startswith('I'):
         return picture
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
 def write_ids(path: str | Path, ids: np.ndarray, labels: LabelSet) -> None:
-    """Write class ids, uint8 [H, W], as a palette PNG: its values are the ids."""
+    """Write class ids, uint8 [H, W], as a palette PNG whose pixel values are the ids."""
     picture = Image.fromarray(ids)
     picture.putpalette(labels.palette().tobytes())
     picture.save(path)
 
 
 def write_image(path: str | Path, pixels: np.ndarray) -> None:
-    """Write uint8 RGB [H, W, 3] in the format that the suffix of `path` names."""
+    """Write uint8 RGB [H, W, 3] in the format given by the suffix of `path`."""
     Image.fromarray(pixels).save(path)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command is to work on: found from its arguments, and where its results go.
+"""Finds the inputs of a command and decides where their results go.
 
-Imports nothing heavy, so that a wrong argument is told at once.
+Imports nothing slow, so that a wrong argument is reported at once.
 """
 
 from __future__ import annotations
@@ -11,23 +11,31 @@ from dataclasses import dataclass
 from enum import Enum
 from glob import glob
 from pathlib import Path
+from types import MappingProxyType
 
 IMAGE_SUFFIXES = frozenset('.bmp .jpeg .jpg .png .ppm .tif .tiff .webp'.split())
-VIDEO_SUFFIXES = frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .webm .wmv'.split())
-BAG_SUFFIXES = frozenset('.bag .db3 .mcap'.split())
 
 
 class Kind(Enum):
-    """What an input is, by its name."""
+    """The kind of an input, as its name suggests."""
 
     IMAGE = 'image'
     VIDEO = 'video'
     BAG = 'bag'
 
 
+SUFFIXES = MappingProxyType(
+    {
+        Kind.IMAGE: IMAGE_SUFFIXES,
+        Kind.VIDEO: frozenset('.avi .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .webm .wmv'.split()),
+        Kind.BAG: frozenset('.bag .db3 .mcap'.split()),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Input:
-    """One input, and the path without suffix that its results are written to."""
+    """An input, and the path without suffix of its results."""
 
     path: Path
     kind: Kind
@@ -37,12 +45,12 @@ class Input:
 def plan(
     arguments: Iterable[str], output: Path, kinds: Sequence[Kind] = tuple(Kind)
 ) -> list[Input]:
-    """Find the inputs that `arguments` name, and give each its place below `output`.
+    """Find the inputs that `arguments` name, and assign each a path below `output`.
 
-    An argument is a file, a bag's folder, a folder of images (searched to its depths, what lies
-    under `output` left out: it is an earlier run's), or a glob.  Raises FileNotFoundError where
-    there is nothing, ValueError for files of other `kinds` and when two inputs would write the
-    same results.
+    An argument is a file, the folder of a bag, a folder of images or a glob. Folders are searched
+    recursively, except for `output`, which may contain earlier results.
+    Raises FileNotFoundError if an argument matches nothing, ValueError for files of other `kinds`
+    and if two inputs would have the same path for their results.
     """
     found = [each for argument in arguments for each in _find(argument, output)]
     inputs: dict[Path, Input] = {}
@@ -51,62 +59,45 @@ def plan(
         earlier = inputs.setdefault(item.target, item)
         if earlier.path != path:
             raise ValueError(
-                f'{earlier.path} and {path} would both be written to '
-                f'{item.target}.*; give them one after the other, with another '
-                '--output'
+                f'the results for {earlier.path} and {path} would both be {item.target}.*: run the '
+                'command once for each, with another --output'
             )
     return list(inputs.values())
 
 
 def is_bag_folder(path: Path) -> bool:
-    """Whether `path` is a folder that rosbag2 has written."""
+    """Return whether `path` is a folder that rosbag2 wrote."""
     return (path / 'metadata.yaml').is_file()
 
 
 def _find(argument: str, output: Path) -> list[tuple[Path, Path]]:
-    """Return (path, path of its results relative to the output folder) of what is there."""
+    """Return the inputs that match, each with the path of its results relative to `output`."""
     path = Path(argument)
     if path.is_dir() and not is_bag_folder(path):
         found = [
             (image, image.relative_to(path).with_suffix(''))
-            for image in _images_below(path, output.resolve())
+            for image in sorted(path.rglob('*'))
+            if image.suffix.lower() in IMAGE_SUFFIXES
+            and output.resolve() not in image.resolve().parents
         ]
     else:
         names = [argument] if path.exists() else sorted(glob(argument, recursive=True))
         matches = (Path(name) for name in names)
-        found = [
-            (match, _result_name(match))
-            for match in matches
-            if match.is_file() or is_bag_folder(match)
-        ]
+        found = [(each, _name(each)) for each in matches if each.is_file() or is_bag_folder(each)]
     if not found:
         raise FileNotFoundError(f'no image at {argument}')
     return found
 
 
-def _images_below(folder: Path, output: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.rglob('*'))
-        if path.suffix.lower() in IMAGE_SUFFIXES and output not in path.resolve().parents
-    ]
-
-
-def _result_name(path: Path) -> Path:
-    name = path.resolve().name if path.is_dir() else path.stem  # '.' has no name of its own
-    return Path(name)
+def _name(path: Path) -> Path:
+    return Path(path.resolve().name if path.is_dir() else path.stem)  # '.' has no name of its own
 
 
 def _kind(path: Path, kinds: Sequence[Kind]) -> Kind:
-    suffixes = {Kind.IMAGE: IMAGE_SUFFIXES, Kind.VIDEO: VIDEO_SUFFIXES, Kind.BAG: BAG_SUFFIXES}
     suffix = path.suffix.lower()
-    kind = (
-        Kind.BAG
-        if path.is_dir()
-        else next((kind for kind, known in suffixes.items() if suffix in known), None)
-    )
-    if kind not in kinds:
-        wanted = ' '.join(sorted(suffix for kind in kinds for suffix in suffixes[kind]))
-        names = ', '.join(kind.value for kind in kinds)
-        raise ValueError(f'{path} cannot be used: want {names} ({wanted})')
-    return kind
+    for kind in kinds:
+        if suffix in SUFFIXES[kind] or (kind is Kind.BAG and path.is_dir()):
+            return kind
+    names = ', '.join(kind.value for kind in kinds)
+    suffixes = ' '.join(sorted(suffix for kind in kinds for suffix in SUFFIXES[kind]))
+    raise ValueError(f'{path} cannot be used: expected {names} ({suffixes})')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag of label images, written through the library rosbags. Needs no ROS."""
+"""Writes segmentations to a ROS bag with the library rosbags. Needs no ROS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelSet
 from lseg_ros.media.inputs import is_bag_folder
 
-# vision_msgs 4, which rosbags does not know.
+# Of vision_msgs 4, which rosbags does not include.
 _VISION_MSGS = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
     'vision_msgs/msg/LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
@@ -41,35 +41,34 @@ _LATCHED = Qos(
     _UNSET,
     False,
 )
-_METADATA_VERSION = 8  # of rosbag2 since Iron
 
 
 def storage_of(bag: Path) -> StoragePlugin:
-    """Return the storage that a bag is in; sqlite3 for a ROS 1 bag."""
+    """Return the storage format of a bag; sqlite3 for a ROS 1 bag."""
     has_mcap = any(bag.glob('*.mcap')) if is_bag_folder(bag) else bag.suffix == '.mcap'
     return StoragePlugin.MCAP if has_mcap else StoragePlugin.SQLITE3
 
 
 class LabelBagWriter:
-    """Writes what the node would publish: label images, confidence, and once the LabelInfo.
+    """Writes a bag with the topics of the node; also a context manager that closes it.
 
-    The topics are the node's, `/lseg/label_image`, `/lseg/confidence` and `/lseg/label_info`;
-    images have the header, and the time of recording, of the pictures they belong to.
+    They are `/lseg/label_image`, `/lseg/confidence` and, as a single message, `/lseg/label_info`.
+    The images have the header and the time of recording of the camera images.
     """
 
     def __init__(
         self, path: Path, labels: LabelSet, threshold: float, storage: StoragePlugin
     ) -> None:
-        """Make the folder `path`; raises FileExistsError when it is there already."""
+        """Create the folder `path`; raise FileExistsError if it exists."""
         if path.exists():
-            raise FileExistsError(f'{path} exists already: remove it, or give another --output')
+            raise FileExistsError(f'{path} already exists: remove it or give another --output')
         self._labels = labels
         self._threshold = threshold
         self._types = get_typestore(Stores.ROS2_HUMBLE)
         for name, text in _VISION_MSGS.items():
             self._types.register(get_types_from_msg(text, name))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = Writer(path, version=_METADATA_VERSION, storage_plugin=storage)
+        self._writer = Writer(path, version=8, storage_plugin=storage)  # as Iron and later
         self._writer.open()
         self._label_image = self._connect('label_image', 'sensor_msgs/msg/Image')
         self._confidence = self._connect('confidence', 'sensor_msgs/msg/Image')
@@ -87,7 +86,7 @@ class LabelBagWriter:
         self._writer.close()
 
     def write(self, header: Any, recorded_ns: int, segmentation: Segmentation) -> None:
-        """Append the result for the picture with this std_msgs/Header, recorded then."""
+        """Append the result for an image from its std_msgs/Header and time of recording."""
         if not self._info_written:
             self._write(self._label_info, recorded_ns, self._info())
             self._info_written = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a segmentation for people: class colours, overlay and legend."""
+"""Draws segmentations: class colours over the image, and a legend."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 from lseg_ros.labels import LabelClass, LabelSet
 
 DEFAULT_ALPHA = 0.5
-# A class is in view, and in the legend, from this share of the pixels on.
+# The legend shows the classes that have at least this share of the pixels.
 IN_VIEW_SHARE = 0.001
 
-# Pillow's own font looks the same everywhere but is Latin only; these are looked for in the
-# system's font folders when a name needs more.
+# Pillow's own font is the same everywhere but Latin only. For other scripts, these are looked for
+# in the system's font folders.
 _SYSTEM_FONTS = (
     'NotoSansCJK-Regular.ttc',
     'NotoSans-Regular.ttf',
@@ -24,23 +24,18 @@ _SYSTEM_FONTS = (
     'DroidSansFallbackFull.ttf',
     'FreeSans.ttf',
 )
-_MISSING = '\U0010ffff'  # a code point that no font draws
+_MISSING = '\U0010ffff'  # a code point that no font has
 _PANEL = (16, 16, 16, 170)
-
-
-def colorize(ids: np.ndarray, labels: LabelSet) -> np.ndarray:
-    """Return uint8 [H, W, 3]: the colour of each class id of uint8 [H, W]; unknown ids black."""
-    return np.array(_colorized(ids, labels))
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def overlay(
     image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA
 ) -> np.ndarray:
-    """Lay the class colours, and thin borders between the classes, over an image.
+    """Return an image, uint8 RGB [H, W, 3], blended with the colours of `ids`, uint8 [H, W].
 
-    `image` is uint8 RGB [H, W, 3] and stays as it is, `ids` uint8 [H, W], and `alpha` the weight
-    of the colours, 0..1; borders have them in full.  Returns uint8 [H, W, 3].  Raises ValueError
-    when the sizes differ.
+    `alpha` is the weight of the colours, 0..1; the borders between classes are opaque.
+    Raises ValueError if the sizes differ.
     """
     return np.array(_overlaid(image, ids, labels, alpha))
 
@@ -48,9 +43,9 @@ def overlay(
 def overlay_with_legend(
     image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA
 ) -> np.ndarray:
-    """Return `overlay` with the legend of the classes in view along its upper edge.
+    """Return `overlay` with a legend of the classes in view.
 
-    A robot's floor, which matters most, lies along the lower one.
+    The legend is at the top, since the floor, which matters most to a robot, is at the bottom.
     """
     picture = _overlaid(image, ids, labels, alpha)
     panel = legend(labels, classes_in_view(ids, labels), picture.width, picture.height)
@@ -60,7 +55,7 @@ def overlay_with_legend(
 
 
 def classes_in_view(ids: np.ndarray, labels: LabelSet) -> tuple[int, ...]:
-    """Return, ascending, the ids of `labels` that at least a thousandth of the pixels have."""
+    """Return the ids of `labels` that have at least IN_VIEW_SHARE of the pixels, ascending."""
     counts = np.bincount(ids.ravel(), minlength=256)
     return tuple(i for i in labels.ids if counts[i] >= max(1, IN_VIEW_SHARE * ids.size))
 
@@ -69,11 +64,11 @@ def classes_in_view(ids: np.ndarray, labels: LabelSet) -> tuple[int, ...]:
 def legend(
     labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int
 ) -> Image.Image | None:
-    """Return the legend for a picture of this size: an RGBA strip as wide as it, to paste.
+    """Return the legend for an image of this size as an RGBA strip of the same width.
 
-    Rows of swatches and names fill at most a third of the height; "+n" stands for the names that
-    do not fit.  None where there is nothing to show or no room for it.  A name that no font at
-    hand can draw is shown as its first prompt that one can, or else as "id n".
+    Rows of colours and names take at most a third of the height; "+n" stands for names that do
+    not fit. A name that no available font can draw is replaced by the first prompt that can be
+    drawn, or else by "id n". Return None if there is nothing to show or no room.
     """
     size = min(max(min(width, height) // 28, 11), 36)
     row = round(1.5 * size)
@@ -99,8 +94,8 @@ def legend(
 def _overlaid(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> Image.Image:
     if image.shape != (*ids.shape, 3):
         raise ValueError(
-            f'an image of shape {list(image.shape)} cannot be overlaid with ids of '
-            f'shape {list(ids.shape)}'
+            f'an image of shape {list(image.shape)} cannot be overlaid with ids of shape '
+            f'{list(ids.shape)}: the sizes must be equal'
         )
     colors = _colorized(ids, labels)
     picture = Image.blend(Image.fromarray(np.ascontiguousarray(image)), colors, alpha)
@@ -115,18 +110,19 @@ def _colorized(ids: np.ndarray, labels: LabelSet) -> Image.Image:
 
 
 def _borders(ids: np.ndarray) -> np.ndarray:
-    """Return uint8 [H, W]: 255 where a class meets another, wider in images above VGA."""
+    """Return uint8 [H, W]: 255 along class borders, which are wider in images above VGA."""
     mask = np.zeros(ids.shape, np.uint8)
     for step in range(1, 2 + min(ids.shape) // 600):
         mask[:, :-step] |= ids[:, :-step] != ids[:, step:]
         mask[:-step] |= ids[:-step] != ids[step:]
-    return mask * np.uint8(255)
+    mask *= np.uint8(255)
+    return mask
 
 
 def _lay_out(
     labels: LabelSet, class_ids: tuple[int, ...], size: int, width: int, rows: int
 ) -> list[tuple[int, int, int]]:
-    """Return (x in pixels, row, class id) of the entries that fit, filling row after row."""
+    """Return (x in pixels, row, class id) of the entries that fit, row by row."""
     places = []
     x, y = size // 2, 0
     for class_id in class_ids:
@@ -159,8 +155,8 @@ def _draw_entry(
     )
 
 
-def _caption(label: LabelClass, size: int) -> tuple[str, ImageFont.FreeTypeFont]:
-    """Return what stands for a class in the legend, and a font that can draw it."""
+def _caption(label: LabelClass, size: int) -> tuple[str, _Font]:
+    """Return the text that represents a class in the legend, and a font that can draw it."""
     fonts = _fonts(size)
     for text in (label.name, *label.prompts):
         for font in fonts:
@@ -170,7 +166,7 @@ def _caption(label: LabelClass, size: int) -> tuple[str, ImageFont.FreeTypeFont]
 
 
 @lru_cache(maxsize=16)
-def _fonts(size: int) -> tuple[ImageFont.FreeTypeFont, ...]:
+def _fonts(size: int) -> tuple[_Font, ...]:
     fonts = [ImageFont.load_default(size)]
     for name in _SYSTEM_FONTS:
         try:
@@ -180,6 +176,6 @@ def _fonts(size: int) -> tuple[ImageFont.FreeTypeFont, ...]:
     return tuple(fonts)
 
 
-def _can_draw(font: ImageFont.FreeTypeFont, text: str) -> bool:
+def _can_draw(font: _Font, text: str) -> bool:
     missing = bytes(font.getmask(_MISSING))
     return all(char.isspace() or bytes(font.getmask(char)) != missing for char in text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image messages to arrays: from rclpy or from a bag, only the names of their fields matter."""
+"""Converts image messages, from rclpy or from a bag, to arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import UnidentifiedImageError
 
 from lseg_ros.media.images import eight_bit
 
-# How OpenCV turns the 8-bit encodings into RGB, by their bytes per pixel; None: it is RGB.
+# Bytes per pixel, and OpenCV's conversion to RGB (None: not needed).
 _EIGHT_BIT = MappingProxyType(
     {
         'rgb8': (3, None),
@@ -25,7 +25,7 @@ _EIGHT_BIT = MappingProxyType(
         'mono8': (1, cv2.COLOR_GRAY2RGB),
     }
 )
-# What is left to a converter: bytes per pixel, and the bytes of one value.
+# Encodings that need a converter: bytes per pixel and bytes per value.
 _CONVERTED = MappingProxyType(
     {
         'mono16': (2, 2),
@@ -38,14 +38,14 @@ _CONVERTED = MappingProxyType(
         **dict.fromkeys(('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'), (2, 1)),
     }
 )
-# What cameras compress with. Pillow reads more, some of it with the help of other programs.
+# Formats that cameras use. Pillow reads more, some of them with external programs.
 _COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
-# Depth encodings, and the type of a value.
+# Depth encodings and their types.
 _DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
 
 
 class ImageMessage(Protocol):
-    """The fields of sensor_msgs/Image that are read."""
+    """The fields of sensor_msgs/Image that are used."""
 
     height: int
     width: int
@@ -56,22 +56,22 @@ class ImageMessage(Protocol):
 
 
 class CompressedImageMessage(Protocol):
-    """The fields of sensor_msgs/CompressedImage that are read."""
+    """The fields of sensor_msgs/CompressedImage that are used."""
 
     format: str
     data: bytes
 
 
-# Turns (values [H, W] or [H, W, C] in this machine's byte order, encoding) into RGB.
+# Converts (values [H, W] or [H, W, C] in native byte order, encoding) to RGB.
 Converter = Callable[[np.ndarray, str], np.ndarray]
 
 
 def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
-    """Return the picture as uint8 [H, W, 3], RGB; for rgb8 a view of the message's data.
+    """Return the image as uint8 RGB [H, W, 3]; for rgb8, a view of the message's data.
 
-    Rows may be padded (step longer than a row) and 16-bit values may have either byte order.
-    `convert` is needed for Bayer, YUV and 16-bit encodings.  Raises ValueError with the reason
-    when the message does not hold a colour or grey picture.
+    Rows may be padded, and 16-bit values may have either byte order. `convert` converts Bayer,
+    YUV and 16-bit encodings.
+    Raises ValueError with the reason if the message is not a valid colour or grey image.
     """
     if message.encoding in _EIGHT_BIT:
         channels, code = _EIGHT_BIT[message.encoding]
@@ -80,34 +80,34 @@ def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
     if message.encoding in _CONVERTED:
         return _converted(message, convert)
     known = ', '.join((*_EIGHT_BIT, *_CONVERTED))
-    raise ValueError(f'unknown image encoding {message.encoding!r}: one of {known} is needed')
+    raise ValueError(f'unknown image encoding {message.encoding!r}: use one of {known}')
 
 
 def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
-    """Decode a JPEG, PNG or other compressed picture into uint8 [H, W, 3], RGB.
+    """Decode a JPEG, PNG or other compressed image to uint8 RGB [H, W, 3].
 
-    Raises ValueError with the reason when the data are cut short or are no picture.
+    Raises ValueError with the reason if the data are truncated or not an image.
     """
     try:
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
             return np.asarray(eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
         raise ValueError(
-            f'compressed image of format {message.format!r} holds no picture '
-            f'({len(message.data)} bytes)'
+            f'compressed image of format {message.format!r}: its {len(message.data)} bytes are not '
+            'an image'
         ) from None
-    except Exception as error:  # a decoder fed with rubbish raises whatever it likes
+    except Exception as error:  # a decoder can fail in any way on bad data
         raise ValueError(f'compressed image of format {message.format!r}: {error}') from error
 
 
 def image_to_depth(message: ImageMessage) -> np.ndarray:
-    """Return depth as it is, uint16 [H, W] in millimetres or float32 [H, W] in metres.
+    """Return the depth, uint16 [H, W] in millimetres or float32 [H, W] in metres.
 
-    Raises ValueError with the reason when the message holds no depth image.
+    Raises ValueError with the reason if the message is not a valid depth image.
     """
     if message.encoding not in _DEPTH:
         known = ', '.join(_DEPTH)
-        raise ValueError(f'unknown depth encoding {message.encoding!r}: one of {known} is needed')
+        raise ValueError(f'unknown depth encoding {message.encoding!r}: use one of {known}')
     kind = _DEPTH[message.encoding]
     order = '>' if message.is_bigendian else '<'
     rows = np.ascontiguousarray(_rows(message, np.dtype(kind).itemsize))
@@ -115,7 +115,7 @@ def image_to_depth(message: ImageMessage) -> np.ndarray:
 
 
 def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:
-    """Return the bytes of the pixels, uint8 [H, W * bytes_per_pixel], a view without padding."""
+    """Return a view of the pixels without padding, uint8 [H, W * bytes_per_pixel]."""
     row = message.width * bytes_per_pixel
     if not row or not message.height:
         raise ValueError(f'empty image: {message.width} x {message.height} pixels')
@@ -127,8 +127,8 @@ def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:
     size = message.step * message.height
     if len(message.data) < size:
         raise ValueError(
-            f'image data end early: {len(message.data)} bytes, but step * height '
-            f'is {message.step} * {message.height} = {size}'
+            f'image data end early: {len(message.data)} bytes, but step * height is '
+            f'{message.step} * {message.height} = {size}'
         )
     data = np.frombuffer(message.data, np.uint8, count=size)
     return data.reshape(message.height, message.step)[:, :row]
@@ -143,5 +143,5 @@ def _converted(message: ImageMessage, convert: Converter) -> np.ndarray:
     shape = (message.height, message.width) + ((channels,) if channels > 1 else ())
     try:
         return convert(values.reshape(shape), message.encoding)
-    except Exception as error:  # converters let through whatever OpenCV raises
+    except Exception as error:  # converters pass on whatever OpenCV raises
         raise ValueError(f'image of encoding {message.encoding!r}: {error}') from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segments files: an image, a video or a bag in; overlays and class ids out."""
+"""Segments images, videos and bags on disk; writes overlays and class ids."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Frame = TypeVar('Frame')
 
 
 class FileSegmenter:
-    """Segments one file after the other under the same labels; long ones show a progress bar."""
+    """Segments files with one set of labels; videos and bags show a progress bar."""
 
     def __init__(self, segmenter: Segmenter, labels: LabelSet, bag_topic: str = '') -> None:
-        """Encode the labels; `bag_topic` is the image topic of bags, empty: the only one."""
+        """Encode the labels; `bag_topic` is the image topic of bags, see BagReader.image_topic."""
         self._segmenter = segmenter
         self._labels = labels
         self._prepared = segmenter.prepare(labels)
         self._bag_topic = bag_topic
 
     def segment(self, item: Input) -> None:
-        """Write the results of a file beside `item.target`.
+        """Write the results for a file to paths that start with `item.target`.
 
-        Raises OSError, with the reason, when it cannot be read to its end; what was read until
-        then has been written.
+        Raises OSError with the reason if the file cannot be read to its end; the results up to
+        there are kept.
         """
         item.target.parent.mkdir(parents=True, exist_ok=True)
         if item.kind is Kind.IMAGE:
@@ -63,7 +63,7 @@ class FileSegmenter:
         _check_whole(frame + 1, video.frame_count)
 
     def _segment_bag(self, path: Path, target: Path) -> None:
-        # rosbags is needed for bags only.
+        # Only bags need rosbags.
         from lseg_ros.media.bags import BagReader
         from lseg_ros.media.label_bag import LabelBagWriter, storage_of
 
@@ -72,7 +72,7 @@ class FileSegmenter:
             with LabelBagWriter(
                 target, self._labels, self._segmenter.confidence_threshold, storage_of(path)
             ) as results:
-                for image in _shown(bag.images(topic), bag.count([topic]), path):
+                for image in _shown(bag.images(topic), bag.count(topic), path):
                     results.write(image.header, image.recorded_ns, self._result(image.pixels))
 
     def _result(self, image: np.ndarray) -> Segmentation:
@@ -80,11 +80,11 @@ class FileSegmenter:
 
 
 def _shown(frames: Iterable[Frame], total: int | None, path: Path) -> Iterator[Frame]:
-    """Iterate over `frames` under a progress bar of their own."""
+    """Yield `frames` and show a progress bar."""
     return iter(tqdm(frames, total=total, desc=path.name, unit='frame', leave=False, disable=None))
 
 
 def _check_whole(read: int, announced: int | None) -> None:
-    # Containers often announce a frame or two that the decoder does not give.
+    # Containers often announce a frame or two more than the decoder returns.
     if not read or (announced or 0) > 1.02 * read + 2:
         raise OSError(f'the video ends early: {read} of {announced or "its"} frames could be read')

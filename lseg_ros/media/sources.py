@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the camera node's pictures come from: files, a folder, a video, a webcam, a recording."""
+"""The image sources of the camera node: files, folders, videos, webcams and recordings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lseg_ros.media.inputs import IMAGE_SUFFIXES
 from lseg_ros.media.videos import Video
 from lseg_ros.shared_files import find_shared
 
-# The cameras of the recorded drive: names of sources, and their folders.
+# Sources in the recorded drive, and the folders of their cameras.
 RECORDED_DRIVE = {'drive': 'front', 'drive/left': 'left', 'drive/rear': 'rear'}
 
 
 @dataclass(frozen=True)
 class CameraModel:
-    """A pinhole camera without distortion: size in pixels, row-major 3 x 3 matrix K."""
+    """A pinhole camera without distortion: size in pixels and row-major 3 x 3 matrix K."""
 
     width: int
     height: int
@@ -32,19 +32,19 @@ class CameraModel:
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture, uint8 [H, W, 3] RGB, and its depth in millimetres, uint16 [H, W], 0: none."""
+    """An image, uint8 RGB [H, W, 3], and its depth, uint16 [H, W] in millimetres (0: unknown)."""
 
     image: np.ndarray
     depth_mm: np.ndarray | None = None
 
 
 class ImageFiles:
-    """Pictures on disk, in the order given; each is read when its turn comes."""
+    """Image files in the order given, each read when its turn comes."""
 
     camera: CameraModel | None = None
 
     def __init__(self, paths: list[Path]) -> None:
-        """Take the paths as they are; a file that is no picture raises OSError in its turn."""
+        """Set the paths; iteration raises OSError at a file that is not an image."""
         self._paths = paths
 
     def __iter__(self) -> Iterator[Shot]:
@@ -53,10 +53,10 @@ class ImageFiles:
 
 
 class Recording:
-    """A folder with rgb/*.jpg, depth/*.png (16-bit millimetres) and camera.json, side by side."""
+    """A folder with camera.json, rgb/*.jpg, and depth/*.png in 16-bit millimetres."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the camera; raises ValueError when camera.json lacks width, height or K."""
+        """Read the camera; raise ValueError if camera.json lacks width, height or K."""
         self._pictures = _images_in(folder / 'rgb')
         self._depths = folder / 'depth'
         try:
@@ -65,7 +65,7 @@ class Recording:
             self.camera = CameraModel(int(facts['width']), int(facts['height']), matrix)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f'{folder}/camera.json must hold width, height and K: {error!r}'
+                f'{folder}/camera.json must contain width, height and K: {error!r}'
             ) from error
 
     def __iter__(self) -> Iterator[Shot]:
@@ -80,7 +80,7 @@ class VideoFrames:
     camera: CameraModel | None = None
 
     def __init__(self, source: str | int) -> None:
-        """Open it; raises OSError when OpenCV cannot."""
+        """Open the source; raise OSError if OpenCV cannot."""
         self._video = Video(source)
 
     def __iter__(self) -> Iterator[Shot]:
@@ -92,12 +92,12 @@ ImageSource = ImageFiles | Recording | VideoFrames
 
 
 def open_source(source: str) -> ImageSource:
-    """Open what `source` names; iterating over the result starts it from the beginning.
+    """Open an image source; each iteration over it starts from the beginning.
 
-    `drive` is the front camera of the recorded drive of the demo, `drive/left` and `drive/rear`
-    are its others; a number is a webcam; else it is the path of a picture, a video, a
-    folder of pictures or a recording, or a pattern such as *.jpg.
-    Raises OSError or ValueError, with the reason, when there is no such thing.
+    `source` is `drive` (or `drive/left`, `drive/rear`) for a camera of the recorded drive, the
+    number of a webcam, the path of an image, a video, a folder of images or a recording, or a
+    pattern such as *.jpg.
+    Raises OSError or ValueError with the reason if it cannot be opened.
     """
     if source in RECORDED_DRIVE:
         return Recording(recorded_drive() / RECORDED_DRIVE[source])
@@ -111,13 +111,13 @@ def open_source(source: str) -> ImageSource:
     if paths := sorted(map(Path, glob.glob(str(path)))):
         return ImageFiles([path for path in paths if _is_image(path)])
     raise FileNotFoundError(
-        f'no image source {source!r}: give drive, the number of a '
-        'webcam, or the path of a picture, a folder or a video'
+        f'no image source {source!r}: give drive, the number of a webcam, or the path of an image, '
+        'a folder or a video'
     )
 
 
 def recorded_drive() -> Path:
-    """Return the folder of the recorded drive; raises FileNotFoundError where it is not installed."""
+    """Return the folder of the recorded drive; raise FileNotFoundError if it is not installed."""
     folder = find_shared('demo/drive')
     if folder is None:
         raise FileNotFoundError(
@@ -131,7 +131,7 @@ def _images_in(folder: Path) -> list[Path]:
     paths = sorted(path for path in folder.iterdir() if _is_image(path))
     if not paths:
         suffixes = ', '.join(sorted(IMAGE_SUFFIXES))
-        raise ValueError(f'no pictures in {folder}: looked for {suffixes}')
+        raise ValueError(f'no images in {folder}: looked for {suffixes}')
     return paths
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Video files and webcams, frame by frame, through OpenCV."""
+"""Reads video files and webcams, and writes videos, with OpenCV."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 
 _DEFAULT_RATE = 25.0
 
-# What is wrong with a file is told by the exceptions below; -8 is FFmpeg's "quiet".
+# Silences FFmpeg (-8 is its "quiet"): the exceptions below report what is wrong with a file.
 os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
 
 class Video:
-    """A video file, or a webcam by its number; iterating gives uint8 [H, W, 3] RGB frames.
+    """A video file, or a webcam by its number; iterable over frames, uint8 RGB [H, W, 3].
 
     Each iteration starts from the beginning.
     """
 
     def __init__(self, source: str | Path | int) -> None:
-        """Open it; raises OSError when OpenCV cannot."""
+        """Open the source; raise OSError if OpenCV cannot."""
         self._source = source if isinstance(source, int) else str(source)
         capture = self._open()
         self._rate = capture.get(cv2.CAP_PROP_FPS)
@@ -32,12 +32,12 @@ class Video:
 
     @property
     def rate(self) -> float:
-        """Frames per second; 25 where the file does not say."""
+        """Frames per second; 25 if the file does not say."""
         return self._rate if self._rate > 0 else _DEFAULT_RATE
 
     @property
     def frame_count(self) -> int | None:
-        """How many frames the file says it has; None where it does not say."""
+        """The number of frames according to the file; None if it does not say."""
         return self._frames if self._frames > 0 else None
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -57,23 +57,23 @@ class Video:
 
 
 class VideoWriter:
-    """Writes uint8 [H, W, 3] RGB frames of one size into an MPEG-4 file (mp4v).
+    """Writes uint8 RGB frames [H, W, 3] of one size to an MPEG-4 file (mp4v).
 
-    The last column or row of odd sizes is left out, as the codec demands.
+    The codec needs even sizes, so the last column or row of odd sizes is cut off.
     """
 
     def __init__(self, path: str | Path, rate: float) -> None:
-        """Write to `path`, to be shown at `rate` frames per second; the first frame creates it."""
+        """Set the path and the frames per second; the first frame creates the file."""
         self._path = str(path)
         self._rate = rate
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray) -> None:
-        """Append a frame. Raises OSError when the file cannot be made."""
+        """Append a frame; raise OSError if the file cannot be created."""
         if self._writer is None:
             height, width = frame.shape[:2]
             self._writer = cv2.VideoWriter(
-                self._path, cv2.VideoWriter_fourcc(*'mp4v'), self._rate, (width, height)
+                self._path, cv2.VideoWriter.fourcc(*'mp4v'), self._rate, (width, height)
             )
             if not self._writer.isOpened():
                 raise OSError(f'cannot write the video {self._path}')

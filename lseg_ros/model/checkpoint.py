@@ -171,7 +171,7 @@ def _read_own(path: Path) -> Checkpoint:
         config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
         tensors = {
             key: StoredTensor(tuple(file.get_slice(key).get_shape()), partial(_copy, path, key))
-            for key in file.keys()  # noqa: SIM118: the file is no mapping
+            for key in file.keys()  # noqa: SIM118 -- not a mapping
         }
     return Checkpoint(path, config, tensors, facts={'layout': 'safetensors of lseg'})
 

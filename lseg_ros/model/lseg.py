@@ -195,7 +195,7 @@ class LSeg(nn.Module):
         return logits
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
-        """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and any K text rows [K, D]."""
+        """Return logits [B, K, H, W] of normalised pixels [B, 3, H, W] and text [K, D]."""
         logits = self.correlate(self.encode_image(pixels), text)
         return self._to_image_size(logits, pixels)
 

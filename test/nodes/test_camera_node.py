@@ -106,7 +106,7 @@ def test_source_that_does_not_exist_is_an_error_that_names_it(source):
 
 
 def test_folder_without_pictures_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match='no pictures'):
+    with pytest.raises(ValueError, match='no images'):
         open_source(str(tmp_path))
 
 
