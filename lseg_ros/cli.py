@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, ``lseg``: one module for each command.
+"""The command line ``lseg``.
 
-The package's own commands lie in `lseg_ros.commands`. Other distributions add theirs by entry
-points in the group ``lseg_ros.commands``, as the lab does.
+Its own commands are modules in `lseg_ros.commands`. Other distributions, such as the lab, add
+theirs with entry points in the group ``lseg_ros.commands``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module, metadata
 from types import ModuleType
 
@@ -18,32 +18,31 @@ from lseg_ros import __version__
 COMMANDS = ('segment', 'embed', 'info', 'convert')
 LAB_COMMANDS = ('evaluate', 'train', 'rooms')
 ENTRY_POINTS = 'lseg_ros.commands'
+INSTALL_LAB = 'pip install ./lab in a checkout of lseg_ros'
 
-DESCRIPTION = """\
-Language-driven semantic segmentation: name what you look for, get a class for every pixel.
+DESCRIPTION = f"""\
+Language-driven semantic segmentation: name what to look for, get a class for every pixel.
 
   lseg segment photo.jpg --labels "floor, chair=chair|armchair, door"
+  lseg segment drive.mp4 --labels-file indoor
   lseg info
+
+Run lseg COMMAND --help for more examples. The commands {', '.join(LAB_COMMANDS)} come with
+the lab: {INSTALL_LAB}.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that `argv` (by default the process's) names; return the exit status.
+    """Run the command that `argv` (default: of the process) names; return the exit status.
 
-    0 is success, 1 partial failure, 2 a user error, reported in one line, and 130 Ctrl-C.
+    It is 0 for success, 1 if some inputs failed, 2 for a user error, which is reported in one
+    line, and 130 for Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
-    modules = dict(_modules())
-    if argv and argv[0] in LAB_COMMANDS and argv[0] not in modules:
-        print(
-            f'lseg: error: {argv[0]} is a command of the lab, which is not installed: run '
-            'pip install ./lab in the checkout of lseg_ros',
-            file=sys.stderr,
-        )
-        return 2
-    args = _build_parser(modules).parse_args(argv)
     try:
-        return args.run(args)
+        args = _build_parser(_load_modules(argv[0] if argv else '')).parse_args(argv)
+        status: int = args.run(args)
+        return status
     except (ValueError, OSError) as error:
         print(f'lseg: error: {error}', file=sys.stderr)
         return 2
@@ -52,18 +51,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _modules() -> Iterator[tuple[str, ModuleType]]:
-    """Yield the commands and their modules, which are light: they import torch only when run."""
-    for name in COMMANDS:
-        yield name, import_module(f'lseg_ros.commands.{name}')
+def _load_modules(command: str) -> dict[str, ModuleType]:
+    """Return the modules of all commands; those of add-ons only if `command` is not ours.
+
+    Raises ValueError if `command` belongs to an add-on that is missing or broken.
+    """
+    modules = {name: import_module(f'lseg_ros.commands.{name}') for name in COMMANDS}
+    if command in modules:
+        return modules
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
-            yield entry.name, entry.load()
-        except Exception as error:  # a broken add-on must not take the other commands with it
-            print(
-                f'lseg: warning: command {entry.name} ({entry.value}) cannot be loaded: {error}',
-                file=sys.stderr,
-            )
+            modules[entry.name] = entry.load()
+        except Exception as error:  # a broken add-on must not break the other commands
+            problem = f'command {entry.name} ({entry.value}) cannot be loaded: {error}'
+            if entry.name == command:
+                raise ValueError(problem) from error
+            print(f'lseg: warning: {problem}', file=sys.stderr)
+    if command in LAB_COMMANDS and command not in modules:
+        raise ValueError(f'{command} needs the lab, which is not installed: {INSTALL_LAB}')
+    return modules
 
 
 def _build_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:

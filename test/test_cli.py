@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -199,3 +200,61 @@ def test_version_is_the_packages(capsys):
     with pytest.raises(SystemExit):
         cli.main(['--version'])
     assert capsys.readouterr().out == f'lseg {__version__}\n'
+
+
+@pytest.fixture
+def add_ons(monkeypatch):
+    """Return a function that installs add-ons, given as values of entry points, in place of all."""
+
+    def install(**values):
+        entries = [
+            metadata.EntryPoint(name, each, cli.ENTRY_POINTS) for name, each in values.items()
+        ]
+        monkeypatch.setattr(
+            metadata, 'entry_points', lambda group: entries if group == cli.ENTRY_POINTS else []
+        )
+
+    return install
+
+
+@pytest.mark.parametrize('command', cli.LAB_COMMANDS)
+def test_help_of_a_command_of_the_lab_teaches_by_example(command, capsys):
+    if command not in metadata.entry_points(group=cli.ENTRY_POINTS).names:
+        pytest.skip('needs the lab: pip install ./lab')
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, '--help'])
+    assert stop.value.code == 0
+    assert f'lseg {command}' in capsys.readouterr().out.split('\n\n', 1)[1]
+
+
+@pytest.mark.parametrize('command', cli.LAB_COMMANDS)
+def test_without_the_lab_its_commands_say_what_to_install(add_ons, capsys, command):
+    add_ons()
+    assert cli.main([command, '--anything']) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        f'lseg: error: {command} needs the lab, which is not installed: '
+        'pip install ./lab in a checkout of lseg_ros\n'
+    )
+
+
+def test_the_command_of_an_add_on_runs(add_ons, capsys):
+    add_ons(describe='lseg_ros.commands.info')
+    assert cli.main(['describe', 'lseg-lite']) == 0
+    assert 'tf_efficientnet_lite0' in capsys.readouterr().out
+
+
+def test_a_broken_add_on_breaks_its_own_command_only(add_ons, capsys):
+    add_ons(train='no_such_module')
+    assert cli.main(['info', 'lseg-lite']) == 0
+    assert not capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        cli.main(['--help'])
+    assert stop.value.code == 0
+    out, err = capsys.readouterr()
+    assert all(f'\n    {command} ' in out for command in cli.COMMANDS)
+    assert err.startswith('lseg: warning: command train') and err.count('\n') == 1
+    assert cli.main(['train']) == 2
+    err = capsys.readouterr().err
+    assert "command train (no_such_module) cannot be loaded: No module named 'no_such" in err
+    assert err.startswith('lseg: error: ') and err.count('\n') == 1
