@@ -50,8 +50,8 @@ class ClipText(TextEncoder):
 
     def __init__(self, settings: ClipTextSettings) -> None:
         """Build the encoder with random weights."""
-        from open_clip.tokenizer import SimpleTokenizer  # type: ignore[import-untyped]
-        from open_clip.transformer import QuickGELU, TextTransformer  # type: ignore[import-untyped]
+        from open_clip.tokenizer import SimpleTokenizer
+        from open_clip.transformer import QuickGELU, TextTransformer
 
         super().__init__()
         self.dim = settings.dim

@@ -118,7 +118,7 @@ def _timm_weights(name: str) -> dict[str, Tensor]:
 
 def _clip_weights(name: str, path: str | Path | None) -> dict[str, Tensor]:
     """Return the weights of OpenAI's CLIP, from `path` or downloaded by open_clip."""
-    import open_clip  # type: ignore[import-untyped]
+    import open_clip
 
     try:
         clip = open_clip.create_model(
