@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Send many frames through the real node and watch its memory."""
+"""Send many frames through the real node and watch its memory for growth."""
 
 from __future__ import annotations
 
 import argparse
 
-from lifecycle_msgs.msg import Transition
 from tqdm import tqdm
 
+from node_process import running_node
 from scenarios import VGA, picture
-from through_node import running_node
 
 DESCRIPTION = """\
-Send frames through the real node, each when the last one's label image has come, and print the
-node's memory ten times on the way. It must be flat after the first tenth.
+Send frames through the real node one at a time and print the node's memory ten times on the way.
+It must stay flat after the first tenth.
 
   python -m tools.pypi_ros run python benchmark/endurance.py
   python -m tools.pypi_ros run python benchmark/endurance.py --frames 100000 --device cuda
@@ -21,15 +20,13 @@ node's memory ten times on the way. It must be flat after the first tenth.
 
 
 def main() -> int:
-    """Print the memory; return 1 if it grew by more than `--allowed-mb` after the first tenth."""
+    """Run the frames; return 1 if memory grew by more than --allowed-mb after the first tenth."""
     args = _parser().parse_args()
     image = picture(VGA)
     step = max(1, args.frames // 10)
     memory = []
-    with running_node({'device': args.device}) as (camera, process):
-        camera.wait_for_node()
-        camera.change_state(Transition.TRANSITION_CONFIGURE)
-        camera.change_state(Transition.TRANSITION_ACTIVATE)
+    with running_node({'device': args.device}) as (client, camera, process):
+        client.bring_up()
         for number in tqdm(range(1, args.frames + 1), unit='frame'):
             camera.segment(image)
             if number % step == 0:
@@ -50,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         '--allowed-mb',
         type=float,
         default=16.0,
-        help='growth that is not an error (default: %(default)s)',
+        help='acceptable growth in MB (default: %(default)s)',
     )
     return parser
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The least time that a network's arithmetic takes: its operations over the device's peak."""
+"""Lower bound on a network's run time: its operations at the device's measured peak rate."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.model import LSeg
 
-GEMM_S = 1.0  # for how long the peak is sought
+GEMM_S = 1.0  # time to spend measuring the peak rate
 
 
 def floor_ms(model: LSeg, images: Tensor, text: Tensor, dtype: torch.dtype) -> float:
-    """Return the milliseconds of uint8 images -> logits at the peak of the device in `dtype`.
+    """Return the milliseconds from uint8 images to logits at the device's peak rate in `dtype`.
 
-    The operations are those of the folded network, two for a multiplication with an addition;
-    memory traffic counts as nothing.
+    Counts the operations of the folded network, two for each multiply-add, and ignores memory
+    traffic.
     """
     network = FoldedNetwork(model, torch.float32)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -31,9 +31,9 @@ def floor_ms(model: LSeg, images: Tensor, text: Tensor, dtype: torch.dtype) -> f
 
 @lru_cache
 def gemm_rate(device: str, dtype: torch.dtype, threads: int) -> float:
-    """Return the operations a second of a large matrix product, the best of several runs.
+    """Return the operations per second of a large matrix product, the best of several runs.
 
-    `threads` is how many CPU threads PyTorch has: another number is another device.
+    `threads` is PyTorch's number of CPU threads; it is part of the cache key.
     """
     on_gpu = torch.device(device).type == 'cuda'
     side = 8192 if on_gpu else 1024

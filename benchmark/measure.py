@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time and memory of things that are called again and again, measured in turn."""
+"""Measure time and memory of several functions in alternation."""
 
 from __future__ import annotations
 
@@ -13,44 +13,40 @@ import torch
 from tqdm import tqdm
 
 WARM_UP_RUNS = 3
-WARM_UP_S = 5.0  # slow calls are warmed up by fewer runs
-LONGEST_S = 300.0  # and are repeated less often
+WARM_UP_S = 5.0  # slow calls get fewer warm-up runs
+LONGEST_S = 300.0  # and fewer repetitions
 _STATUS = Path('/proc/self/status')
 _CLEAR = Path('/proc/self/clear_refs')
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one thing took: milliseconds of each call, CPU seconds a call, peak memory in MB."""
+    """Cost of one function: ms of each call, CPU seconds per call, peak memory in MB."""
 
     times_ms: tuple[float, ...]
     cpu_s: float
     peak_mb: float
 
     def percentile(self, percent: float) -> float:
-        """Return the milliseconds that this many in a hundred calls stay below."""
+        """Return a percentile of the milliseconds per call."""
         return float(np.percentile(self.times_ms, percent))
 
 
 def measure_in_turn(
     calls: Mapping[str, Callable[[], object]], device: torch.device, repeats: int
 ) -> dict[str, Measurement]:
-    """Call each of `calls` `repeats` times, in turn: what else the machine does hits all alike.
+    """Call each of `calls` `repeats` times, in alternation so that other load affects all alike.
 
-    No round begins after five minutes. Work on a GPU is waited for. Peak memory is that of the
-    GPU, or else of this process.
+    No round starts after five minutes. Each call includes waiting for the GPU to finish. Peak
+    memory is the GPU's if `device` is one, otherwise that of this process.
     """
+    progress = tqdm(total=(1 + repeats) * len(calls), unit='call', leave=False)
+    peak: dict[str, float] = {}
+    for name, call in calls.items():
+        peak[name] = _warm_up(call, device)
+        progress.update()
     times: dict[str, list[float]] = {name: [] for name in calls}
     cpu: dict[str, list[float]] = {name: [] for name in calls}
-    peak: dict[str, float] = {}
-    progress = tqdm(total=(1 + repeats) * len(calls), unit='call', leave=False)
-    for name, call in calls.items():
-        started = time.perf_counter()
-        peak[name] = _peak_mb(call, device)
-        for _ in range(WARM_UP_RUNS):
-            if time.perf_counter() < started + WARM_UP_S:
-                call()
-        progress.update()
     end = time.perf_counter() + LONGEST_S
     for number in range(repeats):
         if number and time.perf_counter() > end:
@@ -69,13 +65,23 @@ def measure_in_turn(
     }
 
 
+def _warm_up(call: Callable[[], object], device: torch.device) -> float:
+    """Call a function a few times; return the peak memory of the first call in MB."""
+    started = time.perf_counter()
+    peak_mb = _peak_mb(call, device)
+    for _ in range(WARM_UP_RUNS):
+        if time.perf_counter() < started + WARM_UP_S:
+            call()
+    return peak_mb
+
+
 def _peak_mb(call: Callable[[], object], device: torch.device) -> float:
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         call()
         _finish(device)
         return torch.cuda.max_memory_allocated(device) / 2**20
-    _CLEAR.write_text('5')  # the peak begins anew
+    _CLEAR.write_text('5')  # reset VmHWM
     call()
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith('VmHWM'))
     return int(line.split()[1]) / 1024

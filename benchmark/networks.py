@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that are measured, and the obvious way to run one."""
+"""The networks to measure, and the straightforward way to run one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from lseg_ros.model import LSeg, LSegConfig, load
 from lseg_ros.model.zoo import build
 
-# The paper's network, at the size it is evaluated at; its weights are random here.
+# The paper's network at its evaluation size, with random weights.
 LARGE = 'lseg-vitl16'
 _LARGE_PARTS = {
     'encoder': 'vit_large_patch16_384',
@@ -24,7 +24,7 @@ _LARGE_PARTS = {
 
 
 def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
-    """Load a model by name or path; lseg-vitl16 is built with random weights."""
+    """Load a model by name or path; lseg-vitl16 gets random weights."""
     if name != LARGE:
         return load(name, device, dtype)
     torch.manual_seed(0)
@@ -34,22 +34,22 @@ def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
     return model.to(device)
 
 
-class ObviousNetwork:
-    """LSeg in eager float32, channels first, as one writes it down: what is to be improved."""
+class PlainNetwork:
+    """LSeg in eager float32, channels first: the baseline that the backends improve on."""
 
     def __init__(self, model: LSeg) -> None:
-        """Take `model`, in float32; its layers are laid out anew."""
+        """Wrap `model`, which is in float32, and convert it to channels first in place."""
         self.model = model.to(memory_format=torch.contiguous_format)
 
     def network(self, pixels: Tensor, text: Tensor) -> Callable[[], Tensor]:
-        """Return a call that makes logits on the network's grid of pixels [B, 3, H, W]."""
+        """Return a function that computes logits on the network's grid from pixels [B, 3, H, W]."""
         pixels = pixels.contiguous()
         return lambda: self._logits(pixels, text)
 
     def images_to_ids(
         self, images: list[np.ndarray], size: tuple[int, int], text: Tensor
     ) -> Callable[[], np.ndarray]:
-        """Return a call that makes ids [B, H, W] of uint8 images [H, W, 3], all of one size."""
+        """Return a function that computes ids [B, H, W] of equally large uint8 images [H, W, 3]."""
         return lambda: self._ids(np.stack(images), size, text)
 
     @torch.inference_mode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the table: on the screen, in bench.json and in Markdown."""
+"""Rows of the benchmark table: printed, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEADINGS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement; where there is none the numbers are None, and `note` says why."""
+    """One measurement; without one the numbers are None and `note` says why."""
 
     name: str
     model: str
@@ -40,14 +40,14 @@ class Row:
     labels: int
     p50_ms: float | None = None
     p95_ms: float | None = None
-    per_second: float | None = None  # images
-    cpu_s: float | None = None  # CPU seconds an image, of every thread
+    per_second: float | None = None  # images per second
+    cpu_s: float | None = None  # CPU seconds per image, all threads
     peak_mb: float | None = None
-    floor_share: float | None = None  # the floor's share of p50_ms
+    floor_share: float | None = None  # lower bound as a fraction of p50_ms
     note: str = ''
 
     def filled(self, taken: Measurement, floor_ms: float | None = None) -> Row:
-        """Return the row with what was measured of one batch."""
+        """Return the row with the measurement of one batch filled in."""
         p50 = taken.percentile(50)
         return replace(
             self,
@@ -60,12 +60,12 @@ class Row:
         )
 
     def because(self, note: str) -> Row:
-        """Return the row with the reason why there are no numbers."""
+        """Return the row with the reason for having no numbers."""
         return replace(self, note=note)
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print the rows below each other."""
+    """Print the rows as an aligned table."""
     lines = [_HEADINGS, *map(_cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     for line, row in zip(lines, (None, *rows)):
@@ -74,7 +74,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Return the rows, all of one network on one device, as a table for a page."""
+    """Return rows of one network on one device as a Markdown table."""
     head = (
         'name',
         'precision',
@@ -84,7 +84,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
         'p50 ms',
         'p95 ms',
         'images/s',
-        'CPU ms an image',
+        'CPU ms/image',
         'peak MB',
         'floor',
     )
@@ -111,7 +111,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
-    """Write the rows as a list of objects."""
+    """Write the rows as a JSON list of objects."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + '\n')
 

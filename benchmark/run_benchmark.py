@@ -17,16 +17,16 @@ from scenarios import VGA, Setting, measure
 
 SMALL = 'lseg-lite'
 DESCRIPTION = """\
-Measure LSeg on this machine and print one table; bench_output/bench.json holds the same rows.
+Measure LSeg on this machine and print one table; bench_output/bench.json gets the same rows.
 
-  a   the network as one writes it down: eager, float32, channels first
-  b   ours, the network only: image on the device to logits, by each backend
+  a   the plain network: eager, float32, channels first
+  b   our network alone, with each backend: image on the device to logits
   c   image array to class ids: copies, resize, network, decision
-  d   image message to label-image message, through the real node in a process of its own
+  d   image message to label image message, through the real node in its own process
 
-Rows of one group are measured in turn, so that other work on the machine hits all alike; compare
-them with each other. floor is the share of the time that the network's arithmetic takes at the
-device's measured peak; CPU s is the CPU time an image takes of all threads together.
+Rows of one group are measured in alternation, so that other load on the machine affects all of
+them alike: compare rows within a group. floor is the fraction of the time that the network's
+arithmetic would take at the device's measured peak. CPU s is the CPU time per image, all threads.
 
   make bench
   make bench BENCH_ARGS=--quick
@@ -36,7 +36,7 @@ device's measured peak; CPU s is the CPU time an image takes of all threads toge
 
 
 def main() -> None:
-    """Measure, print and write the rows."""
+    """Measure; print and write the rows."""
     args = _parser().parse_args()
     limit_cpu_threads(args.cpu_threads)
     device = find_device(args.device)
@@ -47,7 +47,7 @@ def main() -> None:
         print_table(group)
         print(flush=True)
         write_json(rows, args.output)
-    print(f'{len(rows)} rows: {args.output}')
+    print(f'{len(rows)} rows written to {args.output}')
 
 
 def _groups(args: argparse.Namespace, device: torch.device) -> Iterator[list[Row]]:
@@ -101,18 +101,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--model',
-        help='name of a model, or path of one; lseg-vitl16 has random '
-        'weights (default: lseg-lite, and on a GPU lseg-vitl16 too)',
+        help='model name or path; lseg-vitl16 gets random weights '
+        '(default: lseg-lite, on a GPU also lseg-vitl16)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
     parser.add_argument('--precision', default='auto', help=f'auto, {", ".join(PRECISIONS)}')
-    parser.add_argument('--cpu-threads', type=int, default=0, help='0: one for each core')
-    parser.add_argument('--repeats', type=int, default=50, help='of each row (default: 50)')
+    parser.add_argument('--cpu-threads', type=int, default=0, help='0: one per core (default: 0)')
+    parser.add_argument('--repeats', type=int, default=50, help='runs per row (default: 50)')
     parser.add_argument(
-        '--quick', action='store_true', help='about a minute: one size, batch and number of labels'
+        '--quick', action='store_true', help='one size, batch and number of labels; about a minute'
     )
     parser.add_argument(
-        '--all', action='store_true', help='lseg-vitl16 on a CPU too, at several seconds an image'
+        '--all', action='store_true', help='also lseg-vitl16 on a CPU; several seconds per image'
     )
     parser.add_argument(
         '--output',

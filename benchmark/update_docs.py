@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put the rows of bench.json into the tables of docs/performance.md."""
+"""Update the tables of docs/performance.md from bench.json."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rows import Row, markdown_table
 DOCS = Path(__file__).parents[1] / 'docs/performance.md'
 BEGIN, END = '<!-- bench {} -->', '<!-- end of bench {} -->'
 DESCRIPTION = """\
-Put the rows of bench.json into docs/performance.md, each table between its two marks:
+Update the tables of docs/performance.md from bench.json. Each table stands between two markers:
 `one process` (a, b, c and label changes), `node` (d) and `large` (the paper's network).
-A table of which bench.json has no row stays as it is.
+A table without rows in bench.json is left unchanged.
 
   make bench
   python -m tools.pypi_ros run python benchmark/update_docs.py
@@ -25,7 +25,7 @@ A table of which bench.json has no row stays as it is.
 
 
 def main() -> None:
-    """Rewrite the tables; exit with a reason where a mark is missing."""
+    """Rewrite the tables; exit with a message if a marker is missing."""
     args = _parser().parse_args()
     rows = [Row(**values) for values in json.loads(args.bench.read_text())]
     text = args.docs.read_text()
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs='?',
         default=Path('bench_output/bench.json'),
-        help='(default: %(default)s)',
+        help='rows of `make bench` (default: %(default)s)',
     )
     parser.add_argument('--docs', type=Path, default=DOCS, help='page (default: %(default)s)')
     return parser

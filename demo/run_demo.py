@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run lseg_ros as on a robot, on real input, and leave pictures and figures behind.
+"""Run lseg_ros as on a robot, on real input, and save pictures and figures.
 
-Three processes: the segmentation node, a camera node, and a client that changes the labels while
-frames flow. Without arguments the input is the recorded drive and a few photographs.
-`--scene drive` plays the whole drive, three cameras with depth, and compares with the truth.
+Three processes run: the segmentation node, a camera node, and a client that changes the labels
+while frames flow. By default the input is a recorded drive through a flat and three photographs.
+With --scene drive, three cameras with depth replay the whole drive; the result is scored against
+the ground truth and mapped.
 """
 
 from __future__ import annotations
@@ -20,27 +21,40 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
 
+from demo_scenes import DemoScene, default_scenes, photograph_scene, user_scene
 from lseg_ros.nodes.transport import use_profile
-from scenes import Scene, default_scenes, photograph_scene, user_scene
 
 HERE = Path(__file__).resolve().parent
 CONFIG = Path(get_package_share_directory('lseg_ros')) / 'config'
-COLUMNS = ('scene', 'in', 'out', 'dropped', 'p50 ms', 'p95 ms', 'answer to first new mask, ms')
+COLUMNS = (
+    'scene',
+    'images in',
+    'images out',
+    'dropped',
+    'latency p50 (ms)',
+    'p95 (ms)',
+    'label change (ms)',
+)
+LEGEND = """
+latency: from the camera's stamp to the arrival of the label image at the client
+label change: from the response of set_labels to the first mask under the new labels
+"""
 STOP_TIMEOUT_S = 10
 POLL_S = 0.1
 KEPT_RUNNING = """\
-Running until Ctrl-C. From another terminal with ROS 2 and this package:
+Running until Ctrl-C. Try this in another terminal where ROS 2 and lseg_ros are sourced:
   export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
   ros2 service call /lseg/set_labels lseg_ros/srv/SetLabels "{{labels: [floor, chair]}}"
 """
 
 
 def main() -> int:
-    """Run the scenes and print the table; return the exit code."""
+    """Run the scenes and print a table of figures; return the exit code."""
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
     use_profile(CONFIG / 'fastdds.xml')
@@ -51,13 +65,14 @@ def main() -> int:
         rows = []
         for number, scene in enumerate(scenes, 1):
             print(
-                f'[{number}/{len(scenes)}] {scene.name}: '
-                + ', then '.join(f"'{request.name}'" for request in scene.requests),
+                f'[{number}/{len(scenes)}] {scene.name}: label sets '
+                + ' and '.join(request.name for request in scene.requests),
                 flush=True,
             )
             rows.append(_show_scene(scene, args.output / scene.name, args.keep))
     _print_table(rows)
-    print(f'\nPictures: {args.output}/<scene>/<label set>/{{input,overlay,label_image,mask_*}}.png')
+    print(LEGEND)
+    print(f'Pictures: {args.output}/<scene>/<label set>/{{input,overlay,label_image,mask_*}}.png')
     return 0
 
 
@@ -69,26 +84,26 @@ def _parse_arguments() -> argparse.Namespace:
     source.add_argument(
         '--scene',
         choices=('drive',),
-        help='drive: the recorded drive alone, three cameras with depth, compared '
-        'with the truth and mapped',
+        help='drive: replay the recorded drive with three cameras and depth, score the result '
+        'and map it',
     )
-    source.add_argument('--image', help='a photograph of your own')
-    source.add_argument('--video', help='a video file of your own')
-    source.add_argument('--camera', help='number of a webcam, such as 0')
-    parser.add_argument('--keep', action='store_true', help='leave it running until Ctrl-C')
+    source.add_argument('--image', help='your own photograph')
+    source.add_argument('--video', help='your own video file')
+    source.add_argument('--camera', help='number of your webcam, such as 0')
+    parser.add_argument('--keep', action='store_true', help='keep running until Ctrl-C')
     parser.add_argument(
         '--output',
         type=Path,
         default=Path('demo_output'),
-        help='folder for the pictures (default: %(default)s; emptied first)',
+        help='folder for the pictures, deleted first (default: %(default)s)',
     )
     args = parser.parse_args()
     if args.scene and args.keep:
-        parser.error('--scene drive ends with the drive: leave --keep out')
+        parser.error('--keep does not work with --scene drive, which ends with the drive')
     return args
 
 
-def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]:
+def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[DemoScene, ...]:
     source = args.image or args.video or args.camera
     if source is None:
         return default_scenes(scratch)
@@ -103,26 +118,26 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[Scene, ...]
 
 
 def _show_drive(output: Path) -> int:
-    """Play the drive to a node that serves its three cameras; return the exit code."""
+    """Play the drive to a node with three cameras; return the exit code."""
     with _segmentation_node(
         'cameras:=[front,left,rear]', 'labels_file:=navigation', 'points_stride:=2'
     ):
-        player = subprocess.run([sys.executable, HERE / 'drive.py', '--output', output])
+        player = subprocess.run([sys.executable, HERE / 'drive_player.py', '--output', output])
     if player.returncode == 0:
         print(
             f'\nPictures: {output}/cameras.png (left, front, rear), '
-            f'{output}/map.png (green: free, red: blocked; right: the truth)'
+            f'{output}/map.png (green: free, red: blocked; the ground truth is on the right)'
         )
     return player.returncode
 
 
-def _show_scene(scene: Scene, output: Path, keep: bool) -> tuple:
+def _show_scene(scene: DemoScene, output: Path, keep: bool) -> tuple[object, ...]:
     output.mkdir(parents=True)
     requests = json.dumps([[request.name, request.labels] for request in scene.requests])
     with _camera_node(scene.source) as camera:
         client = _run_client(camera, '--output', str(output), '--requests', requests)
         if client != 0:
-            sys.exit(f"demo: the scene '{scene.name}' failed; the messages above say why")
+            sys.exit(f"demo: scene '{scene.name}' failed: see the messages above")
         if keep:
             print(KEPT_RUNNING.format(domain=os.environ.get('ROS_DOMAIN_ID', '0')))
             _wait_for_interrupt(camera)
@@ -130,8 +145,8 @@ def _show_scene(scene: Scene, output: Path, keep: bool) -> tuple:
 
 
 def _run_client(camera: subprocess.Popen, *arguments: str) -> int:
-    """Return the exit code of the client, which is not left to wait for a camera that failed."""
-    client = subprocess.Popen([sys.executable, HERE / 'client.py', *arguments])
+    """Run the client, stopping it if the camera fails; return its exit code."""
+    client = subprocess.Popen([sys.executable, HERE / 'scene_client.py', *arguments])
     try:
         while client.poll() is None and not camera.poll():
             time.sleep(POLL_S)
@@ -140,7 +155,7 @@ def _run_client(camera: subprocess.Popen, *arguments: str) -> int:
     return client.wait()
 
 
-def _figures_row(name: str, figures: dict) -> tuple:
+def _figures_row(name: str, figures: dict[str, Any]) -> tuple[object, ...]:
     p50, p95 = np.percentile(figures['latency_ms'], (50, 95))
     changes = ', '.join(f'{ms:.0f}' for ms in figures['label_change_ms'].values())
     return (
@@ -154,7 +169,7 @@ def _figures_row(name: str, figures: dict) -> tuple:
     )
 
 
-def _print_table(rows: list[tuple]) -> None:
+def _print_table(rows: list[tuple[object, ...]]) -> None:
     table = [COLUMNS, *rows]
     widths = [max(len(str(row[column])) for row in table) for column in range(len(COLUMNS))]
     print()
@@ -178,7 +193,7 @@ def _camera_node(source: str) -> Iterator[subprocess.Popen]:
 
 @contextmanager
 def _running(executable: str, *ros_arguments: str) -> Iterator[subprocess.Popen]:
-    """Run a node of the installed package as its own process; stop it as Ctrl-C would."""
+    """Run a node of the installed package in a process of its own; interrupt it at the end."""
     program = Path(get_package_prefix('lseg_ros')) / 'lib' / 'lseg_ros' / executable
     process = subprocess.Popen([program, '--ros-args', *ros_arguments], start_new_session=True)
     try:

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for the tests that need ROS 2; without it they are left out."""
+"""Fixtures of the tests that need ROS 2; without ROS 2 those tests are not collected."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+from contextlib import ExitStack
 
 import pytest
 
 if importlib.util.find_spec('rclpy') is None:
     collect_ignore_glob = ['test_*.py']
 else:
-    # Before rclpy starts: the traffic stays on this machine, apart from that of other runs.
+    # Before rclpy starts: keep the traffic on this machine and apart from other runs.
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 
@@ -19,13 +20,13 @@ else:
 def pytest_report_header() -> str:
     """Say which ROS 2 the tests run on."""
     if importlib.util.find_spec('rclpy') is None:
-        return 'ROS 2: not found, the tests in test/nodes are left out'
-    return f'ROS 2: {os.environ.get("ROS_DISTRO", "of unknown distribution")}'
+        return 'ROS 2: not found, so test/nodes is skipped'
+    return f'ROS 2: {os.environ.get("ROS_DISTRO", "unknown distribution")}'
 
 
 @pytest.fixture(scope='session')
 def ros_context():
-    """An rclpy context for all nodes of the run."""
+    """The rclpy context that all nodes of the run share."""
     import rclpy
 
     context = rclpy.Context()
@@ -36,7 +37,7 @@ def ros_context():
 
 @pytest.fixture(scope='session')
 def tiny_weights(tmp_path_factory, tiny_model):
-    """A weights file of a real network, small, with random image weights."""
+    """The path of a weights file: a real but small network with random image weights."""
     from lseg_ros.model import save
 
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
@@ -46,39 +47,36 @@ def tiny_weights(tmp_path_factory, tiny_model):
 
 @pytest.fixture
 def start(ros_context, tiny_weights):
-    """A function that starts a node, unconfigured, and returns the client that talks to it."""
-    from harness import Harness
+    """A function that starts an unconfigured node and returns its client."""
+    from harness import segmentation_node
 
-    harnesses = []
+    with ExitStack() as stack:
 
-    def start_node(**parameters):
-        # torch: it is ready at once, and which backend runs makes no difference to a node.
-        defaults = {'model': tiny_weights, 'backend': 'torch'}
-        harnesses.append(Harness(ros_context, **defaults | parameters))
-        return harnesses[-1].client
+        def start_node(**parameters):
+            # The torch backend loads at once, and the node does not depend on the backend.
+            defaults = {'model': tiny_weights, 'backend': 'torch'}
+            return stack.enter_context(segmentation_node(ros_context, **defaults | parameters))
 
-    yield start_node
-    for harness in harnesses:
-        harness.close()
+        yield start_node
 
 
 @pytest.fixture
 def active(start):
-    """The client of a node that segments, listening to its label images and tables."""
+    """A function that starts an active node, whose client keeps label images and tables."""
     from harness import output
 
     def start_active_node(**parameters):
         client = start(**parameters)
         cameras = parameters.get('cameras', [''])
-        for camera in filter(None, cameras):
-            client.add_camera(camera)
         for camera in cameras:
+            if camera:
+                client.add_camera(camera)
             client.listen(output('label_image', camera))
             client.listen_to_tables(camera)
         assert client.configure()
         assert client.activate()
         for camera in cameras:
-            client.segment(camera=camera)
+            client.segment_frame(camera=camera)
         return client
 
     return start_active_node

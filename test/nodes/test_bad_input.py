@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
-from harness import PICTURE, ids_of
+from harness import PICTURE, ids_of, segmentation_node
 from PIL import Image as Picture
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
@@ -109,27 +109,23 @@ def test_bad_image_is_dropped_counted_and_explained_and_the_next_is_segmented(
     def told():
         client.send_message(message)
         return client.soon(
-            lambda: any(
-                value.key == 'last problem' and reason in value.value
-                for array_ in client.received['/diagnostics']
-                for status in array_.status
-                for value in status.values
-            ),
-            seconds=1.0,
+            lambda: client.reported('last problem', lambda text: reason in text), seconds=1.0
         )
 
     client.poll(told, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda _, values: True, 'counters')
     assert int(values['images bad']) >= 1
     assert len(client.received['lseg/label_image']) == frames
-    assert set(np.unique(ids_of(client.segment()))) <= {0, 1, 2}
+    assert set(np.unique(ids_of(client.segment_frame()))) <= {0, 1, 2}
 
 
 @pytest.mark.parametrize('keep', [0.5, 0.0])
 def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     client = start(labels=['floor'], image_transport='compressed')
     assert client.configure() and client.activate()
-    camera = client.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
+    camera = client.node.create_publisher(
+        CompressedImage, 'image/compressed', qos_profile_sensor_data
+    )
     file = io.BytesIO()
     Picture.fromarray(PICTURE).save(file, 'jpeg')
     data = file.getvalue()
@@ -150,12 +146,7 @@ def test_stream_of_bad_images_is_reported_and_logged_only_now_and_then(active, c
 
     def many_bad():
         client.send_message(bad)
-        return any(
-            value.key == 'images bad' and int(value.value) >= 20
-            for array_ in client.received['/diagnostics']
-            for status in array_.status
-            for value in status.values
-        )
+        return client.reported('images bad', lambda count: int(count) >= 20)
 
     client.poll(many_bad, 'twenty bad images')
     warnings = [line for line in capfd.readouterr().err.splitlines() if 'klingon8' in line]
@@ -181,12 +172,9 @@ BAD_LABELS = [
 @pytest.fixture(scope='module')
 def configured(ros_context, tiny_weights):
     """The client of a node that stays inactive: for calls that change nothing."""
-    from harness import Harness
-
-    harness = Harness(ros_context, model=tiny_weights, labels=['floor', 'door'])
-    assert harness.client.configure()
-    yield harness.client
-    harness.close()
+    with segmentation_node(ros_context, model=tiny_weights, labels=['floor', 'door']) as client:
+        assert client.configure()
+        yield client
 
 
 @pytest.mark.parametrize('labels, reason', BAD_LABELS)
@@ -226,7 +214,7 @@ def test_camera_that_does_not_come_is_warned_about_with_its_topic(start, capfd):
     client = start(labels=['floor'], image_timeout=0.2)
     client.unplug_camera()
     assert client.configure() and client.activate()
-    reason = f'no publisher on {client.get_namespace()}/image'
+    reason = f'no publisher on {client.namespace}/image'
     status, _ = client.wait_for_status(lambda status, _: reason in status.message, reason)
     assert status.level == b'\x01'
     assert any('[WARN]' in line and reason in line for line in capfd.readouterr().err.splitlines())
@@ -268,7 +256,9 @@ def test_activation_that_one_subscription_refuses_leaves_none_behind(start):
         for camera in ('left', 'right')
         for topic in ('image', 'camera_info', 'depth')
     ]
-    client.poll(lambda: not any(map(client.count_subscribers, inputs)), 'the node to unsubscribe')
+    client.poll(
+        lambda: not any(map(client.node.count_subscribers, inputs)), 'the node to unsubscribe'
+    )
 
 
 def test_camera_that_sends_another_type_is_named(start):
@@ -276,7 +266,7 @@ def test_camera_that_sends_another_type_is_named(start):
     # Fast DDS refuses two types for one topic within a participant: the camera gets its own.
     context = rclpy.Context()
     rclpy.init(context=context)
-    camera = rclpy.create_node('wrong_camera', context=context, namespace=client.get_namespace())
+    camera = rclpy.create_node('wrong_camera', context=context, namespace=client.namespace)
     camera.create_publisher(Image, 'image/compressed', qos_profile_sensor_data)
     assert client.configure() and client.activate()
     status, _ = client.wait_for_status(

@@ -147,7 +147,7 @@ def test_recording_is_published_with_depth_and_camera_info_under_one_header(reco
             Parameter('rate', value=50.0),
         ],
     )
-    with running(ros_context, client), running(ros_context, camera):
+    with running(client.node), running(camera):
         for topic in ('image', 'depth', 'camera_info'):
             client.wait_for(lambda: len(client.received[topic]) > 5, topic)
     by_stamp = {

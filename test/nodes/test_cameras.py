@@ -40,9 +40,9 @@ def shooting(client, camera, period_s, picture=PICTURE):
 
 def test_each_camera_has_topics_of_its_own(active):
     client = active(**PAIR)
-    namespace = client.get_namespace()
+    namespace = client.namespace
     node = ('lseg', namespace)
-    published = dict(client.get_publisher_names_and_types_by_node(*node))
+    published = dict(client.node.get_publisher_names_and_types_by_node(*node))
     for camera in ('front', 'left'):
         for topic, kind in {
             'label_image': IMAGE,
@@ -54,7 +54,7 @@ def test_each_camera_has_topics_of_its_own(active):
         }.items():
             assert published[f'{namespace}/lseg/{camera}/{topic}'] == [kind]
     assert f'{namespace}/lseg/label_image' not in published
-    subscribed = dict(client.get_subscriber_names_and_types_by_node(*node))
+    subscribed = dict(client.node.get_subscriber_names_and_types_by_node(*node))
     assert {f'{namespace}/front/image', f'{namespace}/left/image'} <= set(subscribed)
     assert f'{namespace}/image' not in subscribed
 
@@ -82,7 +82,7 @@ def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
         status, _ = client.wait_for_status(
             lambda status, _: status.level == b'\x01', 'the silent camera', 'camera left'
         )
-        assert f'{client.get_namespace()}/left/image' in status.message
+        assert f'{client.namespace}/left/image' in status.message
         status, values = client.wait_for_status(
             lambda status, _: status.level == b'\x00', 'the other', 'camera front'
         )
@@ -98,17 +98,7 @@ def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
 def test_labels_change_for_all_cameras_each_under_a_table_of_its_own_clock(active):
     client = active(**PAIR)
     for camera, stamp_ns in (('front', 9 * 10**12), ('left', 7 * 10**9)):
-        client.poll(
-            lambda: (
-                client.send(stamp_ns=stamp_ns, camera=camera)
-                and client.soon(
-                    lambda: (
-                        stamp_ns in map(stamp_of, client.received[output('label_image', camera)])
-                    )
-                )
-            ),
-            'a frame',
-        )
+        client.segment_frame(stamp_ns=stamp_ns, camera=camera)
     answer = client.set_labels(['cat', 'dog'])
     assert stamp_of(answer.label_set) == 9 * 10**12 + 1
     for camera, since_ns in (('front', 9 * 10**12 + 1), ('left', 7 * 10**9 + 1)):
@@ -116,23 +106,8 @@ def test_labels_change_for_all_cameras_each_under_a_table_of_its_own_clock(activ
         client.wait_for(lambda: len(client.received[topic]) == 2, 'the new table')
         assert client.received[topic][-1].classes == answer.label_set.classes
         assert stamp_of(client.received[topic][-1]) == since_ns
-        stamp_ns = since_ns + 5
-        client.poll(
-            lambda: (
-                client.send(stamp_ns=stamp_ns, camera=camera)
-                and client.soon(
-                    lambda: (
-                        stamp_ns in map(stamp_of, client.received[output('label_image', camera)])
-                    )
-                )
-            ),
-            'a frame',
-        )
-        assert set(np.unique(ids_of(client.received[output('label_image', camera)][-1]))) <= {
-            0,
-            3,
-            4,
-        }
+        label_image = client.segment_frame(stamp_ns=since_ns + 5, camera=camera)
+        assert set(np.unique(ids_of(label_image))) <= {0, 3, 4}
         client.assert_ids_are_in_their_tables(camera)
 
 
@@ -145,14 +120,8 @@ def test_bad_images_of_one_camera_are_its_own_and_leave_the_other_alone(active):
 
     def told():
         client.send_message(bad, 'front')
-        client.segment(camera='left')
-        return any(
-            value.key == 'last problem' and 'klingon8' in value.value
-            for array in client.received['/diagnostics']
-            for status in array.status
-            if status.name.endswith('camera front')
-            for value in status.values
-        )
+        client.segment_frame(camera='left')
+        return client.reported('last problem', lambda text: 'klingon8' in text, 'camera front')
 
     client.poll(told, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda *_: True, 'counters', 'camera left')

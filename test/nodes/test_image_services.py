@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.segmentation.image_services import QUEUE_LIMIT
-from lseg_ros.srv import QueryText, SegmentImage
+from lseg_ros.srv import SegmentImage
 
 LABELS = ['floor', 'door']
 HEADER = Header(frame_id='gripper_camera')
@@ -20,15 +20,6 @@ HEADER.stamp.sec = 77
 
 def picture_message(pixels=PICTURE):
     return array_to_image(pixels, 'rgb8', HEADER)
-
-
-def segment(client, labels=(), image=None):
-    request = SegmentImage.Request(image=image or picture_message(), labels=labels)
-    return client.call(SegmentImage, 'segment', request)
-
-
-def query(client, prompts, camera=''):
-    return client.call(QueryText, 'query', QueryText.Request(prompts=prompts, camera=camera))
 
 
 def names_by_id(table):
@@ -44,7 +35,7 @@ def inactive(start):
 
 def test_inactive_node_segments_an_image_under_the_labels_asked(inactive):
     picture = np.ascontiguousarray(PICTURE[:31, :45])
-    answer = segment(inactive, ['door', 'cat=cat|kitten'], picture_message(picture))
+    answer = inactive.segment(picture_message(picture), ['door', 'cat=cat|kitten'])
     assert answer.success, answer.message
     assert names_by_id(answer.label_set) == {0: 'other', 2: 'door', 3: 'cat'}
     assert stamp_of(answer.label_set) == 77 * 10**9
@@ -61,16 +52,16 @@ def test_inactive_node_segments_an_image_under_the_labels_asked(inactive):
 
 def test_without_labels_the_answer_is_what_the_stream_says_of_the_image(active):
     client = active(labels=LABELS)
-    answer = segment(client)
+    answer = client.segment(picture_message())
     assert names_by_id(answer.label_set) == {0: 'other', 1: 'floor', 2: 'door'}
-    assert np.array_equal(ids_of(answer.label_image), ids_of(client.segment()))
+    assert np.array_equal(ids_of(answer.label_image), ids_of(client.segment_frame()))
 
 
 def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_alone(active):
     client = active(labels=LABELS)
     tables = len(client.received['lseg/label_set'])
-    assert segment(client, ['cat', 'dog']).success
-    assert set(np.unique(ids_of(client.segment()))) <= {0, 1, 2}
+    assert client.segment(picture_message(), ['cat', 'dog']).success
+    assert set(np.unique(ids_of(client.segment_frame()))) <= {0, 1, 2}
     assert len(client.received['lseg/label_set']) == tables
     added = client.set_labels(['bird'], 'add')
     assert names_by_id(added.label_set) == {0: 'other', 1: 'floor', 2: 'door', 3: 'bird'}
@@ -79,45 +70,49 @@ def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_alone(a
 def test_unusable_image_or_label_is_refused_with_the_reason(inactive):
     bad_image = picture_message()
     bad_image.encoding = 'klingon8'
-    for labels, image, reason in ([], bad_image, 'klingon8'), (['cat', 'cat'], None, "'cat'"):
-        answer = segment(inactive, labels, image)
+    for image, labels, reason in (
+        (bad_image, [], 'klingon8'),
+        (picture_message(), ['cat', 'cat'], "'cat'"),
+    ):
+        answer = inactive.segment(image, labels)
         assert not answer.success
         assert reason in answer.message
-    assert segment(inactive).success
+    assert inactive.segment(picture_message()).success
 
 
 def test_services_are_refused_while_there_is_no_model(start):
     client = start(labels=LABELS)
-    for answer in (segment(client), query(client, ['cat'])):
+    for answer in (client.segment(picture_message()), client.query(['cat'])):
         assert not answer.success
         assert 'configure the node first' in answer.message
     assert client.configure()
-    assert segment(client).success
-    assert client.transition(Transition.TRANSITION_CLEANUP)
-    assert not segment(client).success
+    assert client.segment(picture_message()).success
+    assert client.change_state(Transition.TRANSITION_CLEANUP)
+    assert not client.segment(picture_message()).success
 
 
 def test_requests_beyond_the_queue_are_refused_and_the_stream_goes_on(active):
     client = active(labels=LABELS)
-    service = client.create_client(SegmentImage, 'lseg/segment')
+    service = client.node.create_client(SegmentImage, 'lseg/segment')
     assert service.wait_for_service(TIMEOUT_S)
     request = SegmentImage.Request(image=picture_message(np.zeros((480, 640, 3), np.uint8)))
     frames = len(client.received['lseg/label_image'])
     answers = [service.call_async(request) for _ in range(2 * QUEUE_LIMIT)]
-    client.segment()
+    client.segment_frame()
     assert len(client.received['lseg/label_image']) > frames
     client.poll(lambda: all(answer.done() for answer in answers), 'all answers')
     refused = [answer.result().message for answer in answers if not answer.result().success]
     assert QUEUE_LIMIT <= len(answers) - len(refused) < len(answers)
     assert all(message.startswith('busy') for message in refused)
-    assert segment(client).success
+    assert client.segment(picture_message()).success
 
 
 def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
     client = active(labels=LABELS, cameras=['front', 'left'])
     for camera, size in (('front', (48, 64)), ('left', (30, 50))):
-        label_image = client.segment(np.ascontiguousarray(PICTURE[: size[0], : size[1]]), camera)
-        answer = query(client, ['exit sign', 'floor'], camera)
+        picture = np.ascontiguousarray(PICTURE[: size[0], : size[1]])
+        label_image = client.segment_frame(picture, camera=camera)
+        answer = client.query(['exit sign', 'floor'], camera)
         assert answer.success, answer.message
         assert answer.header.frame_id == f'{camera}_optical'
         assert stamp_of(answer) >= stamp_of(label_image)
@@ -127,8 +122,8 @@ def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
             peak = relevance[answer.peak_v[i], answer.peak_u[i]]
             assert peak == relevance.max() == round(255 * answer.peak_relevance[i])
             assert np.isnan([answer.peak_point[i].x, answer.peak_point[i].z]).all()
-    assert query(client, ['cat']).header.frame_id == 'front_optical'
-    assert set(np.unique(ids_of(client.segment(camera='front')))) <= {0, 1, 2}
+    assert client.query(['cat']).header.frame_id == 'front_optical'
+    assert set(np.unique(ids_of(client.segment_frame(camera='front')))) <= {0, 1, 2}
 
 
 @pytest.mark.parametrize(
@@ -142,12 +137,12 @@ def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
     ],
 )
 def test_query_that_cannot_be_answered_is_refused_with_the_reason(active, prompts, camera, reason):
-    answer = query(active(labels=LABELS), prompts, camera)
+    answer = active(labels=LABELS).query(prompts, camera)
     assert not answer.success
     assert reason in answer.message
 
 
 def test_query_before_the_first_image_is_refused(inactive):
-    answer = query(inactive, ['cat'])
+    answer = inactive.query(['cat'])
     assert not answer.success
     assert 'no image of the camera' in answer.message

@@ -87,11 +87,11 @@ def test_tables_are_sent_before_the_first_mask_under_them_and_after_the_last_bef
 
 def test_answer_is_the_latched_table_and_its_stamp_divides_old_masks_from_new(active):
     client = active(labels=['floor', 'door'])
-    before = stamp_of(client.segment())
+    before = stamp_of(client.segment_frame())
     answer = client.set_labels(['cat', 'dog'])
     assert before < stamp_of(answer.label_set) <= before + 10**9
     client.wait_for(lambda: answer.label_set in client.received['lseg/label_set'], 'the table')
-    after = client.segment()
+    after = client.segment_frame()
     assert stamp_of(after) >= stamp_of(answer.label_set)
     assert set(np.unique(ids_of(after))) <= {0, 3, 4}
 
@@ -114,7 +114,7 @@ def test_names_keep_their_ids_through_changes_and_a_new_configuration(active):
         Transition.TRANSITION_CLEANUP,
         Transition.TRANSITION_CONFIGURE,
     ):
-        assert client.transition(transition)
+        assert client.change_state(transition)
     table = client.wait_for(
         lambda: [table for table in client.received['lseg/label_set'] if stamp_of(table) == 0][1:],
         'the table latched anew',
@@ -129,18 +129,18 @@ def test_refused_call_names_the_label_and_changes_nothing(active):
     assert not answer.success
     assert 'cat' in answer.message
     assert names_by_id(answer.label_set) == {0: 'other', 1: 'floor', 2: 'door'}
-    assert set(np.unique(ids_of(client.segment()))) <= {0, 1, 2}
+    assert set(np.unique(ids_of(client.segment_frame()))) <= {0, 1, 2}
     assert len(client.received['lseg/label_set']) == tables
 
 
 def test_mask_topics_follow_the_labels(active):
     client = active(labels=['floor', 'door'])
-    prefix = f'{client.get_namespace()}/lseg/masks/'
+    prefix = f'{client.namespace}/lseg/masks/'
 
     def masks():
         return {
             name.removeprefix(prefix)
-            for name, _ in client.get_topic_names_and_types()
+            for name, _ in client.node.get_topic_names_and_types()
             if name.startswith(prefix)
         }
 
@@ -148,7 +148,9 @@ def test_mask_topics_follow_the_labels(active):
     assert client.set_labels(['floor', 'café table', '地板']).success
     client.poll(lambda: masks() == {'other', 'floor', 'cafe_table', 'u5730_u677f'}, 'new masks')
     client.listen('lseg/masks/cafe_table')
-    client.poll(lambda: client.segment() and client.received['lseg/masks/cafe_table'], 'a mask')
+    client.poll(
+        lambda: client.segment_frame() and client.received['lseg/masks/cafe_table'], 'a mask'
+    )
 
 
 def test_parameter_goes_through_the_same_code(active):
@@ -162,17 +164,17 @@ def test_parameter_goes_through_the_same_code(active):
         ],
         'the new table',
     )[0]
-    assert stamp_of(client.segment()) >= stamp_of(table)
+    assert stamp_of(client.segment_frame()) >= stamp_of(table)
     refused = client.set_parameter('labels', ['cat', 'cat'])
     assert not refused.successful
     assert "'cat' is listed twice" in refused.reason
-    assert client.get_parameter_value('labels') == ['cat', 'dog']
+    assert client.get_parameter('labels') == ['cat', 'dog']
 
 
 def test_parameter_shows_what_the_service_has_set(active):
     client = active(labels=['floor'])
     client.set_labels(['cat=cat|kitten'])
-    client.poll(lambda: 'cat=cat|kitten' in client.get_parameter_value('labels'), 'the parameter')
+    client.poll(lambda: 'cat=cat|kitten' in client.get_parameter('labels'), 'the parameter')
 
 
 @pytest.mark.parametrize('configured', [False, True])
@@ -191,16 +193,10 @@ def test_labels_set_before_the_stream_starts_hold_from_its_first_image(start, co
 
 def test_table_covers_frames_of_a_bag_that_starts_again(active):
     client = active(labels=['floor'])
-    client.poll(
-        lambda: (
-            client.send(stamp_ns=10**15)
-            and client.soon(lambda: 10**15 in map(stamp_of, client.received['lseg/label_image']))
-        ),
-        'the late frame',
-    )
+    client.segment_frame(stamp_ns=10**15)
     late = client.set_labels(['cat']).label_set
     assert stamp_of(late) == 10**15 + 1
-    again = client.segment()
+    again = client.segment_frame()
     table = client.wait_for(
         lambda: [
             table
@@ -215,13 +211,7 @@ def test_table_covers_frames_of_a_bag_that_starts_again(active):
 def test_labels_can_change_after_the_last_stamp_there_is(active):
     client = active(labels=['floor'])
     last = 2**31 * 10**9 - 1
-    client.poll(
-        lambda: (
-            client.send(stamp_ns=last)
-            and client.soon(lambda: last in map(stamp_of, client.received['lseg/label_image']))
-        ),
-        'the last frame',
-    )
+    client.segment_frame(stamp_ns=last)
     assert stamp_of(client.set_labels(['cat']).label_set) == last
 
 
@@ -242,7 +232,7 @@ def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(acti
     # Several, when no frame began between the last calls.
     last = [answer.label_set.classes for answer in answers if stamp_of(answer.label_set) == since]
     client.wait_for(lambda: client.received['lseg/label_set'][-1].classes in last, 'the last table')
-    image = client.segment()
+    image = client.segment_frame()
     assert set(np.unique(ids_of(image))) <= ids_in(client.received['lseg/label_set'][-1])
 
 
@@ -254,9 +244,9 @@ def test_labels_file_gives_the_labels_at_each_configure_in_place_of_the_paramete
     assert client.configure()
     table = client.wait_for(lambda: client.received['lseg/label_set'], 'the table')[-1]
     assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'cat'}
-    assert client.get_parameter_value('labels') == ['other', 'floor=floor|rug', 'cat']
+    assert client.get_parameter('labels') == ['other', 'floor=floor|rug', 'cat']
     assert client.set_labels(['dog']).success
-    assert client.transition(Transition.TRANSITION_CLEANUP)
+    assert client.change_state(Transition.TRANSITION_CLEANUP)
     path.write_text('labels: [floor, bird]')
     assert client.configure()
     table = client.wait_for(lambda: client.received['lseg/label_set'][2:], 'the new table')[-1]
@@ -288,7 +278,7 @@ def test_mask_of_a_group_is_the_union_of_its_members_and_goes_with_them(active, 
     client.listen('lseg/masks/ground')
     label_image, mask = client.poll(
         lambda: (
-            client.segment()
+            client.segment_frame()
             and next(
                 (
                     (image, mask)
@@ -318,7 +308,7 @@ def test_topic_of_a_group_is_removed_with_its_last_member(active, tmp_path):
     path = tmp_path / 'labels.yaml'
     path.write_text('labels: [floor, cat]\ngroups: {ground: [floor]}')
     client = active(labels_file=str(path))
-    topic = f'{client.get_namespace()}/lseg/masks/ground'
-    client.poll(lambda: client.count_publishers(topic), 'the mask')
+    topic = f'{client.namespace}/lseg/masks/ground'
+    client.poll(lambda: client.node.count_publishers(topic), 'the mask')
     assert client.set_labels(['cat']).success
-    client.poll(lambda: not client.count_publishers(topic), 'the mask to go')
+    client.poll(lambda: not client.node.count_publishers(topic), 'the mask to go')

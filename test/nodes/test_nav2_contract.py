@@ -87,10 +87,7 @@ def layers(ros_context):
         def start_layers(client, camera=''):
             return [
                 stack.enter_context(
-                    running(
-                        ros_context,
-                        CostmapLayer(ros_context, client.get_namespace(), branch, camera),
-                    )
+                    running(CostmapLayer(ros_context, client.namespace, branch, camera))
                 )
                 for branch in SENSOR_DEPTH
             ]
@@ -132,7 +129,7 @@ def test_layer_that_joins_after_changes_gets_the_table_in_force_and_no_other(act
     client = active(labels=['floor'])
     for labels in (['wall'], ['chair', 'person']):
         assert client.set_labels(labels).success
-    client.segment()
+    client.segment_frame()
     for layer in layers(client):
         assert layer.has('label_info')
         assert not layer.has('label_image', seconds=0.2)
@@ -207,19 +204,13 @@ def test_no_id_gets_a_second_meaning_while_one_is_free(active):
 
 def test_table_is_sent_on_change_only(active):
     client = active(labels=['floor=floor|ground', 'door'])
-    client.segment()
+    client.segment_frame()
     for _ in range(2):  # what is periodic would have come with the diagnostics
         client.wait_for_status(lambda *_: True, 'news')
     assert not client.set_labels(['floor', 'floor']).success
     # New prompts, and time that runs backwards, leave ids and names as they are.
     assert client.set_labels(['floor=ground|carpet', 'door']).success
-    client.poll(
-        lambda: (
-            client.send(stamp_ns=5)
-            and client.soon(lambda: 5 in map(stamp_of, client.received['lseg/label_image']))
-        ),
-        'an early stamp',
-    )
+    client.segment_frame(stamp_ns=5)
     client.wait_for(lambda: len(client.received['lseg/label_set']) == 3, 'the label sets')
     assert len(client.received['lseg/label_info']) == 1
     assert client.set_labels(['door']).success

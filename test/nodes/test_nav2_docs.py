@@ -96,8 +96,8 @@ def test_parameters_of_the_node_exist(node):
 def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(start, node, costmap):
     client = start(**node)
     assert client.configure() and client.activate()
-    namespace = client.get_namespace()
-    published = dict(client.get_publisher_names_and_types_by_node('lseg', namespace))
+    namespace = client.namespace
+    published = dict(client.node.get_publisher_names_and_types_by_node('lseg', namespace))
     for source in sources(costmap):
         for parameter, kind in SOURCE_TOPICS.items():
             assert published[namespace + source[parameter]] == [kind]

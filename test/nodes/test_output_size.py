@@ -12,7 +12,6 @@ from std_msgs.msg import Header
 from test_camera_info import camera_info
 
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb
-from lseg_ros.srv import SegmentImage
 
 SMALL = {'labels': ['floor', 'door'], 'output_size': [24, 20]}
 
@@ -35,15 +34,11 @@ def test_everything_published_has_the_size_and_is_sampled_from_the_full_one(acti
     for topic in topics:
         client.listen(topic)
     client.wait_for_links(*topics)
-    full = client.call(
-        SegmentImage,
-        'segment',
-        SegmentImage.Request(image=array_to_image(PICTURE, 'rgb8', Header())),
-    )
+    full = client.segment(array_to_image(PICTURE, 'rgb8', Header()))
     assert (full.label_image.width, full.label_image.height) == (64, 48)
 
     def complete():
-        header = client.segment().header
+        header = client.segment_frame().header
         found = [
             client.soon(
                 lambda topic=topic: [
@@ -68,7 +63,7 @@ def test_everything_published_has_the_size_and_is_sampled_from_the_full_one(acti
 def send_with_info(client, publisher, info):
     def arrive():
         publisher.publish(info)
-        client.segment()
+        client.segment_frame()
         return client.soon(lambda: client.received['lseg/camera_info'])
 
     return client.poll(arrive, 'a camera info')[-1]
@@ -77,7 +72,7 @@ def send_with_info(client, publisher, info):
 def test_camera_info_has_size_and_header_of_the_label_image(active):
     client = active(**SMALL)
     client.listen('lseg/camera_info', CameraInfo)
-    publisher = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+    publisher = client.node.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
     message = send_with_info(client, publisher, camera_info_of_the_picture())
     assert (message.width, message.height) == (24, 20)
     assert message.k[0] == 60 * 24 / 64
@@ -89,16 +84,14 @@ def test_camera_info_has_size_and_header_of_the_label_image(active):
 def test_camera_info_of_another_size_is_told_and_not_passed_on(active):
     client = active(**SMALL)
     client.listen('lseg/camera_info', CameraInfo)
-    publisher = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+    publisher = client.node.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
 
     def told():
         publisher.publish(camera_info())
-        client.segment()
-        return any(
-            '640 x 480 pixels, but the image has 64 x 48' in value.value
-            for array in client.received['/diagnostics']
-            for status in array.status
-            for value in status.values
+        client.segment_frame()
+        return client.reported(
+            'last geometry problem',
+            lambda text: '640 x 480 pixels, but the image has 64 x 48' in text,
         )
 
     client.poll(told, 'the reason')

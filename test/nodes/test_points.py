@@ -9,7 +9,7 @@ from builtin_interfaces.msg import Time as TimeMessage
 from harness import PICTURE, ids_of, stamp_of
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from sensor_msgs_py.point_cloud2 import dtype_from_fields
 from std_msgs.msg import Header
 from test_camera_info import camera_info
@@ -17,7 +17,6 @@ from test_camera_info import camera_info
 from lseg_ros.core.cloud import POINT
 from lseg_ros.core.depth_matcher import OPEN
 from lseg_ros.nodes.conversions import array_to_image
-from lseg_ros.srv import QueryText
 
 DISTANCE_M = 2.0
 INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}
@@ -30,12 +29,10 @@ class DepthCamera:
 
     def __init__(self, client, **info):
         self._client = client
-        self._depth = client.create_publisher(
-            type(array_to_image(np.zeros((1, 1)), 'mono8', Header())),
-            'depth',
-            qos_profile_sensor_data,
+        self._depth = client.node.create_publisher(Image, 'depth', qos_profile_sensor_data)
+        self._info = client.node.create_publisher(
+            CameraInfo, 'camera_info', qos_profile_sensor_data
         )
-        self._info = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self.info = camera_info(**INFO | info)
         self.depth_mm = np.full((48, 64), 1000 * DISTANCE_M, np.uint16)
         client.listen('lseg/points', PointCloud2)
@@ -74,11 +71,9 @@ class DepthCamera:
 
         def told():
             (shoot or self.shoot)()
-            for array in self._client.received['/diagnostics'][-3:]:
-                for status in array.status:
-                    values = {item.key: item.value for item in status.values}
-                    if text in values.get('last geometry problem', ''):
-                        return values
+            for _, values in self._client.statuses(-3):
+                if text in values.get('last geometry problem', ''):
+                    return values
             self._client.soon(lambda: False, 0.1)
             return None
 
@@ -91,24 +86,10 @@ def points_of(message):
     return np.frombuffer(message.data, POINT).reshape(message.height, message.width)
 
 
-def label_image_of(client, message):
-    return client.wait_for(
-        lambda: next(
-            (
-                image
-                for image in client.received['lseg/label_image']
-                if image.header == message.header
-            ),
-            None,
-        ),
-        'the label image of the cloud',
-    )
-
-
 def test_cloud_is_the_label_image_in_space(active):
     client = active(labels=LABELS)
     message = DepthCamera(client).cloud()
-    label_image = label_image_of(client, message)
+    label_image = client.wait_for_header('lseg/label_image', message.header)
     assert message.header.frame_id == 'camera_optical'
     assert (message.height, message.width, message.is_dense) == (48, 64, False)
     points = points_of(message)
@@ -126,7 +107,10 @@ def test_cloud_has_the_size_of_the_label_image_and_the_stride_thins_it(active):
     message = DepthCamera(client).cloud()
     points = points_of(message)
     assert points.shape == (6, 16)
-    assert np.array_equal(points['label'], ids_of(label_image_of(client, message))[::2, ::2])
+    assert np.array_equal(
+        points['label'],
+        ids_of(client.wait_for_header('lseg/label_image', message.header))[::2, ::2],
+    )
     # Column 2 of 32 samples column 5 of 64, row 2 of 12 row 10 of 48.
     assert points['x'][0, 1] == pytest.approx(DISTANCE_M * (5 - 31.0) / 60.0)
     assert points['y'][1, 0] == pytest.approx(DISTANCE_M * (10 - 23.0) / 55.0)
@@ -163,7 +147,7 @@ def test_depth_that_comes_after_the_label_image_still_gives_its_cloud_once(activ
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     camera.cloud()  # camera info has arrived
-    stamps = [stamp_of(client.segment()) for _ in range(2)]
+    stamps = [stamp_of(client.segment_frame()) for _ in range(2)]
 
     def late():
         for stamp in stamps:
@@ -185,13 +169,8 @@ def test_depth_beyond_the_slop_gives_no_cloud_and_is_counted(active, offset_ns, 
     def counted():
         for _ in range(OPEN):
             camera.shoot(offset_ns)
-            client.segment()
-        return any(
-            item.key == key and int(item.value) > 0
-            for array in client.received['/diagnostics'][-2:]
-            for status in array.status
-            for item in status.values
-        )
+            client.segment_frame()
+        return client.reported(key, lambda count: int(count) > 0)
 
     client.poll(counted, key)
     assert not client.received['lseg/points']
@@ -245,7 +224,9 @@ def test_camera_info_that_cannot_be_used_gives_no_cloud_and_is_told(active, info
 def test_points_without_depth_are_told(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
-    camera.wait_for_problem('points need depth', lambda: (camera.send_info(), client.segment()))
+    camera.wait_for_problem(
+        'points need depth', lambda: (camera.send_info(), client.segment_frame())
+    )
 
 
 def test_bag_that_starts_again_gives_clouds_again_and_is_counted(active):
@@ -270,7 +251,7 @@ def test_query_gives_the_place_of_the_peak(active):
 
     def find():
         camera.cloud()
-        answer = client.call(QueryText, 'query', QueryText.Request(prompts=['exit sign']))
+        answer = client.query(['exit sign'])
         return answer if np.isfinite(answer.peak_point[0].z) else None
 
     answer = client.poll(find, 'a place')

@@ -44,9 +44,9 @@ def own(names_and_types):
 
 def test_names_and_types_of_topics_and_services_are_frozen(active):
     client = active(labels=LABELS)
-    namespace = client.get_namespace()
+    namespace = client.namespace
     node = ('lseg', namespace)
-    assert own(client.get_publisher_names_and_types_by_node(*node)) == {
+    assert own(client.node.get_publisher_names_and_types_by_node(*node)) == {
         f'{namespace}/lseg/label_image': IMAGE,
         f'{namespace}/lseg/confidence': IMAGE,
         f'{namespace}/lseg/overlay': IMAGE,
@@ -59,12 +59,12 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
         f'{namespace}/lseg/label_set': ['lseg_ros/msg/LabelSet'],
         '/diagnostics': ['diagnostic_msgs/msg/DiagnosticArray'],
     }
-    assert own(client.get_subscriber_names_and_types_by_node(*node)) == {
+    assert own(client.node.get_subscriber_names_and_types_by_node(*node)) == {
         f'{namespace}/image': IMAGE,
         f'{namespace}/camera_info': ['sensor_msgs/msg/CameraInfo'],
         f'{namespace}/depth': IMAGE,
     }
-    assert own(client.get_service_names_and_types_by_node(*node)) == {
+    assert own(client.node.get_service_names_and_types_by_node(*node)) == {
         f'{namespace}/lseg/set_labels': ['lseg_ros/srv/SetLabels'],
         f'{namespace}/lseg/enable': ['std_srvs/srv/SetBool'],
         f'{namespace}/lseg/segment': ['lseg_ros/srv/SegmentImage'],
@@ -77,18 +77,8 @@ def test_label_image_and_confidence_have_header_and_size_of_the_image(active):
     client.listen('lseg/confidence')
     client.wait_for_links('lseg/confidence')
     picture = np.ascontiguousarray(PICTURE[:31, :45])
-    label_image = client.segment(picture)
-    confidence = client.wait_for(
-        lambda: next(
-            (
-                message
-                for message in client.received['lseg/confidence']
-                if message.header == label_image.header
-            ),
-            None,
-        ),
-        'its confidence',
-    )
+    label_image = client.segment_frame(picture)
+    confidence = client.wait_for_header('lseg/confidence', label_image.header)
     assert label_image.header.frame_id == 'camera_optical'
     for message in (label_image, confidence):
         assert (message.encoding, message.height, message.width, message.step) == (
@@ -102,7 +92,7 @@ def test_label_image_and_confidence_have_header_and_size_of_the_image(active):
 
 
 def test_mono16_label_image_has_two_bytes_a_pixel(active):
-    label_image = active(labels=LABELS, label_encoding='mono16').segment()
+    label_image = active(labels=LABELS, label_encoding='mono16').segment_frame()
     assert (label_image.encoding, label_image.step) == ('mono16', 2 * label_image.width)
     assert set(np.unique(np.frombuffer(label_image.data, '<u2'))) <= {0, 1, 2}
 
@@ -113,21 +103,12 @@ def test_masks_are_255_where_the_label_image_has_their_class(active):
     for topic in topics:
         client.listen(topic)
     client.poll(
-        lambda: client.segment() and all(client.received[topic] for topic in topics), 'all masks'
+        lambda: client.segment_frame() and all(client.received[topic] for topic in topics),
+        'all masks',
     )
     for class_id, topic in enumerate(topics):
         mask = client.received[topic][-1]
-        label_image = client.wait_for(
-            lambda: next(
-                (
-                    message
-                    for message in client.received['lseg/label_image']
-                    if message.header == mask.header
-                ),
-                None,
-            ),
-            'the label image of the mask',
-        )
+        label_image = client.wait_for_header('lseg/label_image', mask.header)
         assert mask.encoding == 'mono8'
         assert np.array_equal(ids_of(mask), np.where(ids_of(label_image) == class_id, 255, 0))
 
@@ -135,7 +116,7 @@ def test_masks_are_255_where_the_label_image_has_their_class(active):
 def test_overlay_is_a_picture_of_the_size_of_the_image(active):
     client = active(labels=LABELS, overlay_alpha=0.0)
     client.listen('lseg/overlay')
-    client.poll(lambda: client.segment() and client.received['lseg/overlay'], 'an overlay')
+    client.poll(lambda: client.segment_frame() and client.received['lseg/overlay'], 'an overlay')
     overlay = image_to_rgb(client.received['lseg/overlay'][-1])
     assert overlay.shape == PICTURE.shape
     # Without opacity most of it is the image itself; borders and legend are not.
@@ -145,7 +126,9 @@ def test_overlay_is_a_picture_of_the_size_of_the_image(active):
 def test_everything_below_the_confidence_threshold_is_unlabelled(active):
     client = active(labels=LABELS)
     assert client.set_parameter('confidence_threshold', 1.0).successful
-    client.poll(lambda: set(np.unique(ids_of(client.segment()))) == {255}, 'unlabelled pixels')
+    client.poll(
+        lambda: set(np.unique(ids_of(client.segment_frame()))) == {255}, 'unlabelled pixels'
+    )
 
 
 def test_input_size_is_what_images_are_reduced_to(start, tiny_weights):
@@ -153,7 +136,7 @@ def test_input_size_is_what_images_are_reduced_to(start, tiny_weights):
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
     picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
-    ids = ids_of(client.segment(picture))
+    ids = ids_of(client.segment_frame(picture))
     model, labels = load(tiny_weights), LabelRegistry(include_other=False).replace(LABELS)
     small, whole = (Segmenter(model, input_size=size) for size in (32, 0))
     expected, other = (
@@ -166,7 +149,7 @@ def test_best_quality_decides_by_all_scales(start, tiny_model):
     client = start(labels=LABELS, include_other=False, quality='best')
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
-    ids = ids_of(client.segment())
+    ids = ids_of(client.segment_frame())
     floor, door = MultiScaleEvaluator(tiny_model)(PICTURE, tiny_model.encode_text(LABELS)).numpy()
     clear = np.abs(floor - door) > 0.2  # weights on disk are of half precision
     assert clear.mean() > 0.5
@@ -176,7 +159,7 @@ def test_best_quality_decides_by_all_scales(start, tiny_model):
 def test_picture_sizes_may_change_from_frame_to_frame(active):
     client = active(labels=LABELS)
     for height, width in ((1, 1), (48, 64), (3, 200), (121, 33), (480, 640)):
-        message = client.segment(np.full((height, width, 3), 90, np.uint8))
+        message = client.segment_frame(np.full((height, width, 3), 90, np.uint8))
         assert (message.height, message.width) == (height, width)
 
 
@@ -184,7 +167,9 @@ def test_compressed_images_are_segmented(start):
     client = start(labels=LABELS, image_transport='compressed')
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
-    camera = client.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
+    camera = client.node.create_publisher(
+        CompressedImage, 'image/compressed', qos_profile_sensor_data
+    )
     file = io.BytesIO()
     Picture.fromarray(PICTURE).save(file, 'jpeg')
     message = CompressedImage(header=Header(frame_id='left'), format='jpeg', data=file.getvalue())
@@ -228,7 +213,7 @@ def test_qos_override_of_the_images_holds_for_them_alone(start):
 
     def reliability(topic):
         name = f'/overridden/{topic}'
-        found, *_ = client.poll(lambda: client.get_subscriptions_info_by_topic(name), name)
+        found, *_ = client.poll(lambda: client.node.get_subscriptions_info_by_topic(name), name)
         return found.qos_profile.reliability
 
     assert reliability('image') == ReliabilityPolicy.RELIABLE
@@ -238,17 +223,17 @@ def test_qos_override_of_the_images_holds_for_them_alone(start):
 
 def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
     client = active(labels=LABELS)
-    topic = f'{client.get_namespace()}/lseg/label_image'
-    assert client.transition(Transition.TRANSITION_DEACTIVATE)
-    client.poll(lambda: client.count_subscribers('image') == 0, 'the node to unsubscribe')
+    topic = f'{client.namespace}/lseg/label_image'
+    assert client.change_state(Transition.TRANSITION_DEACTIVATE)
+    client.poll(lambda: client.node.count_subscribers('image') == 0, 'the node to unsubscribe')
     assert client.activate()
-    client.segment()
-    assert client.transition(Transition.TRANSITION_DEACTIVATE)
-    assert client.transition(Transition.TRANSITION_CLEANUP)
-    client.poll(lambda: client.count_publishers(topic) == 0, 'the topics to go')
+    client.segment_frame()
+    assert client.change_state(Transition.TRANSITION_DEACTIVATE)
+    assert client.change_state(Transition.TRANSITION_CLEANUP)
+    client.poll(lambda: client.node.count_publishers(topic) == 0, 'the topics to go')
     assert client.configure() and client.activate()
-    client.segment()
-    assert client.transition(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    client.segment_frame()
+    assert client.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert client.state() == 'finalized'
 
 
@@ -263,7 +248,7 @@ def test_nothing_is_published_once_disable_is_answered(active):
     status, _ = client.wait_for_status(lambda status, _: 'disabled' in status.message, 'disabled')
     assert status.level == b'\x00'
     assert client.enable(True).success
-    client.segment()
+    client.segment_frame()
     stamps = {stamp_of(message) for message in client.received['lseg/label_image']}
     assert newest in stamps
     assert stamps.isdisjoint(sent_later)
@@ -278,12 +263,12 @@ def test_enable_is_answered_in_every_state(start):
     assert client.activate()
     client.wait_for_status(lambda status, _: 'disabled' in status.message, 'disabled')
     assert client.enable(True).success
-    client.segment()
+    client.segment_frame()
 
 
 def test_diagnostics_count_frames_and_tell_the_model_and_the_delays(active, tiny_weights):
     client = active(labels=LABELS)
-    stamp_now = client.get_clock().now().nanoseconds
+    stamp_now = client.node.get_clock().now().nanoseconds
     client.send(stamp_ns=stamp_now)
     client.wait_for(
         lambda: stamp_now in map(stamp_of, client.received['lseg/label_image']), 'the label image'
@@ -305,7 +290,7 @@ def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(st
     client = start(labels=LABELS, use_sim_time=True)
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
-    simulation = client.create_publisher(Clock, '/clock', 1)
+    simulation = client.node.create_publisher(Clock, '/clock', 1)
     for now_s in (1000, 10):
         clock = Clock()
         clock.clock.sec = now_s
@@ -315,10 +300,7 @@ def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(st
             client.send(stamp_ns=now_s * 10**9 - 25 * 10**7)
             return client.soon(
                 lambda: any(
-                    item.key == 'latency p95 (ms)' and item.value == '250.0'
-                    for array in client.received['/diagnostics'][-1:]
-                    for status in array.status
-                    for item in status.values
+                    values.get('latency p95 (ms)') == '250.0' for _, values in client.statuses(-1)
                 ),
                 0.1,
             )
@@ -334,4 +316,4 @@ def test_parameters_of_the_model_cannot_change_while_it_is_loaded(active, settin
     result = client.set_parameter(name, value)
     assert not result.successful
     assert 'clean the node up first' in result.reason
-    assert isinstance(client.segment(), Image)
+    assert isinstance(client.segment_frame(), Image)

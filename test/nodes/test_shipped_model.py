@@ -9,7 +9,6 @@ from harness import ids_of
 
 from lseg_lab.evaluation.drive_truth import DriveTruth
 from lseg_ros.media.sources import open_source
-from lseg_ros.srv import QueryText
 
 FLAT = [
     'floor=floor|rug',
@@ -53,7 +52,7 @@ def true_floor(number):
 def test_finds_the_floor_of_the_recorded_drive(client, shots):
     found = total = 0
     for number, image in shots:
-        floor = ids_of(client.segment(image)) == 1
+        floor = ids_of(client.segment_frame(image)) == 1
         truth = true_floor(number)
         found += (floor & truth).sum()
         total += (floor | truth).sum()
@@ -62,10 +61,10 @@ def test_finds_the_floor_of_the_recorded_drive(client, shots):
 
 def test_new_labels_rename_the_same_pixels(client, shots):
     image = shots[0][1]
-    before = ids_of(client.segment(image)) == 1
+    before = ids_of(client.segment_frame(image)) == 1
     answer = client.set_labels(['ground=ground|rug', 'wall', 'ceiling', 'furniture'])
     ids = {entry.name: entry.id for entry in answer.label_set.classes}
-    after = ids_of(client.segment(image)) == ids['ground']
+    after = ids_of(client.segment_frame(image)) == ids['ground']
     assert (before & after).sum() > 0.7 * before.sum() > 0
 
 
@@ -74,7 +73,7 @@ def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change(client, sh
         client.send(image)
         answer = client.set_labels(labels)
         assert answer.success
-        client.segment(image)
+        client.segment_frame(image)
     client.assert_ids_are_in_their_tables()
 
 
@@ -82,7 +81,7 @@ def test_query_finds_things_that_the_labels_do_not_name(client, shots):
     assert client.set_labels(['floor', 'wall', 'ceiling']).success
     number, image = shots[0]
     truth = TRUTH.mask(number)
-    client.segment(image)
-    answer = client.call(QueryText, 'query', QueryText.Request(prompts=['sofa', 'door']))
+    client.segment_frame(image)
+    answer = client.query(['sofa', 'door'])
     for prompt, u, v in zip(('sofa', 'door'), answer.peak_u, answer.peak_v):
         assert CLASSES[truth[v, u]] == prompt

@@ -5,27 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from harness import PICTURE, ids_of, output, stamp_of
+from harness import PICTURE, ids_of, output
 
 OTHER_PICTURE = np.ascontiguousarray(255 - PICTURE[::-1] // 3)
 TENTH_NS = 10**8
 
 
-def shown(client, picture, stamp_ns, camera=''):
-    """Return the ids of a picture; if a message is lost it is sent again under the same stamp."""
-    topic = output('label_image', camera)
-
-    def answer():
-        return next(
-            (message for message in client.received[topic] if stamp_of(message) == stamp_ns), None
-        )
-
-    return ids_of(
-        client.poll(
-            lambda: client.send(picture, stamp_ns, camera) and client.soon(answer),
-            'the label image',
-        )
-    )
+def segmented(client, picture, stamp_ns, camera='front'):
+    return ids_of(client.segment_frame(picture, stamp_ns, camera))
 
 
 @pytest.fixture
@@ -34,22 +21,22 @@ def smoothing(active):
     client = active(
         labels=['floor', 'door', 'cat', 'dog'], cameras=['front', 'left'], temporal_warp='none'
     )
-    fresh = shown(client, OTHER_PICTURE, 10**12, 'front')
+    fresh = segmented(client, OTHER_PICTURE, 10**12)
     assert client.set_parameter('temporal_smoothing', 0.95).successful
-    first = shown(client, PICTURE, 2 * 10**12, 'front')
+    first = segmented(client, PICTURE, 2 * 10**12)
     assert (first != fresh).mean() > 0.02
     return client, fresh
 
 
 def test_scores_of_the_frames_before_are_kept(smoothing):
     client, fresh = smoothing
-    kept = shown(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS, 'front')
+    kept = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS)
     assert (kept != fresh).any()
 
 
 def test_each_camera_has_a_past_of_its_own(smoothing):
     client, fresh = smoothing
-    alone = shown(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS, 'left')
+    alone = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS, 'left')
     np.testing.assert_array_equal(alone, fresh)
 
 
@@ -57,11 +44,11 @@ def test_each_camera_has_a_past_of_its_own(smoothing):
 def test_jump_of_time_forgets(smoothing, stamp_ns):
     client, fresh = smoothing
     client.received[output('label_image', 'front')].clear()
-    np.testing.assert_array_equal(shown(client, OTHER_PICTURE, stamp_ns, 'front'), fresh)
+    np.testing.assert_array_equal(segmented(client, OTHER_PICTURE, stamp_ns), fresh)
 
 
 def test_label_change_forgets(smoothing):
     client, fresh = smoothing
     assert client.set_labels(['floor', 'door', 'cat', 'dog']).success
-    after = shown(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS, 'front')
+    after = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS)
     np.testing.assert_array_equal(after, fresh)

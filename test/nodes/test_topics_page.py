@@ -40,10 +40,10 @@ def test_parameters_are_those_of_the_code():
 
 def test_topics_and_services_are_those_of_the_node(active):
     client = active(labels=['floor'])
-    namespace = client.get_namespace()
+    namespace = client.namespace
     node = ('lseg', namespace)
-    topics = short(client.get_publisher_names_and_types_by_node(*node))
-    services = short(client.get_service_names_and_types_by_node(*node))
+    topics = short(client.node.get_publisher_names_and_types_by_node(*node))
+    services = short(client.node.get_service_names_and_types_by_node(*node))
 
     outputs = named(namespace, table_rows('output'))
     mask = outputs.pop(f'{namespace}/lseg/masks/<class>')
@@ -54,5 +54,5 @@ def test_topics_and_services_are_those_of_the_node(active):
     ) <= {f'{namespace}/lseg/transition_event'}
     assert named(namespace, table_rows('service')).items() <= services.items()
     inputs = named(namespace, table_rows('input'))
-    subscribed = short(client.get_subscriber_names_and_types_by_node(*node))
+    subscribed = short(client.node.get_subscriber_names_and_types_by_node(*node))
     assert inputs[f'{namespace}/image'] == subscribed[f'{namespace}/image']

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo shows: an input for the camera node and the label sets asked of it."""
+"""The scenes of the demo: an input for the camera node, and the label sets to try on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from lseg_ros.media.images import read_image
 
-LONG_SIDE = 1280  # of a photograph, in pixels
+LONG_SIDE = 1280  # pixels to which a larger photograph is reduced
 FLAT = (
     'floor',
     'wall',
@@ -35,15 +35,15 @@ LIVING = ('animal=cat|dog', 'human=person|woman|man', 'furniture=table|chair')
 
 @dataclass(frozen=True)
 class LabelRequest:
-    """One call of `set_labels`: a name for its folder of pictures, and the labels it asks."""
+    """One call of `set_labels`: the name of its picture folder, and the labels."""
 
     name: str
     labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One run of the camera node: its name, the camera's `source`, the label sets in turn."""
+class DemoScene:
+    """One run of the camera node: a name, the camera's `source`, and the label sets in turn."""
 
     name: str
     source: str
@@ -54,26 +54,28 @@ _ROOM_REQUESTS = (LabelRequest('rooms', FLAT), LabelRequest('navigation', NAVIGA
 _OBJECT_REQUESTS = (LabelRequest('objects', OBJECTS), LabelRequest('living', LIVING))
 
 
-def default_scenes(photograph_dir: Path) -> tuple[Scene, ...]:
-    """The recorded drive, and photographs that scikit-image carries.
+def default_scenes(photograph_dir: Path) -> tuple[DemoScene, ...]:
+    """Return the recorded drive and three photographs that come with scikit-image.
 
     Args:
-        photograph_dir: folder in which the photographs are laid, one sub-folder a scene.
+        photograph_dir: folder to write the photographs to, one subfolder per scene.
     """
-    drive = Scene('drive', 'drive', _ROOM_REQUESTS)
+    drive = DemoScene('drive', 'drive', _ROOM_REQUESTS)
     photographs = (
-        Scene(folder.name, str(folder), _OBJECT_REQUESTS)
-        for folder in _lay_out_photographs(photograph_dir)
+        DemoScene(folder.name, str(folder), _OBJECT_REQUESTS)
+        for folder in _write_photographs(photograph_dir)
     )
     return (drive, *photographs)
 
 
-def photograph_scene(photograph: Path, scratch: Path) -> Scene:
-    """The scene of the user's own photograph, reduced to the size of a robot's camera.
+def photograph_scene(photograph: Path, scratch: Path) -> DemoScene:
+    """Return a scene of the user's photograph, reduced to the size of a robot's camera image.
+
+    Raises OSError if the file is not a picture.
 
     Args:
-        photograph: the file; OSError when it holds no picture.
-        scratch: folder for the reduced one.
+        photograph: the file.
+        scratch: folder for the reduced picture.
     """
     picture = Image.fromarray(read_image(photograph))
     picture.thumbnail((LONG_SIDE, LONG_SIDE))
@@ -82,14 +84,14 @@ def photograph_scene(photograph: Path, scratch: Path) -> Scene:
     return user_scene(str(reduced))
 
 
-def user_scene(source: str) -> Scene:
-    """The scene of the user's own video or webcam, as the camera node's `source`."""
+def user_scene(source: str) -> DemoScene:
+    """Return a scene of the user's video or webcam, given as the camera node's `source`."""
     name = f'camera{source}' if source.isdigit() else Path(source).stem
-    return Scene(name, source, _ROOM_REQUESTS)
+    return DemoScene(name, source, _ROOM_REQUESTS)
 
 
-def _lay_out_photographs(folder: Path) -> list[Path]:
-    """Write each photograph into a folder of its own; returns the folders."""
+def _write_photographs(folder: Path) -> list[Path]:
+    """Write each photograph to a folder of its own; return the folders."""
     import skimage.data
 
     photographs = {

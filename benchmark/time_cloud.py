@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time the making of a labelled cloud from depth, image and label image."""
+"""Time building a labelled point cloud from depth, image and label image."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,17 @@ from lseg_ros.nodes.conversions import OrganisedCloud
 
 RATIONAL = np.array([0.4, -0.2, 0.001, 0.002, 0.05, 0.6, -0.1, 0.02])
 DESCRIPTION = """\
-Time one labelled cloud on this machine: depth, image and label image to a PointCloud2, without
-sending it; beside it the rays of a distorted camera, which are worked out once for each
-CameraInfo. Milliseconds, median and 95th percentile. Needs a ROS 2 environment.
+Time one labelled cloud on this machine: depth, image and label image to a PointCloud2, not
+counting its transport. The rays of a distorted camera, computed once per CameraInfo, are timed
+separately. Prints milliseconds, median and 95th percentile. Needs a ROS 2 environment.
 
-  python benchmark/cloud.py
-  python benchmark/cloud.py --size 1280x720 --repeats 500
+  python benchmark/time_cloud.py
+  python benchmark/time_cloud.py --size 1280x720 --repeats 500
 """
 
 
 def main() -> None:
-    """Measure and print one row for each kind of depth."""
+    """Measure and print one row per depth encoding."""
     args = _parser().parse_args()
     width, height = (int(side) for side in args.size.split('x'))
     size = height, width
@@ -41,17 +42,17 @@ def main() -> None:
     millimetres = random.integers(0, 5000, size, np.uint16)
     print(f'{"depth":>6} {"cloud":>15}')
     cloud = OrganisedCloud(size)
+
+    def make(depth: np.ndarray) -> PointCloud2:
+        labelled_points(depth_in_metres(depth), rays, image, ids, confidence, cloud.points)
+        return cloud.stamped(Header())
+
     for encoding, depth in (('16UC1', millimetres), ('32FC1', millimetres.astype('f4') / 1000)):
-
-        def make() -> PointCloud2:
-            labelled_points(depth_in_metres(depth), rays, image, ids, confidence, cloud.points)
-            return cloud.stamped(Header())
-
-        print(f'{encoding:>6} {_spread(make, args.repeats)}', flush=True)
+        print(f'{encoding:>6} {_spread(partial(make, depth), args.repeats)}', flush=True)
 
 
 def _spread(function: Callable[[], Any], repeats: int) -> str:
-    """Return median and 95th percentile of the time that `function` takes."""
+    """Return the median and 95th percentile of the milliseconds `function` takes."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -64,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--size', default='640x480', help='of the image (default: 640x480)')
-    parser.add_argument('--repeats', type=int, default=100, help='clouds a row (default: 100)')
+    parser.add_argument('--size', default='640x480', help='image size (default: 640x480)')
+    parser.add_argument('--repeats', type=int, default=100, help='clouds per row (default: 100)')
     return parser
 
 

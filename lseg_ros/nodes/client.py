@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Python client of the segmentation node: its services, lifecycle and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.node import Node
+from rclpy.parameter import Parameter, parameter_value_to_python
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+
+from lseg_ros.srv import QueryText, SegmentImage, SetLabels
+
+TRANSITION_TIMEOUT_S = 120.0  # configuring loads the model and warms it up
+_SERVICES = {
+    'get_state': GetState,
+    'change_state': ChangeState,
+    'get_parameters': GetParameters,
+    'set_parameters': SetParameters,
+    'set_labels': SetLabels,
+    'enable': SetBool,
+    'segment': SegmentImage,
+    'query': QueryText,
+}
+
+
+class SegmentationClient:
+    """Calls the services of a segmentation node and waits for each response.
+
+    Methods block, so call them from any thread except the one that spins `node`:
+
+        node = rclpy.create_node('patrol')
+        with spinning(node):
+            client = SegmentationClient(node)
+            client.bring_up()
+            response = client.set_labels(['floor', 'door'])
+
+    A refused request does not raise: its response has `success` false and a `message`. Every
+    method raises TimeoutError if the service does not appear or does not respond in time.
+    """
+
+    def __init__(self, node: Node, target: str = 'lseg', timeout_s: float = 30.0) -> None:
+        """Connect to the segmentation node `target`.
+
+        Args:
+            node: the caller's node, spinning in another thread.
+            target: name of the segmentation node; relative to the namespace of `node` unless it
+                starts with a slash.
+            timeout_s: seconds to wait for a service to appear, and again for its response.
+        """
+        self.node = node
+        self._timeout_s = timeout_s
+        self._services: dict[str, Any] = {
+            name: node.create_client(kind, f'{target}/{name}') for name, kind in _SERVICES.items()
+        }
+
+    def wait_for_node(self) -> None:
+        """Return once the node runs, in any lifecycle state, and its services are available."""
+        for name in _SERVICES:
+            self._wait_for_service(name)
+
+    def state(self) -> str:
+        """Return the label of the lifecycle state, for example 'active'."""
+        label: str = self._call('get_state', GetState.Request()).current_state.label
+        return label
+
+    def change_state(self, transition: int) -> bool:
+        """Request a lifecycle transition, a constant of Transition; return whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        timeout_s = max(self._timeout_s, TRANSITION_TIMEOUT_S)
+        success: bool = self._call('change_state', request, timeout_s).success
+        return success
+
+    def configure(self) -> bool:
+        """Load the model; return whether that succeeded."""
+        return self.change_state(Transition.TRANSITION_CONFIGURE)
+
+    def activate(self) -> bool:
+        """Start the stream; return whether that succeeded."""
+        return self.change_state(Transition.TRANSITION_ACTIVATE)
+
+    def bring_up(self) -> None:
+        """Configure and activate the node as far as needed; raise RuntimeError on failure."""
+        state = self.state()
+        if state == 'unconfigured' and not self.configure():
+            raise RuntimeError('the segmentation node failed to configure: see its log')
+        if state != 'active' and not self.activate():
+            raise RuntimeError('the segmentation node failed to activate: see its log')
+
+    def set_labels(self, labels: Sequence[str], mode: str = '') -> SetLabels.Response:
+        """Replace the labels or, with `mode` 'add' or 'remove', add to or remove from them."""
+        return self._call('set_labels', SetLabels.Request(labels=list(labels), mode=mode))
+
+    def enable(self, on: bool) -> SetBool.Response:
+        """Resume or pause the segmentation of the stream."""
+        return self._call('enable', SetBool.Request(data=on))
+
+    def segment(self, image: Image, labels: Sequence[str] = ()) -> SegmentImage.Response:
+        """Segment one image, by default under the labels of the stream."""
+        return self._call('segment', SegmentImage.Request(image=image, labels=list(labels)))
+
+    def query(self, prompts: Sequence[str], camera: str = '') -> QueryText.Response:
+        """Look for texts in the latest image of a camera, by default the first camera."""
+        return self._call('query', QueryText.Request(prompts=list(prompts), camera=camera))
+
+    def get_parameter(self, name: str) -> Any:
+        """Return the value of a parameter, or None if the node has no such parameter."""
+        values = self._call('get_parameters', GetParameters.Request(names=[name])).values
+        return parameter_value_to_python(values[0]) if values else None
+
+    def set_parameter(self, name: str, value: Any) -> SetParametersResult:
+        """Set a parameter; if the node refuses it, the result's `reason` says why."""
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
+        return self._call('set_parameters', request).results[0]
+
+    def _call(self, name: str, request: Any, timeout_s: float | None = None) -> Any:
+        self._wait_for_service(name)
+        timeout_s = timeout_s or self._timeout_s
+        try:
+            return self._services[name].call(request, timeout_s)
+        except TimeoutError:
+            full_name = self._services[name].service_name
+            raise TimeoutError(f'no response from {full_name} within {timeout_s:g} s') from None
+
+    def _wait_for_service(self, name: str) -> None:
+        if not self._services[name].wait_for_service(self._timeout_s):
+            full_name = self._services[name].service_name
+            raise TimeoutError(f'no service {full_name}: is the segmentation node running?')
