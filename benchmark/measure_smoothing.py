@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure what smoothing over time does to flicker and mIoU, and what it costs."""
+"""Measure the effect of temporal smoothing on flicker and mIoU, and its cost."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,29 +29,28 @@ LABELS = (
 )  # fmt: skip
 SETTINGS = ((0.0, 'none'), (0.7, 'none'), (0.7, 'flow'), (0.8, 'flow'), (0.9, 'flow'))
 SOURCES = {'front': 'drive', 'left': 'drive/left', 'rear': 'drive/rear'}
-FRAMES = 20  # of each clip
+FRAMES = 20  # per clip
 FRAME_RATE = 15.0
-EVERY = 10  # a clip starts at every tenth picture of the drive
-WINDOW = (352, 200)  # pixels, width and height, of what a clip shows of a picture
-STEP = (2.0, 0.7)  # pixels by which it moves from frame to frame
+EVERY = 10  # a clip is made from every tenth picture of the drive
+WINDOW = (352, 200)  # width and height in pixels of the part of a picture that a clip shows
+STEP = (2.0, 0.7)  # pixels by which the window moves per frame
 DESCRIPTION = """\
-Segment slowly moving clips with known truth: windows that glide over pictures of the recorded
-drive, all three cameras, with noise as a camera's sensor has it. Flicker is the share of pixels
-whose id changes from one frame to the next ("truth" is the motion of the scene alone), and
-"in place" the share of those points of the scene whose id changes, which leaves out their motion;
-mIoU is the mean over the cameras, of all frames; the time is that of the smoothing alone, median,
-on a CPU.
+Segment slowly moving clips with known ground truth: windows that glide over pictures of the
+recorded drive, all three cameras, with sensor noise added. "flicker" is the fraction of pixels
+whose id changes from one frame to the next; the ground truth changes too, because the window
+moves. "in place" compares the same scene points instead, which removes the motion. mIoU covers all
+frames and is averaged over the cameras. "ms" is the median time of the smoothing alone, on a CPU.
 
-  python benchmark/smoothing.py
-  python benchmark/smoothing.py --noise 0
+  python benchmark/measure_smoothing.py
+  python benchmark/measure_smoothing.py --noise 0
 """
 
 
 @dataclass(frozen=True)
 class Frame:
-    """An image, uint8 [H, W, 3] RGB, its true ids, uint8 [H, W], and how the window moved.
+    """An image, uint8 [H, W, 3] RGB, its true ids, uint8 [H, W], and the window's motion.
 
-    `shift` is (right, down) in pixels from the frame before; None where a clip begins.
+    `shift` is (right, down) in pixels since the previous frame, None at the start of a clip.
     """
 
     image: np.ndarray
@@ -60,13 +60,13 @@ class Frame:
 
 @dataclass
 class Timed:
-    """A smoother, and the milliseconds of each of its calls."""
+    """A smoother that records the milliseconds of each call."""
 
     smoother: ScoreSmoother
     times: list[float] = field(default_factory=list)
 
     def __call__(self, image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
-        """Smooth, and note how long it took."""
+        """Smooth and record the time taken."""
         started = time.perf_counter()
         scores = self.smoother(image, scores, covered)
         self.times.append(1000 * (time.perf_counter() - started))
@@ -74,7 +74,7 @@ class Timed:
 
 
 def main() -> None:
-    """Measure and print one row for each setting."""
+    """Measure and print one row per setting."""
     args = _parser().parse_args()
     segmenter = Segmenter(load(args.model))
     prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
@@ -82,12 +82,12 @@ def main() -> None:
     changes = [
         _changed(before.truth, frame.truth)
         for frames in clips.values()
-        for before, frame in zip(frames, frames[1:])
+        for before, frame in itertools.pairwise(frames)
         if frame.shift is not None
     ]
     print(
         f'{len(CAMERAS)} x {len(clips[CAMERAS[0]])} frames of {WINDOW[0]}x{WINDOW[1]}, noise '
-        f'{args.noise:g}; truth changes by {np.mean(changes):.2%} a frame\n'
+        f'{args.noise:g}; the ground truth changes by {np.mean(changes):.2%} per frame\n'
     )
     print(f'{"smoothing":>9} {"warp":>5} {"flicker":>8} {"in place":>8} {"mIoU":>6} {"ms":>5}')
     for smoothing, warp in SETTINGS:
@@ -106,7 +106,7 @@ def main() -> None:
 def _measure(
     segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame], timed: Timed
 ) -> tuple[float, float, float, float]:
-    """Return flicker, flicker in place, mIoU and milliseconds of one camera's clips."""
+    """Return flicker, flicker in place, mIoU and milliseconds for one camera's clips."""
     confusion, changes, in_place, before = ConfusionMatrix(UNLABELLED), [], [], None
     for number, frame in enumerate(frames):
         if frame.shift is None:
@@ -123,7 +123,7 @@ def _measure(
 
 
 def _frames(camera: str, prepared: PreparedLabels, noise: float) -> Iterator[Frame]:
-    """Give the frames of all clips of a camera, one clip after the other."""
+    """Yield the frames of all clips of a camera, one clip after another."""
     rng = np.random.default_rng(0)
     truth = DriveTruth(camera)
     table = ids_by_class(prepared.labels, truth.classes)
@@ -148,12 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--model', default='lseg-lite', help='name of a model, or path of one')
+    parser.add_argument('--model', default='lseg-lite', help='model name or path')
     parser.add_argument(
         '--noise',
         type=float,
         default=4.0,
-        help='standard deviation, grey levels of 255 (default: 4)',
+        help='standard deviation of the noise in grey levels of 255 (default: 4)',
     )
     return parser
 

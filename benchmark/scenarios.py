@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured in one process: ways to run a network, labels, sizes, batches, label changes.
+"""Measurements within one process: backends, numbers of labels, sizes, batches, label changes.
 
-The names of rows begin with a letter: (a) the network as it is written, eager, in float32; (b)
-ours, the network only; (c) image array to ids; (d), elsewhere, image message to label image.
+Row names start with a letter: (a) the plain network, eager, in float32; (b) our network alone;
+(c) image array to ids; (d), measured elsewhere, image message to label image.
 """
 
 from __future__ import annotations
@@ -11,32 +11,34 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from floor import floor_ms
-from lseg_ros.backends import EagerBackend, normalise, open_backend
+from lseg_ros.backends import Backend, EagerBackend, normalise, open_backend
 from lseg_ros.backends.device import PRECISIONS
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import LSeg
 from measure import measure_in_turn
-from networks import LARGE, ObviousNetwork, open_network
+from networks import LARGE, PlainNetwork, open_network
 from rows import Row
 
 VGA, HD, FULL_HD = (640, 480), (1280, 720), (1920, 1080)
 LABEL_COUNTS = (2, 10, 50, 150, 1000)
 BATCHES = (1, 2, 4, 8)
 USUAL_LABELS = 12
-MOST_CLASSES = 250  # ids are bytes: more labels than that are several prompts of one class
+MOST_CLASSES = 250  # ids are bytes, so further labels become prompts of the same classes
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows of one network have in common."""
+    """What all rows of one network share."""
 
     model: str
     device: torch.device
@@ -65,24 +67,24 @@ class Setting:
 
 
 def measure(setting: Setting) -> Iterator[list[Row]]:
-    """Yield the rows of each group as it is measured."""
+    """Measure the groups of rows one after another, yielding each."""
     model = open_network(setting.model, setting.device, PRECISIONS[setting.precision])
     segmenter = Segmenter(model, backend=open_backend('auto', model, torch.get_num_threads()))
     yield _ways(setting, segmenter)
     yield _whole(setting, segmenter, [(VGA, 1, count) for count in LABEL_COUNTS])
     yield _whole(setting, segmenter, [(size, 1, USUAL_LABELS) for size in (VGA, HD, FULL_HD)])
     yield _whole(setting, segmenter, [(VGA, batch, USUAL_LABELS) for batch in BATCHES])
-    yield _label_changes(setting, segmenter)
+    yield [row for count in (USUAL_LABELS, 150) for row in _label_change(setting, segmenter, count)]
 
 
 def picture(size: tuple[int, int]) -> np.ndarray:
-    """Return an image of the recorded drive, enlarged to `size` (width, height)."""
+    """Return an image of the recorded drive, resized to `size` (width, height)."""
     shots = itertools.islice(open_source('drive'), 40, None)
     return cv2.resize(next(shots).image, size)
 
 
 def label_set(count: int, word: str = '') -> LabelSet:
-    """Return ADE20K's names, as many as there are; then numbered ones; `word` goes before each."""
+    """Return `count` labels: ADE20K's names, then numbered copies, each prefixed by `word`."""
     names = [spec.partition('=')[0] for spec in read_label_file('ade20k').labels]
     prompts = [f'{word}{names[i % len(names)]}{i // len(names) or ""}' for i in range(count)]
     each = math.ceil(count / MOST_CLASSES)
@@ -95,9 +97,9 @@ def label_set(count: int, word: str = '') -> LabelSet:
 
 
 def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
-    """Measure (a), (b) and (c) beside each other, and the same network by other backends."""
+    """Measure (a), (b) with every backend, and (c) in alternation."""
     plain = open_network(setting.model, setting.device, torch.float32)
-    obvious = ObviousNetwork(plain)
+    baseline = PlainNetwork(plain)
     labels, image = label_set(USUAL_LABELS), picture(VGA)
     text = plain.encode_text(labels.prompts)
     prepared = segmenter.prepare(labels)
@@ -105,8 +107,8 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
     images = torch.from_numpy(cv2.resize(image, resized[::-1]))[None].to(setting.device)
     pixels = normalise(images, plain)
     calls = {
-        'a network, as written': obvious.network(pixels, text),
-        'a image to ids, as written': obvious.images_to_ids([image], pixels.shape[2:], text),
+        'a network, as written': baseline.network(pixels, text),
+        'a image to ids, as written': baseline.images_to_ids([image], pixels.shape[2:], text),
     }
     precisions = dict.fromkeys(calls, 'float32')
     for name, precision, call in _networks(setting, segmenter.model, images, labels):
@@ -123,9 +125,9 @@ def _ways(setting: Setting, segmenter: Segmenter) -> list[Row]:
 
 
 def _networks(
-    setting: Setting, own: LSeg, images: torch.Tensor, labels: LabelSet
+    setting: Setting, own: LSeg, images: Tensor, labels: LabelSet
 ) -> Iterator[tuple[str, str, Callable[[], object]]]:
-    """Yield name, precision and call of each way to make logits of the uint8 `images`.
+    """Yield name, precision and call of each way to compute logits from the uint8 `images`.
 
     `own` is the network in the precision of `setting`.
     """
@@ -157,9 +159,9 @@ def _networks(
         yield (f'b network, {name}, {precision}', precision, _logits_of(backend, images, text))
 
 
-def _logits_of(backend, images, text) -> Callable[[], object]:
+def _logits_of(backend: Backend, images: Tensor, text: Tensor) -> Callable[[], object]:
     @torch.inference_mode()
-    def call() -> torch.Tensor:
+    def call() -> Tensor:
         return backend.correlate(images, text)
 
     return call
@@ -168,33 +170,28 @@ def _logits_of(backend, images, text) -> Callable[[], object]:
 def _whole(
     setting: Setting, segmenter: Segmenter, cases: list[tuple[tuple[int, int], int, int]]
 ) -> list[Row]:
-    """Measure image arrays to ids for cases of size, batch and number of labels."""
+    """Measure image arrays to ids for cases of (size, batch, number of labels)."""
     calls = {}
     for size, batch, count in cases:
         images, prepared = [picture(size)] * batch, segmenter.prepare(label_set(count))
-        calls[size, batch, count] = lambda images=images, prepared=prepared: segmenter.segment(
-            images, prepared
-        )
+        calls[size, batch, count] = partial(segmenter.segment, images, prepared)
     taken = measure_in_turn(calls, setting.device, setting.repeats)
     return [setting.row('c image to ids', *case).filled(taken[case]) for case in cases]
 
 
-def _label_changes(setting: Setting, segmenter: Segmenter) -> list[Row]:
-    """Measure how long new labels take until an image can be segmented under them."""
-    rows = []
-    for count in (USUAL_LABELS, 150):
-        fresh = (label_set(count, f'{number} ') for number in itertools.count())
-        known = label_set(count)
-        calls = {
-            'label change, cached': lambda: segmenter.prepare(known),
-            'label change, new texts': lambda: segmenter.prepare(next(fresh)),
-        }
-        taken = measure_in_turn(calls, setting.device, max(3, setting.repeats // 10))
-        rows += [setting.row(name, VGA, labels=count).filled(taken[name]) for name in calls]
-    return rows
+def _label_change(setting: Setting, segmenter: Segmenter, count: int) -> list[Row]:
+    """Measure the time from new labels to being ready to segment under them."""
+    known = label_set(count)
+    fresh = (label_set(count, f'{number} ') for number in itertools.count())
+    calls = {
+        'label change, cached': lambda: segmenter.prepare(known),
+        'label change, new texts': lambda: segmenter.prepare(next(fresh)),
+    }
+    taken = measure_in_turn(calls, setting.device, max(3, setting.repeats // 10))
+    return [setting.row(name, VGA, labels=count).filled(taken[name]) for name in calls]
 
 
-def _network_size(model, image: np.ndarray) -> tuple[int, int]:
-    """Return height and width of the image where its short side is the network's."""
+def _network_size(model: LSeg, image: np.ndarray) -> tuple[int, int]:
+    """Return (height, width) of the image scaled so that its short side is the network's input."""
     scale = model.input_size / min(image.shape[:2])
     return tuple(round(side * scale) for side in image.shape[:2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever the node is fed with, it says what is wrong and goes on."""
+"""The node explains bad input and keeps running."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD = array_to_image(PICTURE, 'rgb8', Header(frame_id='camera_optical'))
 
 
 def changed(**fields):
-    """A good image with some fields made bad."""
+    """Return a good image with some fields replaced."""
     values = {name: getattr(GOOD, name) for name in GOOD.get_fields_and_field_types()}
     return Image(**values | fields)
 
@@ -35,7 +35,7 @@ def error_lines(capfd):
 
 @pytest.fixture
 def damaged(tiny_weights, tmp_path):
-    """Weights cut short, and a folder whose text encoder is not the original."""
+    """Truncated weights, and a folder whose text encoder has been altered."""
     weights = tmp_path / 'damaged.safetensors'
     weights.write_bytes(Path(tiny_weights).read_bytes()[:5000])
     text = tmp_path / 'text'
@@ -63,7 +63,7 @@ def damaged(tiny_weights, tmp_path):
         ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
     ],
 )
-def test_configure_fails_with_one_line_and_can_be_tried_again(
+def test_configure_fails_with_one_line_and_can_be_retried(
     start, tiny_weights, damaged, capfd, name, value, reason
 ):
     value = damaged[name] if value == 'damaged' else value
@@ -100,19 +100,19 @@ def test_configure_fails_with_one_line_and_can_be_tried_again(
     ],
     ids=['no height', 'no width', 'short data', 'encoding', 'step', 'negative', 'nanoseconds'],
 )
-def test_bad_image_is_dropped_counted_and_explained_and_the_next_is_segmented(
+def test_bad_image_is_dropped_counted_and_explained_and_the_next_one_is_segmented(
     active, message, reason
 ):
     client = active(labels=['floor', 'door'])
     frames = len(client.received['lseg/label_image'])
 
-    def told():
+    def is_reported():
         client.send_message(message)
         return client.soon(
             lambda: client.reported('last problem', lambda text: reason in text), seconds=1.0
         )
 
-    client.poll(told, 'the reason in the diagnostics')
+    client.poll(is_reported, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda _, values: True, 'counters')
     assert int(values['images bad']) >= 1
     assert len(client.received['lseg/label_image']) == frames
@@ -139,7 +139,7 @@ def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     assert "format 'jpeg'" in values['last problem']
 
 
-def test_stream_of_bad_images_is_reported_and_logged_only_now_and_then(active, capfd):
+def test_stream_of_bad_images_is_logged_at_a_limited_rate(active, capfd):
     client = active(labels=['floor'])
     capfd.readouterr()
     bad = changed(encoding='klingon8')
@@ -171,14 +171,14 @@ BAD_LABELS = [
 
 @pytest.fixture(scope='module')
 def configured(ros_context, tiny_weights):
-    """The client of a node that stays inactive: for calls that change nothing."""
+    """The client of an inactive node, shared by tests that change nothing."""
     with segmentation_node(ros_context, model=tiny_weights, labels=['floor', 'door']) as client:
         assert client.configure()
         yield client
 
 
 @pytest.mark.parametrize('labels, reason', BAD_LABELS)
-def test_labels_that_cannot_be_used_are_refused_with_the_reason(configured, labels, reason):
+def test_invalid_labels_are_refused_with_the_reason(configured, labels, reason):
     answer = configured.set_labels(labels)
     assert not answer.success
     assert reason in answer.message
@@ -191,13 +191,13 @@ def test_unknown_mode_is_refused(configured):
     assert "'merge'" in answer.message
 
 
-def test_removing_what_is_not_there_is_refused(configured):
+def test_removing_an_unknown_label_is_refused(configured):
     answer = configured.set_labels(['unicorn'], 'remove')
     assert not answer.success
     assert "'unicorn'" in answer.message
 
 
-def test_labels_of_any_language_and_as_many_as_ids_are_accepted(start):
+def test_labels_in_any_language_and_up_to_the_number_of_ids_are_accepted(start):
     client = start(labels=['floor'])
     assert client.configure()
     names = ['地板', 'стена', 'أرضية', 'Fußboden', 'साड़ी', '🪑', 'fire exit']
@@ -210,7 +210,7 @@ def test_labels_of_any_language_and_as_many_as_ids_are_accepted(start):
     assert len({entry.id for entry in most.label_set.classes}) == 255
 
 
-def test_camera_that_does_not_come_is_warned_about_with_its_topic(start, capfd):
+def test_missing_camera_is_warned_about_with_its_topic(start, capfd):
     client = start(labels=['floor'], image_timeout=0.2)
     client.unplug_camera()
     assert client.configure() and client.activate()
@@ -220,7 +220,7 @@ def test_camera_that_does_not_come_is_warned_about_with_its_topic(start, capfd):
     assert any('[WARN]' in line and reason in line for line in capfd.readouterr().err.splitlines())
 
 
-def test_camera_whose_qos_does_not_fit_is_named_with_the_policy(start, capfd):
+def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
     client = start(
         **{
             'labels': ['floor'],
@@ -239,7 +239,7 @@ def test_camera_whose_qos_does_not_fit_is_named_with_the_policy(start, capfd):
     assert 'incompatible QoS' in capfd.readouterr().err
 
 
-def test_activation_that_one_subscription_refuses_leaves_none_behind(start):
+def test_failed_activation_leaves_no_subscription_behind(start):
     override = 'qos_overrides./refused/right/depth.subscription.reliability'
     client = start(
         labels=['floor'], cameras=['left', 'right'], namespace='/refused', **{override: 'sometimes'}
@@ -261,9 +261,9 @@ def test_activation_that_one_subscription_refuses_leaves_none_behind(start):
     )
 
 
-def test_camera_that_sends_another_type_is_named(start):
+def test_camera_that_publishes_another_type_is_named(start):
     client = start(labels=['floor'], image_timeout=0.2, image_transport='compressed')
-    # Fast DDS refuses two types for one topic within a participant: the camera gets its own.
+    # Fast DDS refuses two types of one topic in a participant, so the camera gets its own.
     context = rclpy.Context()
     rclpy.init(context=context)
     camera = rclpy.create_node('wrong_camera', context=context, namespace=client.namespace)
@@ -277,7 +277,7 @@ def test_camera_that_sends_another_type_is_named(start):
     rclpy.shutdown(context=context)
 
 
-def test_camera_that_is_connected_but_sends_nothing_is_told_apart(start):
+def test_connected_but_silent_camera_is_reported(start):
     client = start(labels=['floor'], image_timeout=0.2)
     assert client.configure() and client.activate()
     client.wait_for_status(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CameraInfo brought to the size of what is published."""
+"""CameraInfo scaled to the size of the published images."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ def pixel(k, point):
     return np.array([u / w, v / w])
 
 
-def test_point_keeps_its_place_in_the_picture_when_that_is_scaled():
+def test_point_keeps_its_relative_position_when_the_image_is_scaled():
     info = camera_info()
     scaled = scaled_camera_info(info, (480, 640), (120, 320), HEADER)
     assert (scaled.width, scaled.height, scaled.header) == (320, 120, HEADER)
     assert (scaled.distortion_model, list(scaled.d)) == ('plumb_bob', list(info.d))
     point = np.array([0.2, -0.1, 2.0])
-    # The edges of a picture are at -0.5 and width - 0.5: the centres of pixels are whole numbers.
+    # Pixel centres are at whole numbers, so the image spans -0.5 to width - 0.5.
     share = (pixel(info.k, point) + 0.5) / [640, 480]
     assert (pixel(scaled.k, point) + 0.5) / [320, 120] == pytest.approx(share)
     fx, tx, fy = scaled.p[0], scaled.p[3], scaled.p[5]
     assert (fx, tx, fy) == pytest.approx((250, -250 * BASELINE_M, 127.5))
 
 
-def test_same_size_leaves_the_matrices_as_they_are():
+def test_same_size_leaves_the_matrices_unchanged():
     info = camera_info()
     same = scaled_camera_info(info, (480, 640), (480, 640), HEADER)
     assert list(same.k) == pytest.approx(list(info.k))
     assert list(same.p) == pytest.approx(list(info.p))
 
 
-def test_region_of_interest_and_binning_are_applied_and_gone():
+def test_region_of_interest_and_binning_are_applied_and_cleared():
     roi = RegionOfInterest(x_offset=200, y_offset=100, width=320, height=240, do_rectify=True)
     info = camera_info(roi=roi, binning_x=2, binning_y=2)
     scaled = scaled_camera_info(info, (120, 160), (120, 160), HEADER)
@@ -82,7 +82,7 @@ def test_camera_info_that_cannot_belong_to_the_image_is_refused(info, reason):
         image_camera(info, (480, 640))
 
 
-def test_output_size_is_width_and_height_or_nothing():
+def test_output_size_is_width_and_height_or_unset():
     assert parse_output_size([424, 240]) == (240, 424)
     assert parse_output_size([0, 0]) is None
     assert parse_output_size([]) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The camera node as a process of its own, and the sources it reads."""
+"""The camera node, as a process of its own, and its sources."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def save_picture(path, color):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder with a red and then a blue picture, and a file that is no picture."""
+    """A folder with a red picture, a blue one, and a text file."""
     save_picture(tmp_path / 'a.png', RED)
     save_picture(tmp_path / 'b.png', BLUE)
     (tmp_path / 'notes.txt').write_text('not a picture')
@@ -51,7 +51,7 @@ def recording(tmp_path):
 
 
 def run_camera(*arguments):
-    """Run the node as a process until it ends by itself; return the process."""
+    """Run the node as a process until it exits; return the completed process."""
     command = [
         sys.executable,
         '-c',
@@ -66,11 +66,11 @@ def colors(source):
     return [tuple(int(value) for value in shot.image[0, 0]) for shot in source]
 
 
-def test_folder_gives_its_pictures_in_order_and_leaves_the_rest(pictures):
+def test_folder_yields_its_pictures_in_order_and_skips_other_files(pictures):
     assert colors(open_source(str(pictures))) == [RED, BLUE]
 
 
-def test_pattern_gives_the_pictures_that_match(pictures):
+def test_pattern_yields_the_matching_pictures(pictures):
     assert colors(open_source(str(pictures / 'b*'))) == [BLUE]
 
 
@@ -81,13 +81,13 @@ def test_recording_has_depth_in_millimetres_and_its_camera(recording):
     assert [int(shot.depth_mm.max()) for shot in source] == [1000, 2000]
 
 
-def test_recorded_drive_has_three_cameras_of_one_calibration():
+def test_recorded_drive_has_three_cameras_with_one_calibration():
     first = [next(iter(open_source(name))) for name in ('drive', 'drive/left', 'drive/rear')]
     assert len({shot.image.tobytes() for shot in first}) == 3
     assert len({open_source(name).camera for name in ('drive', 'drive/left', 'drive/rear')}) == 1
 
 
-def test_video_gives_its_frames_and_starts_anew_when_iterated_again(tmp_path):
+def test_video_yields_its_frames_each_time_it_is_iterated(tmp_path):
     cv2 = pytest.importorskip('cv2')
     path = str(tmp_path / 'clip.avi')
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
@@ -100,7 +100,7 @@ def test_video_gives_its_frames_and_starts_anew_when_iterated_again(tmp_path):
 
 
 @pytest.mark.parametrize('source', ['nowhere.jpg', 'no/such/folder', '*.nothing', '99'])
-def test_source_that_does_not_exist_is_an_error_that_names_it(source):
+def test_missing_source_is_an_error_that_names_it(source):
     with pytest.raises(OSError, match=source.replace('*', r'\*')):
         open_source(source)
 
@@ -116,12 +116,12 @@ def test_recording_without_camera_matrix_is_an_error(recording):
         open_source(str(recording))
 
 
-def test_node_ends_with_exit_code_0_when_the_source_does(pictures):
+def test_node_exits_with_0_at_the_end_of_the_source(pictures):
     camera = run_camera(f'source:={pictures}', 'loop:=false', 'rate:=50.0')
     assert camera.returncode == 0, camera.stderr
 
 
-def test_node_without_its_source_says_so_in_one_line_and_fails():
+def test_node_without_its_source_fails_with_one_line():
     camera = run_camera('source:=nowhere.jpg')
     assert camera.returncode == 2
     assert 'nowhere.jpg' in camera.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several cameras on one node: each has its topics and its tables, and none waits for another."""
+"""Several cameras on one node: each has its own topics and tables, and none waits for another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAIR = {'cameras': ['front', 'left'], 'labels': ['floor', 'door']}
 
 @contextmanager
 def shooting(client, camera, period_s, picture=PICTURE):
-    """Let a camera send pictures until the end; gives the list of their stamps."""
+    """Let a camera send pictures during the block; yield the growing list of their stamps."""
     end = threading.Event()
     stamps = []
 
@@ -38,7 +38,7 @@ def shooting(client, camera, period_s, picture=PICTURE):
         thread.join()
 
 
-def test_each_camera_has_topics_of_its_own(active):
+def test_each_camera_has_its_own_topics(active):
     client = active(**PAIR)
     namespace = client.namespace
     node = ('lseg', namespace)
@@ -59,7 +59,7 @@ def test_each_camera_has_topics_of_its_own(active):
     assert f'{namespace}/image' not in subscribed
 
 
-def test_cameras_of_different_rate_and_size_are_all_served_with_their_own_headers(active):
+def test_cameras_of_different_rates_and_sizes_are_served_under_their_own_headers(active):
     client = active(**PAIR)
     small = np.ascontiguousarray(PICTURE[:30, :50])
     with shooting(client, 'front', 0.01) as front, shooting(client, 'left', 0.2, small) as left:
@@ -75,7 +75,7 @@ def test_cameras_of_different_rate_and_size_are_all_served_with_their_own_header
     )
 
 
-def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
+def test_silent_camera_is_named_and_does_not_hold_up_the_other(active):
     client = active(image_timeout=0.5, **PAIR)
     with shooting(client, 'front', 0.02):
         client.wait_for(lambda: len(client.received['lseg/front/label_image']) > 5, 'frames')
@@ -95,7 +95,7 @@ def test_silent_camera_does_not_hold_up_the_other_and_is_named(active):
     assert 'images received' not in values
 
 
-def test_labels_change_for_all_cameras_each_under_a_table_of_its_own_clock(active):
+def test_label_change_gives_each_camera_a_table_stamped_by_its_own_clock(active):
     client = active(**PAIR)
     for camera, stamp_ns in (('front', 9 * 10**12), ('left', 7 * 10**9)):
         client.segment_frame(stamp_ns=stamp_ns, camera=camera)
@@ -111,24 +111,24 @@ def test_labels_change_for_all_cameras_each_under_a_table_of_its_own_clock(activ
         client.assert_ids_are_in_their_tables(camera)
 
 
-def test_bad_images_of_one_camera_are_its_own_and_leave_the_other_alone(active):
+def test_bad_images_of_one_camera_do_not_affect_the_other(active):
     client = active(**PAIR)
     good = array_to_image(PICTURE, 'rgb8', Header())
     bad = Image(
         height=good.height, width=good.width, step=good.step, data=good.data, encoding='klingon8'
     )
 
-    def told():
+    def is_reported():
         client.send_message(bad, 'front')
         client.segment_frame(camera='left')
         return client.reported('last problem', lambda text: 'klingon8' in text, 'camera front')
 
-    client.poll(told, 'the reason in the diagnostics')
+    client.poll(is_reported, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda *_: True, 'counters', 'camera left')
     assert (values['images bad'], values['last problem']) == ('0', '')
 
 
-def test_frame_that_the_network_fails_on_is_lost_alone(active, monkeypatch):
+def test_frame_that_the_network_fails_on_does_not_take_others_with_it(active, monkeypatch):
     client = active(**PAIR)
     segment = Segmenter.segment
     poison = np.full((16, 16, 3), 13, np.uint8)
@@ -155,7 +155,7 @@ def test_frame_that_the_network_fails_on_is_lost_alone(active, monkeypatch):
 
 
 @pytest.mark.parametrize('cameras', [['front', 'left'], ['']])
-def test_max_rate_holds_every_camera_back_and_of_its_images_one_of_the_last_goes(active, cameras):
+def test_max_rate_limits_every_camera_and_releases_a_recent_image(active, cameras):
     client = active(labels=['floor'], cameras=cameras)
     assert client.set_parameter('max_rate', 0.001).successful
     for camera in cameras:

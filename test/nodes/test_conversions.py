@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages to arrays and back."""
+"""Conversions between messages and arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lseg_ros.nodes.conversions import (
 
 HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
 RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
-# OpenCV's weights for grey: ITU-R BT.601.
+# The weights OpenCV uses for grey: ITU-R BT.601.
 GREY = np.rint(RGB @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
 OPAQUE = np.full((6, 10, 1), 255, np.uint8)
 EIGHT_BIT = {
@@ -36,7 +36,7 @@ EIGHT_BIT = {
 
 
 def make_image(pixels, encoding, padding=0, big_endian=False, **changes):
-    """An Image whose rows have `padding` more bytes than pixels, set to 99."""
+    """Return an Image whose rows end in `padding` extra bytes, all 99."""
     height, width = pixels.shape[:2]
     data = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder('>' if big_endian else '<')).view(
         np.uint8
@@ -91,7 +91,7 @@ def test_sixteen_bit_colour_in_either_byte_order(big_endian):
     assert np.abs(rgb.astype(int) - RGB).max() <= 1
 
 
-def test_bayer_pattern_of_one_colour_gives_that_colour():
+def test_bayer_pattern_of_one_colour_decodes_to_that_colour():
     red, green, blue = 200, 120, 40
     mosaic = np.tile(np.array([[red, green], [green, blue]], np.uint8), (4, 4))
     rgb = image_to_rgb(make_image(mosaic, 'bayer_rggb8', padding=3))
@@ -122,7 +122,7 @@ def test_yuv422_of_a_grey_picture_is_grey():
         ({'encoding': 'mono16', 'step': 19}, 'step 19 is shorter'),
     ],
 )
-def test_image_that_cannot_be_read_is_refused_with_the_reason(changes, reason):
+def test_unreadable_image_is_refused_with_the_reason(changes, reason):
     with pytest.raises(ValueError, match=reason):
         image_to_rgb(make_image(RGB, **{'encoding': 'rgb8'} | changes))
 
@@ -165,7 +165,7 @@ def test_damaged_compressed_picture_is_refused(kind, damage):
         compressed_to_rgb(CompressedImage(format=kind, data=damage(encode(noise, kind))))
 
 
-def test_compressed_data_that_another_program_would_have_to_run_are_refused():
+def test_compressed_data_that_need_an_external_program_are_refused():
     script = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n'
     with pytest.raises(ValueError, match='not an image'):
         compressed_to_rgb(CompressedImage(format='jpeg', data=script))
@@ -189,7 +189,7 @@ def test_array_becomes_an_image_without_padding_under_the_given_header(encoding,
     assert np.array_equal(np.frombuffer(message.data, dtype).reshape(pixels.shape), pixels)
 
 
-def test_array_that_is_not_contiguous_is_sent_in_its_own_order():
+def test_non_contiguous_array_is_sent_in_its_own_order():
     message = array_to_image(RGB[:, ::-1], 'rgb8', HEADER)
     assert np.array_equal(image_to_rgb(message), RGB[:, ::-1])
 

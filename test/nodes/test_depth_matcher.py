@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth frames find their image by stamp, and those that do not are told apart."""
+"""Matching depth frames to images by stamp, and counting those without a match."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def close_first(matcher):
 
 
 @pytest.mark.parametrize('before, after', [([100 * MS], []), ([], [100 * MS])])
-def test_depth_is_found_whether_it_comes_before_its_image_or_after(matcher, before, after):
+def test_depth_is_found_whether_it_arrives_before_or_after_its_image(matcher, before, after):
     add(matcher, *before)
     matcher.begin(100 * MS)
     add(matcher, *after)
@@ -46,7 +46,7 @@ def test_nearest_within_the_slop_wins(matcher):
 
 
 @pytest.mark.parametrize('offset, is_found', [(20 * MS, True), (20 * MS + 1, False)])
-def test_slop_is_the_greatest_difference_allowed_either_way(matcher, offset, is_found):
+def test_slop_is_the_largest_difference_allowed_in_either_direction(matcher, offset, is_found):
     for stamp in (1000 * MS - offset, 1000 * MS + offset):
         matcher.begin(1000 * MS)
         add(matcher, stamp)
@@ -56,7 +56,7 @@ def test_slop_is_the_greatest_difference_allowed_either_way(matcher, offset, is_
     assert matcher.find(1000 * MS) is not None
 
 
-def test_depth_may_lag_by_a_few_images_and_no_more(matcher):
+def test_depth_may_lag_by_only_a_few_images(matcher):
     stamps = [number * 100 * MS for number in range(OPEN + 1)]
     for stamp in stamps:
         matcher.begin(stamp)
@@ -73,7 +73,7 @@ def test_depth_may_lag_by_a_few_images_and_no_more(matcher):
         ([500 * MS], 'missing'),
     ],
 )
-def test_images_are_counted_by_what_became_of_their_depth(matcher, stamps, verdict):
+def test_images_are_counted_by_the_fate_of_their_depth(matcher, stamps, verdict):
     add(matcher, *stamps)
     matcher.begin(2000 * MS)
     close_first(matcher)
@@ -92,7 +92,7 @@ def test_camera_without_depth_misses_nothing(matcher):
     assert matcher.counts.missing == 0
 
 
-def test_stamps_that_run_back_start_a_new_time_line(matcher):
+def test_stamps_that_jump_back_start_a_new_timeline(matcher):
     add(matcher, 5000 * MS, 100 * MS)
     matcher.begin(5000 * MS)
     assert matcher.find(5000 * MS) is None

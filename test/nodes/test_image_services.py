@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions about single images: ~/segment and ~/query beside the stream."""
+"""The services for single images: ~/segment and ~/query, beside the stream."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def inactive(start):
     return client
 
 
-def test_inactive_node_segments_an_image_under_the_labels_asked(inactive):
+def test_inactive_node_segments_an_image_under_the_requested_labels(inactive):
     picture = np.ascontiguousarray(PICTURE[:31, :45])
     answer = inactive.segment(picture_message(picture), ['door', 'cat=cat|kitten'])
     assert answer.success, answer.message
@@ -50,14 +50,14 @@ def test_inactive_node_segments_an_image_under_the_labels_asked(inactive):
     assert set(np.unique(ids_of(answer.label_image))) <= {0, 2, 3}
 
 
-def test_without_labels_the_answer_is_what_the_stream_says_of_the_image(active):
+def test_without_labels_the_result_equals_that_of_the_stream(active):
     client = active(labels=LABELS)
     answer = client.segment(picture_message())
     assert names_by_id(answer.label_set) == {0: 'other', 1: 'floor', 2: 'door'}
     assert np.array_equal(ids_of(answer.label_image), ids_of(client.segment_frame()))
 
 
-def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_alone(active):
+def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_unchanged(active):
     client = active(labels=LABELS)
     tables = len(client.received['lseg/label_set'])
     assert client.segment(picture_message(), ['cat', 'dog']).success
@@ -107,7 +107,7 @@ def test_requests_beyond_the_queue_are_refused_and_the_stream_goes_on(active):
     assert client.segment(picture_message()).success
 
 
-def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
+def test_query_searches_the_last_image_of_a_camera_whatever_the_labels(active):
     client = active(labels=LABELS, cameras=['front', 'left'])
     for camera, size in (('front', (48, 64)), ('left', (30, 50))):
         picture = np.ascontiguousarray(PICTURE[: size[0], : size[1]])
@@ -136,7 +136,7 @@ def test_query_asks_the_last_image_of_a_camera_whatever_the_labels(active):
         ([f'thing {number}' for number in range(40)], '', '40 prompts'),
     ],
 )
-def test_query_that_cannot_be_answered_is_refused_with_the_reason(active, prompts, camera, reason):
+def test_invalid_query_is_refused_with_the_reason(active, prompts, camera, reason):
     answer = active(labels=LABELS).query(prompts, camera)
     assert not answer.success
     assert reason in answer.message

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labels changed while images flow: no mask without its table, no id with two meanings."""
+"""Label changes while images flow: no mask without its table, no id with two meanings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def names_by_id(table):
 
 
 class Load:
-    """A camera that does not stop while the labels change."""
+    """A camera that keeps sending while the labels change."""
 
     def __init__(self, client):
         self._client = client
@@ -53,7 +53,7 @@ def wait_for_frames_since(client, table, count=2):
     )
 
 
-def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change_under_load(active):
+def test_no_mask_has_an_id_missing_from_its_table_while_labels_change_under_load(active):
     client = active(labels=['floor', 'door'])
     requests = [
         ['wall', 'chair'],
@@ -72,7 +72,7 @@ def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change_under_load
     client.assert_ids_are_in_their_tables()
 
 
-def test_tables_are_sent_before_the_first_mask_under_them_and_after_the_last_before(active):
+def test_table_is_published_between_the_last_old_mask_and_the_first_new_one(active):
     client = active(labels=['floor'])
     with Load(client):
         for labels in (['wall'], ['cat', 'dog'], ['floor']):
@@ -85,7 +85,7 @@ def test_tables_are_sent_before_the_first_mask_under_them_and_after_the_last_bef
             assert set(np.unique(ids_of(message))) <= ids_in(in_force)
 
 
-def test_answer_is_the_latched_table_and_its_stamp_divides_old_masks_from_new(active):
+def test_response_is_the_latched_table_and_its_stamp_separates_old_masks_from_new(active):
     client = active(labels=['floor', 'door'])
     before = stamp_of(client.segment_frame())
     answer = client.set_labels(['cat', 'dog'])
@@ -96,7 +96,7 @@ def test_answer_is_the_latched_table_and_its_stamp_divides_old_masks_from_new(ac
     assert set(np.unique(ids_of(after))) <= {0, 3, 4}
 
 
-def test_modes_add_and_remove_change_the_set_in_force(active):
+def test_modes_add_and_remove_change_the_current_set(active):
     client = active(labels=['floor', 'door'])
     added = client.set_labels(['cat=cat|kitten'], 'add')
     assert names_by_id(added.label_set) == {0: 'other', 1: 'floor', 2: 'door', 3: 'cat'}
@@ -104,7 +104,7 @@ def test_modes_add_and_remove_change_the_set_in_force(active):
     assert names_by_id(removed.label_set) == {0: 'other', 1: 'floor', 3: 'cat'}
 
 
-def test_names_keep_their_ids_through_changes_and_a_new_configuration(active):
+def test_names_keep_their_ids_across_changes_and_reconfiguration(active):
     client = active(labels=['floor', 'door'])
     client.set_labels(['wall'])
     back = client.set_labels(['door', 'window', 'floor'])
@@ -153,7 +153,7 @@ def test_mask_topics_follow_the_labels(active):
     )
 
 
-def test_parameter_goes_through_the_same_code(active):
+def test_labels_parameter_behaves_like_the_service(active):
     client = active(labels=['floor', 'door'])
     assert client.set_parameter('labels', ['cat', 'dog']).successful
     table = client.wait_for(
@@ -171,14 +171,14 @@ def test_parameter_goes_through_the_same_code(active):
     assert client.get_parameter('labels') == ['cat', 'dog']
 
 
-def test_parameter_shows_what_the_service_has_set(active):
+def test_labels_parameter_shows_what_the_service_has_set(active):
     client = active(labels=['floor'])
     client.set_labels(['cat=cat|kitten'])
     client.poll(lambda: 'cat=cat|kitten' in client.get_parameter('labels'), 'the parameter')
 
 
 @pytest.mark.parametrize('configured', [False, True])
-def test_labels_set_before_the_stream_starts_hold_from_its_first_image(start, configured):
+def test_labels_set_before_the_stream_starts_apply_from_its_first_image(start, configured):
     client = start(labels=['floor', 'door'])
     if configured:
         assert client.configure()
@@ -191,7 +191,7 @@ def test_labels_set_before_the_stream_starts_hold_from_its_first_image(start, co
     assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'door', 3: 'cat'}
 
 
-def test_table_covers_frames_of_a_bag_that_starts_again(active):
+def test_table_covers_the_frames_of_a_bag_that_restarts(active):
     client = active(labels=['floor'])
     client.segment_frame(stamp_ns=10**15)
     late = client.set_labels(['cat']).label_set
@@ -208,14 +208,14 @@ def test_table_covers_frames_of_a_bag_that_starts_again(active):
     assert set(np.unique(ids_of(again))) <= ids_in(table)
 
 
-def test_labels_can_change_after_the_last_stamp_there_is(active):
+def test_labels_can_change_after_the_largest_possible_stamp(active):
     client = active(labels=['floor'])
     last = 2**31 * 10**9 - 1
     client.segment_frame(stamp_ns=last)
     assert stamp_of(client.set_labels(['cat']).label_set) == last
 
 
-def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(active):
+def test_concurrent_calls_are_all_answered_and_the_last_table_applies(active):
     client = active(labels=['floor'])
     answers = []
     threads = [
@@ -229,14 +229,14 @@ def test_calls_that_come_together_are_all_answered_and_the_last_table_holds(acti
             thread.join()
     assert len(answers) == 4 and all(answer.success for answer in answers)
     since = max(stamp_of(answer.label_set) for answer in answers)
-    # Several, when no frame began between the last calls.
+    # Several tables share this stamp if no frame started between the last calls.
     last = [answer.label_set.classes for answer in answers if stamp_of(answer.label_set) == since]
     client.wait_for(lambda: client.received['lseg/label_set'][-1].classes in last, 'the last table')
     image = client.segment_frame()
     assert set(np.unique(ids_of(image))) <= ids_in(client.received['lseg/label_set'][-1])
 
 
-def test_labels_file_gives_the_labels_at_each_configure_in_place_of_the_parameter(start, tmp_path):
+def test_labels_file_overrides_the_parameter_at_each_configure(start, tmp_path):
     path = tmp_path / 'mine.yaml'
     path.write_text('labels: {floor: [floor, rug], cat: }')
     client = start(labels=['wall'], labels_file=str(path))
@@ -257,7 +257,7 @@ def test_labels_file_gives_the_labels_at_each_configure_in_place_of_the_paramete
     'content, reason',
     [(None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")],
 )
-def test_labels_file_that_cannot_be_used_fails_configure_and_can_be_mended(
+def test_invalid_labels_file_fails_configure_and_can_be_corrected(
     start, tmp_path, capfd, content, reason
 ):
     path = tmp_path / 'labels.yaml'
@@ -271,7 +271,7 @@ def test_labels_file_that_cannot_be_used_fails_configure_and_can_be_mended(
     assert client.configure()
 
 
-def test_mask_of_a_group_is_the_union_of_its_members_and_goes_with_them(active, tmp_path):
+def test_mask_of_a_group_is_the_union_of_its_members(active, tmp_path):
     path = tmp_path / 'labels.yaml'
     path.write_text('labels: [floor, rug, cat]\ngroups: {ground: [floor, rug, other]}')
     client = active(labels_file=str(path))

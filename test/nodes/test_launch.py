@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launch files and the RViz configuration; the first need ROS's launch packages to run."""
+"""The launch files, which need ROS's launch packages to run, and the RViz configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ needs_launch = pytest.mark.skipif(
 
 
 def describe(path):
-    """Return the launch description that a file gives."""
+    """Return the launch description of a file."""
     spec = importlib.util.spec_from_file_location(path.stem.replace('.', '_'), path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -52,12 +52,12 @@ def test_node_is_started_as_a_lifecycle_node_and_brought_up():
         type(entity).__name__ for entity in describe(PACKAGE / 'launch/lseg.launch.py').entities
     ]
     assert {'LifecycleNode', 'EmitEvent', 'RegisterEventHandler'} <= set(kinds)
-    # The handler waits before the event that it needs is sent.
+    # The handler must be registered before the event it waits for is emitted.
     assert kinds.index('RegisterEventHandler') < kinds.index('EmitEvent')
 
 
 @needs_launch
-def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
+def test_every_input_can_be_remapped_by_launch_arguments():
     from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 
     from launch import LaunchContext
@@ -71,7 +71,7 @@ def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
         entity for entity in description.entities if type(entity).__name__ == 'LifecycleNode'
     )
     remapped = {}
-    for pair in node._Node__remappings:  # launch_ros has no public way to read them
+    for pair in node._Node__remappings:  # launch_ros has no public accessor
         source, target = (
             perform_substitutions(context, normalize_to_list_of_substitutions(part))
             for part in pair
@@ -86,7 +86,7 @@ def test_every_input_of_the_node_can_be_remapped_from_the_launch_line():
 
 
 @needs_launch
-def test_node_is_activated_once_and_not_again_when_a_manager_configures_it():
+def test_node_is_activated_once_and_not_again_when_a_manager_reconfigures_it():
     handlers = [
         entity.event_handler
         for entity in describe(PACKAGE / 'launch/lseg.launch.py').entities
@@ -95,7 +95,7 @@ def test_node_is_activated_once_and_not_again_when_a_manager_configures_it():
     assert [handler.handle_once for handler in handlers] == [True]
 
 
-def test_transport_profile_has_room_for_large_images_and_still_reaches_other_machines():
+def test_transport_profile_fits_large_images_and_still_reaches_other_machines():
     profiles = ElementTree.parse(PACKAGE / 'config/fastdds.xml').getroot()
     spaces = {'': 'http://www.eprosima.com'}
     used = {element.text for element in profiles.findall('.//userTransports/transport_id', spaces)}

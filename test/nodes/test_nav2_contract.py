@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Nav2 semantic segmentation costmap layer needs of a publisher, whatever starts first.
+"""What the Nav2 semantic segmentation costmap layer requires of a publisher.
 
-The layer reads labels into a table that masks are looked up in without a check, so that a mask
-before the first table ends the costmap server; it joins mask and confidence by stamp; and it keeps
-raw ids in its tiles for seconds, so that an id with a new meaning turns floor into obstacle.
+The layer looks masks up in the label table without a check, so a mask that arrives before the first
+table crashes the costmap server. It joins mask and confidence by stamp. It keeps raw ids in its
+tiles for seconds, so an id that changes its meaning turns floor into obstacle.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ LABEL_FILES = Path(__file__).parents[2] / 'config' / 'labels'
 LABELS_QOS = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-# Depth of the layer's sensor subscriptions on its branches.
+# Queue depth of the layer's sensor subscriptions, by branch of its repository.
 SENSOR_DEPTH = {'humble': 50, 'main': 10}
 TIMEOUT_S = 30.0
 
 
 class CostmapLayer(Node):
-    """Subscribes as the layer does and notes what arrives, in the order in which it arrives."""
+    """Subscribes as the layer does and records messages in order of arrival."""
 
     def __init__(self, context, namespace, branch, camera=''):
         super().__init__(f'costmap_{branch}', context=context, namespace=namespace)
@@ -70,7 +70,7 @@ class CostmapLayer(Node):
             return self._changed.wait_for(lambda: self.of(topic), seconds)
 
     def synchronised(self, topic='confidence'):
-        """Return the pairs of mask and another message that an exact synchroniser would find."""
+        """Return the pairs of mask and `topic` that an exact-time synchroniser would form."""
         others = {stamp_of(message): message for message in self.of(topic)}
         return [
             (mask, others[stamp_of(mask)])
@@ -81,7 +81,7 @@ class CostmapLayer(Node):
 
 @pytest.fixture
 def layers(ros_context):
-    """A function that starts the layer of every branch beside a client's node."""
+    """A function that starts the layer of every branch next to a client's node."""
     with ExitStack() as stack:
 
         def start_layers(client, camera=''):
@@ -96,7 +96,7 @@ def layers(ros_context):
 
 
 def feed(client, layers, camera=''):
-    """Send pictures of uneven stamps until every layer has joined a mask and a confidence."""
+    """Send pictures with uneven stamps until every layer has joined a mask and a confidence."""
     stamps = itertools.count(1_234_567_891, 33_333_337)
     client.poll(
         lambda: (
@@ -125,7 +125,7 @@ def test_table_comes_before_the_first_mask_in_every_start_order(start, layers, s
         assert names == {0: 'other', 1: 'floor', 2: 'chair'}
 
 
-def test_layer_that_joins_after_changes_gets_the_table_in_force_and_no_other(active, layers):
+def test_layer_that_joins_after_changes_gets_only_the_current_table(active, layers):
     client = active(labels=['floor'])
     for labels in (['wall'], ['chair', 'person']):
         assert client.set_labels(labels).success
@@ -137,7 +137,7 @@ def test_layer_that_joins_after_changes_gets_the_table_in_force_and_no_other(act
         assert [entry.class_name for entry in info.class_map] == ['other', 'chair', 'person']
 
 
-def test_mask_and_confidence_join_to_the_nanosecond_and_have_one_byte_a_pixel(active, layers):
+def test_mask_and_confidence_share_stamps_and_have_one_byte_per_pixel(active, layers):
     client = active(labels=['floor', 'door'])
     started = layers(client)
     feed(client, started)
@@ -150,7 +150,7 @@ def test_mask_and_confidence_join_to_the_nanosecond_and_have_one_byte_a_pixel(ac
                 assert len(image.data) == PICTURE.shape[0] * PICTURE.shape[1]
 
 
-def test_cloud_joins_the_mask_to_the_nanosecond_with_a_point_for_each_pixel(active, layers):
+def test_cloud_shares_the_stamp_of_its_mask_and_has_one_point_per_pixel(active, layers):
     client = active(labels=['floor', 'door'], output_size=[32, 24])
     camera = DepthCamera(client)
     started = layers(client)
@@ -170,7 +170,7 @@ def test_cloud_joins_the_mask_to_the_nanosecond_with_a_point_for_each_pixel(acti
         ]
 
 
-def test_each_camera_gives_its_layer_a_table_of_its_own(active, layers):
+def test_each_camera_has_its_own_table(active, layers):
     client = active(labels=['floor'], cameras=['front', 'left'])
     for camera in ('front', 'left'):
         started = layers(client, camera)
@@ -183,7 +183,7 @@ def test_each_camera_gives_its_layer_a_table_of_its_own(active, layers):
         )
 
 
-def test_no_id_gets_a_second_meaning_while_one_is_free(active):
+def test_no_id_is_reused_while_another_is_free(active):
     client = active(labels=['floor'])
     names = itertools.count()
     for mode in ('replace', 'add', 'remove', 'replace', 'add', 'replace'):
@@ -197,18 +197,18 @@ def test_no_id_gets_a_second_meaning_while_one_is_free(active):
     meanings = {}
     for info in client.received['lseg/label_info']:
         for entry in info.class_map:
-            assert entry.class_id < 255  # one byte, and not the one that means unlabelled
+            assert entry.class_id < 255  # fits a byte and is not the id for unlabelled
             assert meanings.setdefault(entry.class_id, entry.class_name) == entry.class_name
     assert len(meanings) == 2 + next(names)
 
 
-def test_table_is_sent_on_change_only(active):
+def test_table_is_published_only_on_change(active):
     client = active(labels=['floor=floor|ground', 'door'])
     client.segment_frame()
-    for _ in range(2):  # what is periodic would have come with the diagnostics
+    for _ in range(2):  # periodic messages would have arrived with the diagnostics
         client.wait_for_status(lambda *_: True, 'news')
     assert not client.set_labels(['floor', 'floor']).success
-    # New prompts, and time that runs backwards, leave ids and names as they are.
+    # New prompts and stamps that jump back leave ids and names unchanged.
     assert client.set_labels(['floor=ground|carpet', 'door']).success
     client.segment_frame(stamp_ns=5)
     client.wait_for(lambda: len(client.received['lseg/label_set']) == 3, 'the label sets')
@@ -218,8 +218,8 @@ def test_table_is_sent_on_change_only(active):
 
 
 @pytest.mark.parametrize('path', sorted(LABEL_FILES.glob('*.yaml')), ids=lambda path: path.stem)
-def test_shipped_names_can_stand_in_a_list_of_the_costmap_parameters(path):
-    """A name that YAML takes for a number or a truth value would match no class."""
+def test_shipped_names_are_strings_in_costmap_parameters(path):
+    """A name that YAML parses as a number or a boolean would match no class."""
     labels = LabelRegistry().replace(list(yaml.safe_load(path.read_text())['labels']))
     for name in labels.names:
         assert yaml.safe_load(f'classes: [{name}]') == {'classes': [name]}

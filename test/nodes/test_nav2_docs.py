@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/nav2.md: its parameters load; its topics, service and labels are those of the node."""
+"""The parameters in docs/nav2.md load, and its topics, service and labels are the node's."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def sources(costmap: dict) -> Iterator[dict]:
 
 
 @pytest.mark.parametrize('costmap', COSTMAPS, ids=['one camera', 'two cameras'])
-def test_every_plugin_and_source_is_configured_in_full(costmap):
+def test_every_plugin_and_source_is_fully_configured(costmap):
     assert all('plugin' in costmap[name] for name in costmap['plugins'])
     for source in sources(costmap):
         assert SOURCE_TOPICS.keys() <= source.keys()
@@ -75,14 +75,14 @@ def test_every_plugin_and_source_is_configured_in_full(costmap):
 
 
 @pytest.mark.parametrize('node, costmap', PAIRS, ids=['one camera', 'two cameras'])
-def test_every_label_that_is_asked_has_a_cost_and_every_cost_a_label(node, costmap):
+def test_every_label_has_a_cost_and_every_cost_a_label(node, costmap):
     asked = [parse_label(label)[0] for label in node['labels']]
     for source in sources(costmap):
         costs = [name for kind in source['class_types'] for name in source[kind]['classes']]
         assert sorted(costs) == sorted(asked)
 
 
-def test_no_block_has_an_alias_which_the_parser_of_ros_refuses():
+def test_no_block_has_a_yaml_alias_which_ros_refuses():
     for block in blocks('yaml'):
         assert not any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(block))
 
@@ -93,7 +93,7 @@ def test_parameters_of_the_node_exist(node):
 
 
 @pytest.mark.parametrize('node, costmap', PAIRS, ids=['one camera', 'two cameras'])
-def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(start, node, costmap):
+def test_node_publishes_the_topics_with_the_types_that_the_layer_reads(start, node, costmap):
     client = start(**node)
     assert client.configure() and client.activate()
     namespace = client.namespace
@@ -104,7 +104,7 @@ def test_topics_are_published_by_the_node_with_the_type_that_the_layer_reads(sta
     assert len(list(sources(costmap))) == len(node.get('cameras', ['']))
 
 
-def test_behaviour_tree_calls_the_service_with_labels_that_are_accepted(start):
+def test_behaviour_tree_calls_the_service_with_valid_labels(start):
     root = ElementTree.fromstring(blocks('xml')[0])
     (call,) = root.iter('SetLabels')
     assert call.get('service_name') == '/' + output('set_labels')

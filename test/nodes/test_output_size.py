@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A size of its own for what is published, so that no resize node stands before a costmap."""
+"""The parameter output_size, which spares a resize node in front of a costmap."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sampled(pixels, height, width):
     return pixels[rows][:, columns]
 
 
-def test_everything_published_has_the_size_and_is_sampled_from_the_full_one(active):
+def test_all_outputs_have_the_size_and_are_sampled_from_full_resolution(active):
     client = active(**SMALL)
     topics = ['lseg/confidence', 'lseg/masks/floor', 'lseg/overlay']
     for topic in topics:
@@ -81,12 +81,12 @@ def test_camera_info_has_size_and_header_of_the_label_image(active):
     assert message.header in headers
 
 
-def test_camera_info_of_another_size_is_told_and_not_passed_on(active):
+def test_camera_info_of_another_size_is_reported_and_not_published(active):
     client = active(**SMALL)
     client.listen('lseg/camera_info', CameraInfo)
     publisher = client.node.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
 
-    def told():
+    def is_reported():
         publisher.publish(camera_info())
         client.segment_frame()
         return client.reported(
@@ -94,6 +94,6 @@ def test_camera_info_of_another_size_is_told_and_not_passed_on(active):
             lambda text: '640 x 480 pixels, but the image has 64 x 48' in text,
         )
 
-    client.poll(told, 'the reason')
+    client.poll(is_reported, 'the reason')
     assert not client.received['lseg/camera_info']
     assert send_with_info(client, publisher, camera_info_of_the_picture())

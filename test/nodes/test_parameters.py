@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of parameters, and that the YAML file and the node agree with it."""
+"""The table of parameters, which the YAML file and the node must agree with."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ def test_declared_parameters_have_default_description_and_range(make_node):
         ('image_transport', 'theora', ValueError),
     ],
 )
-def test_value_that_is_not_allowed_is_refused(make_node, name, value, error):
+def test_invalid_value_is_refused(make_node, name, value, error):
     with pytest.raises(error, match=name):
         declare(make_node(**{name: value}))
 
 
-def test_markdown_table_has_a_row_of_five_cells_for_each_parameter():
+def test_markdown_table_has_five_cells_per_parameter():
     header, rule, *rows = markdown_table().splitlines()
     assert len(rows) == len(PARAMETERS)
     for line in (header, rule, *rows):
@@ -123,7 +123,7 @@ def test_markdown_table_has_a_row_of_five_cells_for_each_parameter():
 
 
 def run_node(*arguments):
-    """Run the node as a process that should end by itself; return the process."""
+    """Run the node as a process that should exit; return the completed process."""
     command = [
         sys.executable,
         '-c',
@@ -134,7 +134,7 @@ def run_node(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def test_node_says_in_one_line_which_parameter_is_wrong_and_ends():
+def test_node_names_the_invalid_parameter_in_one_line_and_exits():
     process = run_node('--ros-args', '-p', 'overlay_alpha:=2.5')
     assert process.returncode == 2
     assert 'overlay_alpha' in process.stderr
@@ -142,7 +142,7 @@ def test_node_says_in_one_line_which_parameter_is_wrong_and_ends():
 
 
 @pytest.mark.parametrize('program', ['segmentation_node', 'camera_node'])
-def test_node_that_is_interrupted_while_it_starts_ends_without_a_word(program):
+def test_node_interrupted_during_startup_exits_silently(program):
     process = subprocess.Popen([sys.executable, SCRIPTS / program], stderr=subprocess.PIPE)
     try:
         wait_until_it_imports(process.pid)
@@ -154,6 +154,6 @@ def test_node_that_is_interrupted_while_it_starts_ends_without_a_word(program):
 
 
 def wait_until_it_imports(pid):
-    """Return once NumPy, an early import of every node, is in the process's memory."""
+    """Return once the process has loaded NumPy, an early import of every node."""
     while 'numpy' not in Path(f'/proc/{pid}/maps').read_text():
         os.sched_yield()

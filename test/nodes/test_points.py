@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled points: depth, camera info and images of one camera, over real topics."""
+"""Labelled point clouds from depth, camera info and images over real topics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MS = 10**6
 
 
 class DepthCamera:
-    """Sends a wall at two metres, and its camera info, beside the pictures of a client."""
+    """Sends depth of a wall at two metres and camera info along with a client's pictures."""
 
     def __init__(self, client, **info):
         self._client = client
@@ -51,14 +51,14 @@ class DepthCamera:
         self._depth.publish(array_to_image(self.depth_mm, '16UC1', header))
 
     def shoot(self, offset_ns=0):
-        """Send camera info, image and depth, that stamped `offset_ns` later; give the stamp."""
+        """Send camera info, image and depth stamped `offset_ns` later; return the image's stamp."""
         self.send_info()
         stamp = self._client.send()
         self.send_depth(stamp + offset_ns)
         return stamp
 
     def cloud(self, shoot=None):
-        """Send until a cloud comes; give the last."""
+        """Send until a cloud arrives; return the latest."""
 
         def arrive():
             (shoot or self.shoot)()
@@ -67,9 +67,9 @@ class DepthCamera:
         return self._client.poll(arrive, 'points')[-1]
 
     def wait_for_problem(self, text, shoot=None):
-        """Send until diagnostics say what is wrong; give their values."""
+        """Send until the diagnostics report `text`; return their values."""
 
-        def told():
+        def is_reported():
             (shoot or self.shoot)()
             for _, values in self._client.statuses(-3):
                 if text in values.get('last geometry problem', ''):
@@ -77,7 +77,7 @@ class DepthCamera:
             self._client.soon(lambda: False, 0.1)
             return None
 
-        return self._client.poll(told, text)
+        return self._client.poll(is_reported, text)
 
 
 def points_of(message):
@@ -86,7 +86,7 @@ def points_of(message):
     return np.frombuffer(message.data, POINT).reshape(message.height, message.width)
 
 
-def test_cloud_is_the_label_image_in_space(active):
+def test_cloud_is_the_label_image_projected_into_space(active):
     client = active(labels=LABELS)
     message = DepthCamera(client).cloud()
     label_image = client.wait_for_header('lseg/label_image', message.header)
@@ -102,7 +102,7 @@ def test_cloud_is_the_label_image_in_space(active):
     assert 0 < points['confidence'].max() <= 1
 
 
-def test_cloud_has_the_size_of_the_label_image_and_the_stride_thins_it(active):
+def test_cloud_has_the_size_of_the_label_image_thinned_by_the_stride(active):
     client = active(labels=LABELS, output_size=[32, 12], points_stride=2)
     message = DepthCamera(client).cloud()
     points = points_of(message)
@@ -111,19 +111,19 @@ def test_cloud_has_the_size_of_the_label_image_and_the_stride_thins_it(active):
         points['label'],
         ids_of(client.wait_for_header('lseg/label_image', message.header))[::2, ::2],
     )
-    # Column 2 of 32 samples column 5 of 64, row 2 of 12 row 10 of 48.
+    # Column 2 of 32 samples column 5 of 64; row 2 of 12 samples row 10 of 48.
     assert points['x'][0, 1] == pytest.approx(DISTANCE_M * (5 - 31.0) / 60.0)
     assert points['y'][1, 0] == pytest.approx(DISTANCE_M * (10 - 23.0) / 55.0)
 
 
-def test_rectified_images_follow_the_projection_matrix(active):
+def test_rectified_images_use_the_projection_matrix(active):
     client = active(labels=LABELS, rectified=True)
     p = [30.0, 0.0, 20.0, 0.0, 0.0, 30.0, 20.0, 0.0, 0.0, 0.0, 1.0, 0.0]
     points = points_of(DepthCamera(client, p=p, d=[0.5] * 5).cloud())
     assert points['x'][0, 0] == pytest.approx(DISTANCE_M * -20.0 / 30.0)
 
 
-def test_float_depth_without_distance_is_nan(active):
+def test_invalid_float_depth_becomes_nan(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     metres = np.full((48, 64), DISTANCE_M, np.float32)
@@ -143,7 +143,7 @@ def test_float_depth_without_distance_is_nan(active):
     assert camera.wait_for_problem('depth is negative in 1 pixels', shoot)
 
 
-def test_depth_that_comes_after_the_label_image_still_gives_its_cloud_once(active):
+def test_depth_that_arrives_after_the_label_image_yields_one_cloud(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     camera.cloud()  # camera info has arrived
@@ -162,7 +162,7 @@ def test_depth_that_comes_after_the_label_image_still_gives_its_cloud_once(activ
 
 
 @pytest.mark.parametrize('offset_ns, key', [(-400 * MS, 'depth late'), (400 * MS, 'depth early')])
-def test_depth_beyond_the_slop_gives_no_cloud_and_is_counted(active, offset_ns, key):
+def test_depth_beyond_the_slop_yields_no_cloud_and_is_counted(active, offset_ns, key):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
 
@@ -178,7 +178,7 @@ def test_depth_beyond_the_slop_gives_no_cloud_and_is_counted(active, offset_ns, 
     camera.cloud(lambda: camera.shoot(offset_ns))
 
 
-def test_depth_that_is_not_aligned_is_refused_and_the_next_is_used(active):
+def test_misaligned_depth_is_refused_and_the_next_one_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     good, camera.depth_mm = camera.depth_mm, np.ones((24, 32), np.uint16)
@@ -189,7 +189,7 @@ def test_depth_that_is_not_aligned_is_refused_and_the_next_is_used(active):
     camera.cloud()
 
 
-def test_depth_stamped_with_no_time_is_refused_and_the_next_is_used(active):
+def test_depth_with_an_invalid_stamp_is_refused_and_the_next_one_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     values = camera.wait_for_problem(
@@ -209,7 +209,7 @@ def test_depth_stamped_with_no_time_is_refused_and_the_next_is_used(active):
         (None, 'points need camera_info'),
     ],
 )
-def test_camera_info_that_cannot_be_used_gives_no_cloud_and_is_told(active, info, reason):
+def test_invalid_camera_info_yields_no_cloud_and_is_reported(active, info, reason):
     client = active(labels=LABELS)
     camera = DepthCamera(client, **info or {})
     if info is None:
@@ -221,7 +221,7 @@ def test_camera_info_that_cannot_be_used_gives_no_cloud_and_is_told(active, info
     camera.cloud()
 
 
-def test_points_without_depth_are_told(active):
+def test_points_without_depth_are_reported(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     camera.wait_for_problem(
@@ -229,7 +229,7 @@ def test_points_without_depth_are_told(active):
     )
 
 
-def test_bag_that_starts_again_gives_clouds_again_and_is_counted(active):
+def test_bag_that_restarts_yields_clouds_again_and_is_counted(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
     late = 10**15
@@ -245,7 +245,7 @@ def test_bag_that_starts_again_gives_clouds_again_and_is_counted(active):
     client.wait_for_status(lambda _, values: int(values['stamps running back']) > 0, 'the jump')
 
 
-def test_query_gives_the_place_of_the_peak(active):
+def test_query_returns_the_position_of_the_peak(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
 

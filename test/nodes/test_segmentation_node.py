@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node over real topics: its interface, its lifecycle and what it publishes."""
+"""The node over real topics: its interface, its lifecycle and its outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LABELS = ['floor', 'door']
 
 
 def own(names_and_types):
-    """Leave out what every lifecycle node has."""
+    """Leave out the topics and services that every lifecycle node has."""
     common = (
         'get_',
         'set_parameters',
@@ -72,7 +72,7 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
     }
 
 
-def test_label_image_and_confidence_have_header_and_size_of_the_image(active):
+def test_label_image_and_confidence_have_the_header_and_size_of_the_image(active):
     client = active(labels=LABELS)
     client.listen('lseg/confidence')
     client.wait_for_links('lseg/confidence')
@@ -91,7 +91,7 @@ def test_label_image_and_confidence_have_header_and_size_of_the_image(active):
     assert set(np.unique(ids_of(label_image))) <= {0, 1, 2}
 
 
-def test_mono16_label_image_has_two_bytes_a_pixel(active):
+def test_mono16_label_image_has_two_bytes_per_pixel(active):
     label_image = active(labels=LABELS, label_encoding='mono16').segment_frame()
     assert (label_image.encoding, label_image.step) == ('mono16', 2 * label_image.width)
     assert set(np.unique(np.frombuffer(label_image.data, '<u2'))) <= {0, 1, 2}
@@ -113,17 +113,17 @@ def test_masks_are_255_where_the_label_image_has_their_class(active):
         assert np.array_equal(ids_of(mask), np.where(ids_of(label_image) == class_id, 255, 0))
 
 
-def test_overlay_is_a_picture_of_the_size_of_the_image(active):
+def test_overlay_has_the_size_of_the_image(active):
     client = active(labels=LABELS, overlay_alpha=0.0)
     client.listen('lseg/overlay')
     client.poll(lambda: client.segment_frame() and client.received['lseg/overlay'], 'an overlay')
     overlay = image_to_rgb(client.received['lseg/overlay'][-1])
     assert overlay.shape == PICTURE.shape
-    # Without opacity most of it is the image itself; borders and legend are not.
+    # At zero opacity everything but borders and legend equals the image.
     assert (overlay == PICTURE).all(2).any()
 
 
-def test_everything_below_the_confidence_threshold_is_unlabelled(active):
+def test_pixels_below_the_confidence_threshold_are_unlabelled(active):
     client = active(labels=LABELS)
     assert client.set_parameter('confidence_threshold', 1.0).successful
     client.poll(
@@ -131,7 +131,7 @@ def test_everything_below_the_confidence_threshold_is_unlabelled(active):
     )
 
 
-def test_input_size_is_what_images_are_reduced_to(start, tiny_weights):
+def test_images_are_reduced_to_the_input_size(start, tiny_weights):
     client = start(labels=LABELS, include_other=False, input_size=32)
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
@@ -145,18 +145,18 @@ def test_input_size_is_what_images_are_reduced_to(start, tiny_weights):
     assert (ids == expected).mean() > 0.99 > (other == expected).mean()
 
 
-def test_best_quality_decides_by_all_scales(start, tiny_model):
+def test_best_quality_combines_all_scales(start, tiny_model):
     client = start(labels=LABELS, include_other=False, quality='best')
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
     ids = ids_of(client.segment_frame())
     floor, door = MultiScaleEvaluator(tiny_model)(PICTURE, tiny_model.encode_text(LABELS)).numpy()
-    clear = np.abs(floor - door) > 0.2  # weights on disk are of half precision
+    clear = np.abs(floor - door) > 0.2  # weights on disk have half precision
     assert clear.mean() > 0.5
     assert (ids == np.where(floor > door, 1, 2))[clear].all()
 
 
-def test_picture_sizes_may_change_from_frame_to_frame(active):
+def test_image_size_may_change_from_frame_to_frame(active):
     client = active(labels=LABELS)
     for height, width in ((1, 1), (48, 64), (3, 200), (121, 33), (480, 640)):
         message = client.segment_frame(np.full((height, width, 3), 90, np.uint8))
@@ -184,7 +184,7 @@ def test_compressed_images_are_segmented(start):
     assert (label_image.height, label_image.width) == PICTURE.shape[:2]
 
 
-def test_tables_are_latched_when_configured_and_reach_whoever_comes_later(start):
+def test_tables_are_latched_at_configure_and_reach_late_subscribers(start):
     client = start(labels=['floor=floor|ground', 'door'])
     assert client.configure()
     client.listen_to_tables()
@@ -204,7 +204,7 @@ def test_tables_are_latched_when_configured_and_reach_whoever_comes_later(start)
     assert stamp_of(table) == 0
 
 
-def test_qos_override_of_the_images_holds_for_them_alone(start):
+def test_qos_override_of_the_images_applies_only_to_them(start):
     client = start(
         namespace='/overridden',
         **{'qos_overrides./overridden/image.subscription.reliability': 'reliable'},
@@ -237,7 +237,7 @@ def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
     assert client.state() == 'finalized'
 
 
-def test_nothing_is_published_once_disable_is_answered(active):
+def test_nothing_is_published_once_disabling_is_acknowledged(active):
     client = active(labels=LABELS)
     for _ in range(5):
         client.send()
@@ -254,7 +254,7 @@ def test_nothing_is_published_once_disable_is_answered(active):
     assert stamps.isdisjoint(sent_later)
 
 
-def test_enable_is_answered_in_every_state(start):
+def test_enable_works_in_every_state(start):
     client = start(labels=LABELS)
     assert 'not active' in client.enable(True).message
     assert client.configure()
@@ -266,7 +266,7 @@ def test_enable_is_answered_in_every_state(start):
     client.segment_frame()
 
 
-def test_diagnostics_count_frames_and_tell_the_model_and_the_delays(active, tiny_weights):
+def test_diagnostics_report_frame_counts_model_and_delays(active, tiny_weights):
     client = active(labels=LABELS)
     stamp_now = client.node.get_clock().now().nanoseconds
     client.send(stamp_ns=stamp_now)
@@ -286,7 +286,7 @@ def test_diagnostics_count_frames_and_tell_the_model_and_the_delays(active, tiny
     assert float(values['memory (MiB)']) > 0.0
 
 
-def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(start):
+def test_latency_uses_simulated_time_even_when_it_jumps_back(start):
     client = start(labels=LABELS, use_sim_time=True)
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
@@ -306,11 +306,11 @@ def test_simulated_time_is_what_latency_is_measured_by_even_when_it_runs_back(st
             )
 
         client.poll(measured, 'the latency')
-        assert client.enable(False).success and client.enable(True).success  # measure anew
+        assert client.enable(False).success and client.enable(True).success  # reset the statistics
 
 
 @pytest.mark.parametrize('setting', [{'device': 'cpu'}, {'precision': 'float32'}])
-def test_parameters_of_the_model_cannot_change_while_it_is_loaded(active, setting):
+def test_model_parameters_cannot_change_while_the_model_is_loaded(active, setting):
     client = active(labels=LABELS)
     ((name, value),) = setting.items()
     result = client.set_parameter(name, value)

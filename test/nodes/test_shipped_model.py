@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node as it comes, with the model that the package carries, on the recorded drive."""
+"""The node with the shipped model on the recorded drive."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def client(start):
 
 @pytest.fixture(scope='module')
 def shots():
-    """Every twentieth picture of the drive, with its number."""
+    """Every twentieth picture of the drive with its number."""
     return [
         (number, shot.image) for number, shot in enumerate(open_source('drive')) if number % 20 == 0
     ]
 
 
 def true_floor(number):
-    """Where a robot can drive in a picture of the drive: floor, and rugs upon it."""
+    """Return the pixels a robot can drive on in a picture of the drive: floor and rugs."""
     return np.isin(TRUTH.mask(number), [CLASSES.index(name) for name in ('floor', 'rug')])
 
 
@@ -59,7 +59,7 @@ def test_finds_the_floor_of_the_recorded_drive(client, shots):
     assert found / total > 0.8
 
 
-def test_new_labels_rename_the_same_pixels(client, shots):
+def test_new_name_selects_the_same_pixels(client, shots):
     image = shots[0][1]
     before = ids_of(client.segment_frame(image)) == 1
     answer = client.set_labels(['ground=ground|rug', 'wall', 'ceiling', 'furniture'])
@@ -68,7 +68,7 @@ def test_new_labels_rename_the_same_pixels(client, shots):
     assert (before & after).sum() > 0.7 * before.sum() > 0
 
 
-def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change(client, shots):
+def test_no_mask_has_an_id_missing_from_its_table_while_labels_change(client, shots):
     for labels, (_, image) in zip((['cat'], ['rug', 'ground'], FLAT, ['wall']), shots):
         client.send(image)
         answer = client.set_labels(labels)
@@ -77,7 +77,7 @@ def test_no_mask_holds_an_id_that_its_table_lacks_while_labels_change(client, sh
     client.assert_ids_are_in_their_tables()
 
 
-def test_query_finds_things_that_the_labels_do_not_name(client, shots):
+def test_query_finds_objects_that_the_labels_do_not_name(client, shots):
     assert client.set_labels(['floor', 'wall', 'ceiling']).success
     number, image = shots[0]
     truth = TRUTH.mask(number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rates and delays of a stream, on a clock that the test moves."""
+"""Rates and delays of a stream under a manual clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lseg_ros.core.statistics import WINDOW_S, StreamStatistics
 
 
 class ManualClock:
-    """Seconds that pass when they are told to."""
+    """A clock that the test advances."""
 
     def __init__(self):
         self.now = 100.0
@@ -30,7 +30,7 @@ def statistics(clock):
     return StreamStatistics(clock)
 
 
-def test_rates_are_those_of_the_last_seconds_and_totals_those_since_the_start(statistics, clock):
+def test_rates_cover_the_last_seconds_and_totals_everything_since_the_start(statistics, clock):
     for _ in range(100):
         clock.now += 0.5
         statistics.image_received()
@@ -49,7 +49,7 @@ def test_percentiles_are_in_milliseconds(statistics, clock):
     assert (report.processing.p50_ms, report.processing.p95_ms) == pytest.approx((100.0, 190.0))
 
 
-def test_silence_brings_rates_to_zero_and_leaves_no_delay_to_tell(statistics, clock):
+def test_silence_brings_rates_to_zero_and_leaves_no_delays(statistics, clock):
     statistics.image_received()
     statistics.frame_published(0.1, 0.1)
     clock.now += WINDOW_S + 1
@@ -58,7 +58,7 @@ def test_silence_brings_rates_to_zero_and_leaves_no_delay_to_tell(statistics, cl
     assert math.isnan(report.latency.p50_ms)
 
 
-def test_silence_counts_from_the_last_image_or_the_restart(statistics, clock):
+def test_silence_is_measured_from_the_last_image_or_the_restart(statistics, clock):
     clock.now += 5
     assert statistics.seconds_since_image() == 5
     statistics.restart()
@@ -69,7 +69,7 @@ def test_silence_counts_from_the_last_image_or_the_restart(statistics, clock):
     assert statistics.seconds_since_image() == 3
 
 
-def test_images_that_give_no_result_are_counted_by_the_reason(statistics):
+def test_images_without_a_result_are_counted_by_reason(statistics):
     for count, event in enumerate(
         (statistics.image_refused, statistics.frame_failed, statistics.image_dropped), 1
     ):

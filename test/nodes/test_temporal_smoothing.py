@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`temporal_smoothing` in the running node: what makes each camera's stream forget its past."""
+"""`temporal_smoothing` in the running node: what resets the past of each camera's stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def segmented(client, picture, stamp_ns, camera='front'):
 
 @pytest.fixture
 def smoothing(active):
-    """The client of a node with two cameras; the front one has seen PICTURE for a while."""
+    """The client of a node with two cameras, smoothed scores of PICTURE on the front one."""
     client = active(
         labels=['floor', 'door', 'cat', 'dog'], cameras=['front', 'left'], temporal_warp='none'
     )
@@ -28,26 +28,26 @@ def smoothing(active):
     return client, fresh
 
 
-def test_scores_of_the_frames_before_are_kept(smoothing):
+def test_scores_of_earlier_frames_are_kept(smoothing):
     client, fresh = smoothing
     kept = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS)
     assert (kept != fresh).any()
 
 
-def test_each_camera_has_a_past_of_its_own(smoothing):
+def test_each_camera_has_its_own_past(smoothing):
     client, fresh = smoothing
     alone = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS, 'left')
     np.testing.assert_array_equal(alone, fresh)
 
 
 @pytest.mark.parametrize('stamp_ns', [2 * 10**12 + 5 * 10**9, 10**12])
-def test_jump_of_time_forgets(smoothing, stamp_ns):
+def test_time_jump_resets_the_past(smoothing, stamp_ns):
     client, fresh = smoothing
     client.received[output('label_image', 'front')].clear()
     np.testing.assert_array_equal(segmented(client, OTHER_PICTURE, stamp_ns), fresh)
 
 
-def test_label_change_forgets(smoothing):
+def test_label_change_resets_the_past(smoothing):
     client, fresh = smoothing
     assert client.set_labels(['floor', 'door', 'cat', 'dog']).success
     after = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/topics.md: its tables are those of the node."""
+"""The tables in docs/topics.md match the code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PAGE = (Path(__file__).parents[2] / 'docs' / 'topics.md').read_text(encoding='ut
 
 
 def table_rows(heading):
-    """Return {first cell: second cell} of the table whose first column is called `heading`."""
+    """Return {first cell: second cell} of the table whose first column is headed `heading`."""
     table = re.search(rf'^\| {heading} \|.*?\n\n', PAGE, re.MULTILINE | re.DOTALL).group()
     rows = [line.split('|')[1:3] for line in table.strip().splitlines()[2:]]
     return {name.strip().strip('`'): kind.strip() for name, kind in rows}
 
 
 def named(namespace, rows):
-    """Return the page's rows as the graph has them: full names, full types."""
+    """Return the page's rows under their full names in the ROS graph."""
 
     def full(name):
         return name if name.startswith('/') else f'{namespace}/{name.replace("~", "lseg")}'
@@ -34,11 +34,11 @@ def short(names_and_types):
     }
 
 
-def test_parameters_are_those_of_the_code():
+def test_parameter_table_matches_the_code():
     assert markdown_table() in PAGE
 
 
-def test_topics_and_services_are_those_of_the_node(active):
+def test_topic_and_service_tables_match_the_node(active):
     client = active(labels=['floor'])
     namespace = client.namespace
     node = ('lseg', namespace)

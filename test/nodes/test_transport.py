@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The profile for Fast DDS that the package ships: no image of a camera gets lost on the way."""
+"""The shipped Fast DDS profile loses no camera image in transport."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ while True:
     publisher.publish(image)
     time.sleep(0.05)
 """
-# The first image may come before both sides know of each other; from then on none is missing.
+# Images may get lost until discovery is complete; afterwards none may.
 LISTENER = """
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python client of the segmentation node."""
+
+from __future__ import annotations
+
+import pytest
+import rclpy
+from harness import running
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import GetState
+
+from lseg_ros.nodes.client import SegmentationClient
+
+
+@pytest.fixture
+def caller(ros_context):
+    """A spinning node in a namespace of its own."""
+    node = rclpy.create_node('caller', context=ros_context, namespace='/elsewhere')
+    with running(node):
+        yield node
+
+
+def test_bring_up_makes_the_node_active_from_any_state(start):
+    client = start()
+    client.bring_up()
+    assert client.state() == 'active'
+    client.bring_up()
+    assert client.change_state(Transition.TRANSITION_DEACTIVATE)
+    client.bring_up()
+    assert client.state() == 'active'
+
+
+def test_bring_up_raises_if_the_node_cannot_configure(start):
+    with pytest.raises(RuntimeError, match='failed to configure'):
+        start(model='/nowhere/weights.safetensors').bring_up()
+
+
+def test_node_in_another_namespace_is_reached_by_its_full_name(start, caller):
+    namespace = start().namespace
+    client = SegmentationClient(caller, f'{namespace}/lseg')
+    client.wait_for_node()
+    assert client.state() == 'unconfigured'
+
+
+def test_parameters_are_read_and_set(start):
+    client = start(labels=['floor'])
+    assert client.set_parameter('overlay_alpha', 0.25).successful
+    assert client.get_parameter('overlay_alpha') == 0.25
+    assert client.get_parameter('labels') == ['floor']
+    assert 'overlay_alpha' in client.set_parameter('overlay_alpha', 2.0).reason
+    assert client.get_parameter('no_such_parameter') is None
+
+
+def test_missing_node_is_a_timeout_that_names_the_service(caller):
+    client = SegmentationClient(caller, 'nobody', timeout_s=0.3)
+    with pytest.raises(TimeoutError, match='no service /elsewhere/nobody/get_state'):
+        client.state()
+
+
+def test_node_that_does_not_respond_is_a_timeout_that_names_the_service(caller, ros_context):
+    stuck = rclpy.create_node('stuck', context=ros_context)  # nothing spins it
+    stuck.create_service(GetState, '~/get_state', lambda request, response: response)
+    client = SegmentationClient(caller, '/stuck', timeout_s=0.5)
+    with pytest.raises(TimeoutError, match=r'no response from /stuck/get_state within 0\.5 s'):
+        client.state()
+    stuck.destroy_node()
