@@ -71,9 +71,10 @@ def measure(setting: Setting) -> Iterator[list[Row]]:
     model = open_network(setting.model, setting.device, PRECISIONS[setting.precision])
     segmenter = Segmenter(model, backend=open_backend('auto', model, torch.get_num_threads()))
     yield _ways(setting, segmenter)
-    yield _whole(setting, segmenter, [(VGA, 1, count) for count in LABEL_COUNTS])
-    yield _whole(setting, segmenter, [(size, 1, USUAL_LABELS) for size in (VGA, HD, FULL_HD)])
-    yield _whole(setting, segmenter, [(VGA, batch, USUAL_LABELS) for batch in BATCHES])
+    yield _whole(setting, segmenter, 'labels', [(VGA, 1, count) for count in LABEL_COUNTS])
+    sizes = [(size, 1, USUAL_LABELS) for size in (VGA, HD, FULL_HD)]
+    yield _whole(setting, segmenter, 'size', sizes)
+    yield _whole(setting, segmenter, 'batch', [(VGA, batch, USUAL_LABELS) for batch in BATCHES])
     yield [row for count in (USUAL_LABELS, 150) for row in _label_change(setting, segmenter, count)]
 
 
@@ -168,15 +169,22 @@ def _logits_of(backend: Backend, images: Tensor, text: Tensor) -> Callable[[], o
 
 
 def _whole(
-    setting: Setting, segmenter: Segmenter, cases: list[tuple[tuple[int, int], int, int]]
+    setting: Setting,
+    segmenter: Segmenter,
+    varied: str,
+    cases: list[tuple[tuple[int, int], int, int]],
 ) -> list[Row]:
-    """Measure image arrays to ids for cases of (size, batch, number of labels)."""
+    """Measure image arrays to ids for cases of (size, batch, number of labels).
+
+    `varied` names the one of the three that differs between the cases.
+    """
     calls = {}
     for size, batch, count in cases:
         images, prepared = [picture(size)] * batch, segmenter.prepare(label_set(count))
         calls[size, batch, count] = partial(segmenter.segment, images, prepared)
     taken = measure_in_turn(calls, setting.device, setting.repeats)
-    return [setting.row('c image to ids', *case).filled(taken[case]) for case in cases]
+    name = f'c image to ids, by {varied}'
+    return [setting.row(name, *case).filled(taken[case]) for case in cases]
 
 
 def _label_change(setting: Setting, segmenter: Segmenter, count: int) -> list[Row]:

@@ -33,8 +33,8 @@ html_theme = 'furo' if find_spec('furo') else 'sphinx_rtd_theme'
 html_title = 'lseg_ros'
 
 default_role = 'code'  # single backticks in docstrings
-autodoc_typehints = 'description'
-autodoc_typehints_description_target = 'documented'
+autodoc_typehints_format = 'short'
+maximum_signature_line_length = 88
 MOCKED_UNLESS_INSTALLED = (
     'cv_bridge',
     'huggingface_hub',
@@ -53,13 +53,17 @@ MOCKED_UNLESS_INSTALLED = (
 # A literal, or a character that reStructuredText would take for markup.
 _LITERAL_OR_MARKUP = re.compile(r'(``?[^`]+``?)|((?<!\\)[|*](?=\S))')
 API_PACKAGES = ('core', 'labels', 'model', 'media', 'backends')
-API_PAGE = """\
-{title}
+API_PACKAGE = """\
+{name}
 {underline}
 
-{modules}
+.. automodule:: {name}
+
 """
 API_MODULE = """\
+{name}
+{underline}
+
 .. automodule:: {name}
    :members:
    :ignore-module-all:
@@ -76,12 +80,11 @@ def write_api_pages(app: Sphinx) -> None:
     folder.mkdir(exist_ok=True)
     for package in API_PACKAGES:
         title = f'lseg_ros.{package}'
-        places = [str(Path(place) / package) for place in lseg_ros.__path__]
-        names = [title, *(f'{title}.{module.name}' for module in pkgutil.iter_modules(places))]
-        page = API_PAGE.format(
-            title=title,
-            underline='=' * len(title),
-            modules='\n'.join(API_MODULE.format(name=name) for name in names),
+        modules = pkgutil.iter_modules([str(Path(lseg_ros.__file__).parent / package)])
+        names = [f'{title}.{module.name}' for module in modules]
+        page = API_PACKAGE.format(name=title, underline='=' * len(title))
+        page += '\n'.join(
+            API_MODULE.format(name=name, underline='-' * len(name)) for name in names
         )
         path = folder / f'{package}.rst'
         if not path.is_file() or path.read_text(encoding='utf-8') != page:
