@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
@@ -17,6 +18,7 @@ import pytest
 import lseg_ros
 
 ROOT = Path(__file__).resolve().parents[1]
+NODES = ROOT / 'lseg_ros' / 'nodes'
 MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
 ROSDEP_KEYS = {
     'PIL': 'python3-pil',
@@ -67,16 +69,28 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob('*.py'))
 
 
-def imported_packages(files: list[Path]) -> set[str]:
-    """Return the top-level packages that files import anywhere, also inside functions."""
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules that a file imports anywhere, functions included."""
     imported = set()
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'), str(path))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.partition('.')[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                imported.add(node.module.partition('.')[0])
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'), str(path))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            imported.add(node.module)
+    return imported
+
+
+def imported_packages(files: list[Path]) -> set[str]:
+    """Return the top-level packages that files import, except Python's and this one."""
+    imported = {module.partition('.')[0] for path in files for module in imported_modules(path)}
     return imported - set(sys.stdlib_module_names) - {'__future__', 'lseg_ros'}
+
+
+def imports_ros(path: Path) -> bool:
+    """Return whether a file imports ROS: a client library, messages or services."""
+    modules = imported_modules(path)
+    generated = {'lseg_ros.msg', 'lseg_ros.srv'} & modules
+    return bool(generated) or any(is_ros_package(name.partition('.')[0]) for name in modules)
 
 
 def declared(*tags: str) -> set[str]:
@@ -133,8 +147,17 @@ def test_set_labels_modes():
 
 
 def test_only_the_nodes_import_ros():
-    core = [path for path in python_files('lseg_ros') if 'nodes' not in path.parts]
-    assert not imported_packages(core) & {'rclpy', 'sensor_msgs', 'std_msgs', 'cv_bridge'}
+    rest = [path for path in python_files('lseg_ros') if NODES not in path.parents]
+    assert not [str(path.relative_to(ROOT)) for path in rest if imports_ros(path)]
+
+
+def test_everything_below_nodes_imports_ros():
+    modules = [path for path in python_files('lseg_ros/nodes') if path.name != '__init__.py']
+    assert not [str(path.relative_to(ROOT)) for path in modules if not imports_ros(path)]
+
+
+def test_the_package_does_not_import_the_lab():
+    assert 'lseg_lab' not in imported_packages(python_files('lseg_ros'))
 
 
 def test_ros_imports_are_declared_in_package_xml():
@@ -145,7 +168,8 @@ def test_ros_imports_are_declared_in_package_xml():
 
 
 def is_ros_package(name: str) -> bool:
-    return name == 'rclpy' or name.endswith(('_msgs', '_srvs', '_interfaces'))
+    others = {'rclpy', 'cv_bridge', 'sensor_msgs_py'}
+    return name in others or name.endswith(('_msgs', '_srvs', '_interfaces'))
 
 
 def test_python_imports_are_declared_for_pip_and_rosdep():
@@ -167,6 +191,22 @@ def test_programs_run_in_whichever_python_is_active(program):
     script = ROOT / 'scripts' / program
     assert script.read_text().splitlines()[0] == '#!/usr/bin/env python3'
     assert os.access(script, os.X_OK)
+
+
+@pytest.mark.slow
+def test_a_robot_gets_neither_the_lab_nor_the_recorded_drive(tmp_path):
+    pytest.importorskip('ament_index_python')
+    if shutil.which('cmake') is None:
+        pytest.skip('needs cmake')
+    # Through a link, as CMake exports no include directory that lies in the source tree.
+    (tmp_path / 'source').symlink_to(ROOT)
+    configure = ['cmake', '-S', tmp_path / 'source', '-B', tmp_path / 'build']
+    options = [f'-DPython3_EXECUTABLE={sys.executable}', '-DBUILD_TESTING=OFF']
+    subprocess.run([*configure, *options], capture_output=True, check=True)
+    rules = (tmp_path / 'build' / 'cmake_install.cmake').read_text()
+    sources = set(re.findall(rf'"{re.escape(str(tmp_path))}/source/([^"]+)"', rules))
+    assert {'lseg_ros/', 'config', 'launch/lseg.launch.py'} <= sources
+    assert not {source for source in sources if source.startswith(('lab', 'demo', 'launch/demo'))}
 
 
 def test_colcon_installs_code_interfaces_programs_and_data():
