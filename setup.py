@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""lseg_ros for pip, without ROS: `import lseg_ros.model` and the command `lseg`.
+"""Install lseg_ros with pip, for use without ROS: `import lseg_ros.model` and the command `lseg`.
 
-On a robot the package is built by colcon from CMakeLists.txt instead.
+On a robot, colcon builds the package from CMakeLists.txt instead.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ MANIFEST = ElementTree.parse(ROOT / 'package.xml')
 
 
 def requirements(name: str) -> list[str]:
-    """Return the entries of one file of requirements/."""
+    """Return the requirements listed in requirements/<name>.txt."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
     return [line for line in lines if line and not line.startswith('#')]
 
@@ -28,7 +28,7 @@ setup(
     packages=find_packages(include=['lseg_ros', 'lseg_ros.*']),
     include_package_data=True,  # MANIFEST.in: the weights
     data_files=[
-        (  # where colcon installs them, too
+        (  # the directory that colcon uses, too
             'share/lseg_ros/config/labels',
             sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('config/labels/*.yaml')),
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts a camera node, the segmentation node and RViz: something to look at without a robot."""
+"""Start a camera node, the segmentation node and RViz, to try the package without a robot."""
 
 import os
 
@@ -17,7 +17,7 @@ from launch import LaunchDescription
 def generate_launch_description() -> LaunchDescription:
     """Return the three nodes and their arguments."""
     share = FindPackageShare('lseg_ros')
-    # Fast DDS loses images of more than half a megabyte otherwise.
+    # Without this profile, Fast DDS loses images larger than half a megabyte.
     profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
     name = (
         'FASTRTPS_DEFAULT_PROFILES_FILE'
@@ -57,10 +57,14 @@ def _arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             'source',
             default_value='drive',
-            description='What the camera node shows: drive, the number of a webcam, or the path '
-            'of a picture, a folder or a video.',
+            description='What the camera node publishes: drive (the recorded drive), the number '
+            'of a webcam, or the path of an image, a folder of images or a video.',
         ),
-        DeclareLaunchArgument('rate', default_value='5.0', description='Images per second.'),
+        DeclareLaunchArgument(
+            'rate',
+            default_value='5.0',
+            description='Images per second that the camera node publishes.',
+        ),
         DeclareLaunchArgument(
             'params_file',
             description='YAML file with the parameters of the segmentation node.',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the segmentation node and, unless told otherwise, brings it to the active state."""
+"""Start the segmentation node and, by default, configure and activate it."""
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
 from launch.conditions import IfCondition
@@ -15,14 +15,14 @@ from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the node with its arguments, and the two transitions of autostart."""
+    """Return the node, its arguments, and the two transitions of autostart."""
     node = LifecycleNode(
         package='lseg_ros',
         executable='segmentation_node',
         name=LaunchConfiguration('name'),
         namespace=LaunchConfiguration('namespace'),
         output='screen',
-        # Threads of PyTorch that wait for work must not take the cores from the rest of the robot.
+        # PyTorch's idle threads must not keep cores from the other programs of the robot.
         additional_env={'OMP_WAIT_POLICY': 'PASSIVE'},
         parameters=[
             LaunchConfiguration('params_file'),
@@ -49,7 +49,7 @@ def generate_launch_description() -> LaunchDescription:
             target_lifecycle_node=node,
             start_state='configuring',
             goal_state='inactive',
-            handle_once=True,  # whoever configures again decides when to activate
+            handle_once=True,  # after the first start, activating is left to the caller
             entities=[
                 EmitEvent(
                     event=ChangeState(
@@ -74,18 +74,18 @@ def _arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             'image',
             default_value='image',
-            description='Topic of the camera images; compressed ones come from '
-            '<image>/compressed, when image_transport in the YAML file says so.',
+            description='Topic of the camera images. With image_transport: compressed in the '
+            'YAML file, the node subscribes to <image>/compressed.',
         ),
         DeclareLaunchArgument(
             'depth',
             default_value='depth',
-            description='Topic of the depth images, aligned to the camera images.',
+            description='Topic of the depth images, which must be aligned to the camera images.',
         ),
         DeclareLaunchArgument(
             'camera_info',
             default_value='camera_info',
-            description='Topic of the calibration of the camera.',
+            description='Topic of the camera calibration (CameraInfo).',
         ),
         DeclareLaunchArgument('name', default_value='lseg', description='Name of the node.'),
         DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
@@ -93,15 +93,17 @@ def _arguments() -> list[DeclareLaunchArgument]:
             'autostart',
             default_value='true',
             choices=['true', 'false'],
-            description='Whether to configure and activate the node.',
+            description='Whether to configure and activate the node at start-up.',
         ),
         DeclareLaunchArgument(
             'use_sim_time',
             default_value='false',
             choices=['true', 'false'],
-            description='Whether time comes from /clock.',
+            description='Whether the node takes its time from /clock.',
         ),
         DeclareLaunchArgument(
-            'log_level', default_value='info', description='Least severity that is logged.'
+            'log_level',
+            default_value='info',
+            description='Lowest severity to log: debug, info, warn, error or fatal.',
         ),
     ]

@@ -9,6 +9,12 @@ from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSetting
 from lseg_ros.model.dpt import FusionDecoder
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip the tests that need a GPU on a machine without one."""
+    if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+        pytest.skip('needs a CUDA device')
+
+
 @pytest.fixture(scope='session')
 def tiny_model():
     """Return a real LSeg, small, with random image weights and the real text encoder."""

@@ -73,7 +73,7 @@ def test_half_precision_changes_few_ids(images, expected):
     assert share_of_other_ids(results, expected[some]) <= 0.005
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 def test_gpu_gives_the_ids_of_the_cpu_run_after_run(images, expected):
     half = load('lseg-lite', 'cuda', torch.float16)
     segmenter = Segmenter(half, backend=open_backend('auto', half))
