@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Furnished rooms from random numbers, rendered with exact labels: training and test data."""
+"""Generate furnished rooms and render them with exact labels, for training and testing."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refrigerators and televisions, built to random measures."""
+"""Build refrigerators and televisions with random dimensions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lseg_lab.rooms.style import Style
 
 
 def _casing(style: Style) -> Surface:
-    """Enamelled white mostly; steel, black, or some colour."""
+    """Return a casing: usually white enamel, otherwise steel, black or a colour."""
     rng = style.rng
     draw = rng.random()
     if draw < 0.5:
@@ -24,7 +24,7 @@ def _casing(style: Style) -> Surface:
 
 
 def refrigerator(style: Style) -> Piece:
-    """One door, two above each other, or two side by side."""
+    """Build a refrigerator with one door, two stacked doors or two side by side."""
     rng = style.rng
     width, depth = rng.uniform(0.5, 0.95), rng.uniform(0.55, 0.75)
     height = rng.uniform(0.82, 0.9) if rng.random() < 0.12 else rng.uniform(1.4, 1.95)
@@ -45,7 +45,7 @@ def refrigerator(style: Style) -> Piece:
 def _doors(
     rng: np.random.Generator, width: float, height: float, depth: float
 ) -> tuple[list[Mesh], list[Mesh]]:
-    """The leaves before a body of this size, and their upright handles."""
+    """Return the doors for the front of a body of this size, and their vertical handles."""
     split = 1.0 if height < 1 else rng.choice([1.0, rng.uniform(0.3, 0.75)])
     beside = width > 0.75 and rng.random() < 0.6
     columns = (-0.25, 0.25) if beside else (0.0,)
@@ -66,7 +66,7 @@ def _doors(
 
 
 def television(style: Style) -> Piece:
-    """A flat screen, off or on, with or without feet."""
+    """Build a flat-screen television, on or off, with or without feet."""
     rng = style.rng
     width = rng.uniform(0.55, 1.5)
     height, rim = width * rng.uniform(0.56, 0.64), rng.uniform(0.005, 0.04)

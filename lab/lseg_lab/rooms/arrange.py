@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where pieces go: against walls, in the open, and small things on tops."""
+"""Place furniture against walls and in the open, and small objects on top of it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from lseg_lab.rooms.scene import Item
 
 
 class Arrangement:
-    """Items of one room, and the floor rectangles that are taken."""
+    """The items of one room and the floor rectangles they occupy."""
 
     def __init__(self, rng: np.random.Generator, room: Room) -> None:
+        """Start with an empty room; `rng` draws every position."""
         self.rng, self.room = rng, room
         self.items: list[Item] = []
         self.footprints: list[np.ndarray] = []  # [x0, z0, x1, z1] each
-        self.focuses: list[np.ndarray] = []  # [x, y, z, size] of what is worth looking at
+        self.focuses: list[np.ndarray] = []  # [x, y, z, size] of each point of interest
 
     def fits(self, footprint: np.ndarray, gap: float = 0.02) -> bool:
-        """Whether [x0, z0, x1, z1] is inside the room and free."""
+        """Return whether the floor rectangle [x0, z0, x1, z1] lies inside the room and is free."""
         x0, z0, x1, z1 = footprint + np.array([0.01, 0.01, -0.01, -0.01])
         xs, zs = np.linspace(x0, x1, 4), np.linspace(z0, z1, 4)
         border = np.array([(x, z) for x in xs for z in zs])
@@ -40,11 +41,11 @@ class Arrangement:
         )
 
     def keep_clear(self, wall: Wall, hole: Opening, depth: float) -> None:
-        """Reserve `depth` metres of floor before a doorway."""
+        """Reserve `depth` metres of floor in front of a doorway."""
         self.footprints.append(_on_wall(wall, hole.centre, hole.width, depth, 0.0))
 
     def add(self, piece: Piece, matrix: np.ndarray) -> None:
-        """Put a piece where `matrix` says, without asking."""
+        """Add a piece at the pose `matrix` (4x4) without checking that it fits."""
         self.items += piece.placed(matrix)
         width, height, depth = piece.size
         middle = (matrix @ [0, height / 2, 0, 1])[:3]
@@ -58,7 +59,10 @@ class Arrangement:
         gap: float = 0.03,
         tries: int = 8,
     ) -> tuple[Wall, float] | None:
-        """Stand a piece with its back to a wall; (wall, position along it), or None if no room."""
+        """Stand a piece with its back to a wall.
+
+        Return the wall and the position along it in metres, or None if there is no room.
+        """
         width, height, depth = piece.size
         for _ in range(tries):
             side = wall or self.room.walls[self.rng.integers(len(self.room.walls))]
@@ -88,7 +92,7 @@ class Arrangement:
     def in_the_open(
         self, piece: Piece, turn: float | None = None, tries: int = 10
     ) -> np.ndarray | None:
-        """Stand a piece anywhere free; its 4x4 pose, or None if there is no room."""
+        """Stand a piece at a random free place; return its 4x4 pose, or None if none is free."""
         turn = self.rng.uniform(0, 2 * math.pi) if turn is None else turn
         for _ in range(tries):
             x, z = self.rng.uniform(self.room.low, self.room.high)
@@ -98,7 +102,7 @@ class Arrangement:
         return None
 
     def at(self, piece: Piece, x: float, z: float, turn: float) -> np.ndarray | None:
-        """Stand a piece here if it fits; its 4x4 pose or None."""
+        """Stand a piece at (x, z) if it fits there; return its 4x4 pose, or None if it does not."""
         footprint = _turned(piece, x, z, turn)
         if not self.fits(footprint):
             return None
@@ -116,7 +120,7 @@ class Arrangement:
         x: float | None = None,
         z: float | None = None,
     ) -> None:
-        """Put small things on a top of a piece that stands at `pose`."""
+        """Put small items on one top of a piece that stands at `pose`."""
         across = self.rng.uniform(-0.46, 0.46) if x is None else x
         deep = self.rng.uniform(-0.42, 0.42) if z is None else z
         where = pose @ transform(
@@ -125,7 +129,7 @@ class Arrangement:
         self.fix(items, where)
 
     def fix(self, items: Sequence[Item], frame: np.ndarray) -> None:
-        """Add items that lie in the frame (4x4), asking nothing."""
+        """Add items whose poses are relative to `frame` (4x4) without checking for space."""
         self.items += [replace(item, matrix=frame @ item.matrix) for item in items]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where models and textures lie on this machine, and whose they are."""
+"""Find furniture models and textures on this machine, with their authors and licences."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lseg_lab.rooms.textures import known_files
 _LIST_HEAD = """\
 # Models and textures of the rendered rooms
 
-Made by `lseg rooms --list-assets`. None of these files is in the package: models are read from the
-Debian packages `sweethome3d-furniture` (BlendSwap, Scopia, KatorLegaz, Reallusion) and
-`sweethome3d` (eTeks), image textures from `sweethome3d` and from the Python packages
-`robosuite` (MIT licence) and `miniworld` (Apache-2.0). All other textures and furniture are built
-by the program. Pictures of some CC0 and CC-BY models are in the recorded drive,
-`lseg_ros/data/drive`, whose CREDITS.md names them.
+Written by `lseg rooms --list-assets`. The package contains none of these files. Models come from
+the Debian packages `sweethome3d-furniture` (BlendSwap, Scopia, KatorLegaz, Reallusion) and
+`sweethome3d` (eTeks); image textures come from `sweethome3d` and from the Python packages
+`robosuite` (MIT licence) and `miniworld` (Apache-2.0). All other textures and furniture are
+generated. The recorded drive, `demo/drive`, shows some CC0 and CC-BY models; its CREDITS.md lists
+them.
 """
 
 
 @dataclass(frozen=True)
 class Assets:
-    """Catalogue files of furniture, and files or folders of textures."""
+    """Furniture catalogues, and files or folders of textures."""
 
     catalogues: tuple[Path, ...]
     textures: tuple[Path, ...]
@@ -34,9 +34,9 @@ NO_ASSETS = Assets((), ())
 
 
 def find_assets(furniture: Sequence[Path], textures: Sequence[Path]) -> Assets:
-    """Look for catalogues in the files and folders given; textures are in jars among them too.
+    """Find the catalogues in the given files and folders; jars among them also supply textures.
 
-    Raises FileNotFoundError for a path that does not exist or furniture that holds no catalogue.
+    Raise FileNotFoundError if a path does not exist or no furniture catalogue is found.
     """
     for path in (*furniture, *textures):
         if not path.exists():
@@ -52,8 +52,8 @@ def find_assets(furniture: Sequence[Path], textures: Sequence[Path]) -> Assets:
 
 def _remedy() -> str:
     return (
-        'apt install sweethome3d-furniture sweethome3d, say where they are with --furniture, '
-        'or go without: --built-only'
+        'run `apt install sweethome3d-furniture sweethome3d`, pass their location with '
+        '--furniture, or use --built-only to render without catalogues'
     )
 
 
@@ -64,7 +64,7 @@ def _catalogues_in(path: Path) -> list[Path]:
 
 
 def asset_list(assets: Assets) -> str:
-    """Markdown: each model in use with its author, licence and class; then the texture files."""
+    """Return Markdown tables of all models (author, licence, class) and all texture files."""
     models = load_catalogues(assets.catalogues).models
     rows = [_LIST_HEAD, '| model | name | class | author | licence |', '|---|---|---|---|---|']
     rows += map(_row, models)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole scene from random numbers: room, rooms behind open doors, furniture, light."""
+"""Generate a whole scene: a room, the rooms behind its open doors, furniture and light."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _MAX_LAMPS = 4
 
 @dataclass(frozen=True, eq=False)
 class Building:
-    """A scene, the room that cameras stand in, and what they should know of it."""
+    """A scene, the room the cameras stand in, and what camera placement needs to know."""
 
     scene: Scene
     room: Room
-    footprints: tuple[np.ndarray, ...]  # [x0, z0, x1, z1] of what stands on the floor
-    focuses: tuple[np.ndarray, ...]  # [x, y, z, size] of what is worth looking at
+    footprints: tuple[np.ndarray, ...]  # [x0, z0, x1, z1] of each piece on the floor
+    focuses: tuple[np.ndarray, ...]  # [x, y, z, size] of each point of interest
 
 
 def random_building(
     rng: np.random.Generator, textures: Textures, models: Sequence[Model]
 ) -> Building:
-    """One furnished room with what is seen through its doors and windows."""
+    """Generate a furnished room and whatever is visible through its doors and windows."""
     use = str(rng.choice(USES, p=USE_SHARES))
     room = random_room(rng, corridor=use == 'hall' and rng.random() < 0.6)
     style = Style(rng, textures)
@@ -66,7 +66,7 @@ def _furnished_behind(
     room: Room,
     daylight: Daylight,
 ) -> list[Item]:
-    """A room seen through a door: its own style, lighter or darker than this one."""
+    """Furnish a room seen through a door, in a style of its own, lighter or darker."""
     style = Style(rng, textures)
     arrangement = Arrangement(rng, room)
     use = str(rng.choice(USES))
@@ -88,7 +88,7 @@ def _sphere(room: Room) -> tuple[tuple[float, float, float], float]:
 
 
 def random_daylight(rng: np.random.Generator) -> Daylight:
-    """Bright day, dull day, or night."""
+    """Draw a bright day, a dull day or night."""
     cool = np.array([0.92, 0.97, 1.05]) * (1 + rng.normal(0, 0.03, 3))
     brightness = rng.choice(
         [rng.uniform(4, 14), rng.uniform(1.5, 4), rng.uniform(0.02, 0.1)], p=[0.55, 0.27, 0.18]
@@ -97,7 +97,7 @@ def random_daylight(rng: np.random.Generator) -> Daylight:
 
 
 def _ceiling_lights(style: Style, room: Room) -> tuple[list[Item], list[PointLight]]:
-    """Fixtures over the room, and the light they give (none when they are off)."""
+    """Return ceiling fixtures and the lamps they contain (none if they are off)."""
     rng = style.rng
     middle, size = (room.low + room.high) / 2, room.high - room.low
     count = int(rng.choice([1, 1, 2, 4]))
@@ -125,7 +125,7 @@ def random_lighting(
     windows: Sequence[WindowLight],
     lamps: Sequence[PointLight],
 ) -> Lighting:
-    """Lamps on or off, daylight, sun, and the light that walls throw back."""
+    """Combine lamps, daylight, sun and the ambient light that the walls reflect."""
     by_day = bool(windows) and daylight.brightness > 1
     lit = tuple(lamps) if not by_day or rng.random() < 0.45 else ()
     colour = np.mean([lamp.colour for lamp in lit], axis=0) if lit else daylight.colour
@@ -152,7 +152,7 @@ def random_lighting(
 def _sunshine(
     rng: np.random.Generator, windows: Sequence[WindowLight]
 ) -> tuple[tuple[float, float, float], float]:
-    """Direction towards a sun that shines through one of the windows, and its strength."""
+    """Return the direction to a sun that shines through one of the windows, and its strength."""
     normal = np.array(windows[rng.integers(len(windows))].normal)
     height, swing = rng.uniform(0.3, 1.1), rng.uniform(-0.9, 0.9)
     side = np.array([normal[2], 0.0, -normal[0]])

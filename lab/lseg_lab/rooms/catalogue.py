@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sweet Home 3D furniture catalogues (.sh3f files, the program's jar) as named, sized meshes."""
+"""Read Sweet Home 3D furniture catalogues (.sh3f or the program's jar) as named, sized meshes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from lseg_lab.rooms.model_labels import label_of
 from lseg_lab.rooms.obj import Archive, read_obj
 
 TEXTURE_SIZE = 256
-_MAX_TRIANGLES = 8_000  # more than a picture of a room can show
-_HOPELESS_TRIANGLES = 150_000  # takes too long to read for what it gives
+_MAX_TRIANGLES = 8_000  # finer detail is invisible in a picture of a room
+_HOPELESS_TRIANGLES = 150_000  # too slow to read
 _CACHE_FORMAT = 4
 _PROPERTIES = (
     'PluginFurnitureCatalog.properties',
@@ -43,7 +43,7 @@ _LICENCES = {
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One piece of furniture: front towards +z, standing on y = 0, centred in x and z."""
+    """A piece of furniture: front towards +z, standing on y = 0, centred in x and z."""
 
     key: str  # catalogue and number, such as "Scopia#17"
     name: str
@@ -51,14 +51,14 @@ class Model:
     creator: str
     licence: str
     size: np.ndarray  # width, height, depth in metres
-    elevation: float  # of its foot above the floor, metres
-    top: float  # height at which things stand on it, metres; 0 when nothing does
+    elevation: float  # of its base above the floor, metres
+    top: float  # height of the surface that carries things, metres; 0 if there is none
     mesh: Mesh
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Every usable model, and the textures (uint8 [N, 256, 256, 4]) that their meshes refer to."""
+    """All usable models, and the textures (uint8 [N, 256, 256, 4]) that their meshes refer to."""
 
     models: tuple[Model, ...]
     textures: np.ndarray
@@ -98,10 +98,12 @@ def _read_catalogues(paths: Sequence[Path]) -> Catalogue:
 
 
 def read_properties(archive: Archive) -> dict[str, dict[str, str]]:
-    """The catalogue's entries: number -> {"name": ..., "model": ..., "width": ...}."""
+    """Return a catalogue's entries: number -> {"name": ..., "model": ..., "width": ...}."""
     entry = next(filter(None, map(archive.find, _PROPERTIES)), None)
     if entry is None:
-        raise ValueError('not a Sweet Home 3D furniture catalogue: it has no catalogue properties')
+        raise ValueError(
+            'is not a Sweet Home 3D furniture catalogue: it has no catalogue properties'
+        )
     text = archive.read(entry).decode('latin1')
     items: dict[str, dict[str, str]] = defaultdict(dict)
     for name, number, value in re.findall(r'^(\w+)#(\d+)\s*=\s*(.*?)\s*$', text, re.MULTILINE):
@@ -144,7 +146,7 @@ def _read_model(
 
 
 def _fitted(mesh: Mesh, size: np.ndarray, rotation: str | None) -> Mesh:
-    """The mesh turned as the catalogue says, scaled to `size` and stood on the origin."""
+    """Return the mesh rotated as the catalogue specifies, scaled to `size`, at the origin."""
     vertices = mesh.vertices.copy()
     if rotation:
         matrix = np.array(rotation.split(), np.float32).reshape(3, 3)
@@ -157,14 +159,14 @@ def _fitted(mesh: Mesh, size: np.ndarray, rotation: str | None) -> Mesh:
 
 
 class _TextureReader:
-    """Gives each image entry a layer of one texture array."""
+    """Assign each image entry a layer in one texture array."""
 
     def __init__(self) -> None:
         self.layers: list[np.ndarray] = []
         self._known: dict[tuple[str, str], float] = {}
 
     def layer(self, archive: Archive, source: str, image: str) -> float:
-        """The layer of an image entry; NO_TEXTURE when it cannot be read."""
+        """Return the layer of an image entry, or NO_TEXTURE if it cannot be read."""
         key = (source, image)
         if key not in self._known:
             self._known[key] = self._read(archive.read(image))
@@ -173,21 +175,21 @@ class _TextureReader:
     def _read(self, data: bytes) -> float:
         try:
             self.layers.append(texture_layer(Image.open(io.BytesIO(data))))
-        except OSError:  # a damaged image: the model keeps its plain colour
+        except OSError:  # damaged image: keep the model's plain colour
             return NO_TEXTURE
         return float(len(self.layers) - 1)
 
 
 def texture_layer(image: Image.Image) -> np.ndarray:
-    """uint8 [256, 256, 4], first row at the bottom as OpenGL has it."""
+    """Return uint8 [256, 256, 4] with the bottom row first, as OpenGL expects."""
     resized = image.convert('RGBA').resize((TEXTURE_SIZE, TEXTURE_SIZE), Image.LANCZOS)
     return np.asarray(resized)[::-1]
 
 
 def split_held_out(models: Sequence[Model]) -> tuple[list[Model], list[Model]]:
-    """(training models, held-out models): a fifth of each class of three models and more.
+    """Return (training models, held-out models): hold out a fifth of each class with >= 3 models.
 
-    The choice hangs on each model's key alone, so another catalogue beside does not change it.
+    The choice depends only on each model's key, so adding another catalogue does not change it.
     """
     by_label: dict[str, list[Model]] = defaultdict(list)
     for model in models:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is put on tops, into shelves and about the floor."""
+"""Put objects on furniture, in shelves and on the floor."""
 
 from __future__ import annotations
 
@@ -57,16 +57,17 @@ _ON_FLOORS = (
 
 
 class Clutter:
-    """Litters the pieces of one room."""
+    """Scatters small objects over the pieces of one room."""
 
     def __init__(
         self, style: Style, stock: Stock, arrangement: Arrangement, density: float
     ) -> None:
+        """Draw objects from `stock` and add them to `arrangement`."""
         self._style, self._stock, self._arrangement = style, stock, arrangement
         self._rng, self._density = style.rng, density
 
     def cover(self, piece: Piece, pose: np.ndarray, dining: bool = False) -> None:
-        """Put things on all tops of a piece that stands at `pose`."""
+        """Put objects on every top of a piece that stands at `pose`."""
         for top in piece.tops:
             if piece.label == 'bookshelf':
                 self._fill_bay(top, pose)
@@ -163,7 +164,7 @@ class Clutter:
         )
 
     def strew_floor(self) -> None:
-        """Boxes, bags, papers and toys lying about."""
+        """Scatter boxes, bags, papers and toys on the floor."""
         rng = self._rng
         for _ in range(rng.poisson(self._density * 2.0)):
             draw = rng.random()
@@ -190,12 +191,12 @@ class Clutter:
 
 
 def _as_part_of(label: str, items: list[Item]) -> list[Item]:
-    """What fills a shelf counts as the shelf, as in most labelled photographs."""
+    """Relabel items as the shelf that holds them, as most labelled photographs do."""
     return [replace(item, label=label) for item in items]
 
 
 def _half_width(items: list[Item]) -> float:
-    """Radius about the origin of what items cover, metres."""
+    """Return the largest distance from the origin that the items reach, in metres."""
     reach = 0.0
     for item in items:
         low, high = item.mesh.bounds

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that furnishing one room takes, in one hand."""
+"""Bundle everything needed to furnish one room."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lseg_lab.rooms.style import Style
 
 @dataclass(frozen=True, eq=False)
 class RoomContext:
-    """The room's style, the pieces there are, where they stand, and what litters them."""
+    """A room's style, available pieces, arrangement and clutter."""
 
     style: Style
     stock: Stock
@@ -26,13 +26,16 @@ class RoomContext:
 
     @property
     def rng(self) -> np.random.Generator:
-        """The generator that all draws for this room come from."""
+        """Return the generator that every draw for this room comes from."""
         return self.style.rng
 
     def wall_piece(
         self, label: str, wall: Wall | None = None, u: float | None = None
     ) -> tuple[Wall, float, Piece] | None:
-        """Stand a littered piece against a wall: where it stands, or None if there is no room."""
+        """Stand a piece with clutter on it against a wall.
+
+        Return the wall, the position along it and the piece, or None if there is no room.
+        """
         piece = self.stock.piece(label)
         if piece is None or piece.size[1] + piece.elevation > self.arrangement.room.height:
             return None
@@ -45,7 +48,7 @@ class RoomContext:
         return wall, u, piece
 
     def open_piece(self, label: str, turn: float | None = None) -> None:
-        """Stand a littered piece somewhere in the open, if there is room."""
+        """Stand a piece with clutter on it somewhere in the open, if there is room."""
         piece = self.stock.piece(label)
         if piece is None or piece.size[1] > self.arrangement.room.height:
             return

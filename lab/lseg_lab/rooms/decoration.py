@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rugs on the floor; pictures, mirrors, clocks and sockets on the walls."""
+"""Lay rugs and hang pictures, mirrors, clocks and sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HUNG_MODELS = ('clock', 'picture', 'whiteboard', 'television')
 
 
 def lay_rugs(context: RoomContext, chance: float) -> None:
-    """Up to three rugs, each with this chance, where there is floor enough."""
+    """Lay up to three rugs, each with probability `chance`, where the floor is large enough."""
     rng, room = context.rng, context.arrangement.room
     for _ in range(rng.binomial(3, chance)):
         width, depth = rng.uniform(0.6, 3.0), rng.uniform(0.5, 2.2)
@@ -47,7 +47,7 @@ def _rug(style: Style, width: float, depth: float) -> list[Item]:
 
 
 def hang_things(context: RoomContext) -> None:
-    """Pictures alone or in groups, mirrors, clocks and sockets, where walls are free."""
+    """Hang single pictures, groups of pictures, mirrors, clocks and sockets on free walls."""
     rng = context.rng
     for wall in context.arrangement.room.walls:
         for _ in range(rng.poisson(0.35 * wall.length * rng.random())):
@@ -101,7 +101,7 @@ def _random_place(rng: np.random.Generator, wall: Wall, width: float, height: fl
 def _hang(
     context: RoomContext, wall: Wall, items: Sequence[Item], place: Opening, out: float
 ) -> None:
-    """Hang items at the place, `out` metres off the wall, if it is free."""
+    """Hang items at `place`, `out` metres off the wall, if that part of the wall is free."""
     if place.bottom > 0.2 and wall.is_free(place):
         wall.taken.append(place)
         context.arrangement.fix(items, wall.frame(place.centre, place.bottom, out))

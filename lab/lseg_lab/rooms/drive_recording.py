@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records a drive of a robot with three cameras: colour, depth, true masks, poses, calibration."""
+"""Record a robot's drive with three cameras: colour, depth, masks, poses and calibration."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _FRAME_RATE = 5.0
 _CAMERA_HEIGHT = 0.4
 _PITCH = 0.02
 _HORIZONTAL_FOV = math.radians(70)
-_DEPTH_STEP_MM = 10  # as coarse as a depth camera's noise at some metres; makes small files
-_FREE_LICENCES = ('CC0', 'CC-BY')  # pictures of these may be passed on, with their authors named
-# The world of the poses is ROS's: x forward, y left, z up. Ours has y up.
+_DEPTH_STEP_MM = 10  # comparable to a depth camera's noise at a few metres; keeps files small
+_FREE_LICENCES = ('CC0', 'CC-BY')  # pictures of these may be redistributed with attribution
+# Poses use the ROS convention (x forward, y left, z up); the renderer's world has y up.
 _TO_ROS = np.array([[0, 0, 1.0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
 @dataclass(frozen=True)
 class _Mount:
-    """Where a camera sits on the robot, from the front camera: metres, radians to the left."""
+    """Where a camera sits relative to the front camera: metres, and radians to the left."""
 
     forward: float
     left: float
     yaw: float
-    quality: int  # of its JPEGs
+    quality: int  # JPEG quality
 
 
 _MOUNTS = {
@@ -52,10 +52,10 @@ _MOUNTS = {
 
 
 def record_drive(folder: Path, assets: Assets, seed: int) -> int:
-    """Write a recording for each camera, classes.txt and CREDITS.md; the number of frames of each.
+    """Write a recording for each camera, classes.txt and CREDITS.md; return the frames per camera.
 
-    A recording is a folder front/, left/ or rear/ with rgb/, depth/, mask/ and camera.json. Uses
-    held-out models under licences that allow passing on, and drawn textures only.
+    A recording is a folder front/, left/ or rear/ containing rgb/, depth/, mask/ and camera.json.
+    Only held-out models whose licence allows redistribution and generated textures are used.
     """
     catalogue = load_catalogues(assets.catalogues)
     held_out = [
@@ -93,13 +93,13 @@ def _write_frame(folder: Path, number: int, view: View, quality: int) -> None:
 
 
 def drive_cameras() -> dict[str, list[Camera]]:
-    """The cameras of every frame, by the camera's name."""
+    """Return the cameras of every frame, by camera name."""
     way = _way_of_the_robot()
     return {name: [_mounted(camera, mount) for camera in way] for name, mount in _MOUNTS.items()}
 
 
 def _way_of_the_robot() -> list[Camera]:
-    """The front camera, evenly spaced along the smoothed way, looking a little ahead along it."""
+    """Return front cameras evenly spaced along the smoothed path, looking a little ahead."""
     way = _smooth_way(np.array(WAYPOINTS, float))
     travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
     vertical = 2 * math.atan(math.tan(_HORIZONTAL_FOV / 2) * _SIZE[1] / _SIZE[0])
@@ -123,7 +123,7 @@ def _mounted(front: Camera, mount: _Mount) -> Camera:
 
 
 def _smooth_way(waypoints: np.ndarray) -> np.ndarray:
-    """A dense way through the waypoints, its corners rounded; the ends stay."""
+    """Return a dense path through the waypoints with rounded corners and the same ends."""
     steps = np.linspace(0, len(waypoints) - 1, 600)
     dense = np.stack(
         [np.interp(steps, range(len(waypoints)), waypoints[:, axis]) for axis in (0, 1)], axis=1
@@ -144,13 +144,13 @@ def _camera_record(cameras: Sequence[Camera]) -> dict:
         'frame_rate': _FRAME_RATE,
         'camera_height': _CAMERA_HEIGHT,
         'K': cameras[0].intrinsics(width, height).round(4).tolist(),
-        'pose': '4x4 from the optical frame (x right, y down, z forward) to a world, z up; metres',
+        'pose': '4x4, optical frame (x right, y down, z forward) to world (z up), metres',
         'poses': [(_TO_ROS @ camera.optical_pose()).round(5).tolist() for camera in cameras],
     }
 
 
 def _credits(items: Sequence[Item], models: Sequence[Model], seed: int) -> str:
-    """Markdown that names the author and licence of each model in the scene."""
+    """Return Markdown that names the author and licence of every model in the scene."""
     seen = {id(item.mesh) for item in items}
     used = [model for model in models if id(model.mesh) in seen]
     lines = [
@@ -158,7 +158,7 @@ def _credits(items: Sequence[Item], models: Sequence[Model], seed: int) -> str:
         '',
         f'Rendered by `lseg rooms OUT --drive --seed {seed}`. Colours and measures of the'
         ' models were changed.',
-        'All other furniture and all textures are built by the program (Apache-2.0).',
+        'All other furniture and all textures are generated (Apache-2.0).',
         '',
         '| model | name | author | licence |',
         '|---|---|---|---|',

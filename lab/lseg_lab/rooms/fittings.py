@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What belongs to walls: doors, windows, blinds, curtains, pictures, mirrors, sockets."""
+"""Build wall fittings: doors, windows, blinds, curtains, pictures, mirrors and sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lseg_lab.rooms.style import Style
 
 
 def frame_around(hole: Opening, width: float, depth: float, sill: bool) -> Mesh:
-    """Architrave around a hole, centred on x = 0, its foot at y = 0 of the hole."""
+    """Build the architrave of a hole, centred on x = 0 with its base at the hole's y = 0."""
     w, h = hole.width, hole.height
     parts = [
         box(width, h + width, depth, side * (w / 2 + width / 2), 0, depth / 2) for side in (-1, 1)
@@ -28,7 +28,7 @@ def frame_around(hole: Opening, width: float, depth: float, sill: bool) -> Mesh:
 
 
 def door_leaf(style: Style, width: float, height: float, surface: Surface) -> list[Item]:
-    """A leaf with its hinge at x = 0, reaching to x = width, in the plane z = 0."""
+    """Build a door leaf from its hinge at x = 0 to x = width, in the plane z = 0."""
     rng = style.rng
     leaf = [box(width, height, 0.04, width / 2, 0, 0)]
     kind = rng.integers(5)
@@ -73,10 +73,10 @@ def _door_panels(rng: np.random.Generator, width: float, height: float) -> list[
 
 
 def door(style: Style, hole: Opening, angle: float, paint: Surface | None = None) -> list[Item]:
-    """Frame and leaf for a hole, in the hole's frame.
+    """Build a frame and a leaf in the frame of a hole.
 
-    `angle` opens it away from the room, below zero into it. `paint` is the leaf's surface; any
-    usual one by default.
+    A positive `angle` (radians) opens the door away from the room, a negative one into it. `paint`
+    is the leaf's surface; by default one is drawn.
     """
     rng = style.rng
     frame = style.paint() if rng.random() < 0.6 else style.wood()
@@ -92,7 +92,7 @@ def door(style: Style, hole: Opening, angle: float, paint: Surface | None = None
 
 
 def window(style: Style, hole: Opening, brightness: float) -> list[Item]:
-    """Frame, bars and the view outside, in the hole's frame (foot of the hole at y = 0)."""
+    """Build a frame, bars and the view outside, in the hole's frame (bottom edge at y = 0)."""
     rng = style.rng
     recess = rng.uniform(0.02, WALL_THICKNESS - 0.02)
     w, h = hole.width, hole.height
@@ -115,7 +115,7 @@ def window(style: Style, hole: Opening, brightness: float) -> list[Item]:
 
 
 def blinds(style: Style, hole: Opening, daylight: float) -> list[Item]:
-    """Slats, a roller or vertical strips over part of a window; light comes through."""
+    """Build slats, a roller or vertical strips over part of a window; they let light through."""
     rng = style.rng
     cover = hole.height * (1.0 if rng.random() < 0.5 else rng.uniform(0.2, 0.95))
     top, w = hole.height - 0.02, hole.width - 0.04
@@ -139,7 +139,7 @@ def blinds(style: Style, hole: Opening, daylight: float) -> list[Item]:
 def curtains(
     style: Style, hole: Opening, floor: float, ceiling: float, daylight: float
 ) -> list[Item]:
-    """Two hanging cloths, or one; `floor` and `ceiling` are heights in the hole's frame."""
+    """Build one or two curtains; `floor` and `ceiling` are heights in the hole's frame."""
     rng = style.rng
     top = min(hole.height + rng.uniform(0.02, 0.3), ceiling - 0.02)
     bottom = floor + 0.02 if rng.random() < 0.65 else -rng.uniform(0.05, 0.2)
@@ -180,7 +180,7 @@ def _hanging(rng: np.random.Generator, width: float, bottom: float, top: float) 
 
 
 def picture(style: Style, width: float, height: float) -> list[Item]:
-    """A framed picture, poster or canvas, foot at y = 0, back on z = 0."""
+    """Build a framed picture, poster or canvas with its base at y = 0 and its back on z = 0."""
     rng = style.rng
     rim = rng.choice([0.0, rng.uniform(0.01, 0.03), rng.uniform(0.03, 0.09)])
     depth = rng.uniform(0.008, 0.04)
@@ -195,7 +195,7 @@ def picture(style: Style, width: float, height: float) -> list[Item]:
 
 
 def mirror(style: Style, width: float, height: float) -> list[Item]:
-    """A framed pane that shows a blurred grey room."""
+    """Build a framed pane that shows a blurred grey room."""
     rng = style.rng
     glass = panel(width - 0.05, height - 0.05).at(0, 0.025, 0.022)
     layer = style.textures.pick(rng, 'outdoors', 'plaster')
@@ -207,6 +207,6 @@ def mirror(style: Style, width: float, height: float) -> list[Item]:
 
 
 def socket(rng: np.random.Generator) -> list[Item]:
-    """A switch or socket: it counts as the wall."""
+    """Build a light switch or socket; it is labelled as wall."""
     tint = (0.9,) * 3 if rng.random() < 0.8 else (0.2,) * 3
     return [solid('wall', Surface(tint=tint), [box(0.08, rng.choice([0.08, 0.12]), 0.012)])]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A flat of five rooms round a corridor, for the recorded drive."""
+"""Build a flat of five rooms around a corridor, for the recorded drive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
 
 _HEIGHT = 2.55
-_ROOMS = {  # use: least x and z, greatest x and z, metres
+_ROOMS = {  # use: (minimum x and z, maximum x and z), metres
     'living': (0.0, 1.64, 4.6, 6.0),
     'kitchen': (4.74, 1.64, 8.4, 5.2),
     'hall': (0.0, 0.0, 8.4, 1.5),
@@ -25,16 +25,16 @@ _ROOMS = {  # use: least x and z, greatest x and z, metres
     'office': (4.14, -3.64, 8.4, -0.14),
 }
 _PASSAGE = ('living', 'kitchen', (4.67, 3.4), 1.3)
-_DOORWAYS = (  # one room, the other, the middle of the doorway (x, z), width
+_DOORWAYS = (  # first room, second room, centre of the doorway (x, z), width
     _PASSAGE,
     ('hall', 'kitchen', (6.6, 1.57), 0.95),
     ('hall', 'living', (1.2, 1.57), 0.95),
     ('hall', 'bedroom', (2.0, -0.07), 0.95),
     ('hall', 'office', (6.2, -0.07), 0.95),
 )
-_DOOR_ANGLE = 1.75  # all doors stand open, out of the way
+_DOOR_ANGLE = 1.75  # radians: every door stands open, out of the way
 _WINDOWS = {'living': (0, 1), 'kitchen': (1, 0), 'bedroom': (0, -1), 'office': (0, -1)}
-WAYPOINTS = (  # from the living room through the kitchen and the corridor into the bedroom
+WAYPOINTS = (  # from the living room via kitchen and corridor to the bedroom
     (3.9, 5.4),
     (3.2, 4.9),
     (2.6, 4.1),
@@ -52,13 +52,13 @@ WAYPOINTS = (  # from the living room through the kitchen and the corridor into 
     (1.7, -1.3),
     (1.2, -1.9),
 )
-_CLEARANCE = 0.38  # metres kept free on both sides of the way
+_CLEARANCE = 0.38  # metres kept free on both sides of the path
 
 
 def furnished_flat(
     rng: np.random.Generator, textures: Textures, models: Sequence[Model], way: np.ndarray
 ) -> Scene:
-    """The flat, with the floor along `way` ([N, 2] of x, z, metres) left free."""
+    """Build the flat, keeping the floor along `way` ([N, 2] of x, z in metres) free."""
     rooms = {use: make_room(rectangle(*corners), _HEIGHT) for use, corners in _ROOMS.items()}
     for first, second, middle, width in _DOORWAYS:
         _cut_doorway(rooms[first], np.array(middle), width, WALL_THICKNESS)
@@ -92,7 +92,7 @@ def _wall_towards(room: Room, outward: np.ndarray) -> Wall:
 
 
 def _cut_doorway(room: Room, middle: np.ndarray, width: float, depth: float) -> None:
-    """Cut the wall that passes nearest the doorway's middle."""
+    """Cut a doorway into the wall closest to `middle`."""
     wall = min(room.walls, key=lambda wall: abs(np.dot(middle - wall.start, wall.normal)))
     hole = Opening(float(np.dot(middle - wall.start, wall.along)), width, 0.0, 2.05, depth)
     wall.openings.append(hole)
@@ -100,7 +100,7 @@ def _cut_doorway(room: Room, middle: np.ndarray, width: float, depth: float) -> 
 
 
 def _lighting(windows: Sequence[WindowLight]) -> Lighting:
-    """A clear day: daylight through each window, and much of it thrown back by the walls."""
+    """Return the light of a clear day: daylight through each window, much of it reflected."""
     ambient = np.array([0.36, 0.33, 0.4, 0.3, 0.35, 0.33])[:, None] * [1.0, 0.97, 0.92]
     sun = np.array([0.55, 0.62, 0.56])
     return Lighting(

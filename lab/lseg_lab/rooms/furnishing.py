@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Furnishes rooms by their use: living room, bedroom, kitchen, office, bathroom, hall."""
+"""Furnish rooms by use: living room, bedroom, kitchen, office, bathroom, hall."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lseg_lab.rooms.plan import Wall
 from lseg_lab.rooms.stock import Stock
 from lseg_lab.rooms.style import Style
 
-# What stands at walls and in the open; named twice is twice as often.
+# Pieces for the walls and for the open floor; a name listed twice is drawn twice as often.
 _WALL_PIECES = {
     'living': 'sofa, sofa, sofa, bookshelf, bookshelf, cabinet, cabinet, dresser, armchair,'
     ' armchair, piano, fireplace, radiator, speaker, desk, plant, plant, lamp, lamp,'
@@ -48,8 +48,8 @@ _OPEN_PIECES = {
 }
 USES = tuple(_WALL_PIECES)
 USE_SHARES = (0.28, 0.19, 0.22, 0.16, 0.06, 0.09)
-_ANYTHING_SHARE = 0.12  # of pieces are of any class, so that none is known by its room alone
-_PERSON_SHARE = 0.12  # of rooms have someone in them
+_ANYTHING_SHARE = 0.12  # of pieces ignore the room's use, so that no room gives a class away
+_PERSON_SHARE = 0.12  # of rooms contain a person
 _OFTEN_IN_ROWS = ('cabinet', 'bookshelf', 'wardrobe', 'chair', 'dresser')
 _NOT_FURNITURE = ('door', 'window', 'picture', 'curtain', 'blinds', 'person')
 
@@ -64,7 +64,7 @@ def _kitchen_and_dining(context: RoomContext) -> None:
     dining_group(context)
 
 
-# The group that makes the room what it is: one of these.
+# One of these groups defines the room.
 _MAIN_GROUPS: dict[str, tuple[Callable[[RoomContext], None], ...]] = {
     'living': (seating_group, dining_group, _living_and_dining),
     'bedroom': (bed_group,),
@@ -76,7 +76,7 @@ _MAIN_GROUPS: dict[str, tuple[Callable[[RoomContext], None], ...]] = {
 
 
 def furnish(style: Style, models: Sequence[Model], arrangement: Arrangement, use: str) -> None:
-    """Put the use's main group first, then walls, then the open floor, then clutter."""
+    """Place the main group of this use, then fill the walls and the floor, then add clutter."""
     stock = Stock(style, models)
     density = style.rng.choice([0.3, 1.0, 1.0, 1.8])
     clutter = Clutter(style, stock, arrangement, density)
@@ -101,7 +101,7 @@ def _fill_walls(context: RoomContext, labels: list[str], count: int) -> None:
 
 
 def _repeat(context: RoomContext, wall: Wall, u: float, piece: Piece) -> None:
-    """More of the same beside it."""
+    """Place copies of `piece` next to it along the wall."""
     for step in range(1, context.rng.integers(2, 5)):
         at = u + step * (piece.size[0] + 0.03)
         if context.arrangement.against_wall(piece, wall, at, tries=1) is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes data sets of rendered rooms: pictures, masks, depth, cameras."""
+"""Write data sets of rendered rooms: pictures, masks, depth and cameras."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ _JPEG_QUALITY = 94
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides every pixel of a data set, and so is recorded in its dataset.json."""
+    """Everything that determines the pixels of a data set; recorded in its dataset.json."""
 
     rooms: int
     seed: int
     split: str = 'train'
     size: tuple[int, int] = (384, 288)  # width, height
-    views: int = 4  # most pictures of one room
+    views: int = 4  # maximum number of pictures of one room
     depth: bool = False
     supersampling: float = 1.5
     assets: Assets = NO_ASSETS
 
 
 class Generator:
-    """Renders rooms by number; room n of a seed is the same whoever renders it, and when."""
+    """Renders rooms by number; room n of a seed is the same in every process and every run."""
 
     def __init__(self, settings: Settings) -> None:
+        """Load the models and textures, and open the renderer."""
         self._settings = settings
         catalogue = load_catalogues(settings.assets.catalogues)
         held_out = settings.split == 'test'
@@ -53,7 +54,7 @@ class Generator:
         self._renderer = Renderer(self._textures.layers, *settings.size, settings.supersampling)
 
     def room(self, number: int) -> list[tuple[Camera, View]]:
-        """Up to `views` pictures of room `number`, each with its camera."""
+        """Render room `number`: up to `views` pictures, each with its camera."""
         settings = self._settings
         rng = np.random.default_rng((settings.seed, SPLITS.index(settings.split), number))
         building = random_building(rng, self._textures, self._models)
@@ -70,9 +71,9 @@ class Generator:
 
 
 def generate(folder: Path, settings: Settings, processes: int) -> int:
-    """Write the rooms that `folder` does not have yet; the number of pictures it then has.
+    """Write the rooms that `folder` still lacks; return the number of pictures it then holds.
 
-    Raises ValueError when `folder` holds a data set of other settings, OSError without EGL.
+    Raise ValueError if `folder` holds a data set with other settings, OSError without EGL.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_description(folder, settings)
@@ -93,7 +94,7 @@ def generate(folder: Path, settings: Settings, processes: int) -> int:
 
 
 def _describe(settings: Settings) -> dict:
-    """dataset.json: the settings without the paths of this machine, and the classes."""
+    """Return the content of dataset.json: the classes and the settings except local paths."""
     values = asdict(settings)
     del values['rooms'], values['assets']
     values['catalogues'] = sorted(path.name for path in settings.assets.catalogues)
@@ -110,13 +111,13 @@ def _check_description(folder: Path, settings: Settings) -> None:
     changed = sorted(key for key in wanted if present.get(key) != wanted[key])
     if changed:
         raise ValueError(
-            f'{folder} holds a data set made with another {", ".join(changed)}; '
-            'give the same settings to continue it, or another folder'
+            f'{folder} holds a data set with a different {", ".join(changed)}; '
+            'use the same settings to continue it, or choose another folder'
         )
 
 
 def _done_mark(folder: Path, number: int) -> Path:
-    """A file that is written when all of the room's pictures are."""
+    """Return the path of the marker file written once all of a room's pictures are."""
     return folder / '.done' / f'{number:06d}'
 
 
@@ -124,7 +125,7 @@ _worker: tuple[Path, Settings, Generator] | None = None
 
 
 def _start_worker(folder: Path, settings: Settings) -> None:
-    """Give this process its renderer: once, since its textures take seconds to load."""
+    """Create this process' renderer once, because its textures take seconds to load."""
     global _worker
     cv2.setNumThreads(1)
     _worker = (folder, settings, Generator(settings))
@@ -139,7 +140,7 @@ def _write_room(number: int) -> None:
 
 
 def write_view(stem: Path, camera: Camera, view: View, depth: bool) -> None:
-    """Write STEM.jpg, STEM.mask.png, STEM.json and, if asked, STEM.depth.png (millimetres)."""
+    """Write STEM.jpg, STEM.mask.png, STEM.json and optionally STEM.depth.png (millimetres)."""
     write_image(stem.with_suffix('.jpg'), cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR))
     write_image(stem.with_suffix('.mask.png'), view.mask)
     if depth:
@@ -153,13 +154,13 @@ def write_view(stem: Path, camera: Camera, view: View, depth: bool) -> None:
 
 
 def depth_millimetres(depth: np.ndarray) -> np.ndarray:
-    """uint16 millimetres of metres; what is beyond 65.5 m is 0, unknown."""
+    """Convert metres to uint16 millimetres; beyond 65.5 m the result is 0, unknown."""
     millimetres = np.round(depth * 1000)
     return np.where(millimetres < 65536, millimetres, 0).astype(np.uint16)
 
 
 def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
-    """Write a BGR or single-channel image; raises OSError when the disk takes it not."""
+    """Write a BGR or single-channel image; raise OSError if it cannot be written."""
     options = (
         [cv2.IMWRITE_JPEG_QUALITY, quality]
         if path.suffix == '.jpg'
@@ -170,5 +171,5 @@ def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> 
 
 
 def default_processes() -> int:
-    """One for each core that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triangle meshes and the few solids that rooms are built of. Metres, y up, right-handed."""
+"""Triangle meshes and the basic solids that rooms are built of. Metres, y up, right-handed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Mesh:
     vertices: np.ndarray
 
     def moved(self, matrix: np.ndarray) -> Mesh:
-        """This mesh under a rigid or scaling 4x4 matrix."""
+        """Return this mesh transformed by a rigid or scaling 4x4 matrix."""
         moved = self.vertices.copy()
         moved[:, POSITION] = moved[:, POSITION] @ matrix[:3, :3].T + matrix[:3, 3]
         normals = moved[:, NORMAL] @ np.linalg.inv(matrix[:3, :3])
@@ -30,41 +30,41 @@ class Mesh:
         return Mesh(moved.astype(np.float32))
 
     def at(self, x: float, y: float, z: float) -> Mesh:
-        """This mesh shifted by (x, y, z) metres."""
+        """Return this mesh shifted by (x, y, z) metres."""
         moved = self.vertices.copy()
         moved[:, POSITION] += np.float32([x, y, z])
         return Mesh(moved)
 
     def painted(self, rgb: Sequence[float]) -> Mesh:
-        """This mesh with its colour multiplied by `rgb`."""
+        """Return this mesh with its colour multiplied by `rgb`."""
         painted = self.vertices.copy()
         painted[:, COLOUR] *= np.float32(rgb)
         return Mesh(painted)
 
     def textured(self, layer: float) -> Mesh:
-        """This mesh with texture `layer` at its own uv coordinates."""
+        """Return this mesh with texture `layer` at its own uv coordinates."""
         textured = self.vertices.copy()
         textured[:, LAYER] = layer
         return Mesh(textured)
 
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest corner, metres."""
+        """Return the minimum and maximum corner, in metres."""
         points = self.vertices[:, POSITION]
         return points.min(axis=0), points.max(axis=0)
 
 
 def merge(meshes: Sequence[Mesh]) -> Mesh:
-    """All triangles of `meshes` (at least one) in one mesh."""
+    """Return one mesh with all triangles of `meshes` (at least one)."""
     return Mesh(np.concatenate([mesh.vertices for mesh in meshes]))
 
 
 def simplified(mesh: Mesh, most: int) -> Mesh:
-    """The mesh with at most about `most` triangles, by clustering its vertices on a grid.
+    """Reduce the mesh to about `most` triangles by clustering its vertices on a grid.
 
-    Rossignac and Borrel, "Multi-resolution 3D approximations for rendering", 1993: corners in one
-    cell become one point, and triangles that collapse are dropped. The grid is coarsened until
-    few enough remain.
+    Source: Rossignac and Borrel, "Multi-resolution 3D approximations for rendering", 1993.
+    Corners in one cell merge into one point and collapsed triangles are dropped; the grid is
+    coarsened until few enough remain.
     """
     low, high = mesh.bounds
     cells = 256
@@ -93,7 +93,7 @@ def transform(
     turn: float = 0.0,
     scale: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> np.ndarray:
-    """4x4 matrix: scale, then turn about y (radians; +z goes towards +x), then shift."""
+    """Return a 4x4 matrix that scales, turns about y (radians; +z towards +x), then shifts."""
     matrix = np.eye(4)
     cosine, sine = math.cos(turn), math.sin(turn)
     rotation = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
@@ -103,7 +103,7 @@ def transform(
 
 
 def tilt(about: str, angle: float) -> np.ndarray:
-    """4x4 rotation about axis 'x' or 'z', radians."""
+    """Return a 4x4 rotation about axis 'x' or 'z' by `angle` radians."""
     cosine, sine = math.cos(angle), math.sin(angle)
     matrix = np.eye(4)
     first, second = (1, 2) if about == 'x' else (0, 1)
@@ -113,7 +113,7 @@ def tilt(about: str, angle: float) -> np.ndarray:
 
 
 def triangles(points: np.ndarray, normals: np.ndarray, uv: np.ndarray) -> Mesh:
-    """White untextured mesh of [3T, 3] points and normals and [3T, 2] uv."""
+    """Build a white untextured mesh of [3T, 3] points and normals and [3T, 2] uv."""
     vertices = np.ones((len(points), VERTEX_FLOATS), np.float32)
     vertices[:, POSITION], vertices[:, NORMAL], vertices[:, UV] = points, normals, uv
     vertices[:, LAYER] = NO_TEXTURE
@@ -124,7 +124,7 @@ _CORNER_UV = np.array([(0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1)], np.float
 
 
 def quads(corners: np.ndarray) -> Mesh:
-    """Flat quads [Q, 4, 3], counter-clockwise seen from the front, each with uv 0..1."""
+    """Build flat quads [Q, 4, 3], counter-clockwise seen from the front, each with uv 0..1."""
     corners = np.asarray(corners, np.float32)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
@@ -133,7 +133,7 @@ def quads(corners: np.ndarray) -> Mesh:
 
 
 def panel(width: float, height: float) -> Mesh:
-    """Upright rectangle facing +z, standing on y = 0, centred in x."""
+    """Build an upright rectangle facing +z, standing on y = 0, centred in x."""
     half = width / 2
     return quads([[(-half, 0, 0), (half, 0, 0), (half, height, 0), (-half, height, 0)]])
 
@@ -155,7 +155,7 @@ _BOX_MESH = quads(_BOX_FACES - np.float32([0.5, 0, 0.5])).vertices
 def box(
     width: float, height: float, depth: float, x: float = 0.0, y: float = 0.0, z: float = 0.0
 ) -> Mesh:
-    """Box whose bottom centre is at (x, y, z)."""
+    """Build a box whose bottom centre is at (x, y, z)."""
     vertices = _BOX_MESH.copy()
     vertices[:, POSITION] = vertices[:, POSITION] * np.float32([width, height, depth])
     vertices[:, POSITION] += np.float32([x, y, z])
@@ -163,7 +163,7 @@ def box(
 
 
 def grid(points: np.ndarray) -> Mesh:
-    """Smooth-shaded sheet through [R, C, 3] points; rows x columns turn counter-clockwise."""
+    """Build a smooth sheet through [R, C, 3] points; rows x columns turn counter-clockwise."""
     points = np.asarray(points, np.float32)
     normals = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=0))
     normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
@@ -176,7 +176,7 @@ def grid(points: np.ndarray) -> Mesh:
 
 
 def lathe(profile: Sequence[tuple[float, float]], segments: int = 16) -> Mesh:
-    """Surface of revolution about y of (radius, height) pairs from bottom to top."""
+    """Build a surface of revolution about y from (radius, height) pairs, bottom to top."""
     angles = np.linspace(0, 2 * math.pi, segments + 1)
     radius, height = np.array(profile, np.float32).T
     points = np.stack(
@@ -191,14 +191,14 @@ def lathe(profile: Sequence[tuple[float, float]], segments: int = 16) -> Mesh:
 
 
 def cylinder(radius: float, height: float, segments: int = 16) -> Mesh:
-    """Closed upright cylinder standing on y = 0, with hard edges."""
+    """Build a closed upright cylinder standing on y = 0, with hard edges."""
     side = lathe([(radius, 0), (radius, height)], segments)
     cap = lathe([(radius, height), (0, height)], segments)
     return merge([side, cap])
 
 
 def cushion(width: float, height: float, depth: float, power: float = 4.0, cells: int = 8) -> Mesh:
-    """Pillow-shaped solid lying on y = 0; a higher `power` makes its edges squarer."""
+    """Build a pillow-shaped solid lying on y = 0; a higher `power` makes its edges squarer."""
     line = np.sin(np.linspace(-1, 1, cells + 1) * math.pi / 2)
     x, z = np.meshgrid(line, -line)
     bulge = np.sqrt(np.clip((1 - np.abs(x) ** power) * (1 - np.abs(z) ** power), 0, 1))
@@ -210,7 +210,7 @@ def cushion(width: float, height: float, depth: float, power: float = 4.0, cells
 
 
 def stadium(width: float, depth: float, thickness: float, roundness: float) -> Mesh:
-    """Table-top slab: superellipse outline, `roundness` 2 (ellipse) to 20 (nearly square)."""
+    """Build a table top: superellipse outline, `roundness` 2 (ellipse) to 20 (nearly square)."""
     angles = np.linspace(0, 2 * math.pi, 41)
     sine, cosine = np.sin(angles), np.cos(angles)
     x = np.sign(sine) * np.abs(sine) ** (2 / roundness) * width / 2

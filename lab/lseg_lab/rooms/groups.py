@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Furniture that belongs together: sofa and television, table and chairs, desk, bed."""
+"""Place furniture that belongs together: sofa and television, table and chairs, desk, bed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lseg_lab.rooms.piece import Piece
 
 
 def bed_group(context: RoomContext) -> None:
-    """A bed with nightstands beside it."""
+    """Place a bed with nightstands beside it."""
     found = context.wall_piece('bed')
     if found is None:
         return
@@ -27,7 +27,7 @@ def bed_group(context: RoomContext) -> None:
 
 
 def seating_group(context: RoomContext) -> None:
-    """A sofa against a wall, a low table and armchairs before it, a television somewhere."""
+    """Place a sofa at a wall, a coffee table and armchairs before it, and a television."""
     found = context.wall_piece('sofa')
     if found is None:
         return
@@ -60,7 +60,7 @@ def _television(context: RoomContext) -> None:
 
 
 def dining_group(context: RoomContext) -> None:
-    """A laid or littered table in the open with alike chairs around it."""
+    """Place a laid or littered table in the open with matching chairs around it."""
     rng = context.rng
     table = context.stock.piece('table')
     if table is None or rng.random() < 0.7:
@@ -75,7 +75,7 @@ def dining_group(context: RoomContext) -> None:
 
 
 def _chairs_around(context: RoomContext, table: Piece, pose: np.ndarray) -> None:
-    """Alike chairs at the sides, most of them pushed in, looking at the table."""
+    """Place matching chairs around the table and facing it, most of them pushed in."""
     rng = context.rng
     chair = context.stock.piece('chair' if rng.random() < 0.9 else 'stool')
     if chair is None:
@@ -83,7 +83,7 @@ def _chairs_around(context: RoomContext, table: Piece, pose: np.ndarray) -> None
     width, _, depth = table.size
     count = max(1, int(width / 0.65))
     along = (np.arange(count) - (count - 1) / 2) * width / count
-    places = [(x, 0, side) for side in (-1, 1) for x in along]  # shift, end, long side
+    places = [(x, 0, side) for side in (-1, 1) for x in along]  # (shift, end, long side)
     places += [(0.0, end, 0) for end in (-1, 1)]
     for x, end, side in places:
         if rng.random() > 0.8:
@@ -101,7 +101,7 @@ def _chairs_around(context: RoomContext, table: Piece, pose: np.ndarray) -> None
 
 
 def desk_groups(context: RoomContext) -> None:
-    """One to four desks with what is worked with, and a chair before each."""
+    """Place one to four desks, each with desk items on it and a chair in front."""
     rng, arrangement = context.rng, context.arrangement
     for _ in range(rng.integers(1, 5)):
         desk = context.stock.piece('desk' if rng.random() < 0.7 else 'table')

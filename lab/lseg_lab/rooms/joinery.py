@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables, desks, shelves and cabinets, built to random measures."""
+"""Build tables, desks, shelves and cabinets with random dimensions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lseg_lab.rooms.style import Style
 
 
 def table(style: Style, label: str = 'table', long: float | None = None) -> Piece:
-    """Dining table, desk or coffee table: a slab on legs, panels, trestles or a column."""
+    """Build a dining table, desk or coffee table: a slab on legs, panels, trestles or a column."""
     rng = style.rng
     height = rng.uniform(0.32, 0.5) if label == 'coffee table' else rng.uniform(0.68, 0.8)
     width = long or rng.uniform(1.0 if label == 'desk' else 0.7, 2.3)
     depth = min(width, rng.uniform(0.5, 1.1))
-    if label == 'table' and long is None and rng.random() < 0.3:  # a console, narrow and high
+    if label == 'table' and long is None and rng.random() < 0.3:  # a console table, narrow and high
         width, depth = rng.uniform(0.8, 1.7), rng.uniform(0.3, 0.45)
         height = rng.uniform(0.72, 0.9)
     thickness = rng.uniform(0.018, 0.06)
@@ -51,7 +51,7 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
 def _tablecloth(
     style: Style, label: str, size: tuple[float, float, float], roundness: float
 ) -> Item:
-    """A cloth over the top of a table of this size, hanging down around it."""
+    """Build a cloth that covers a table top of this size and hangs down around it."""
     width, height, depth = size
     drop = style.rng.uniform(0.04, 0.35)
     cloth = stadium(width + 0.02, depth + 0.02, drop, roundness)
@@ -85,7 +85,7 @@ def _table_legs(
 
 
 def pool_table(style: Style) -> Piece:
-    """A cloth-covered bed within a broad rim, on four or six heavy legs or two blocks."""
+    """Build a cloth-covered bed with a broad rim on four or six heavy legs or two blocks."""
     rng = style.rng
     width, height, depth = rng.uniform(1.9, 2.7), rng.uniform(0.76, 0.86), rng.uniform(1.1, 1.4)
     rim, apron = rng.uniform(0.08, 0.16), rng.uniform(0.15, 0.3)
@@ -115,7 +115,7 @@ def pool_table(style: Style) -> Piece:
 
 
 def shelf(style: Style) -> Piece:
-    """Open bookshelf, its boards empty; the tops are for books and boxes."""
+    """Build an empty open bookshelf; its tops hold books and boxes."""
     rng = style.rng
     width, height, depth = rng.uniform(0.5, 2.0), rng.uniform(0.7, 2.2), rng.uniform(0.22, 0.42)
     columns = max(1, round(width / rng.uniform(0.4, 0.9)))
@@ -155,9 +155,9 @@ _CLOTHS = (
     (0.1, 0.1, 0.11),
     (0.3, 0.15, 0.3),
     (0.5, 0.42, 0.3),
-)  # of pool tables, sRGB
+)  # colours of pool tables, sRGB
 
-_CASES = {  # label: width, height, depth ranges and (columns of doors, rows of drawers) choices
+_CASES = {  # label: ranges of width, height and depth, and choices of (door columns, drawer rows)
     'cabinet': ((0.4, 1.8), (0.6, 1.6), (0.35, 0.55), ((1, 0), (2, 0), (3, 0), (1, 3), (2, 1))),
     'dresser': ((0.7, 1.7), (0.7, 1.3), (0.4, 0.55), ((1, 4), (2, 3), (2, 4), (1, 5), (3, 3))),
     'wardrobe': ((0.8, 2.4), (1.8, 2.3), (0.5, 0.65), ((2, 0), (3, 0), (4, 0), (2, 1))),
@@ -167,7 +167,7 @@ _CASES = {  # label: width, height, depth ranges and (columns of doors, rows of 
 
 
 def case(style: Style, label: str) -> Piece:
-    """Cabinet, dresser, wardrobe, nightstand or TV stand: a box with doors and drawers."""
+    """Build a cabinet, dresser, wardrobe, nightstand or TV stand: a box with doors and drawers."""
     rng = style.rng
     *ranges, fronts = _CASES[label]
     width, height, depth = (rng.uniform(*span) for span in ranges)
@@ -197,9 +197,9 @@ def case(style: Style, label: str) -> Piece:
 
 @dataclass(frozen=True)
 class Front:
-    """The front of a case: width and height, columns of doors or drawers, rows of drawers.
+    """The front of a case: its size in metres, columns of doors or drawers, and rows of drawers.
 
-    It stands at depth `z` with its foot at `y`. Metres.
+    `y` is the height of its base and `z` its depth.
     """
 
     width: float
@@ -211,11 +211,11 @@ class Front:
 
     @property
     def has_drawers(self) -> bool:
-        """Drawers lie in rows; doors stand in a single one."""
+        """Return whether this front has drawers, which lie in rows, rather than doors."""
         return self.rows > 1
 
     def cells(self) -> Iterator[tuple[int, float, float, float, float]]:
-        """(column, x of the middle, y of the foot, width, height) of each door or drawer."""
+        """Yield (column, centre x, base y, width, height) of each door or drawer."""
         rows = max(self.rows, 1)
         width, height = self.width / self.columns, self.height / rows
         for column in range(self.columns):
@@ -230,7 +230,7 @@ class Front:
 
 
 def front_panels(style: Style, label: str, surface: Surface, front: Front) -> list[Item]:
-    """Door and drawer fronts, framed or plain, and their handles."""
+    """Build framed or plain door and drawer fronts, and their handles."""
     rng = style.rng
     gap, framed, handle = rng.uniform(0.004, 0.015), rng.random() < 0.4, rng.integers(4)
     panels, frames, handles = [], [], []

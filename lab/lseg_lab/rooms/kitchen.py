@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fitted kitchens: counters, wall cabinets and appliances in runs along walls, and islands."""
+"""Build fitted kitchens: runs of counters, wall cabinets and appliances, and islands."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _TALLEST = 2.2
 
 @dataclass(frozen=True)
 class KitchenLook:
-    """What the units of one kitchen share; lengths in metres."""
+    """What the units of one kitchen have in common; lengths in metres."""
 
     height: float  # of the worktop
-    module: float  # usual width of a unit
+    module: float  # typical width of a unit
     upper_bottom: float
     upper_height: float
     body: Surface
     front: Surface
     worktop: Surface
     splash: Surface  # tiles behind the worktop
-    seed: int  # of what all fronts have in common
+    seed: int  # of the panels and handles that all fronts share
 
     def like_all_units(self, style: Style) -> Style:
-        """A style that draws the same panels and handles for every unit."""
+        """Return a style that draws the same panels and handles for every unit."""
         return style.drawing_from(np.random.default_rng(self.seed))
 
 
 def random_look(style: Style) -> KitchenLook:
-    """A kitchen's measures and materials."""
+    """Draw a kitchen's dimensions and materials."""
     rng = style.rng
     body = style.board()
     return KitchenLook(
@@ -58,7 +58,7 @@ def random_look(style: Style) -> KitchenLook:
 
 
 def counter_run(style: Style, width: float, look: KitchenLook, depth: float = 0.6) -> Piece:
-    """Base cabinets under a worktop: bodies are `cabinet`, the slab is `counter`."""
+    """Build base cabinets (labelled `cabinet`) under a worktop (labelled `counter`)."""
     columns = max(1, round(width / look.module))
     surface = look.body
     body = [
@@ -78,7 +78,7 @@ def counter_run(style: Style, width: float, look: KitchenLook, depth: float = 0.
 
 
 def upper_run(style: Style, width: float, look: KitchenLook) -> Piece:
-    """Wall cabinets, to hang above a counter."""
+    """Build wall cabinets to hang above a counter."""
     height, depth = look.upper_height, 0.34
     columns = max(1, round(width / look.module))
     items = [solid('cabinet', look.body, [box(width, height, depth)])]
@@ -102,7 +102,7 @@ def _unit_fronts(
 
 
 def worktop_fitting(style: Style, height: float, width: float) -> list[Item]:
-    """A sink with its tap or a hob let into the worktop; nothing for narrow counters."""
+    """Build a sink with a tap, or a hob, in the worktop; narrow counters get neither."""
     rng = style.rng
     if width < 0.7 or rng.random() < 0.35:
         return []
@@ -129,7 +129,7 @@ def worktop_fitting(style: Style, height: float, width: float) -> list[Item]:
 
 
 def fit_kitchen(context: RoomContext) -> None:
-    """Furnish one to three walls with units; sometimes an island."""
+    """Furnish one to three walls with units, and sometimes add an island."""
     rng = context.rng
     look = random_look(context.style)
     walls = sorted(context.arrangement.room.walls, key=lambda wall: rng.random())
@@ -143,7 +143,7 @@ def fit_kitchen(context: RoomContext) -> None:
 
 
 def _fit_wall(context: RoomContext, wall: Wall, look: KitchenLook) -> None:
-    """Counters and appliances one beside the other, from one end or from somewhere on."""
+    """Line up counters and appliances along a wall, starting at or near one end."""
     rng = context.rng
     u = rng.choice([0.06, rng.uniform(0.06, max(wall.length - 1.5, 0.07))])
     end = wall.length - rng.choice([0.06, rng.uniform(0.06, wall.length / 2)])
@@ -166,7 +166,7 @@ def _unit(context: RoomContext, space: float, look: KitchenLook) -> Piece | None
 
 
 def _equip(context: RoomContext, wall: Wall, u: float, unit: Piece, look: KitchenLook) -> None:
-    """Things on the worktop, a sink or hob in it, tiles behind it, cabinets above it."""
+    """Add things on the worktop, a sink or hob, tiles behind it and cabinets above it."""
     rng, width = context.rng, unit.size[0]
     if unit.label == 'counter':
         pose = wall.frame(u, 0, unit.size[2] / 2 + 0.01)
@@ -184,7 +184,7 @@ def _equip(context: RoomContext, wall: Wall, u: float, unit: Piece, look: Kitche
 def _tile_above(
     context: RoomContext, wall: Wall, u: float, width: float, look: KitchenLook
 ) -> None:
-    """A splash back from the worktop to the wall cabinets, or to the window there."""
+    """Add a splashback from the worktop up to the wall cabinets or a window sill."""
     sills = [
         hole.bottom for hole in wall.openings if abs(hole.centre - u) < (hole.width + width) / 2
     ]

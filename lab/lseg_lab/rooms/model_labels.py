@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which class a catalogue's model is, by the name its author gave it."""
+"""Map the name of a catalogue's model to a class."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ _PATTERNS = {
 }
 _COMPILED = [(re.compile(pattern), label) for label, pattern in _PATTERNS.items()]
 
-# Made by the room builder itself, with or without a model in the catalogues.
+# Classes that the room builder makes itself, whether or not the catalogues have models of them.
 STRUCTURE = ('floor', 'wall', 'ceiling')
 BUILT = ('counter', 'mirror', 'pillow', 'rug', 'paper')
 CLASSES: tuple[str, ...] = STRUCTURE + tuple(sorted({*_PATTERNS, *BUILT}))
@@ -114,6 +114,6 @@ CLASS_INDEX = {name: index for index, name in enumerate(CLASSES)}
 
 
 def label_of(model_name: str) -> str | None:
-    """The class of a model called `model_name`, or None when it is of no use in a room."""
+    """Return the class of the model called `model_name`, or None if rooms do not use it."""
     name = model_name.lower().strip()
     return next((label for pattern, label in _COMPILED if pattern.fullmatch(name)), None)

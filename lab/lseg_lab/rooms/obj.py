@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wavefront OBJ and MTL files inside zip archives, read into meshes."""
+"""Read Wavefront OBJ and MTL files inside zip archives into meshes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import numpy as np
 
 from lseg_lab.rooms.geometry import COLOUR, LAYER, NO_TEXTURE, Mesh, triangles
 
-_SEE_THROUGH_BELOW = 0.35  # materials less opaque than this are glass: leave them out
+_SEE_THROUGH_BELOW = 0.35  # materials less opaque than this are treated as glass and left out
 _DEFAULT_COLOUR = (0.65, 0.63, 0.6)
 
 
 class Archive:
-    """A zip file whose entries are found without regard to case, as OBJ exporters need."""
+    """A zip file with case-insensitive entry names, as files of OBJ exporters require."""
 
     def __init__(self, path: str) -> None:
+        """Open the zip file at `path`."""
         self._zip = zipfile.ZipFile(path)
         self._names = {name.lower(): name for name in self._zip.namelist()}
 
     def find(self, *parts: str) -> str | None:
-        """The entry's real name for the joined path, or None."""
+        """Return the real name of the entry at the joined path, or None."""
         return self._names.get(posixpath.normpath(posixpath.join(*parts)).lstrip('/').lower())
 
     def read(self, name: str) -> bytes:
-        """The bytes of an entry that `find` returned."""
+        """Return the bytes of an entry found by `find`."""
         return self._zip.read(name)
 
     def lines(self, name: str) -> list[list[str]]:
-        """The entry's lines, continuations joined, split at blanks, blank lines left out."""
+        """Return the entry's non-empty lines, continuations joined, split at white space."""
         text = self._zip.read(name).decode('latin1').replace('\\\n', ' ')
         return [words for words in map(str.split, text.splitlines()) if words]
 
@@ -54,9 +55,9 @@ class _Geometry:
 
 
 def read_obj(archive: Archive, name: str, load_texture: Callable[[str], float]) -> Mesh | None:
-    """The mesh of OBJ entry `name`; None when it has no faces.
+    """Read OBJ entry `name` into a mesh; return None if it has no faces.
 
-    `load_texture` turns an image entry's name into a texture layer (NO_TEXTURE if unreadable).
+    `load_texture` maps an image entry's name to a texture layer (NO_TEXTURE if it is unreadable).
     """
     geometry, materials = _Geometry(), {}
     material = ''
@@ -89,7 +90,7 @@ def _add_line(geometry: _Geometry, words: list[str], material: str) -> None:
 
 
 def _corner(word: str, geometry: _Geometry) -> tuple[int, int, int]:
-    """Zero-based (position, uv, normal) of one face corner such as 3/7/2 or -1//; -1 if absent."""
+    """Return zero-based (position, uv, normal) of a corner such as 3/7/2 or -1//; -1 if absent."""
     lengths = (len(geometry.positions), len(geometry.uvs), len(geometry.normals))
     fields = (word.split('/') + ['', ''])[:3]
     numbers = [int(text) if text else 0 for text in fields]
@@ -143,7 +144,7 @@ def _face_normals(points: np.ndarray) -> np.ndarray:
 
 
 def _gather(values: list[list[float]], index: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """values[index] where the index is there, else `missing`."""
+    """Return values[index] where the index is valid, `missing` elsewhere."""
     if not values:
         return missing
     present = (index >= 0) & (index < len(values))
@@ -152,7 +153,7 @@ def _gather(values: list[list[float]], index: np.ndarray, missing: np.ndarray) -
 
 
 def _colour(material: _Material) -> tuple[float, ...]:
-    """A texture under a near-black base colour would vanish: show it as it is."""
+    """Return the material's colour; brighten a near-black one that would hide its texture."""
     if material.layer != NO_TEXTURE and max(material.colour) < 0.3:
         return (0.9, 0.9, 0.9)
     return material.colour

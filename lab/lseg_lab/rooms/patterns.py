@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tileable textures drawn from random numbers: wood, tiles, carpet, fabric, pictures.
+"""Generate tileable textures: wood, tiles, carpet, fabric, pictures.
 
-Every function takes a numpy Generator and returns float32 [256, 256, 3] sRGB in 0..1.
+Every texture function takes a NumPy generator and returns float32 [256, 256, 3] sRGB in 0..1.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Rng = np.random.Generator
 
 
 def random_colour(rng: Rng, low: float = 0.05, high: float = 1.0) -> np.ndarray:
-    """A colour of low saturation and, half the time, a warm hue; value from `low` to `high`.
+    """Draw a colour of low saturation with a value from `low` to `high`.
 
-    So are the things in rooms; strong colours of every hue come as exceptions.
+    Half of the hues are warm, as in most rooms; strong colours of any hue are rare.
     """
     hue = rng.normal(0.08, 0.04) % 1 if rng.random() < 0.5 else rng.random()
     saturation = 0.7 * rng.random() ** 2.5
@@ -26,7 +26,7 @@ def random_colour(rng: Rng, low: float = 0.05, high: float = 1.0) -> np.ndarray:
 
 
 def paint_colour(rng: Rng) -> np.ndarray:
-    """The paint of a wall: off-white and beige mostly, grey, now and then a colour."""
+    """Draw a wall paint: mostly off-white or beige, sometimes grey, occasionally a colour."""
     draw = rng.random()
     if draw < 0.6:
         warmth = rng.uniform(0.0, 1.0)
@@ -37,15 +37,16 @@ def paint_colour(rng: Rng) -> np.ndarray:
 
 
 def wood_colour(rng: Rng) -> np.ndarray:
-    """The colour of some wood, from ebony by cherry and oak to white-washed."""
+    """Draw a wood colour, from ebony through cherry and oak to whitewashed."""
     hue, saturation = rng.uniform(0.02, 0.11), rng.uniform(0.15, 0.7)
     return np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.1, 0.9)))
 
 
 def noise(rng: Rng, falloff: float = 1.5, stretch: tuple[float, float] = (1, 1)) -> np.ndarray:
-    """Tileable [256, 256] noise of zero mean and unit deviation, power ~ frequency ** -falloff.
+    """Return tileable [256, 256] noise of zero mean and unit deviation.
 
-    `stretch` (x, y) > 1 draws the grains out along that axis.
+    Power falls as frequency ** -falloff. A `stretch` (x, y) above 1 elongates the grain along
+    that axis.
     """
     fx = np.fft.rfftfreq(SIZE)[None, :] * stretch[0]
     fy = np.fft.fftfreq(SIZE)[:, None] * stretch[1]
@@ -58,7 +59,7 @@ def noise(rng: Rng, falloff: float = 1.5, stretch: tuple[float, float] = (1, 1))
 
 
 def crumple(rng: Rng, rows: int, columns: int, falloff: float) -> np.ndarray:
-    """[rows, columns] folds of zero mean and unit deviation."""
+    """Return folds [rows, columns] of zero mean and unit deviation."""
     field = noise(rng, falloff)
     y, x = rng.integers(0, 100, 2)
     step = SIZE // max(rows, columns)
@@ -71,7 +72,7 @@ def _shaded(colour: np.ndarray, shade: np.ndarray) -> np.ndarray:
 
 
 def wood(rng: Rng) -> np.ndarray:
-    """Grain along x."""
+    """Draw wood with its grain along x."""
     grain = noise(rng, 1.3, (rng.uniform(8, 25), 1))
     fine = noise(rng, 0.4, (12, 1))
     contrast = rng.uniform(0.03, 0.16)
@@ -79,7 +80,7 @@ def wood(rng: Rng) -> np.ndarray:
 
 
 def _cells(rng: Rng, columns: int, rows: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """(value per cell spread over its pixels, distance to the cell's border in cells)."""
+    """Return (value per cell spread over its pixels, distance to the cell's border in cells)."""
     y = _Y * rows
     row = y.astype(int)
     x = (_X * columns + (row % 2) * shift) % columns
@@ -90,7 +91,7 @@ def _cells(rng: Rng, columns: int, rows: int, shift: float) -> tuple[np.ndarray,
 
 
 def planks(rng: Rng) -> np.ndarray:
-    """Floor boards along x, about two metres of floor."""
+    """Draw floor boards along x, about two metres of floor."""
     rows = int(rng.choice([6, 8, 10, 12, 16]))
     value, border = _cells(rng, int(rng.choice([1, 2, 3])), rows, rng.choice([0.5, 0.33]))
     grain = noise(rng, 1.3, (rng.uniform(8, 20), 1))
@@ -100,7 +101,7 @@ def planks(rng: Rng) -> np.ndarray:
 
 
 def parquet(rng: Rng) -> np.ndarray:
-    """Squares of strips with the grain turned in every other one."""
+    """Draw squares of strips with the grain turned in every other square."""
     along, across = noise(rng, 1.3, (15, 1)), noise(rng, 1.3, (1, 15))
     count = int(rng.choice([2, 4]))
     turned = ((_X * count).astype(int) + (_Y * count).astype(int)) % 2 == 0
@@ -112,7 +113,7 @@ def parquet(rng: Rng) -> np.ndarray:
 
 
 def tiles(rng: Rng) -> np.ndarray:
-    """Ceramic or stone tiles with grout, sometimes in two colours, about two metres."""
+    """Draw about two metres of ceramic or stone tiles with grout, sometimes in two colours."""
     count = int(rng.choice([2, 4, 4, 6, 8, 12]))
     shift = rng.choice([0.0, 0.0, 0.5])
     value, border = _cells(rng, count, count, shift)
@@ -135,7 +136,7 @@ def _stone_colour(rng: Rng) -> np.ndarray:
 
 
 def brick(rng: Rng) -> np.ndarray:
-    """Running bond, about one metre."""
+    """Draw about one metre of bricks in running bond."""
     value, border = _cells(rng, 4, 12, 0.5)
     colour = np.array([0.6, 0.3, 0.22]) if rng.random() < 0.6 else random_colour(rng, 0.5, 0.95)
     image = _shaded(colour, 1 + 0.14 * value + 0.1 * noise(rng, 0.8))
@@ -144,7 +145,7 @@ def brick(rng: Rng) -> np.ndarray:
 
 
 def carpet(rng: Rng) -> np.ndarray:
-    """Pile: fine grain over slow wear, sometimes with a woven pattern."""
+    """Draw a pile: fine grain over slow wear, sometimes with a woven pattern."""
     shade = 1 + rng.uniform(0.03, 0.2) * noise(rng, 0.1) + rng.uniform(0, 0.06) * noise(rng, 2)
     image = _shaded(random_colour(rng, 0.15, 0.85), shade)
     if rng.random() < 0.35:
@@ -154,7 +155,7 @@ def carpet(rng: Rng) -> np.ndarray:
 
 
 def stone(rng: Rng) -> np.ndarray:
-    """Granite's grains, or marble's veins: worktops and fireplaces."""
+    """Draw granite grains or marble veins, for worktops and fireplaces."""
     colour = _stone_colour(rng)
     if rng.random() < 0.5:
         return _shaded(colour, 1 + rng.uniform(0.1, 0.35) * noise(rng, rng.uniform(0.1, 0.6)))
@@ -163,20 +164,20 @@ def stone(rng: Rng) -> np.ndarray:
 
 
 def plaster(rng: Rng) -> np.ndarray:
-    """Near-white wall with faint texture and stains; tinted where it is used."""
+    """Draw a near-white wall with faint texture and stains; it is tinted where it is used."""
     shade = 0.95 + rng.uniform(0.005, 0.04) * noise(rng, rng.uniform(0, 0.8))
     return _shaded(np.ones(3), shade + rng.uniform(0, 0.03) * noise(rng, 2.2))
 
 
 def wallpaper(rng: Rng) -> np.ndarray:
-    """Stripes or figures in two close colours."""
+    """Draw stripes or figures in two similar colours."""
     first = random_colour(rng, 0.35, 0.98)
     second = np.clip(first * rng.uniform(0.8, 1.1) + rng.normal(0, 0.03, 3), 0, 1)
     return _two_colours(rng, first, second)
 
 
 def fabric(rng: Rng) -> np.ndarray:
-    """Cloth: plain, striped, checked or figured."""
+    """Draw plain, striped, checked or figured cloth."""
     first = random_colour(rng, 0.1, 0.98)
     if rng.random() < 0.4:
         second = np.clip(first * rng.uniform(0.85, 1.1), 0, 1)
@@ -191,7 +192,7 @@ def _two_colours(rng: Rng, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     period = int(rng.choice([2, 4, 8, 16]))
     duty = rng.uniform(0.15, 0.6)
     stripes, rows = (_X * period) % 1 < duty, (_Y * period) % 1 < duty
-    repeats = int(rng.choice([1, 2, 4, 4]))  # of the figure, across the texture
+    repeats = int(rng.choice([1, 2, 4, 4]))  # how often the figure repeats across the texture
     field = np.tile(noise(rng, rng.uniform(1.2, 2.4))[::repeats, ::repeats], (repeats, repeats))
     mirrored = np.minimum(field, field[:, ::-1])
     amounts = (
@@ -208,7 +209,10 @@ def _two_colours(rng: Rng, first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def picture(rng: Rng) -> np.ndarray:
-    """What hangs in a frame: landscapes, abstract shapes, figures; sometimes on a white mount."""
+    """Draw the content of a picture frame: a landscape, abstract shapes or figures.
+
+    Some pictures have a white mount.
+    """
     painters = (_landscape, _abstract, _figures, _landscape)
     image = painters[rng.integers(len(painters))](rng)
     if rng.random() < 0.2:
@@ -251,7 +255,7 @@ def _figures(rng: Rng) -> np.ndarray:
 
 
 def outdoors(rng: Rng) -> np.ndarray:
-    """What a window shows: sky above houses or trees, bright and without detail."""
+    """Draw the view from a window: sky above houses or trees, bright and without detail."""
     horizon = rng.uniform(-0.1, 0.6) + 0.06 * noise(rng, 1.6)[0]
     sky = np.array([0.85, 0.93, 1.0]) * rng.uniform(0.8, 1.0)
     image = np.broadcast_to(sky, (SIZE, SIZE, 3)) + 0.03 * noise(rng, 2.0)[..., None]
@@ -261,7 +265,7 @@ def outdoors(rng: Rng) -> np.ndarray:
 
 
 def paper(rng: Rng) -> np.ndarray:
-    """A printed sheet or a magazine's cover."""
+    """Draw a printed sheet or a magazine cover."""
     image = np.full((SIZE, SIZE, 3), rng.uniform(0.85, 1.0), np.float32)
     lines = int(rng.choice([14, 20, 28]))
     row = (_Y * lines).astype(int)
@@ -274,7 +278,7 @@ def paper(rng: Rng) -> np.ndarray:
 
 
 def screen(rng: Rng) -> np.ndarray:
-    """A monitor: off, or a desktop with windows."""
+    """Draw a monitor: off, or a desktop with windows."""
     if rng.random() < 0.45:
         return np.full((SIZE, SIZE, 3), rng.uniform(0.02, 0.09), np.float32)
     image = _landscape(rng) * 0.8
@@ -287,13 +291,13 @@ def screen(rng: Rng) -> np.ndarray:
 
 
 def metal(rng: Rng) -> np.ndarray:
-    """Brushed steel."""
+    """Draw brushed steel."""
     shade = 1 + rng.uniform(0.02, 0.08) * noise(rng, 0.3, (30, 1))
     return _shaded(np.array([0.75, 0.76, 0.78]) * rng.uniform(0.5, 1.2), shade)
 
 
 def cardboard(rng: Rng) -> np.ndarray:
-    """Corrugated brown board with a printed mark or tape."""
+    """Draw brown corrugated board with a printed mark or tape."""
     colour = np.array([0.72, 0.55, 0.36]) * rng.uniform(0.7, 1.2)
     image = _shaded(colour, 1 + 0.03 * noise(rng, 0.8))
     if rng.random() < 0.6:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A piece of furniture: items in its own frame, its size, and the tops that things stand on."""
+"""A piece of furniture: items in its own frame, its size, and the surfaces that carry things."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lseg_lab.rooms.scene import Item, Surface
 
 @dataclass(frozen=True)
 class Top:
-    """A level rectangle: centre x and z, width, depth and height, metres."""
+    """A horizontal rectangle: centre x and z, width, depth and height, metres."""
 
     x: float
     z: float
@@ -25,7 +25,7 @@ class Top:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Stands on y = 0, centred, front towards +z. `size` is width, height, depth in metres."""
+    """Furniture on y = 0, centred, front towards +z; `size` is width, height, depth in metres."""
 
     label: str
     size: tuple[float, float, float]
@@ -34,19 +34,19 @@ class Piece:
     elevation: float = 0.0
 
     def placed(self, matrix: np.ndarray) -> list[Item]:
-        """Its items in the frame that `matrix` (4x4) takes it to."""
+        """Return the piece's items transformed by `matrix` (4x4)."""
         return [replace(item, matrix=matrix @ item.matrix) for item in self.items]
 
     def with_items(self, items: Sequence[Item]) -> Piece:
-        """This piece with more items, in its own frame."""
+        """Return this piece with more items, given in its own frame."""
         return replace(self, items=(*self.items, *items))
 
 
 def solid(label: str, surface: Surface, meshes: Sequence[Mesh]) -> Item:
-    """One item of several meshes that look alike."""
+    """Merge meshes that look alike into one item."""
     return Item(merge(meshes), label, surface)
 
 
 def whole_top(width: float, depth: float, height: float) -> tuple[Top, ...]:
-    """The single top of a table-like piece."""
+    """Return the single top of a table-like piece."""
     return (Top(0.0, 0.0, width, depth, height),)

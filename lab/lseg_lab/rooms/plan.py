@@ -21,11 +21,11 @@ class Opening:
     width: float
     bottom: float
     height: float
-    depth: float = WALL_THICKNESS  # of its inner faces; 0 when the wall behind has them
+    depth: float = WALL_THICKNESS  # of its inner faces; 0 if the wall behind provides them
 
     @property
     def top(self) -> float:
-        """Height of its upper edge, metres."""
+        """Return the height of the upper edge, in metres."""
         return self.bottom + self.height
 
 
@@ -38,25 +38,25 @@ class Wall:
     length: float
     height: float
     openings: list[Opening] = field(default_factory=list)
-    taken: list[Opening] = field(default_factory=list)  # rectangles that fittings occupy
+    taken: list[Opening] = field(default_factory=list)  # rectangles occupied by fittings
 
     @property
     def normal(self) -> np.ndarray:
-        """Unit [x, z] into the room."""
+        """Return the unit vector [x, z] that points into the room."""
         return np.array([-self.along[1], self.along[0]])
 
     @property
     def turn(self) -> float:
-        """Turn about y that brings +z to the normal."""
+        """Return the turn about y (radians) that maps +z to the normal."""
         return math.atan2(self.normal[0], self.normal[1])
 
     def frame(self, u: float, y: float = 0.0, out: float = 0.0) -> np.ndarray:
-        """4x4 from a frame on the wall (x along it, y up, z inward) to the world."""
+        """Return 4x4 from a frame on the wall (x along it, y up, z inward) to the world."""
         x, z = self.start + self.along * u + self.normal * out
         return transform(x, y, z, self.turn)
 
     def is_free(self, wanted: Opening, margin: float = 0.03) -> bool:
-        """Whether nothing on the wall touches the rectangle, and it is within the wall."""
+        """Return whether the rectangle lies within the wall and nothing on the wall touches it."""
         inside = (
             wanted.centre - wanted.width / 2 > 0.02
             and wanted.centre + wanted.width / 2 < self.length - 0.02
@@ -80,16 +80,16 @@ class Room:
 
     @property
     def low(self) -> np.ndarray:
-        """Least x and z."""
+        """Return the minimum x and z."""
         return self.outline.min(axis=0)
 
     @property
     def high(self) -> np.ndarray:
-        """Greatest x and z."""
+        """Return the maximum x and z."""
         return self.outline.max(axis=0)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
-        """Bool [N] for points [N, 2], by crossings of the outline."""
+        """Return bool [N] for points [N, 2], by counting crossings of the outline."""
         inside = np.zeros(len(points), bool)
         for first, second in zip(self.outline, np.roll(self.outline, -1, axis=0)):
             crosses = (first[1] > points[:, 1]) != (second[1] > points[:, 1])
@@ -100,7 +100,7 @@ class Room:
 
 
 def make_room(outline: np.ndarray, height: float) -> Room:
-    """A room from its outline; the outline must turn so that normals point inside."""
+    """Build a room from its outline, which must be oriented so that normals point inside."""
     walls = []
     for first, second in zip(outline, np.roll(outline, -1, axis=0)):
         length = float(np.linalg.norm(second - first))
@@ -109,12 +109,12 @@ def make_room(outline: np.ndarray, height: float) -> Room:
 
 
 def rectangle(x0: float, z0: float, x1: float, z1: float) -> np.ndarray:
-    """Outline of a rectangular room."""
+    """Return the outline of a rectangular room."""
     return np.array([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], float)
 
 
 def random_room(rng: np.random.Generator, corridor: bool) -> Room:
-    """A rectangle, or an L; corridors are long and narrow."""
+    """Draw a rectangular or L-shaped room; corridors are long and narrow."""
     if corridor:
         width, depth = rng.uniform(1.2, 2.2), rng.uniform(4.5, 9.0)
     else:
@@ -132,7 +132,7 @@ def random_room(rng: np.random.Generator, corridor: bool) -> Room:
 
 
 def wall_mesh(wall: Wall) -> Mesh:
-    """The wall in its own frame (u along +x, y up, facing +z), with holes and reveals."""
+    """Build the wall in its own frame (u along +x, y up, facing +z), with holes and reveals."""
     cuts = sorted(
         {
             0.0,
@@ -159,7 +159,7 @@ def wall_mesh(wall: Wall) -> Mesh:
 
 
 def lower_part(wall: Wall, height: float) -> Wall:
-    """The wall up to `height`, without the inner faces of its holes: for what covers its foot."""
+    """Return the wall up to `height`, without the reveals of its holes, for wall coverings."""
     holes = [
         replace(hole, height=min(hole.height, height - hole.bottom), depth=0.0)
         for hole in wall.openings
@@ -169,7 +169,7 @@ def lower_part(wall: Wall, height: float) -> Wall:
 
 
 def _reveal(hole: Opening) -> Mesh:
-    """The inner faces of a hole but its floor."""
+    """Build the inner faces of a hole except its floor."""
     t = hole.depth
     thin = 0.002
     x0, x1 = hole.centre - hole.width / 2, hole.centre + hole.width / 2
@@ -184,7 +184,7 @@ def _reveal(hole: Opening) -> Mesh:
 
 
 def skirting(wall: Wall, height: float, depth: float) -> Mesh | None:
-    """A board along the wall's foot, left out at doors, in the wall's own frame."""
+    """Build a board along the foot of the wall, interrupted at doors, in the wall's frame."""
     doors = sorted(
         (hole.centre - hole.width / 2 - 0.07, hole.centre + hole.width / 2 + 0.07)
         for hole in wall.openings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders scenes with moderngl on EGL: colour, class index and depth. Needs no display."""
+"""Render scenes with moderngl on EGL: colour, class index and depth. No display is needed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class _Uploaded:
-    """A mesh on the device, as the scene's and as the shadow maps' program take it."""
+    """A mesh on the device, bound once for the scene program and once for the shadow maps."""
 
     buffer: moderngl.Buffer
     index: moderngl.Buffer
@@ -53,25 +53,25 @@ class _Uploaded:
     silhouette: moderngl.VertexArray
 
     def release(self) -> None:
-        """Free it on the device."""
+        """Free the mesh on the device."""
         for part in (self.lit, self.silhouette, self.index, self.buffer):
             part.release()
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedScene:
-    """A scene whose meshes are on the device and whose shadow maps are drawn."""
+    """A scene whose meshes are on the device and whose shadow maps are rendered."""
 
     scene: Scene
-    drawn: tuple[tuple[Item, _Uploaded, np.ndarray, float], ...]  # with bounding sphere
+    drawn: tuple[tuple[Item, _Uploaded, np.ndarray, float], ...]  # with bounding spheres
     sun_map: np.ndarray
     lamp_map: np.ndarray
 
 
 class Renderer:
-    """Renders at `supersampling` times the size and shrinks. Not for use by several threads.
+    """Renders at `supersampling` times the size and downscales. Not thread-safe.
 
-    `textures` is uint8 [N, S, S, 4]. Raises OSError when no EGL context can be made.
+    `textures` is uint8 [N, S, S, 4]. Raise OSError if no EGL context can be created.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Renderer:
 
     @contextmanager
     def loaded(self, scene: Scene) -> Iterator[LoadedScene]:
-        """The scene on the device with its shadows drawn; what is its own is freed at the end."""
+        """Upload the scene and render its shadow maps; free what it alone uses at the end."""
         own: list[_Uploaded] = []
         drawn = []
         for item in scene.items:
@@ -129,7 +129,7 @@ class Renderer:
             self._trim_cache()
 
     def render(self, loaded: LoadedScene, camera: Camera) -> View:
-        """The scene as `camera` sees it."""
+        """Render the scene as `camera` sees it."""
         self._draw_scene(loaded, camera)
         radiance = np.frombuffer(self._radiance.read(), np.float16)
         exposure = _metered(radiance.reshape(-1, 4)[::37, :3], loaded.scene.lighting.exposure_bias)
@@ -189,7 +189,7 @@ class Renderer:
         _write_lighting(program, loaded.scene.lighting)
         aspect = self.width / self.height
         seen = [entry for entry in loaded.drawn if _in_view(view, camera, aspect, *entry[2:])]
-        # Near and small before far and large: what is hidden is then not shaded at all.
+        # Draw near and small meshes first, so that hidden fragments are never shaded.
         for item, uploaded, _, _ in sorted(seen, key=lambda entry: _remoteness(camera, entry)):
             self._draw_item(item, uploaded)
 
@@ -200,7 +200,7 @@ class Renderer:
         program['tint'] = surface.tint
         program['override_texture'] = (surface.layer, surface.scale)
         program['gloss'], program['emission'] = surface.gloss, surface.emission
-        program['label'] = CLASS_INDEX[item.label] + 1  # 0 is where nothing was drawn
+        program['label'] = CLASS_INDEX[item.label] + 1  # 0 marks pixels where nothing was drawn
         uploaded.lit.render()
 
     def _develop(self, lighting: Lighting, camera: Camera, exposure: float) -> None:
@@ -239,7 +239,7 @@ class Renderer:
 
 
 def _create_context() -> moderngl.Context:
-    # Mesa's software renderer: no threads of its own, since one process a core is faster.
+    # Turn off the threads of Mesa's software renderer: one process per core is faster.
     os.environ.setdefault('LP_NUM_THREADS', '0')
     try:
         return moderngl.create_context(standalone=True, backend='egl')
@@ -258,11 +258,11 @@ def _upload_textures(context: moderngl.Context, textures: np.ndarray) -> moderng
 
 
 def _indexed(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct vertices, and uint32 indices that give back all of them: each is shaded once."""
+    """Return distinct vertices and the uint32 indices that restore them all, to shade each once."""
     rows = np.ascontiguousarray(vertices, np.float32)
     keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     _, first, order = np.unique(keys, return_index=True, return_inverse=True)
-    # Number them by first use, so that neighbours in the mesh are neighbours in memory.
+    # Number vertices by first use, so that neighbours in the mesh are neighbours in memory.
     rank = np.empty(len(first), np.uint32)
     rank[np.argsort(first)] = np.arange(len(first), dtype=np.uint32)
     return rows[np.sort(first)], rank[order.ravel()]
@@ -309,7 +309,7 @@ def _bounding_sphere(item: Item) -> tuple[np.ndarray, float]:
 def _in_view(
     view: np.ndarray, camera: Camera, aspect: float, centre: np.ndarray, radius: float
 ) -> bool:
-    """Whether a bounding sphere may be seen."""
+    """Return whether a bounding sphere may be visible."""
     x, y, z = view[:3, :3] @ centre + view[:3, 3]
     vertical = math.tan(camera.vertical_fov / 2)
     for offset, tangent in ((abs(x), vertical * aspect), (abs(y), vertical)):
@@ -338,14 +338,14 @@ def _lamp_matrix(lighting: Lighting) -> np.ndarray:
 
 
 def _metered(radiance: np.ndarray, bias: float) -> float:
-    """Exposure factor from sampled linear rgb: windows and lamps count little, as in cameras."""
+    """Return an exposure factor from sampled linear RGB that discounts windows and lamps."""
     luminance = np.nan_to_num(radiance.astype(np.float32).mean(axis=1))
     dark, bright = np.quantile(luminance, (0.5, 0.8))
     return float(2.0**bias * 0.55 / max(0.5 * dark + 0.5 * bright, 1e-3))
 
 
 def _with_bloom(developed: np.ndarray, strength: float) -> np.ndarray:
-    """RGB of RGBA whose alpha says how far a pixel is over-exposed, with a glow around those."""
+    """Return RGB from RGBA whose alpha is the overexposure, adding a glow around it."""
     image = np.ascontiguousarray(developed[..., :3])
     if strength <= 0 or not developed[..., 3].any():
         return image

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Toilets and washbasins, built to random measures."""
+"""Build toilets and washbasins with random dimensions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lseg_lab.rooms.style import Style
 
 
 def _ceramic(style: Style) -> Surface:
-    """Glazed white, now and then pastel or dark."""
+    """Return a glazed surface: usually white, occasionally pastel or dark."""
     rng = style.rng
     white = rng.uniform(0.82, 0.98) * np.ones(3)
     if rng.random() < 0.12:
@@ -23,11 +23,11 @@ def _ceramic(style: Style) -> Surface:
 
 
 def toilet(style: Style) -> Piece:
-    """A bowl on its foot before a cistern, its lid shut or open."""
+    """Build a bowl on a foot in front of a cistern, with its lid closed or open."""
     rng = style.rng
     ceramic = _ceramic(style)
     width, seat, depth = rng.uniform(0.34, 0.4), rng.uniform(0.38, 0.45), rng.uniform(0.6, 0.72)
-    long = rng.uniform(0.42, 0.5)  # of the bowl
+    long = rng.uniform(0.42, 0.5)  # length of the bowl
     middle = depth / 2 - long / 2
     bowl = lathe(
         [(0.6, 0), (0.55, 0.3), (0.8, 0.75), (1, 0.95), (1, 1), (0.72, 1), (0.5, 0.7), (0, 0.6)], 24
@@ -48,7 +48,10 @@ def toilet(style: Style) -> Piece:
 def _seat_and_lid(
     style: Style, ceramic: Surface, bowl: tuple[float, float, float], middle: float, rear: float
 ) -> Item:
-    """What lies on a bowl of this width, height and length; the lid shut, or up at the cistern."""
+    """Build the seat and the lid, closed or leaning on the cistern.
+
+    `bowl` is the width, height and length of the bowl.
+    """
     rng = style.rng
     width, seat, long = bowl
     ring = lathe([(0.66, 0), (1.02, 0), (1.02, 0.025), (0.66, 0.025)], 24)
@@ -65,7 +68,7 @@ def _seat_and_lid(
 
 
 def washbasin(style: Style) -> Piece:
-    """A bowl on a column or let into a small cabinet; a tap at its back."""
+    """Build a basin on a column or in a small cabinet, with a tap at its back."""
     rng = style.rng
     ceramic = _ceramic(style)
     width, depth, height = rng.uniform(0.4, 0.75), rng.uniform(0.36, 0.5), rng.uniform(0.8, 0.9)

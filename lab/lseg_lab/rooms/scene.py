@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a scene is: labelled items with surfaces, lights and a camera. Plain frozen data."""
+"""Describe a scene as frozen data: labelled items with surfaces, lights and a camera."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ NEAR, FAR = 0.05, 40.0
 
 @dataclass(frozen=True)
 class Surface:
-    """How a mesh looks. A texture layer here replaces the mesh's own, mapped in metres."""
+    """How a mesh looks. A texture layer here replaces the mesh's own and is mapped in metres."""
 
     layer: float = NO_TEXTURE
-    scale: float = 1.0  # repeats of the texture in a metre
+    scale: float = 1.0  # texture repeats per metre
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    gloss: float = 0.0  # 0 matt .. 1 mirror
-    emission: float = 0.0  # light given off, as a multiple of the colour
+    gloss: float = 0.0  # 0 matt to 1 mirror
+    emission: float = 0.0  # emitted light as a multiple of the colour
 
     def tinted(self, tint: np.ndarray) -> Surface:
-        """This surface with its tint multiplied by `tint`."""
+        """Return this surface with its tint multiplied by `tint`."""
         return replace(self, tint=tuple(float(value) for value in np.multiply(self.tint, tint)))
 
 
@@ -33,7 +33,7 @@ PLAIN = Surface()
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A mesh in the scene. `shared` meshes stay on the graphics device from scene to scene."""
+    """A mesh in the scene. `shared` meshes stay on the graphics device between scenes."""
 
     mesh: Mesh
     label: str
@@ -45,7 +45,7 @@ class Item:
 
 @dataclass(frozen=True)
 class PointLight:
-    """A lamp: position in metres, linear rgb intensity at one metre."""
+    """A lamp: position in metres, linear RGB intensity at one metre."""
 
     position: tuple[float, float, float]
     colour: tuple[float, float, float]
@@ -53,7 +53,7 @@ class PointLight:
 
 @dataclass(frozen=True)
 class WindowLight:
-    """Daylight through a window: centre, inward normal, linear rgb times area."""
+    """Daylight through a window: centre, inward normal, linear RGB times area."""
 
     position: tuple[float, float, float]
     normal: tuple[float, float, float]
@@ -64,14 +64,14 @@ class WindowLight:
 class Lighting:
     """All light of a scene. The first lamp and the sun cast shadows."""
 
-    ambient: np.ndarray  # [6, 3]: light arriving on a face towards +x -x +y -y +z -z
+    ambient: np.ndarray  # [6, 3]: light arriving at faces towards +x -x +y -y +z -z
     lamps: tuple[PointLight, ...]
     windows: tuple[WindowLight, ...]
     sun_direction: tuple[float, float, float]  # towards the sun, unit length
     sun_colour: tuple[float, float, float]
     exposure_bias: float  # stops added to the metered exposure
     occlusion: float  # strength of ambient occlusion, 0..1
-    bloom: float  # strength of the glow around what is over-exposed
+    bloom: float  # strength of the glow around overexposed areas
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +81,12 @@ class Scene:
     items: tuple[Item, ...]
     lighting: Lighting
     centre: tuple[float, float, float]
-    radius: float  # of a sphere around all that may cast a shadow, metres
+    radius: float  # of a sphere around everything that casts a shadow, metres
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. Yaw 0 looks along +z; pitch up and roll clockwise positive. Radians."""
+    """A pinhole camera. Yaw 0 looks along +z; pitch up and roll clockwise are positive. Radians."""
 
     position: tuple[float, float, float]
     yaw: float
@@ -95,7 +95,7 @@ class Camera:
     vertical_fov: float
 
     def rotation(self) -> np.ndarray:
-        """3x3, rows right, up and backward of the camera in the world (OpenGL's eye axes)."""
+        """Return 3x3: rows are the camera's right, up and backward axes in the world (OpenGL)."""
         cosine = math.cos(self.pitch)
         forward = np.array(
             [math.sin(self.yaw) * cosine, math.sin(self.pitch), math.cos(self.yaw) * cosine]
@@ -107,16 +107,16 @@ class Camera:
         return np.stack([cosine * right - sine * up, sine * right + cosine * up, -forward])
 
     def view_matrix(self) -> np.ndarray:
-        """4x4 from world to eye."""
+        """Return the 4x4 matrix from world to eye."""
         return rigid_inverse(self.rotation(), np.array(self.position))
 
     def intrinsics(self, width: int, height: int) -> np.ndarray:
-        """3x3 camera matrix K in pixels, square pixels, centre of the image."""
+        """Return the 3x3 matrix K in pixels: square pixels, principal point at the image centre."""
         focal = height / 2 / math.tan(self.vertical_fov / 2)
         return np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1]])
 
     def optical_pose(self) -> np.ndarray:
-        """4x4 from the camera's optical frame (x right, y down, z forward) to the world."""
+        """Return 4x4 from the optical frame (x right, y down, z forward) to the world."""
         pose = np.eye(4)
         pose[:3, :3] = self.rotation().T @ np.diag([1.0, -1.0, -1.0])
         pose[:3, 3] = self.position
@@ -124,7 +124,7 @@ class Camera:
 
 
 def rigid_inverse(rotation: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """4x4 that takes the world into a frame with these axes (rows) and this origin."""
+    """Return 4x4 from the world to a frame with these axes (rows) and this origin."""
     matrix = np.eye(4)
     matrix[:3, :3] = rotation
     matrix[:3, 3] = -rotation @ position
@@ -132,7 +132,7 @@ def rigid_inverse(rotation: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def perspective(vertical_fov: float, aspect: float, near: float, far: float) -> np.ndarray:
-    """OpenGL's 4x4 perspective projection."""
+    """Return OpenGL's 4x4 perspective projection."""
     scale = 1 / math.tan(vertical_fov / 2)
     return np.array(
         [
@@ -145,7 +145,7 @@ def perspective(vertical_fov: float, aspect: float, near: float, far: float) -> 
 
 
 def orthographic(half: float, near: float, far: float) -> np.ndarray:
-    """OpenGL's 4x4 orthographic projection of a square of side 2 * half."""
+    """Return OpenGL's 4x4 orthographic projection of a square of side 2 * half."""
     return np.array(
         [
             [1 / half, 0, 0, 0],
@@ -157,7 +157,7 @@ def orthographic(half: float, near: float, far: float) -> np.ndarray:
 
 
 def looking_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """4x4 from world to an eye at `eye` that looks at `target`."""
+    """Return 4x4 from the world to an eye at `eye` that looks at `target`."""
     backward = (eye - target) / np.linalg.norm(eye - target)
     right = np.cross(up, backward)
     right /= np.linalg.norm(right)

@@ -21,7 +21,7 @@ in vec3 position; in vec3 normal; in vec2 uv; in vec3 colour; in float layer;
 uniform mat4 model, camera;
 uniform mat3 normal_matrix;
 uniform vec3 tint;
-uniform vec2 override_texture;  // layer (or below 0), repeats a metre
+uniform vec2 override_texture;  // layer (or below 0), repeats per metre
 out vec3 world; out vec3 facing; out vec2 coordinate; out vec3 base;
 flat out float texture_layer;
 void main() {
@@ -108,7 +108,7 @@ void main() {{
         to *= inversesqrt(squared);
         float from_pane = max(-dot(window_normal[i], to), 0.0) * 0.9 + 0.1;
         light += window_colour[i] * from_pane * max(dot(n, to) * 0.9 + 0.1, 0.0) / (0.8 + squared);
-        light += window_colour[i] * 0.05 / (1.0 + 0.3 * squared);  // what the room throws back
+        light += window_colour[i] * 0.05 / (1.0 + 0.3 * squared);  // what the room reflects
         if (gloss > 0.0)
             shine += window_colour[i] * 0.5 / (0.8 + squared)
                    * pow(max(dot(n, normalize(to + view)), 0.0), 30.0);
@@ -127,8 +127,8 @@ out vec2 at;
 void main() { at = corner * 0.5 + 0.5; gl_Position = vec4(corner, 0.0, 1.0); }
 """
 
-# Screen-space occlusion compares each depth with pairs on both sides, so that slopes do not count;
-# level glossy surfaces mirror what a short march through the depth image finds.
+# Screen-space occlusion compares each depth with pairs on opposite sides, so slopes do not count.
+# Glossy horizontal surfaces reflect what a short march through the depth image finds.
 DEVELOP_FRAGMENT = """
 #version 330
 in vec2 at;
@@ -136,7 +136,7 @@ uniform sampler2D radiance, depth;
 uniform float near, far, exposure, occlusion;
 uniform vec2 focal;  // tangents of the half angles
 uniform vec3 up;            // the world's up in the eye's axes
-out vec4 developed;         // alpha: by how much the pixel is over-exposed
+out vec4 developed;         // alpha: by how much the pixel is overexposed
 
 float distance_at(vec2 p) {
     return near * far / (far - texture(depth, p).r * (far - near));
@@ -158,7 +158,7 @@ float hidden(vec2 p, float turn, float metres, int count) {
     return shade / float(count);
 }
 
-float shading(vec2 p, float turn) {  // of edges and feet, and of corners and what is under tables
+float shading(vec2 p, float turn) {  // edges and feet; corners and under tables
     return (1.0 - occlusion * hidden(p, turn, 0.16, 6))
          * (1.0 - 0.7 * occlusion * hidden(p, turn, 0.6, 5));
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bare room: floor, walls, ceiling, doors and windows, and the rooms behind open doors."""
+"""Build the bare room: floor, walls, ceiling, doors, windows, and rooms behind open doors."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from lseg_lab.rooms.plan import (
 from lseg_lab.rooms.scene import Item, Surface, WindowLight
 from lseg_lab.rooms.style import Style
 
-_KEEP_CLEAR = 0.7  # metres of floor before a doorway
+_KEEP_CLEAR = 0.7  # metres of floor in front of a doorway
 
 
 @dataclass(frozen=True)
 class Daylight:
-    """What comes through windows: linear rgb, and how bright the view outside is."""
+    """The light that comes through windows (linear RGB) and the brightness of the view outside."""
 
     colour: np.ndarray
     brightness: float
 
 
 def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
-    """The outline filled level at height `y`, facing up or down: one quad a cell of its grid."""
+    """Fill the outline at height `y`, facing up or down, with one quad per cell of its grid."""
     xs, zs = np.unique(room.outline[:, 0]), np.unique(room.outline[:, 1])
     cells = []
     for x0, x1 in zip(xs, xs[1:]):
@@ -50,10 +50,10 @@ def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
 
 
 def floor_surface(style: Style) -> Surface:
-    """Boards, tiles, carpet, stone, concrete or plain lino."""
+    """Draw boards, tiles, carpet, stone, concrete or plain lino."""
     rng = style.rng
     gloss = float(rng.choice([0.0, 0.0, rng.uniform(0.05, 0.5)]))
-    if rng.random() < 0.08:  # the furniture's wood: floor and tables differ by their place alone
+    if rng.random() < 0.08:  # the furniture's wood: only position tells floor from table
         return replace(style.wood(), gloss=gloss)
     kinds = (('planks',), ('planks', 'parquet'), ('tiles',), ('carpet',), ('stone',), ())
     kind = kinds[rng.choice(len(kinds), p=[0.24, 0.09, 0.24, 0.23, 0.1, 0.1])]
@@ -65,7 +65,7 @@ def floor_surface(style: Style) -> Surface:
 
 
 def wall_surface(style: Style, use: str) -> Surface:
-    """Painted plaster mostly; wallpaper, tiles, brick, panelling."""
+    """Draw a wall finish: mostly painted plaster, else wallpaper, tiles, brick or panelling."""
     rng = style.rng
     wet = use in ('bathroom', 'kitchen')
     shares = [0.55, 0.06, 0.32, 0.03, 0.04] if wet else [0.86, 0.06, 0.01, 0.035, 0.035]
@@ -82,6 +82,7 @@ class Shell:
     """Builds the shell of one room into an arrangement."""
 
     def __init__(self, style: Style, arrangement: Arrangement, use: str) -> None:
+        """Build the shell of `arrangement`'s room, in `style`, for a room of this use."""
         self._style, self._rng = style, style.rng
         self._arrangement, self._room = arrangement, arrangement.room
         self._wall_surface = wall_surface(style, use)
@@ -89,13 +90,13 @@ class Shell:
         self.open_doorways: list[tuple[Wall, Opening]] = []
 
     def close(self) -> None:
-        """Add floor, ceiling, walls and skirting; call when all openings are cut."""
+        """Add floor, ceiling, walls and skirting; call this after all openings are cut."""
         self._lay_floor()
         ceiling = self._hang_ceiling()
         self._raise_walls(ceiling)
 
     def _lay_floor(self) -> None:
-        """The floor, and its continuation through doorways."""
+        """Lay the floor and its continuation through doorways."""
         surface = floor_surface(self._style)
         items = self._arrangement.items
         items.append(Item(floor_mesh(self._room, 0.0, True), 'floor', surface))
@@ -122,7 +123,7 @@ class Shell:
         return surface
 
     def _beams(self) -> list[Mesh]:
-        """Parallel beams under the ceiling of the outline's bounding box."""
+        """Build parallel beams under the ceiling of the outline's bounding box."""
         rng, room = self._rng, self._room
         (x0, z0), (x1, z1) = room.low, room.high
         thick, drop = rng.uniform(0.08, 0.2), rng.uniform(0.08, 0.25)
@@ -130,7 +131,7 @@ class Shell:
         return [box(x1 - x0, drop, thick, (x0 + x1) / 2, room.height - drop, z) for z in places]
 
     def _raise_walls(self, ceiling: Surface) -> None:
-        """Walls, one of them sometimes unlike the others, with skirting and cornice."""
+        """Build the walls, sometimes one in a different finish, with skirting and cornice."""
         rng, items, room = self._rng, self._arrangement.items, self._room
         board = self._style.paint() if rng.random() < 0.7 else self._style.wood()
         height, depth = rng.choice([0.0, rng.uniform(0.05, 0.16)]), rng.uniform(0.008, 0.02)
@@ -152,7 +153,7 @@ class Shell:
                 items.append(Item(strip, 'ceiling', ceiling, wall.frame(0), shadow=False))
 
     def cut_window(self, daylight: Daylight, wall: Wall | None = None) -> None:
-        """Try to put a window with its blinds and curtains into this wall, or into some wall."""
+        """Try to put a window with blinds and curtains into `wall`, or into any wall."""
         rng, room = self._rng, self._room
         wall = wall or room.walls[rng.integers(len(room.walls))]
         tall = rng.random() < 0.25
@@ -206,7 +207,7 @@ class Shell:
             )
 
     def cut_door(self) -> None:
-        """Try to put a door, closed or open, or a passage into some wall."""
+        """Try to put a closed door, an open door or a passage into some wall."""
         rng, room = self._rng, self._room
         wall = room.walls[rng.integers(len(room.walls))]
         draw = rng.random()
@@ -235,7 +236,7 @@ class Shell:
             self._fix(wall, hole, [Item(trim, 'door', self._style.paint())], 0.0)
 
     def hang_door(self, wall: Wall, hole: Opening, angle: float) -> None:
-        """A door in a hole that is cut, opened by `angle` radians: away from this room if > 0."""
+        """Hang a door in a hole, opened by `angle` radians; positive opens away from this room."""
         paint = self._wall_surface if self._rng.random() < 0.3 else None
         self._fix(wall, hole, fittings.door(self._style, hole, angle, paint), 0.0)
 
@@ -245,7 +246,7 @@ class Shell:
 
 
 def room_behind(rng: np.random.Generator, room: Room, wall: Wall, hole: Opening) -> Room | None:
-    """A rectangular room on the other side of an opening, or None where it would overlap."""
+    """Return a rectangular room on the other side of an opening, or None if it would overlap."""
     left, right = (hole.width / 2 + rng.uniform(0.1, 2.5) for _ in range(2))
     depth = rng.uniform(1.0, 5.0)
     near = wall.start + wall.along * hole.centre - wall.normal * WALL_THICKNESS
@@ -271,7 +272,7 @@ def room_behind(rng: np.random.Generator, room: Room, wall: Wall, hole: Opening)
 
 
 def ceiling_light(style: Style, height: float) -> list[Item]:
-    """A lit fixture to hang from a ceiling at y = `height`: panel, bowl, tube or pendant."""
+    """Build a lit panel, bowl, tube or pendant for a ceiling at y = `height`."""
     rng = style.rng
     shining = Surface(tint=(1.0, 0.95, 0.88), emission=rng.uniform(2, 9))
     kind = rng.integers(4)

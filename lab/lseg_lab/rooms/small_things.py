@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies about on tops and floors: books, papers, boxes, screens, crockery, lamps, bins."""
+"""Build small objects: books, papers, boxes, screens, crockery, lamps, bins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lseg_lab.rooms.style import Style
 
 
 def book_row(style: Style, width: float, depth: float, height: float) -> list[Item]:
-    """Books standing side by side in at most `width`, backs to +z; centred."""
+    """Build books side by side within `width`, spines towards +z, centred."""
     rng = style.rng
     depth = max(0.08, min(depth, 0.3))
     x, books = -width / 2, []
@@ -47,7 +47,7 @@ def book_row(style: Style, width: float, depth: float, height: float) -> list[It
 
 
 def book_pile(style: Style) -> list[Item]:
-    """One to six books lying on each other."""
+    """Build a pile of one to six books."""
     rng = style.rng
     y, books = 0.0, []
     for _ in range(rng.integers(1, 7)):
@@ -60,7 +60,7 @@ def book_pile(style: Style) -> list[Item]:
 
 
 def papers(style: Style) -> list[Item]:
-    """Loose printed sheets."""
+    """Build loose printed sheets."""
     rng = style.rng
     sheet = quads([[(-0.105, 0, 0.15), (0.105, 0, 0.15), (0.105, 0, -0.15), (-0.105, 0, -0.15)]])
     sheets = [
@@ -76,7 +76,7 @@ def papers(style: Style) -> list[Item]:
 
 
 def parcel(style: Style, largest: float = 0.5) -> list[Item]:
-    """A closed or printed box."""
+    """Build a plain or printed closed box."""
     rng = style.rng
     width, height, depth = rng.uniform(0.08, 1.0, 3) * largest
     if rng.random() < 0.6:
@@ -87,7 +87,7 @@ def parcel(style: Style, largest: float = 0.5) -> list[Item]:
 
 
 def monitor(style: Style) -> list[Item]:
-    """A desktop screen on its foot, facing +z."""
+    """Build a desktop screen on its foot, facing +z."""
     rng = style.rng
     width = rng.uniform(0.38, 0.62)
     height, lift = width * rng.uniform(0.55, 0.8), rng.uniform(0.06, 0.15)
@@ -106,7 +106,7 @@ def monitor(style: Style) -> list[Item]:
 
 
 def keyboard(style: Style) -> list[Item]:
-    """A slab with rows of keys."""
+    """Build a slab with rows of keys."""
     rows = [
         box(0.024, 0.01, 0.024, x * 0.029, 0.014, z * 0.029)
         for x in range(-6, 7)
@@ -119,7 +119,7 @@ def keyboard(style: Style) -> list[Item]:
     ]
 
 
-_PROFILES = {  # label: (relative radius, relative height) outlines, and ranges of width and height
+_PROFILES = {  # label: outlines (relative radius and height), ranges of width and height
     'cup': ([(0, 0), (0.8, 0), (1, 1), (0.9, 1), (0.75, 0.1)], (0.07, 0.1), (0.08, 0.13)),
     'bottle': (
         [(0, 0), (1, 0), (1, 0.6), (0.35, 0.78), (0.3, 1), (0, 1)],
@@ -145,7 +145,7 @@ _PROFILES = {  # label: (relative radius, relative height) outlines, and ranges 
 
 
 def crockery(style: Style) -> list[Item]:
-    """A cup, can, bottle, bowl or vase."""
+    """Build a cup, can, bottle, bowl or vase."""
     rng = style.rng
     name = list(_PROFILES)[rng.integers(len(_PROFILES))]
     outline, widths, heights = _PROFILES[name]
@@ -157,21 +157,21 @@ def crockery(style: Style) -> list[Item]:
 
 
 def plate(style: Style) -> list[Item]:
-    """A dinner plate, sometimes two."""
+    """Build a dinner plate, sometimes two."""
     radius = style.rng.uniform(0.09, 0.15)
     mesh = lathe([(0, 0.005), (radius * 0.6, 0.005), (radius, 0.02)], 18)
     return [Item(mesh, 'bowl', Surface(tint=style.plastic().tint, gloss=0.1))]
 
 
 def place_mat(style: Style, label: str) -> list[Item]:
-    """A cloth that lies on a table and counts as the table."""
+    """Build a cloth that lies on a table and is labelled as the table."""
     rng = style.rng
     width, depth = rng.uniform(0.3, 1.0), rng.uniform(0.25, 0.4)
     return [Item(box(width, 0.004, depth), label, style.cloth())]
 
 
 def table_lamp(style: Style) -> list[Item]:
-    """A foot and a shade, lit or not."""
+    """Build a foot and a shade, lit or not."""
     rng = style.rng
     shade_low, shade_high = rng.uniform(0.1, 0.2), rng.uniform(0.06, 0.16)
     stem, shade = rng.uniform(0.18, 0.4), rng.uniform(0.14, 0.28)
@@ -191,7 +191,7 @@ def table_lamp(style: Style) -> list[Item]:
 
 
 def floor_lamp(style: Style) -> Piece:
-    """A standing lamp with a shade or a bowl that lights the ceiling."""
+    """Build a standing lamp with a shade, or a bowl that lights the ceiling."""
     rng = style.rng
     height, wide, narrow = rng.uniform(1.4, 1.85), rng.uniform(0.12, 0.24), rng.uniform(0.08, 0.2)
     shade = rng.uniform(0.15, 0.35)
@@ -213,7 +213,7 @@ def _shade_surface(style: Style) -> Surface:
 
 
 def leafy_plant(style: Style, height: float) -> list[Item]:
-    """A pot with long bent leaves."""
+    """Build a pot with long curved leaves."""
     rng = style.rng
     pot_height = height * rng.uniform(0.15, 0.35)
     radius = pot_height * rng.uniform(0.4, 0.7)
@@ -253,7 +253,7 @@ def _leaf(rng: np.random.Generator, length: float, width: float) -> Mesh:
 
 
 def soft_heap(style: Style) -> list[Item]:
-    """Clothes or a blanket in a heap; counts as a towel."""
+    """Build a heap of clothes or a blanket; it is labelled `towel`."""
     rng = style.rng
     width, depth, height = rng.uniform(0.2, 0.5), rng.uniform(0.2, 0.4), rng.uniform(0.05, 0.14)
     x, z = np.meshgrid(np.linspace(-1, 1, 16), np.linspace(1, -1, 16))
@@ -267,7 +267,7 @@ def soft_heap(style: Style) -> list[Item]:
 
 
 def trash_can(style: Style) -> Piece:
-    """An open bucket, with or without its bag, or a bin with a lid; round or square."""
+    """Build a round or square bin: an open bucket, with or without a bag, or one with a lid."""
     rng = style.rng
     height = rng.uniform(0.25, 0.75)
     top = height * rng.uniform(0.25, 0.45)
@@ -307,7 +307,7 @@ def trash_can(style: Style) -> Piece:
 
 
 def _squared(meshes: list[Mesh], segments: int) -> list[Mesh]:
-    """Four-sided solids of revolution with a side to the front."""
+    """Turn four-sided solids of revolution so that a side faces the front."""
     if segments != 4:
         return meshes
     return [mesh.moved(transform(turn=math.pi / 4)) for mesh in meshes]

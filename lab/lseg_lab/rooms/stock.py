@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces by class name: models of the catalogues in new colours, or built ones."""
+"""Supply pieces by class name: recoloured models of the catalogues, or built ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BUILDERS: dict[str, Callable[[Style], Piece]] = {
     'toilet': sanitary.toilet,
     'sink': sanitary.washbasin,
 }
-_BUILT_SHARE = 0.5  # of the pieces whose class has both builder and models
+_BUILT_SHARE = 0.5  # of the pieces whose class has both a builder and models
 _HAVE_TOPS = frozenset(
     {
         'table',
@@ -78,9 +78,10 @@ _LIVING = frozenset({'plant', 'flowers'})
 
 
 class Stock:
-    """Gives out pieces for one room; every draw comes from the style's generator."""
+    """Supplies pieces for one room; every draw comes from the style's generator."""
 
     def __init__(self, style: Style, models: Sequence[Model]) -> None:
+        """Offer `models` and the built pieces in `style`."""
         self._style, self._rng = style, style.rng
         self._models: dict[str, list[Model]] = defaultdict(list)
         for model in models:
@@ -88,11 +89,11 @@ class Stock:
 
     @property
     def labels(self) -> list[str]:
-        """All classes of which there is something, sorted."""
+        """Return all available classes, sorted."""
         return sorted({*self._models, *_BUILDERS})
 
     def piece(self, label: str) -> Piece | None:
-        """A piece of this class, or None when there is none."""
+        """Return a piece of this class, or None if there is none."""
         models, build = self._models.get(label), _BUILDERS.get(label)
         if build and (not models or self._rng.random() < _BUILT_SHARE):
             return build(self._style)
@@ -101,7 +102,7 @@ class Stock:
         return self._restyled(models[self._rng.integers(len(models))])
 
     def small(self, label: str) -> list[Item]:
-        """The items of a model, to stand on a top; empty when there is none."""
+        """Return the items of a model to stand on a top; empty if there is none."""
         models = self._models.get(label)
         if not models:
             return []
@@ -134,7 +135,7 @@ class Stock:
         return piece.with_items(bedding)
 
     def _surface(self, label: str) -> Surface:
-        """Half the models keep their colours, the others are tinted or given another material."""
+        """Keep the colours of half the models; tint the others or give them another material."""
         rng, style = self._rng, self._style
         gloss = float(rng.choice([0.0, 0.0, 0.05, 0.15]))
         draw = rng.random()

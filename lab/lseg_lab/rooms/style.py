@@ -16,15 +16,16 @@ _GLOSSES = (0.0, 0.0, 0.03, 0.08, 0.2)
 
 
 class Style:
-    """Draws surfaces from `rng`, coming back to the room's own woods and paints often."""
+    """Draws surfaces from `rng`, often reusing the room's own woods and paints."""
 
     def __init__(self, rng: np.random.Generator, textures: Textures) -> None:
+        """Choose the room's woods and paints."""
         self.rng, self.textures = rng, textures
         self._woods = [self._any_wood() for _ in range(2)]
         self._paints = [self._any_paint() for _ in range(2)]
 
     def drawing_from(self, rng: np.random.Generator) -> Style:
-        """The same woods and paints, with further draws from another generator."""
+        """Return a style with the same woods and paints that draws from another generator."""
         twin = copy.copy(self)
         twin.rng = rng
         return twin
@@ -48,7 +49,7 @@ class Style:
         return Surface(tint=_rgb(tint), gloss=self._gloss())
 
     def wood(self) -> Surface:
-        """A wood of this room, or sometimes another, or plain stained wood."""
+        """Return one of the room's woods, or sometimes another wood or plain stain."""
         draw = self.rng.random()
         if draw < 0.65:
             return self._woods[self.rng.integers(len(self._woods))]
@@ -57,7 +58,7 @@ class Style:
         return Surface(tint=_rgb(wood_colour(self.rng)), gloss=self._gloss())
 
     def table_top(self) -> Surface:
-        """Wood mostly, or boards; paint, stone or dark glass."""
+        """Return mostly wood or boards, else paint, stone or dark glass."""
         draw = self.rng.random()
         if draw < 0.58:
             return self.wood()
@@ -70,17 +71,17 @@ class Style:
         return Surface(tint=_rgb(self.rng.uniform(0.05, 0.35, 3)), gloss=0.4)
 
     def paint(self) -> Surface:
-        """A plain colour, often white."""
+        """Return a plain colour, often white."""
         if self.rng.random() < 0.5:
             return self._paints[self.rng.integers(len(self._paints))]
         return self._any_paint()
 
     def board(self) -> Surface:
-        """What case furniture is made of: wood or paint."""
+        """Return the material of case furniture: wood or paint."""
         return self.wood() if self.rng.random() < 0.65 else self.paint()
 
     def cloth(self) -> Surface:
-        """Patterned or plain fabric."""
+        """Return patterned or plain fabric."""
         if self.rng.random() < 0.3:
             return Surface(tint=_rgb(random_colour(self.rng, 0.1, 0.98)))
         layer = self.textures.pick(self.rng, 'fabric')
@@ -88,7 +89,7 @@ class Style:
         return Surface(layer, self.rng.uniform(0.5, 3.0), _rgb(tint))
 
     def upholstery(self) -> Surface:
-        """Cover of seats: plain cloth, fine weave or leather."""
+        """Return a seat cover: plain cloth, a fine weave or leather."""
         draw = self.rng.random()
         if draw < 0.25:
             leather = wood_colour(self.rng) * self.rng.uniform(0.15, 0.8)
@@ -99,18 +100,18 @@ class Style:
         return self.cloth()
 
     def stone(self) -> Surface:
-        """Worktops."""
+        """Return the material of worktops."""
         layer = self.textures.pick(self.rng, 'stone')
         tint = self.rng.uniform(0.4, 1.2) * (1 + self.rng.normal(0, 0.05, 3))
         return Surface(layer, self.rng.uniform(0.6, 1.5), _rgb(tint), self.rng.uniform(0, 0.35))
 
     def metal(self) -> Surface:
-        """Steel, brass or black iron."""
+        """Return steel, brass or black iron."""
         tint = self.rng.uniform(0.05, 1.0) * (1 + self.rng.normal(0, 0.04, 3))
         return Surface(self.textures.pick(self.rng, 'metal'), 1.0, _rgb(tint), 0.15)
 
     def plastic(self) -> Surface:
-        """Any plain colour, often black, grey or white."""
+        """Return a plain colour, often black, grey or white."""
         if self.rng.random() < 0.6:
             return Surface(tint=_rgb(np.full(3, self.rng.choice([0.07, 0.15, 0.5, 0.8, 0.93]))))
         return Surface(tint=_rgb(random_colour(self.rng, 0.1, 1.0)), gloss=0.05)

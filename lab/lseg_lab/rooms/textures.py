@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All textures of a run in one array, sorted by what they are good for."""
+"""Collect all textures of a run in one array, sorted by use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DRAWN: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]] = {
     'cardboard': (patterns.cardboard, 8),
 }
 
-# Image files that the packages robosuite and miniworld and sweethome3d.jar carry, by their stem.
+# Stems of the image files in the packages robosuite and miniworld and in sweethome3d.jar, by use.
 _FILES = {
     'wood': 'light-wood dark-wood gray-woodgrain red-wood blue-wood green-wood wood_1 wood_2',
     'planks': 'wood-tiles wood-varnished-panels wood_planks_1 oldWoodenFloor woodenFloor',
@@ -65,15 +65,15 @@ class Textures:
     kinds: dict[str, tuple[int, ...]]
 
     def pick(self, rng: np.random.Generator, *kinds: str) -> float:
-        """A random layer of any of `kinds`."""
+        """Draw a layer of any of `kinds`."""
         choices = [layer for kind in kinds for layer in self.kinds.get(kind, ())]
         return float(choices[rng.integers(len(choices))])
 
 
 def build_textures(model_textures: np.ndarray, paths: Sequence[Path], held_out: bool) -> Textures:
-    """The models' own textures first, then image files, then drawn ones.
+    """Stack the models' own textures, image files and generated textures, in that order.
 
-    A fifth of the files and of the drawn ones is kept for `held_out` rooms, by name.
+    A fifth of the files and of the generated textures is reserved for `held_out` rooms, by name.
     """
     layers = list(model_textures)
     kinds: dict[str, list[int]] = defaultdict(list)
@@ -111,11 +111,11 @@ class TextureFile:
 
     stem: str
     kind: str
-    source: Path  # the file or the archive
+    source: Path  # the file, or the archive that holds it
     entry: str | None  # within the archive
 
     def load(self) -> np.ndarray:
-        """The image as a texture layer."""
+        """Return the image as a texture layer."""
         data = (
             self.source.read_bytes()
             if self.entry is None
@@ -125,7 +125,7 @@ class TextureFile:
 
 
 def known_files(paths: Sequence[Path]) -> list[TextureFile]:
-    """Images of known use in the files, folders, jars and wheels, one of each name, sorted."""
+    """Return images of known use in files, folders, jars and wheels, one per name, sorted."""
     found: dict[str, TextureFile] = {}
     for path in paths:
         for file in sorted(path.rglob('*')) if path.is_dir() else [path]:

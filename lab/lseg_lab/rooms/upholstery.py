@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Beds, sofas, chairs and what is soft on them, built to random measures."""
+"""Build beds, sofas, chairs and their soft parts with random dimensions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lseg_lab.rooms.style import Style
 
 
 def duvet(style: Style, width: float, length: float, top: float) -> Item:
-    """A cover over a mattress: folds on the top, hanging edges; foot of the bed at +z."""
+    """Build a cover over a mattress: folds on top, hanging edges; foot of the bed at +z."""
     rng = style.rng
     cells = 32
     drop = rng.uniform(0.1, min(0.4, top))
@@ -38,14 +38,14 @@ def duvet(style: Style, width: float, length: float, top: float) -> Item:
 
 
 def _draped(line: np.ndarray, edge: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where points of a cloth come to lie across a mattress, and how far they hang over it."""
+    """Return where points of a cloth lie across a mattress and how far they hang over its edge."""
     hanging = np.maximum(np.abs(line) - edge, 0.0)
     off_edge = np.where(hanging > 0, np.minimum(0.02 + 0.1 * hanging, 0.05), 0.0)
     return np.clip(line, -edge, edge) + np.sign(line) * off_edge, hanging
 
 
 def pillow(style: Style, width: float | None = None) -> Item:
-    """A pillow lying on y = 0."""
+    """Build a pillow lying on y = 0."""
     rng = style.rng
     width = width or rng.uniform(0.35, 0.7)
     mesh = cushion(width, rng.uniform(0.09, 0.18), rng.uniform(0.3, 0.45), rng.uniform(2.5, 6))
@@ -53,7 +53,7 @@ def pillow(style: Style, width: float | None = None) -> Item:
 
 
 def bed(style: Style) -> Piece:
-    """Frame, headboard at -z, mattress, cover and pillows."""
+    """Build a frame, a headboard at -z, a mattress, a cover and pillows."""
     rng = style.rng
     width, length, top = rng.uniform(0.85, 2.0), rng.uniform(1.9, 2.15), rng.uniform(0.38, 0.65)
     frame_height = top - rng.uniform(0.12, 0.22)
@@ -82,7 +82,7 @@ def bed(style: Style) -> Piece:
 
 
 def bed_pillows(style: Style, width: float, length: float, top: float) -> list[Item]:
-    """One to six pillows at the head, lying or leaning."""
+    """Build one to six pillows at the head, lying or leaning."""
     rng = style.rng
     items = []
     places = 1 if width < 1.2 else 2
@@ -100,7 +100,7 @@ def bed_pillows(style: Style, width: float, length: float, top: float) -> list[I
 
 
 def sofa(style: Style, seats: int | None = None) -> Piece:
-    """Sofa, or an armchair when `seats` is 1, with cushions and sometimes a throw."""
+    """Build a sofa, or an armchair if `seats` is 1, with cushions and sometimes a throw."""
     rng = style.rng
     seats = seats or int(rng.integers(2, 5))
     label = 'armchair' if seats == 1 else 'sofa'
@@ -157,7 +157,7 @@ def _seat_pillows(style: Style, xs: list[float], seat: float, depth: float) -> l
 
 
 def _throw(style: Style, label: str, width: float, seat: float, back: float, depth: float) -> Item:
-    """A blanket over the back and the seat; it counts as the seat that it covers."""
+    """Build a blanket over back and seat; it is labelled as the seat it covers."""
     rng = style.rng
     path = [
         (-depth / 2 - 0.03, seat),
@@ -178,7 +178,7 @@ def _throw(style: Style, label: str, width: float, seat: float, back: float, dep
 
 
 def chair(style: Style) -> Piece:
-    """Four legs, a seat, a back of slats or a panel; or an office chair."""
+    """Build a chair with four legs and a back of slats or a panel, or an office chair."""
     rng = style.rng
     width, depth, seat = rng.uniform(0.38, 0.5), rng.uniform(0.38, 0.5), rng.uniform(0.42, 0.48)
     height = rng.uniform(0.78, 1.1)
@@ -223,7 +223,7 @@ def _chair_back(
 
 
 def _covered_chair(style: Style, width: float, depth: float, seat: float, height: float) -> Piece:
-    """A dining or wing chair whose seat and high back are covered all over."""
+    """Build a dining or wing chair whose seat and high back are fully upholstered."""
     rng = style.rng
     cover, foot = style.upholstery(), rng.uniform(0.1, 0.3)
     body = [cushion(width, seat - foot, depth, 12).at(0, foot, 0)]
@@ -258,7 +258,7 @@ def _office_chair(style: Style, width: float, depth: float, seat: float, height:
 
 
 def ottoman(style: Style) -> Piece:
-    """A padded stool, round or square."""
+    """Build a padded stool, round or square."""
     rng = style.rng
     width, height = rng.uniform(0.4, 1.0), rng.uniform(0.35, 0.48)
     depth = width if rng.random() < 0.6 else rng.uniform(0.4, 0.7)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where cameras stand, and which of their pictures are worth keeping."""
+"""Choose where cameras stand and which of their pictures to keep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lseg_ros.labels.ids import UNLABELLED
 _CLEARANCE = 0.12  # metres between camera and furniture
 _LARGEST_SHARE = {'wall': 0.62, 'floor': 0.6, 'ceiling': 0.4, 'door': 0.5, 'window': 0.5}
 _LARGEST_OTHER = 0.72
-_LEAST_FURNITURE = 0.12  # of a picture: all but floor, wall and ceiling
+_LEAST_FURNITURE = 0.12  # of a picture: everything but floor, wall and ceiling
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class _Manner:
     """One way to take pictures; ranges in metres and radians."""
 
     share: float
-    border: float  # probability to stand at the room's border
+    border: float  # probability of standing at the room's border
     height: tuple[float, float]
-    distance: tuple[float, float]  # to what is looked at
+    distance: tuple[float, float]  # to the target
     pitch: tuple[float, float]
 
 
 _MANNERS = (
-    _Manner(0.48, 0.75, (1.0, 1.7), (1.3, 9.0), (-0.5, 0.15)),  # someone shows the room
+    _Manner(0.48, 0.75, (1.0, 1.7), (1.3, 9.0), (-0.5, 0.15)),  # a person photographs the room
     _Manner(0.12, 0.4, (1.1, 1.65), (0.4, 1.2), (-0.55, -0.1)),  # at a table or worktop
     _Manner(0.15, 0.2, (0.5, 1.6), (0.7, 2.0), (-0.7, 0.15)),  # close to one piece
     _Manner(0.25, 0.4, (0.2, 0.7), (0.9, 8.0), (-0.25, 0.2)),  # a robot on its way
@@ -40,7 +40,7 @@ _MANNERS = (
 
 
 def random_camera(rng: np.random.Generator, building: Building, aspect: float) -> Camera:
-    """A camera as someone holds it, or a robot carries it."""
+    """Draw a camera such as a person holds or a robot carries."""
     manner = _MANNERS[rng.choice(len(_MANNERS), p=[manner.share for manner in _MANNERS])]
     position = _standing_place(rng, building, manner)
     yaw, pitch = _gaze(rng, building, position, manner)
@@ -76,7 +76,7 @@ def _is_clear(building: Building, x: float, z: float, height: float) -> bool:
 def _gaze(
     rng: np.random.Generator, building: Building, position: np.ndarray, manner: _Manner
 ) -> tuple[float, float]:
-    """Yaw and pitch towards a piece at the manner's distance, or else into the room."""
+    """Return yaw and pitch towards a piece at the manner's distance, or else into the room."""
     target = _focus(rng, building, position, manner.distance)
     if target is None:
         middle = (building.room.low + building.room.high) / 2
@@ -93,7 +93,7 @@ def _focus(
     position: np.ndarray,
     distance: tuple[float, float],
 ) -> np.ndarray | None:
-    """A point near a piece that is as far as wanted; large pieces are looked at more often."""
+    """Return a point near a piece at the wanted distance; prefer large pieces."""
     if not building.focuses or rng.random() < 0.2:
         return None
     focuses = np.array(building.focuses)
@@ -107,7 +107,7 @@ def _focus(
 
 
 def is_worth_keeping(view: View) -> bool:
-    """Whether a picture shows several things, and nothing fills it or blackens it."""
+    """Return whether a picture shows several things, and nothing fills or darkens it."""
     counts = np.bincount(view.mask.ravel(), minlength=256)
     total = view.mask.size
     if counts[UNLABELLED] > 0.02 * total or not 25 < view.image.mean() < 235:
