@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work shared by several processes that torchrun has started; one process without it."""
+"""Share work among processes started by torchrun; without it there is one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Workers:
-    """This process among its equals."""
+    """This process within its group."""
 
     device: torch.device
     rank: int = 0
@@ -29,15 +29,15 @@ class Workers:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that talks to the user."""
+        """Return whether this process reports to the user."""
         return self.rank == 0
 
     def barrier(self) -> None:
-        """Wait until all have come here."""
+        """Wait until all processes have reached this point."""
         self.sum(np.zeros(1, np.int64))
 
     def sum(self, counts: np.ndarray) -> np.ndarray:
-        """Return the sum of all processes' `counts`, int64 of one shape; each gets it."""
+        """Return the sum of all processes' `counts` (int64, one shape) to each of them."""
         if self.count == 1:
             return counts
         total = torch.from_numpy(counts).to(self.device, copy=True)
@@ -47,10 +47,10 @@ class Workers:
 
 @contextmanager
 def workers(device: str) -> Iterator[Workers]:
-    """Within the block the processes of torchrun, each on its GPU, can wait and add up.
+    """Connect the processes of torchrun, each with its GPU, within the block.
 
-    `device` is what users write: auto, cpu, cuda ...; under torchrun auto and cuda are the GPU of
-    the process's local rank. Raises ValueError when it cannot be used here.
+    `device` is as users write it: auto, cpu, cuda ...; under torchrun auto and cuda mean the GPU
+    of the process' local rank. Raise ValueError if the device cannot be used.
     """
     count = int(os.environ.get('WORLD_SIZE', '1'))
     if count == 1:
@@ -62,6 +62,6 @@ def workers(device: str) -> Iterator[Workers]:
     distributed.init_process_group('nccl' if found.type == 'cuda' else 'gloo', timeout=TIMEOUT)
     try:
         yield Workers(found, distributed.get_rank(), count)
-        distributed.barrier()  # none leaves while another still talks to it
+        distributed.barrier()  # no process leaves while others still communicate with it
     finally:
         distributed.destroy_process_group()

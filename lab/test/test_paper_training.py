@@ -18,7 +18,7 @@ from lseg_lab.training.config import PaperConfig
 from lseg_lab.training.crops import CropStream, Shuffle, random_crop
 from lseg_lab.training.episode_stream import EpisodeStream, open_pascal5i_training
 from lseg_lab.training.paper import PaperRecipe
-from lseg_lab.training.sources import open_ade20k_training, open_masked_folder
+from lseg_lab.training.labelled_folders import open_ade20k_training, open_masked_folder
 from lseg_lab.training.trainer import Trainer
 from lseg_ros import cli
 from lseg_ros.model import LSegConfig, build, load

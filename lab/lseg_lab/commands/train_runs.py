@@ -116,7 +116,7 @@ def _paper(args: argparse.Namespace, team: Workers) -> Trainer:
 def _open_folder(args: argparse.Namespace) -> LabelledFolder:
     """The data as images with masks over one list of classes."""
     from lseg_lab.training.dataset import open_folders
-    from lseg_lab.training.sources import open_ade20k_training, open_masked_folder
+    from lseg_lab.training.labelled_folders import open_ade20k_training, open_masked_folder
 
     if args.dataset == 'rooms':
         return open_folders(args.data)
@@ -129,16 +129,16 @@ def _open_folder(args: argparse.Namespace) -> LabelledFolder:
 
 
 def _open_episodes(args: argparse.Namespace) -> Benchmark:
-    from lseg_lab.training import episodes
+    from lseg_lab.training import episode_stream
 
     root = _single_root(args)
     if args.dataset == 'fss1000':
-        return episodes.open_fss1000_training(root)
+        return episode_stream.open_fss1000_training(root)
     if args.fold is None:
         raise ValueError(f'--dataset {args.dataset} needs --fold, whose classes are not trained')
     open_fold = {
-        'pascal5i': episodes.open_pascal5i_training,
-        'coco20i': episodes.open_coco20i_training,
+        'pascal5i': episode_stream.open_pascal5i_training,
+        'coco20i': episode_stream.open_coco20i_training,
     }[args.dataset]
     return open_fold(root, args.fold)
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a model is: metrics, labelled folders, rooms, calibration, reports."""
+"""Evaluate models: metrics, labelled folders, rendered rooms, benchmarks, calibration."""

@@ -14,13 +14,13 @@ from lseg_lab.evaluation.pictures import read_mask, read_picture
 from lseg_ros.core.multiscale import MultiScaleEvaluator
 
 CLASSES = 150
-# Of an image: rows intersection, answered where labelled, true; a column for each class; pixels.
+# Pixels of an image; rows: intersection, predicted where labelled, true; columns: classes.
 COUNTS = (3, CLASSES)
 
 
 @dataclass(frozen=True)
-class LabelledImage:
-    """An image and its mask: 0 unlabelled, 1 to 150 a class."""
+class AdePair:
+    """An image and its mask: 0 means unlabelled, 1 to 150 a class."""
 
     image: Path
     mask: Path
@@ -28,7 +28,7 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class AdeScore:
-    """What came out, in per cent; class IoU by name, in the order of the masks."""
+    """Scores in per cent; class IoU by name, in the order of the masks."""
 
     pixel_accuracy: float
     mean_iou: float
@@ -36,39 +36,37 @@ class AdeScore:
 
 
 def ade20k_names(label_set: str) -> list[str]:
-    """The 150 labels: `full` class names, or the `truncated` ones that the authors asked.
+    """Return the 150 labels: `full` class names, or the authors' `truncated` ones.
 
-    The authors' label file separates the words of a name like its synonyms, so that only the
-    first word was asked: "coffee" for the coffee table, and "screen" for two classes.
+    The authors' label file splits names into words as if these were synonyms, and only the first
+    word was used: "coffee" for the coffee table, and "screen" for two classes.
     """
     names = benchmark_names('ade20k')
     return [name.split()[0] if label_set == 'truncated' else name for name in names]
 
 
-def open_ade20k(root: str | Path, split: str = 'validation') -> list[LabelledImage]:
-    """The images of a split below `root`, ADEChallengeData2016 or the folder that holds it.
+def open_ade20k(root: str | Path, split: str = 'validation') -> list[AdePair]:
+    """Return the images of a split below `root`: ADEChallengeData2016 or its parent folder.
 
-    Raises FileNotFoundError, with the path and its source, when something is missing.
+    Raise FileNotFoundError, naming the path and its source, if something is missing.
     """
     root = Path(root)
     root = root / 'ADEChallengeData2016' if (root / 'ADEChallengeData2016').is_dir() else root
     folder, masks = (root / kind / split for kind in ('images', 'annotations'))
-    pairs = [
-        LabelledImage(path, masks / f'{path.stem}.png') for path in sorted(folder.glob('*.jpg'))
-    ]
+    pairs = [AdePair(path, masks / f'{path.stem}.png') for path in sorted(folder.glob('*.jpg'))]
     missing = [pair.mask for pair in pairs if not pair.mask.is_file()]
     if missing or not pairs:
         raise FileNotFoundError(
-            f'{missing[0] if missing else folder / "*.jpg"} is missing: --root must be '
-            'ADEChallengeData2016 of the scene parsing benchmark, unpacked'
+            f'{missing[0] if missing else folder / "*.jpg"} is missing: --root must be the '
+            'unpacked ADEChallengeData2016 of the scene parsing benchmark'
         )
     return pairs
 
 
-def count_image(evaluator: MultiScaleEvaluator, text: Tensor, pair: LabelledImage) -> np.ndarray:
-    """Segment an image by the authors' protocol; its pixels as COUNTS says, int64.
+def count_image(evaluator: MultiScaleEvaluator, text: Tensor, pair: AdePair) -> np.ndarray:
+    """Segment an image by the authors' protocol and count pixels as int64 [3, 150].
 
-    Raises OSError, naming the file, when one is unreadable or the sizes differ.
+    Raise OSError, naming the file, if one is unreadable or the sizes differ.
     """
     image, mask = np.array(read_picture(pair.image)), read_mask(pair.mask)
     if mask.shape != image.shape[:2] or mask.max() > CLASSES:
@@ -83,9 +81,9 @@ def count_image(evaluator: MultiScaleEvaluator, text: Tensor, pair: LabelledImag
 
 
 def ade20k_score(names: list[str], counts: np.ndarray) -> AdeScore:
-    """The scores of the counts [N, 3, 150] of all images.
+    """Return the scores for the counts [N, 3, 150] of all images.
 
-    mIoU is the mean over all 150 classes; one that is neither true nor answered counts 0.
+    mIoU is the mean over all 150 classes; a class that is neither true nor predicted counts as 0.
     """
     intersection, answered, true = counts.sum(0)
     iou = intersection / np.maximum(answered + true - intersection, 1)

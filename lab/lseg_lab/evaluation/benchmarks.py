@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks that LSeg was published with, from the data on disk to the numbers."""
+"""Run the benchmarks that LSeg was published with, from the data on disk to the scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from lseg_lab.evaluation import ade20k, zero_shot
 from lseg_lab.evaluation.episodes import FOLDS, Benchmark, open_coco20i, open_fss1000, open_pascal5i
-from lseg_lab.evaluation.published import PUBLISHED
+from lseg_lab.evaluation.published_scores import PUBLISHED
 from lseg_lab.evaluation.tally import Counting, fingerprint
 from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.model import LSeg
@@ -21,9 +21,10 @@ from lseg_ros.model import LSeg
 
 @dataclass
 class BenchmarkReport:
-    """The numbers of a benchmark, in per cent.
+    """The scores of a benchmark, in per cent.
 
-    `rows` are by what was measured and then by column; `iou` is by part, e.g. fold, and class.
+    `rows` maps the measure, then the column, to the score; `iou` maps the part (such as a fold)
+    to the scores of its classes.
     """
 
     dataset: str
@@ -32,7 +33,7 @@ class BenchmarkReport:
     images: dict[str, int] = field(default_factory=dict)
 
     def table(self) -> str:
-        """What came out, then what is published."""
+        """Return a table of the measured scores followed by the published ones."""
         published = {f'{name} (published)': row for name, row in PUBLISHED[self.dataset].items()}
         rows = {**self.rows, **published}
         columns = list(
@@ -48,7 +49,7 @@ class BenchmarkReport:
         return '\n'.join(lines)
 
     def write_json(self, path: str | Path, model: str) -> None:
-        """Write all numbers, those published among them, and which `model` was scored."""
+        """Write all scores, including the published ones, and the `model`."""
         content = {
             'dataset': self.dataset,
             'model': model,
@@ -68,10 +69,10 @@ def evaluate_folds(
     load_model: Callable[[int], LSeg],
     counting: Counting,
 ) -> BenchmarkReport:
-    """Score `pascal5i` or `coco20i`; each fold has a network of its own, load_model(fold).
+    """Score `pascal5i` or `coco20i`; load_model(fold) returns the network of a fold.
 
-    The data is looked at before a network is loaded. Raises OSError for data that is missing or
-    unreadable, ValueError for what is no such data.
+    The data is checked before any network is loaded. Raise OSError for missing or unreadable data,
+    ValueError for damaged data.
     """
     open_fold = {'pascal5i': open_pascal5i, 'coco20i': open_coco20i}[dataset]
     benchmarks = {fold: open_fold(root, fold) for fold in folds}
@@ -92,7 +93,7 @@ def evaluate_folds(
 def evaluate_fss1000(
     root: Path, load_model: Callable[[], LSeg], counting: Counting
 ) -> BenchmarkReport:
-    """Score FSS-1000; raises as evaluate_folds does."""
+    """Score FSS-1000; raise the same errors as evaluate_folds."""
     benchmark = open_fss1000(root)
     model = load_model()
     score = _zero_shot('fss1000', benchmark, model, counting)
@@ -111,9 +112,9 @@ def evaluate_ade20k(
     batch: int,
     counting: Counting,
 ) -> BenchmarkReport:
-    """Score the validation images of ADE20K with each of `label_sets`, truncated or full.
+    """Score the ADE20K validation images with each label set (truncated or full).
 
-    `batch` is MultiScaleEvaluator's. Raises as evaluate_folds does.
+    `batch` is that of MultiScaleEvaluator. Raise the same errors as evaluate_folds.
     """
     pairs = ade20k.open_ade20k(root)
     model = load_model()

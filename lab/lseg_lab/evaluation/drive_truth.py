@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is true of the recorded drive of the demo: masks and poses of its cameras."""
+"""The ground truth of the demo's recorded drive: masks and poses of its cameras."""
 
 from __future__ import annotations
 
@@ -21,30 +21,34 @@ class DriveTruth:
     """Poses and true masks of one camera's frames; len() is the number of frames."""
 
     def __init__(self, camera: str = CAMERAS[0], folder: Path | None = None) -> None:
-        """Read the poses; raises OSError when the folder has no such camera.
+        """Read the poses; raise OSError if the folder has no such camera.
 
-        `folder` is that of a recording; by default the recorded drive of the demo.
+        `folder` is the folder of a recording; by default the demo's recorded drive.
         """
         folder = folder or recorded_drive()
         record = json.loads((folder / camera / 'camera.json').read_text(encoding='utf-8'))
-        # 4 x 4, from the optical frame (x right, y down, z forward) to the flat, z up; metres.
+        # 4 x 4, from the optical frame (x right, y down, z forward) to the flat (z up), metres
         self.poses = np.array(record['poses'])
         self.classes = tuple((folder / 'classes.txt').read_text(encoding='utf-8').split('\n')[:-1])
         self._masks = folder / camera / 'mask'
 
     def __len__(self) -> int:
-        """How many frames there are."""
+        """Return the number of frames."""
         return len(self.poses)
 
     def mask(self, number: int) -> np.ndarray:
-        """Return the index into `classes` of each pixel, uint8 [H, W]."""
-        return cv2.imread(str(self._masks / f'{number:03d}.png'), cv2.IMREAD_UNCHANGED)
+        """Return each pixel's index into `classes`, uint8 [H, W]; raise OSError if unreadable."""
+        path = self._masks / f'{number:03d}.png'
+        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if mask is None:
+            raise OSError(f'{path} cannot be read as a mask')
+        return mask
 
 
 def ids_by_class(labels: LabelSet, classes: Sequence[str]) -> np.ndarray:
     """Return uint8 [256]: the id of the label that has a true class among its prompts.
 
-    255 for classes that no label asks for: their pixels are not to be counted.
+    Classes that no label asks for map to 255: their pixels are not counted.
     """
     table = np.full(256, UNLABELLED, np.uint8)
     for label in labels.classes:

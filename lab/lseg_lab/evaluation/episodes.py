@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The zero-shot benchmarks in the layout of HSNet's data folder: classes, images, masks.
 
-Min et al., Hypercorrelation Squeeze for Few-Shot Segmentation, ICCV 2021; with no support image
-an episode is one image and one class. Data folder: VOC2012, COCO2014, FSS-1000 and splits.
+Min et al., Hypercorrelation Squeeze for Few-Shot Segmentation, ICCV 2021. Without a support image,
+an episode is one image and one class. The data folder contains VOC2012, COCO2014, FSS-1000 and
+splits.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from lseg_ros.labels.ids import UNLABELLED
 
 EPISODES = 1000  # of PASCAL-5i and COCO-20i
 FOLDS = (0, 1, 2, 3)
-SPLITS_SOURCE = "copy data/splits of HSNet's repository (juhongm999/hsnet) to splits"
+SPLITS_SOURCE = "copy data/splits from HSNet's repository (juhongm999/hsnet) to splits"
 PASCAL_SOURCE = (
-    'unpack VOC2012 to VOC2012, with the masks of SegmentationClassAug beside JPEGImages'
+    'unpack VOC2012 to VOC2012, with the masks of SegmentationClassAug next to JPEGImages'
 )
 COCO_SOURCE = "unpack COCO 2014 to COCO2014, and HSNet's COCO masks to COCO2014/annotations"
-FSS_SOURCE = 'unpack FSS-1000 to FSS-1000, one folder a category'
+FSS_SOURCE = 'unpack FSS-1000 to FSS-1000, one folder per category'
 
 
 @dataclass(frozen=True)
 class Episode:
-    """An image, its mask, and the class asked for: its place in the benchmark's names."""
+    """An image, its mask, and the requested class as an index into the benchmark's names."""
 
     image: Path
     mask: Path
@@ -39,9 +40,9 @@ class Episode:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The classes of one test, by the names they are asked with, and its episodes.
+    """The class names of one test and its episodes.
 
-    `read_truth(episode)` gives uint8 [H, W]: 1 where the class is, 0 elsewhere, 255 not counted.
+    `read_truth(episode)` returns uint8 [H, W]: 1 for the class, 0 elsewhere, 255 not counted.
     """
 
     names: tuple[str, ...]
@@ -50,16 +51,16 @@ class Benchmark:
 
 
 def open_pascal5i(root: str | Path, fold: int) -> Benchmark:
-    """The 1000 episodes of a fold of PASCAL-5i: its list, again from the start at its end.
+    """Return the 1000 episodes of a PASCAL-5i fold, repeating its list as often as needed.
 
-    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    Raise FileNotFoundError, naming the file and its source, or ValueError for a damaged list.
     """
     folder = Path(root) / 'VOC2012'
     path = existing(Path(root) / 'splits' / 'pascal' / 'val' / f'fold{fold}.txt', SPLITS_SOURCE)
     classes = range(5 * fold, 5 * fold + 5)
     entries = [read_pascal_entry(line, classes, path) for line in path.read_text().split()]
     if not entries:
-        raise ValueError(f'{path} lists no image')
+        raise ValueError(f'{path} contains no images')
     episodes = [
         Episode(
             folder / 'JPEGImages' / f'{name}.jpg',
@@ -79,15 +80,15 @@ def open_pascal5i(root: str | Path, fold: int) -> Benchmark:
 
 
 def open_coco20i(root: str | Path, fold: int) -> Benchmark:
-    """The 1000 episodes of a fold of COCO-20i, drawn with NumPy's seed 0 as HSNet's are.
+    """Return the 1000 episodes of a COCO-20i fold, drawn with NumPy's seed 0 as in HSNet.
 
-    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    Raise FileNotFoundError, naming the file and its source, or ValueError for a damaged list.
     """
     folder = Path(root) / 'COCO2014'
     path = existing(Path(root) / 'splits' / 'coco' / 'val' / f'fold{fold}.pkl', SPLITS_SOURCE)
     classes = range(fold, 80, 4)
     images = read_coco_split(path, classes)
-    rng = np.random.RandomState(0)  # gives the numbers of NumPy's global generator
+    rng = np.random.RandomState(0)  # same numbers as NumPy's global generator
     episodes = []
     for _ in range(EPISODES):
         index = int(rng.choice(classes, 1, replace=False)[0])
@@ -103,22 +104,22 @@ def open_coco20i(root: str | Path, fold: int) -> Benchmark:
 
 
 def open_fss1000(root: str | Path) -> Benchmark:
-    """All images of the test categories of FSS-1000, sorted; masks are white where the class is.
+    """Return all images of FSS-1000's test categories, sorted; masks are white on the class.
 
-    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    Raise FileNotFoundError, naming the file and its source, or ValueError for a damaged list.
     """
     folder = Path(root) / 'FSS-1000'
     path = existing(Path(root) / 'splits' / 'fss' / 'test.txt', SPLITS_SOURCE)
     names = sorted(path.read_text(encoding='utf-8').split())
     if not names:
-        raise ValueError(f'{path} lists no category')
+        raise ValueError(f'{path} contains no categories')
     episodes = [
         Episode(image, image.with_suffix('.png'), label)
         for label, name in enumerate(names)
         for image in sorted(existing(folder / name, FSS_SOURCE).glob('*.jpg'))
     ]
     if not episodes:
-        raise FileNotFoundError(f'no .jpg in the folders of {folder}: {FSS_SOURCE}')
+        raise FileNotFoundError(f'no .jpg file in the folders of {folder}: {FSS_SOURCE}')
 
     def read_truth(episode: Episode) -> np.ndarray:
         return (read_mask(episode.mask, gray=True) >= 128).astype(np.uint8)
@@ -127,7 +128,7 @@ def open_fss1000(root: str | Path) -> Benchmark:
 
 
 def read_pascal_entry(line: str, classes: Sequence[int], path: Path) -> tuple[str, int]:
-    """Read NAME__CLASS of a list of PASCAL-5i; the class, counted from 0, must be a fold's."""
+    """Read NAME__CLASS from a PASCAL-5i list; CLASS - 1 must be a class of the fold."""
     name, _, number = line.partition('__')
     if not number.isdecimal() or int(number) - 1 not in classes:
         raise ValueError(
@@ -138,19 +139,19 @@ def read_pascal_entry(line: str, classes: Sequence[int], path: Path) -> tuple[st
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads lists, dicts, texts and numbers; refuses whatever would run code."""
+    """Reads lists, dicts, strings and numbers; refuses anything that would run code."""
 
     def find_class(self, module: str, name: str) -> object:
-        raise pickle.UnpicklingError(f'it holds {module}.{name}, not only lists of names')
+        raise pickle.UnpicklingError(f'it contains {module}.{name} instead of plain lists of names')
 
 
 def read_coco_split(path: Path, classes: Iterable[int]) -> Mapping[int, list[str]]:
-    """Read {class: [image, ...]}; raises ValueError for anything else, and runs no code."""
+    """Read {class: [image, ...]} without running code; raise ValueError for anything else."""
     try:
         with open(path, 'rb') as file:
             images = _PlainUnpickler(file).load()
-    except Exception as error:  # a damaged pickle raises whatever it likes
-        raise ValueError(f'{path} is no list of COCO images: {error}') from error
+    except Exception as error:  # a damaged pickle can raise any exception
+        raise ValueError(f'{path} is not a list of COCO images: {error}') from error
     for index in classes:
         names = images.get(index) if isinstance(images, dict) else None
         if (
@@ -168,7 +169,7 @@ def checked_benchmark(
     read_truth: Callable[[Episode], np.ndarray],
     source: str,
 ) -> Benchmark:
-    """Put a benchmark together; raises FileNotFoundError, with `source`, for a missing file."""
+    """Assemble a benchmark; raise FileNotFoundError, naming `source`, for a missing file."""
     for episode in episodes:
         existing(episode.image, source)
         existing(episode.mask, source)
@@ -176,7 +177,7 @@ def checked_benchmark(
 
 
 def existing(path: Path, source: str) -> Path:
-    """Return `path`; raises FileNotFoundError, with `source`, if there is nothing."""
+    """Return `path`; raise FileNotFoundError, naming `source`, if it does not exist."""
     if not path.exists():
         raise FileNotFoundError(f'{path} is missing: {source} below --root')
     return path

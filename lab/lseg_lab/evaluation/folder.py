@@ -26,25 +26,25 @@ class Example:
 
 @dataclass(frozen=True)
 class MaskedFolder:
-    """The images of a folder that have a mask; iterating reads them one after the other."""
+    """The images of a folder that have a mask; iterating reads them in turn."""
 
     pairs: tuple[tuple[Path, Path], ...]
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of images."""
         return len(self.pairs)
 
     def __iter__(self) -> Iterator[Example]:
-        """Read; raises OSError, naming the file, when one is unusable."""
+        """Read the images; raise OSError, naming the file, if one is unusable."""
         for image, mask in self.pairs:
             yield read_example(image, mask)
 
 
 def open_folder(root: str | Path, masks: str = DEFAULT_MASKS) -> MaskedFolder:
-    """Find the images under `root` whose mask exists.
+    """Find the images under `root` that have a mask.
 
-    `masks` is the mask's path relative to `root`; {stem} stands for the image's name without its
-    suffix. Raises FileNotFoundError when there are none.
+    `masks` is the path of a mask relative to `root`; {stem} stands for the image's name without its
+    suffix. Raise FileNotFoundError if there are none.
     """
     root = Path(root)
     images = sorted(p for p in root.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
@@ -56,11 +56,11 @@ def open_folder(root: str | Path, masks: str = DEFAULT_MASKS) -> MaskedFolder:
 
 
 def read_example(image: Path, mask: Path) -> Example:
-    """Read one pair. Raises OSError when a file is unreadable or the sizes differ."""
+    """Read one image and its mask; raise OSError if one is unreadable or the sizes differ."""
     pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
     values = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise OSError(f'{image}: cannot be read as an image')
+        raise OSError(f'{image}: not readable as an image')
     if values is None or values.dtype != np.uint8 or values.ndim != 2:
         raise OSError(f'{mask}: not an 8-bit one-channel mask of label indices')
     if values.shape != pixels.shape[:2]:
@@ -69,12 +69,15 @@ def read_example(image: Path, mask: Path) -> Example:
 
 
 def read_names(path: str | Path) -> list[str]:
-    """The labels of a names file: `name` or `name=prompt|prompt`, one a line, in mask order.
+    """Return the labels of a names file: `name` or `name=prompt|prompt`, one per line.
 
-    Empty lines and lines that begin with # are skipped. Raises ValueError when none is left.
+    They are in the order of the mask indices. Empty lines and lines starting with # are skipped.
+    Raise ValueError if no label is left.
     """
     lines = (line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines())
     names = [line for line in lines if line and not line.startswith('#')]
     if not names:
-        raise ValueError(f'{path} holds no label; write one a line, in the order of the masks')
+        raise ValueError(
+            f'{path} contains no labels; write one per line, in the order of the mask indices'
+        )
     return names

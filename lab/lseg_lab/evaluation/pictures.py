@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images and masks of the benchmarks, read by Pillow as the authors read them."""
+"""Read images and masks of the benchmarks with Pillow, as the authors do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def read_picture(path: Path) -> Image.Image:
-    """The picture in RGB. Raises OSError, naming the file, when it cannot be read."""
+    """Return the picture in RGB; raise OSError, naming the file, if it is unreadable."""
     try:
         with Image.open(path) as picture:
             return picture.convert('RGB')
@@ -19,10 +19,10 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def read_mask(path: Path, gray: bool = False) -> np.ndarray:
-    """The mask's values, uint8 [H, W]; of a palette image the indices.
+    """Return the mask's values, uint8 [H, W]; for a palette image these are the indices.
 
-    With `gray` a mask in colours becomes gray first. Raises OSError, naming the file, when it
-    cannot be read or is no mask.
+    With `gray` a colour mask is converted to gray first. Raise OSError, naming the file, if it is
+    unreadable or not a mask.
     """
     try:
         with Image.open(path) as picture:
@@ -30,5 +30,5 @@ def read_mask(path: Path, gray: bool = False) -> np.ndarray:
     except (OSError, SyntaxError, ValueError) as error:
         raise OSError(f'{path}: cannot be read as an image: {error}') from error
     if mask.dtype != np.uint8 or mask.ndim != 2:
-        raise OSError(f'{path}: not an 8-bit mask of one channel')
+        raise OSError(f'{path}: not an 8-bit, one-channel mask')
     return mask

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores on rooms that `lseg rooms` made and training has not seen."""
+"""Score models on rooms rendered by `lseg rooms` that were not used in training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROBOT_LABELS = (
 
 
 class RoomExamples:
-    """The rooms' images with masks over the asked names; iterating reads them."""
+    """Images of rooms with masks over the asked names; iterating reads them."""
 
     def __init__(
         self,
@@ -32,10 +32,10 @@ class RoomExamples:
         asked: Sequence[str],
         images: Sequence[int],
     ) -> None:
-        """Translate masks to `asked`, for the images of these indices.
+        """Translate masks to `asked` for the images with these indices.
 
-        A class takes its own name or the nearest broader one; where that is none, or more than
-        one, its pixels are not counted.
+        A class maps to its own name or the nearest broader one; if there is none, or more than one,
+        its pixels are not counted.
         """
         self._folder, self._images = folder, images
         self._table = np.full(256, UNLABELLED, np.uint8)
@@ -45,11 +45,11 @@ class RoomExamples:
                 self._table[index] = asked.index(answers[0])
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Return the number of images."""
         return len(self._images)
 
     def __iter__(self) -> Iterator[Example]:
-        """Read one after the other."""
+        """Read the images in turn."""
         for index in self._images:
             image, mask = self._folder.read(index)
             yield Example(self._folder.pairs[index][0].stem, image, cv2.LUT(mask, self._table))
@@ -58,7 +58,7 @@ class RoomExamples:
 def room_examples(
     folder: LabelledFolder, vocabulary: Vocabulary, asked: Sequence[str], limit: int
 ) -> RoomExamples:
-    """At most `limit` images, spread evenly over the folder."""
+    """Return at most `limit` images, spread evenly over the folder."""
     count = min(limit, len(folder.pairs))
     images = np.linspace(0, len(folder.pairs) - 1, count).astype(int)
     return RoomExamples(folder, vocabulary, asked, images.tolist())
@@ -67,12 +67,12 @@ def room_examples(
 def score_rooms(
     segmenter: Segmenter, folder: LabelledFolder, vocabulary: Vocabulary, limit: int = 400
 ) -> dict[str, Score]:
-    """The scores a model card states, on at most `limit` images spread over the folder.
+    """Return the scores that a model card states, on at most `limit` images of the folder.
 
-    all_classes: every trained class asked at once. robot_labels: ROBOT_LABELS. trained_names and
-    held_out_names: the same pixels of the classes that have a held-out synonym, asked beside all
-    the others under the one and then under the other. left_out: all classes, those never trained
-    among them; only their pixels count.
+    all_classes: every trained class is asked at once. robot_labels: ROBOT_LABELS. trained_names and
+    held_out_names: pixels of the classes with a held-out synonym, asked together with all other
+    classes, once by trained name and once by synonym. left_out: all classes are asked, including
+    those never trained, and only pixels of the latter count.
     """
     trained = [name for name in folder.classes if name not in vocabulary.left_out]
     held_out = {name: vocabulary.concept(name).held_out for name in trained}

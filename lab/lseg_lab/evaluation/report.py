@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores as a table to read and as JSON to keep."""
+"""Format scores as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lseg_lab.evaluation.score import Score
 
 
 def table(scores: Mapping[str, Score]) -> str:
-    """One line a label set, then the IoU of each class of each."""
+    """Return one line per label set, followed by the IoU of each class in each set."""
     lines = [f'{"label set":<18}{"mIoU":>7}{"pixel acc.":>12}{"ECE":>7}{"images":>8}']
     for name, result in scores.items():
         row = result.summary()
@@ -26,6 +26,6 @@ def table(scores: Mapping[str, Score]) -> str:
 
 
 def write_json(scores: Mapping[str, Score], path: str | Path) -> None:
-    """Write all numbers, by label set."""
+    """Write all scores by label set."""
     content = {name: result.as_json() for name, result in scores.items()}
     Path(path).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of a segmenter on labelled examples, through the very code that the node runs."""
+"""Score a segmenter on labelled examples with the code that the node runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lseg_ros.labels.ids import OTHER, UNLABELLED
 
 @dataclass(frozen=True)
 class Score:
-    """What came out for one label set."""
+    """The scores for one label set."""
 
     labels: tuple[str, ...]
     confusion: ConfusionMatrix
@@ -26,7 +26,7 @@ class Score:
     images: int
 
     def summary(self) -> dict[str, float]:
-        """The numbers of the whole set."""
+        """Return the scores of the whole set."""
         return {
             'miou': self.confusion.mean_iou,
             'pixel_accuracy': self.confusion.pixel_accuracy,
@@ -35,22 +35,22 @@ class Score:
         }
 
     def per_class(self) -> dict[str, float]:
-        """IoU by label, of those present."""
+        """Return IoU by label, for the labels present."""
         iou = self.confusion.iou
         return {name: float(v) for name, v in zip(self.labels, iou) if not np.isnan(v)}
 
     def as_json(self) -> Mapping[str, object]:
-        """Plain numbers, to be written as JSON."""
+        """Return plain numbers for JSON."""
         return {**self.summary(), 'iou': self.per_class()}
 
 
 def score(
     segmenter: Segmenter, labels: Sequence[str], examples: Iterable[Example], *, other: bool = False
 ) -> Score:
-    """Ask all `labels` (`name` or `name=prompt|prompt`) at once of every example.
+    """Ask for all `labels` (`name` or `name=prompt|prompt`) at once in every example.
 
-    Mask value i is labels[i]; values beyond them are not counted. With `other`, the label for
-    "none of these" is asked too; it is never right.
+    Mask value i means labels[i]; higher values are not counted. With `other`, the label for "none
+    of these" is asked as well; it is never right.
     """
     label_set = LabelRegistry(include_other=other).replace(labels)
     prepared = segmenter.prepare(label_set)
@@ -58,7 +58,7 @@ def score(
     confusion, reliability, count = ConfusionMatrix(len(names)), Reliability(), 0
     for example in tqdm(examples, 'scoring', unit='image', leave=False):
         result = segmenter.segment([example.image], prepared)[0]
-        # ids are 1..K in the order of the labels; 0 is other
+        # ids are 1..K in the order of the labels; 0 means other
         answer = np.where(result.ids == OTHER, UNLABELLED, result.ids - 1).astype(np.uint8)
         confusion.update(example.mask, answer)
         counted = example.mask < len(names)

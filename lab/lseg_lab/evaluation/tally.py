@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of a long evaluation: shared among processes, saved on the way, taken up again."""
+"""Counts of a long evaluation: shared by processes, saved regularly and resumable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Item = TypeVar('Item')
 
 @dataclass
 class Tally:
-    """Counts of each of N items, int64 [N, ...], and which are there, bool [N]."""
+    """Counts of N items, int64 [N, ...], and which items are done, bool [N]."""
 
     settings: Settings
     done: np.ndarray
@@ -35,17 +35,17 @@ class Tally:
 
     @classmethod
     def empty(cls, settings: Settings, items: int, shape: tuple[int, ...]) -> Tally:
-        """Return a tally of which nothing is there yet."""
+        """Return a tally in which no item is done."""
         return cls(settings, np.zeros(items, bool), np.zeros((items, *shape), np.int64))
 
     def take(self, path: Path) -> None:
-        """Add what an earlier run saved; raises ValueError unless its settings were these."""
+        """Add what an earlier run saved; raise ValueError if its settings differ."""
         try:
             with np.load(path, allow_pickle=False) as stored:
                 settings = json.loads(str(stored['settings']))
                 done, counts = stored['done'], stored['counts']
         except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f'{path} is damaged; delete it to start over') from error
+            raise ValueError(f'{path} is damaged; delete it to start again') from error
         differing = [
             f'{name} {settings.get(name)!r}, not {value!r}'
             for name, value in self.settings.items()
@@ -53,14 +53,14 @@ class Tally:
         ]
         if differing:
             raise ValueError(
-                f'{path} is of a run with {"; ".join(differing)}: finish that run, '
-                'give another --state, or delete the file'
+                f'{path} belongs to a run with {"; ".join(differing)}: finish that run, '
+                'pass a different --state, or delete the file'
             )
         self.counts[done] = counts[done]
         self.done |= done
 
     def save(self, path: Path) -> None:
-        """Write all there is; an interruption leaves the old file or the new one."""
+        """Write the tally; an interruption leaves either the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix('.part')
         with open(temporary, 'wb') as file:
@@ -71,10 +71,10 @@ class Tally:
 
 
 class Counting:
-    """Counts the parts of one evaluation, and keeps their state until all is finished."""
+    """Counts the parts of one evaluation and keeps their state until it is finished."""
 
     def __init__(self, workers: Workers, state: Path) -> None:
-        """Share the work among `workers`; `state` is a folder that all of them see."""
+        """Share the work among `workers`; all of them must see the folder `state`."""
         self.workers, self.state = workers, state
         self._parts: list[str] = []
 
@@ -88,22 +88,22 @@ class Counting:
     ) -> np.ndarray:
         """Return count(item), int64 of `shape`, for every item: [N, *shape].
 
-        The processes share the items that no earlier run of this `part` has counted, and save
-        every half minute and when interrupted. The number of processes may change in between.
-        Raises ValueError for a state of a run with other settings.
+        The processes share the items that no earlier run of this `part` has counted. They save
+        every half minute and when interrupted; a later run may use a different number of
+        processes. Raise ValueError if the saved state has other settings.
         """
         settings = {**settings, 'items': _digest(items)}
         self._parts.append(part)
         tally = Tally.empty(settings, len(items), shape)
         for path in sorted(self.state.glob(f'{part}.*.npz')):
             tally.take(path)
-        self.workers.barrier()  # nobody writes before everybody has read
+        self.workers.barrier()  # no process may write before all have read
         known = tally.done.copy()
         self._count_share(part, tally, items, count)
         return self._together(tally, known)
 
     def finish(self) -> None:
-        """Remove the state of the parts that have been run: their numbers are written down."""
+        """Delete the state of all parts that were run, once their scores have been reported."""
         self.workers.barrier()
         if not self.workers.is_first:
             return
@@ -132,7 +132,7 @@ class Counting:
                 tally.save(path)
 
     def _together(self, tally: Tally, known: np.ndarray) -> np.ndarray:
-        """Return the counts of all processes; `known` are those that each had before."""
+        """Return the counts of all processes; `known` items were counted in an earlier run."""
         new = tally.counts.copy()
         new[known] = 0
         total = self.workers.sum(new)
@@ -141,7 +141,7 @@ class Counting:
 
 
 def fingerprint(model: LSeg) -> str:
-    """A digest of all weights: a state belongs to the network that it was made with."""
+    """Return a digest of all weights, which ties saved counts to the network."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())

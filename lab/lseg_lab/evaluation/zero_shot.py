@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zero-shot scores of a network: "others" or the class, in one pass at 480 x 480 an episode."""
+"""Zero-shot scores: "others" against the class, in one pass at 480 x 480 per episode."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lseg_ros.model import LSeg
 
 SIDE = 480
 BACKGROUND = 'others'
-# Of an episode: rows background and class, columns intersection, answered, true; in pixels.
+# Pixels of an episode; rows: background, class; columns: intersection, predicted, true.
 COUNTS = (2, 3)
 
 
 @dataclass(frozen=True)
 class ZeroShotScore:
-    """What came out, in per cent; class IoU by name."""
+    """Scores in per cent; class IoU by name."""
 
     mean_iou: float
     foreground_background_iou: float
@@ -31,13 +31,13 @@ class ZeroShotScore:
 
 
 def count_episode(model: LSeg, benchmark: Benchmark, episode: Episode) -> np.ndarray:
-    """Segment an episode's image, squeezed to 480 x 480; its pixels as COUNTS says, int64.
+    """Segment an episode's image, resized to 480 x 480, and count pixels, int64 [2, 3].
 
-    Raises OSError for an unreadable file, ValueError for a network that cannot take the size.
+    Raise OSError for an unreadable file, ValueError if the network does not support the size.
     """
     answer = _answer(model, episode, benchmark.names[episode.label])
-    truth = torch.from_numpy(benchmark.read_truth(episode))[None, None].float()
-    truth = F.interpolate(truth, (SIDE, SIDE), mode='nearest')[0, 0].byte().numpy()
+    mask = torch.from_numpy(benchmark.read_truth(episode))[None, None].float()
+    truth = F.interpolate(mask, (SIDE, SIDE), mode='nearest')[0, 0].byte().numpy()
     counted = truth != UNLABELLED
     columns = [
         np.bincount(values, minlength=2)
@@ -47,10 +47,10 @@ def count_episode(model: LSeg, benchmark: Benchmark, episode: Episode) -> np.nda
 
 
 def zero_shot_score(benchmark: Benchmark, counts: np.ndarray) -> ZeroShotScore:
-    """The scores as HSNet computes them, of the counts [N, 2, 3] of all episodes.
+    """Return the scores as HSNet computes them from the counts [N, 2, 3] of all episodes.
 
-    Counts are summed over the episodes of a class. mIoU is the mean of the classes' IoU, FB-IoU
-    the mean of the IoU of background and foreground, each pooled over the classes.
+    Counts are summed over the episodes of a class. mIoU is the mean IoU of the classes; FB-IoU is
+    the mean of foreground IoU and background IoU, each pooled over the classes.
     """
     by_class = np.zeros((len(benchmark.names), *COUNTS), np.int64)
     np.add.at(by_class, [episode.label for episode in benchmark.episodes], counts)
@@ -64,11 +64,11 @@ def zero_shot_score(benchmark: Benchmark, counts: np.ndarray) -> ZeroShotScore:
 
 @torch.inference_mode()
 def _answer(model: LSeg, episode: Episode, name: str) -> np.ndarray:
-    """0 where the image shows something else, 1 where it shows the class, uint8 [480, 480]."""
+    """Return 1 where the image shows the class and 0 elsewhere, uint8 [480, 480]."""
     if SIDE % model.stride:
         raise ValueError(
-            f'the benchmark needs {SIDE} x {SIDE} pixels, which are no multiple of '
-            f'{model.stride}, as the network {model.name} wants them'
+            f'the benchmark uses {SIDE} x {SIDE} pixels, but the network {model.name} needs '
+            f'multiples of {model.stride}'
         )
     picture = read_picture(episode.image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     pixels = model.normalise(torch.from_numpy(np.array(picture))[None]).to(model.dtype)
@@ -77,6 +77,6 @@ def _answer(model: LSeg, episode: Episode, name: str) -> np.ndarray:
 
 
 def _iou(counts: np.ndarray) -> np.ndarray:
-    """Intersection over union of counts [..., 3]; 0 where there is neither."""
+    """Return intersection over union of counts [..., 3]; 0 if the union is empty."""
     intersection, answered, true = np.moveaxis(counts, -1, 0)
     return intersection / np.maximum(answered + true - intersection, 1)

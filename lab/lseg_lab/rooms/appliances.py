@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, box, panel
+from lseg_lab.rooms.geometry import Mesh, box, panel, triple
 from lseg_lab.rooms.piece import Piece, solid, whole_top
 from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.style import Style
@@ -17,7 +17,7 @@ def _casing(style: Style) -> Surface:
     draw = rng.random()
     if draw < 0.5:
         white = rng.uniform(0.8, 0.97) * (1 + rng.normal(0, 0.01, 3))
-        return Surface(tint=tuple(float(value) for value in white), gloss=rng.choice([0.0, 0.1]))
+        return Surface(tint=triple(white), gloss=rng.choice([0.0, 0.1]))
     if draw < 0.8:
         return style.metal()
     return style.plastic()

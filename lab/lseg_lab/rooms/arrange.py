@@ -63,7 +63,7 @@ class Arrangement:
 
         Return the wall and the position along it in metres, or None if there is no room.
         """
-        width, height, depth = piece.size
+        width = piece.size[0]
         for _ in range(tries):
             side = wall or self.room.walls[self.rng.integers(len(self.room.walls))]
             if width > side.length - 0.05:

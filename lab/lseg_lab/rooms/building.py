@@ -12,7 +12,7 @@ import numpy as np
 from lseg_lab.rooms.arrange import Arrangement
 from lseg_lab.rooms.catalogue import Model
 from lseg_lab.rooms.furnishing import USE_SHARES, USES, furnish
-from lseg_lab.rooms.geometry import transform
+from lseg_lab.rooms.geometry import transform, triple
 from lseg_lab.rooms.plan import Room, random_room
 from lseg_lab.rooms.scene import Item, Lighting, PointLight, Scene, WindowLight
 from lseg_lab.rooms.shell import Daylight, Shell, ceiling_light, room_behind
@@ -153,10 +153,10 @@ def _sunshine(
     rng: np.random.Generator, windows: Sequence[WindowLight]
 ) -> tuple[tuple[float, float, float], float]:
     """Return the direction to a sun that shines through one of the windows, and its strength."""
-    normal = np.array(windows[rng.integers(len(windows))].normal)
+    normal = np.array(windows[int(rng.integers(len(windows)))].normal)
     height, swing = rng.uniform(0.3, 1.1), rng.uniform(-0.9, 0.9)
     side = np.array([normal[2], 0.0, -normal[0]])
     direction = -normal + side * math.tan(swing) + np.array([0, math.tan(height), 0])
     direction /= np.linalg.norm(direction)
     strength = rng.uniform(2.0, 8.0) if rng.random() < 0.4 else 0.0
-    return tuple(float(value) for value in direction), float(strength)
+    return triple(direction), float(strength)

@@ -73,8 +73,7 @@ def load_catalogues(paths: Sequence[Path]) -> Catalogue:
         return EMPTY
     cache = _cache_path(paths)
     if cache.exists():
-        with cache.open('rb') as stream:
-            return pickle.load(stream)
+        return pickle.loads(cache.read_bytes())
     catalogue = _read_catalogues(paths)
     cache.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as stream:
@@ -101,9 +100,7 @@ def read_properties(archive: Archive) -> dict[str, dict[str, str]]:
     """Return a catalogue's entries: number -> {"name": ..., "model": ..., "width": ...}."""
     entry = next(filter(None, map(archive.find, _PROPERTIES)), None)
     if entry is None:
-        raise ValueError(
-            'is not a Sweet Home 3D furniture catalogue: it has no catalogue properties'
-        )
+        raise ValueError(f'{archive.path} is not a Sweet Home 3D furniture catalogue')
     text = archive.read(entry).decode('latin1')
     items: dict[str, dict[str, str]] = defaultdict(dict)
     for name, number, value in re.findall(r'^(\w+)#(\d+)\s*=\s*(.*?)\s*$', text, re.MULTILINE):
@@ -154,7 +151,7 @@ def _fitted(mesh: Mesh, size: np.ndarray, rotation: str | None) -> Mesh:
         vertices[:, NORMAL] = vertices[:, NORMAL] @ matrix.T
     low, high = Mesh(vertices).bounds
     points = (vertices[:, POSITION] - (low + high) / 2) / np.maximum(high - low, 1e-6) * size
-    vertices[:, POSITION] = points + [0, size[1] / 2, 0]
+    vertices[:, POSITION] = points + np.array([0, size[1] / 2, 0])
     return Mesh(vertices)
 
 
@@ -182,7 +179,7 @@ class _TextureReader:
 
 def texture_layer(image: Image.Image) -> np.ndarray:
     """Return uint8 [256, 256, 4] with the bottom row first, as OpenGL expects."""
-    resized = image.convert('RGBA').resize((TEXTURE_SIZE, TEXTURE_SIZE), Image.LANCZOS)
+    resized = image.convert('RGBA').resize((TEXTURE_SIZE, TEXTURE_SIZE), Image.Resampling.LANCZOS)
     return np.asarray(resized)[::-1]
 
 

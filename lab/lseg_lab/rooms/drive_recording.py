@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -136,7 +137,7 @@ def _smooth_way(waypoints: np.ndarray) -> np.ndarray:
     )
 
 
-def _camera_record(cameras: Sequence[Camera]) -> dict:
+def _camera_record(cameras: Sequence[Camera]) -> dict[str, Any]:
     width, height = _SIZE
     return {
         'width': width,
@@ -156,8 +157,8 @@ def _credits(items: Sequence[Item], models: Sequence[Model], seed: int) -> str:
     lines = [
         '# Models in the recorded drive',
         '',
-        f'Rendered by `lseg rooms OUT --drive --seed {seed}`. Colours and measures of the'
-        ' models were changed.',
+        f'Rendered by `lseg rooms OUT --drive --seed {seed}`. The colours and'
+        ' dimensions of the models were changed.',
         'All other furniture and all textures are generated (Apache-2.0).',
         '',
         '| model | name | author | licence |',

@@ -84,8 +84,8 @@ def furnish(style: Style, models: Sequence[Model], arrangement: Arrangement, use
     rng = context.rng
     main_groups = _MAIN_GROUPS[use]
     main_groups[rng.integers(len(main_groups))](context)
-    _fill_walls(context, _WALL_PIECES[use].split(', '), rng.integers(2, 12))
-    _fill_open(context, _OPEN_PIECES[use].split(', '), rng.integers(0, 5))
+    _fill_walls(context, _WALL_PIECES[use].split(', '), int(rng.integers(2, 12)))
+    _fill_open(context, _OPEN_PIECES[use].split(', '), int(rng.integers(0, 5)))
     if rng.random() < _PERSON_SHARE:
         context.open_piece('person')
     clutter.strew_floor()

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -93,7 +94,7 @@ def generate(folder: Path, settings: Settings, processes: int) -> int:
     return len(list(folder.glob('*.mask.png')))
 
 
-def _describe(settings: Settings) -> dict:
+def _describe(settings: Settings) -> dict[str, Any]:
     """Return the content of dataset.json: the classes and the settings except local paths."""
     values = asdict(settings)
     del values['rooms'], values['assets']
@@ -133,6 +134,7 @@ def _start_worker(folder: Path, settings: Settings) -> None:
 
 
 def _write_room(number: int) -> None:
+    assert _worker is not None, 'call _start_worker first'
     folder, settings, generator = _worker
     for index, (camera, view) in enumerate(generator.room(number)):
         write_view(folder / f'{number:06d}_{index}', camera, view, settings.depth)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 POSITION, NORMAL, UV, COLOUR, LAYER = slice(0, 3), slice(3, 6), slice(6, 8), slice(8, 11), 11
 VERTEX_FLOATS = 12
@@ -32,13 +33,13 @@ class Mesh:
     def at(self, x: float, y: float, z: float) -> Mesh:
         """Return this mesh shifted by (x, y, z) metres."""
         moved = self.vertices.copy()
-        moved[:, POSITION] += np.float32([x, y, z])
+        moved[:, POSITION] += np.array([x, y, z], np.float32)
         return Mesh(moved)
 
-    def painted(self, rgb: Sequence[float]) -> Mesh:
+    def painted(self, rgb: ArrayLike) -> Mesh:
         """Return this mesh with its colour multiplied by `rgb`."""
         painted = self.vertices.copy()
-        painted[:, COLOUR] *= np.float32(rgb)
+        painted[:, COLOUR] *= np.asarray(rgb, np.float32)
         return Mesh(painted)
 
     def textured(self, layer: float) -> Mesh:
@@ -52,6 +53,12 @@ class Mesh:
         """Return the minimum and maximum corner, in metres."""
         points = self.vertices[:, POSITION]
         return points.min(axis=0), points.max(axis=0)
+
+
+def triple(values: ArrayLike) -> tuple[float, float, float]:
+    """Return three numbers as a tuple of floats."""
+    x, y, z = np.asarray(values).tolist()
+    return float(x), float(y), float(z)
 
 
 def merge(meshes: Sequence[Mesh]) -> Mesh:
@@ -123,13 +130,13 @@ def triangles(points: np.ndarray, normals: np.ndarray, uv: np.ndarray) -> Mesh:
 _CORNER_UV = np.array([(0, 0), (1, 0), (1, 1), (0, 0), (1, 1), (0, 1)], np.float32)
 
 
-def quads(corners: np.ndarray) -> Mesh:
+def quads(corners: ArrayLike) -> Mesh:
     """Build flat quads [Q, 4, 3], counter-clockwise seen from the front, each with uv 0..1."""
-    corners = np.asarray(corners, np.float32)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0])
+    cells = np.asarray(corners, np.float32)
+    normal = np.cross(cells[:, 1] - cells[:, 0], cells[:, 3] - cells[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    points = corners[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
-    return triangles(points, np.repeat(normal, 6, axis=0), np.tile(_CORNER_UV, (len(corners), 1)))
+    points = cells[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+    return triangles(points, np.repeat(normal, 6, axis=0), np.tile(_CORNER_UV, (len(cells), 1)))
 
 
 def panel(width: float, height: float) -> Mesh:
@@ -149,7 +156,7 @@ _BOX_FACES = np.array(
     ],
     np.float32,
 )
-_BOX_MESH = quads(_BOX_FACES - np.float32([0.5, 0, 0.5])).vertices
+_BOX_MESH = quads(_BOX_FACES - np.array([0.5, 0, 0.5], np.float32)).vertices
 
 
 def box(
@@ -157,8 +164,8 @@ def box(
 ) -> Mesh:
     """Build a box whose bottom centre is at (x, y, z)."""
     vertices = _BOX_MESH.copy()
-    vertices[:, POSITION] = vertices[:, POSITION] * np.float32([width, height, depth])
-    vertices[:, POSITION] += np.float32([x, y, z])
+    vertices[:, POSITION] *= np.array([width, height, depth], np.float32)
+    vertices[:, POSITION] += np.array([x, y, z], np.float32)
     return Mesh(vertices)
 
 
@@ -217,7 +224,7 @@ def stadium(width: float, depth: float, thickness: float, roundness: float) -> M
     z = np.sign(cosine) * np.abs(cosine) ** (2 / roundness) * depth / 2
     flat = np.zeros_like(x)
     rim = np.stack([np.stack([x, flat, z], 1), np.stack([x, flat + thickness, z], 1)])
-    top = np.stack([rim[1], np.float32([0, thickness, 0]) + 0 * rim[1]])
+    top = np.stack([rim[1], np.array([0, thickness, 0], np.float32) + 0 * rim[1]])
     top_mesh = grid(top).vertices
     top_mesh[:, NORMAL] = 0, 1, 0
     return merge([grid(rim), Mesh(top_mesh)])

@@ -37,7 +37,7 @@ def seating_group(context: RoomContext) -> None:
     front = wall.start + wall.along * u + wall.normal * ahead
     table = context.stock.piece('coffee table' if rng.random() < 0.8 else 'stool')
     if table is not None and rng.random() < 0.8:
-        pose = arrangement.at(table, *front, wall.turn)
+        pose = arrangement.at(table, front[0], front[1], wall.turn)
         if pose is not None:
             context.clutter.cover(table, pose)
     for side in (-1, 1):
@@ -45,7 +45,8 @@ def seating_group(context: RoomContext) -> None:
         if chair is not None and rng.random() < 0.5:
             aside = side * (sofa.size[0] / 2 + rng.uniform(0.3, 0.8))
             turn = wall.turn - side * math.pi / 2 + rng.normal(0, 0.3)
-            arrangement.at(chair, *(front + wall.along * aside), turn)
+            x, z = front + wall.along * aside
+            arrangement.at(chair, x, z, turn)
     if rng.random() < 0.7:
         _television(context)
 

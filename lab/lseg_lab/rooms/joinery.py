@@ -33,18 +33,18 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
     )
     legs = _table_legs(style, width, depth, height - thickness, roundness)
     leg_surface = surface if rng.random() < 0.6 else style.metal()
-    items = (
+    items = [
         solid(label, surface, [slab.at(0, height - thickness, 0)]),
         solid(label, leg_surface, legs),
-    )
+    ]
     if rng.random() < 0.08:
-        items += (_tablecloth(style, label, (width, height, depth), roundness),)
+        items.append(_tablecloth(style, label, (width, height, depth), roundness))
     if roundness > 3 and rng.random() < (0.4 if label == 'coffee table' else 0.12):
         board = box(width * 0.86, 0.02, depth * 0.8, 0, height * rng.uniform(0.2, 0.4))
-        items += (solid(label, surface, [board]),)
+        items.append(solid(label, surface, [board]))
     inset = 0.7 if roundness < 3 else 0.95
     return Piece(
-        label, (width, height, depth), items, whole_top(width * inset, depth * inset, height)
+        label, (width, height, depth), tuple(items), whole_top(width * inset, depth * inset, height)
     )
 
 
@@ -232,7 +232,7 @@ class Front:
 def front_panels(style: Style, label: str, surface: Surface, front: Front) -> list[Item]:
     """Build framed or plain door and drawer fronts, and their handles."""
     rng = style.rng
-    gap, framed, handle = rng.uniform(0.004, 0.015), rng.random() < 0.4, rng.integers(4)
+    gap, framed, handle = rng.uniform(0.004, 0.015), rng.random() < 0.4, int(rng.integers(4))
     panels, frames, handles = [], [], []
     for column, x, y, width, height in front.cells():
         width, height, y = width - 2 * gap, height - 2 * gap, y + gap

@@ -149,13 +149,24 @@ def _fit_wall(context: RoomContext, wall: Wall, look: KitchenLook) -> None:
     end = wall.length - rng.choice([0.06, rng.uniform(0.06, wall.length / 2)])
     while u < end - 0.5:
         unit = _unit(context, end - u, look)
-        fits = unit is not None and unit.size[0] <= end - u and unit.size[1] <= _TALLEST
-        at = u + unit.size[0] / 2 if fits else u
-        if fits and context.arrangement.against_wall(unit, wall, at, gap=0.01, tries=1):
-            _equip(context, wall, at, unit, look)
+        if unit is not None and _install(context, wall, u, end, unit, look):
             u += unit.size[0]
         else:
             u += 0.2
+
+
+def _install(
+    context: RoomContext, wall: Wall, start: float, end: float, unit: Piece, look: KitchenLook
+) -> bool:
+    """Stand a unit at `start` if it ends before `end`; return whether it fits."""
+    width, height, _ = unit.size
+    if width > end - start or height > _TALLEST:
+        return False
+    middle = start + width / 2
+    if context.arrangement.against_wall(unit, wall, middle, gap=0.01, tries=1) is None:
+        return False
+    _equip(context, wall, middle, unit, look)
+    return True
 
 
 def _unit(context: RoomContext, space: float, look: KitchenLook) -> Piece | None:

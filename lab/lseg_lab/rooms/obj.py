@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import zipfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Archive:
 
     def __init__(self, path: str) -> None:
         """Open the zip file at `path`."""
+        self.path = path
         self._zip = zipfile.ZipFile(path)
         self._names = {name.lower(): name for name in self._zip.namelist()}
 
@@ -79,12 +81,12 @@ def _add_line(geometry: _Geometry, words: list[str], material: str) -> None:
     if keyword == 'v':
         geometry.positions.append([float(word) for word in words[1:4]])
     elif keyword == 'vt':
-        geometry.uvs.append([float(word) for word in (words + ['0'])[1:3]])
+        geometry.uvs.append([float(word) for word in [*words, '0'][1:3]])
     elif keyword == 'vn':
         geometry.normals.append([float(word) for word in words[1:4]])
     elif keyword == 'f':
         corners = [_corner(word, geometry) for word in words[1:]]
-        for second, third in zip(corners[1:-1], corners[2:]):
+        for second, third in itertools.pairwise(corners[1:]):
             geometry.faces.append((corners[0], second, third))
             geometry.face_materials.append(material)
 
@@ -92,7 +94,7 @@ def _add_line(geometry: _Geometry, words: list[str], material: str) -> None:
 def _corner(word: str, geometry: _Geometry) -> tuple[int, int, int]:
     """Return zero-based (position, uv, normal) of a corner such as 3/7/2 or -1//; -1 if absent."""
     lengths = (len(geometry.positions), len(geometry.uvs), len(geometry.normals))
-    fields = (word.split('/') + ['', ''])[:3]
+    fields = [*word.split('/'), '', ''][:3]
     numbers = [int(text) if text else 0 for text in fields]
     position, uv, normal = (
         number - 1 if number >= 0 else length + number for number, length in zip(numbers, lengths)
@@ -129,7 +131,7 @@ def _build(geometry: _Geometry, materials: dict[str, _Material]) -> Mesh:
     corners = np.array(geometry.faces, np.int64)[opaque]
     points = np.array(geometry.positions, np.float32)[corners[..., 0]]
     normals = _gather(geometry.normals, corners[..., 2], _face_normals(points))
-    uv = _gather(geometry.uvs, corners[..., 1], np.zeros(points.shape[:2] + (2,), np.float32))
+    uv = _gather(geometry.uvs, corners[..., 1], np.zeros((*points.shape[:2], 2), np.float32))
     mesh = triangles(points.reshape(-1, 3), normals.reshape(-1, 3), uv.reshape(-1, 2))
     kept = [material for material, keep in zip(used, opaque) if keep]
     mesh.vertices[:, COLOUR] = np.repeat([_colour(material) for material in kept], 3, axis=0)

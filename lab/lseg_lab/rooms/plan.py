@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field, replace
 
@@ -145,7 +146,7 @@ def wall_mesh(wall: Wall) -> Mesh:
         }
     )
     strips = []
-    for left, right in zip(cuts, cuts[1:]):
+    for left, right in itertools.pairwise(cuts):
         middle = (left + right) / 2
         hole = next(
             (hole for hole in wall.openings if abs(middle - hole.centre) < hole.width / 2), None

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import moderngl
@@ -77,6 +78,7 @@ class Renderer:
     def __init__(
         self, textures: np.ndarray, width: int, height: int, supersampling: float = 1.5
     ) -> None:
+        """Create the EGL context and upload `textures`; pictures are width x height pixels."""
         self.width, self.height = width, height
         self._size = (round(width * supersampling), round(height * supersampling))
         self._context = context = _create_context()
@@ -177,8 +179,9 @@ class Renderer:
         context.enable(moderngl.DEPTH_TEST)
         self._frame.use()
         self._frame.clear(depth=1.0)
-        for unit, texture in enumerate((self._textures, self._sun_depth, self._lamp_depth)):
-            texture.use(unit)
+        self._textures.use(0)
+        self._sun_depth.use(1)
+        self._lamp_depth.use(2)
         program['textures'], program['sun_shadow'], program['lamp_shadow'] = 0, 1, 2
         view = camera.view_matrix()
         projection = perspective(camera.vertical_fov, self.width / self.height, NEAR, FAR)
@@ -209,16 +212,16 @@ class Renderer:
         self._radiance.use(0)
         self._depth.use(1)
         tangent = math.tan(camera.vertical_fov / 2)
-        values = dict(
-            radiance=0,
-            depth=1,
-            near=NEAR,
-            far=FAR,
-            exposure=exposure,
-            occlusion=lighting.occlusion,
-            focal=(tangent * self.width / self.height, tangent),
-            up=tuple(camera.rotation() @ [0.0, 1.0, 0.0]),
-        )
+        values = {
+            'radiance': 0,
+            'depth': 1,
+            'near': NEAR,
+            'far': FAR,
+            'exposure': exposure,
+            'occlusion': lighting.occlusion,
+            'focal': (tangent * self.width / self.height, tangent),
+            'up': tuple(camera.rotation() @ [0.0, 1.0, 0.0]),
+        }
         for name, value in values.items():
             program[name] = value
         self._context.disable(moderngl.DEPTH_TEST)
@@ -227,12 +230,12 @@ class Renderer:
     def _read_back(self, bloom: float) -> View:
         width, height = self._size
         developed = np.frombuffer(self._developed.read(), np.uint8).reshape(height, width, 4)[::-1]
-        classes = np.frombuffer(self._classes.read(), np.uint8).reshape(height, width)[::-1]
-        raw = np.frombuffer(self._depth.read(), np.float32).reshape(height, width)[::-1]
+        indices = np.frombuffer(self._classes.read(), np.uint8).reshape(height, width)[::-1]
+        window = np.frombuffer(self._depth.read(), np.float32).reshape(height, width)[::-1]
         size = (self.width, self.height)
         shrunk = cv2.resize(developed, size, interpolation=cv2.INTER_AREA)
-        classes = cv2.resize(classes, size, interpolation=cv2.INTER_NEAREST)
-        raw = cv2.resize(raw, size, interpolation=cv2.INTER_NEAREST)
+        classes = cv2.resize(indices, size, interpolation=cv2.INTER_NEAREST)
+        raw = cv2.resize(window, size, interpolation=cv2.INTER_NEAREST)
         depth = NEAR * FAR / (FAR - raw * (FAR - NEAR))
         mask = np.where(classes == 0, UNLABELLED, classes - 1).astype(np.uint8)
         return View(_with_bloom(shrunk, bloom), mask, depth)
@@ -241,8 +244,9 @@ class Renderer:
 def _create_context() -> moderngl.Context:
     # Turn off the threads of Mesa's software renderer: one process per core is faster.
     os.environ.setdefault('LP_NUM_THREADS', '0')
+    settings: dict[str, Any] = {'backend': 'egl'}
     try:
-        return moderngl.create_context(standalone=True, backend='egl')
+        return moderngl.create_context(standalone=True, **settings)
     except Exception as error:  # glcontext raises bare Exceptions
         raise OSError(
             f'cannot render: no EGL context ({error}); install libegl1 and libgl1-mesa-dri'
@@ -278,11 +282,17 @@ def _shadow_target(
 
 
 def _write(program: moderngl.Program, name: str, matrix: np.ndarray) -> None:
-    program[name].write(np.ascontiguousarray(matrix.T, np.float32).tobytes())
+    _uniform(program, name).write(np.ascontiguousarray(matrix.T, np.float32).tobytes())
+
+
+def _uniform(program: moderngl.Program, name: str) -> moderngl.Uniform:
+    member = program[name]
+    assert isinstance(member, moderngl.Uniform)
+    return member
 
 
 def _write_lighting(program: moderngl.Program, lighting: Lighting) -> None:
-    program['ambient'].write(np.float32(lighting.ambient).tobytes())
+    _uniform(program, 'ambient').write(np.asarray(lighting.ambient, np.float32).tobytes())
     program['sun_direction'], program['sun_colour'] = lighting.sun_direction, lighting.sun_colour
     lamps, windows = lighting.lamps[: shaders.MAX_LIGHTS], lighting.windows[: shaders.MAX_LIGHTS]
     program['lamps'], program['windows'] = len(lamps), len(windows)
@@ -296,7 +306,7 @@ def _write_lighting(program: moderngl.Program, lighting: Lighting) -> None:
     for name, rows in columns.items():
         padded = np.zeros((shaders.MAX_LIGHTS, 3), np.float32)
         padded[: len(rows)] = np.reshape(rows, (-1, 3))
-        program[name].write(padded.tobytes())
+        _uniform(program, name).write(padded.tobytes())
 
 
 def _bounding_sphere(item: Item) -> tuple[np.ndarray, float]:

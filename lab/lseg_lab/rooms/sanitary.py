@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import box, cylinder, lathe, tilt, transform
+from lseg_lab.rooms.geometry import box, cylinder, lathe, tilt, transform, triple
 from lseg_lab.rooms.piece import Piece, solid, whole_top
 from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.style import Style
@@ -19,7 +19,7 @@ def _ceramic(style: Style) -> Surface:
     white = rng.uniform(0.82, 0.98) * np.ones(3)
     if rng.random() < 0.12:
         white = np.clip(rng.uniform(0.2, 0.9) * (1 + rng.normal(0, 0.12, 3)), 0.05, 1)
-    return Surface(tint=tuple(float(value) for value in white), gloss=rng.uniform(0.05, 0.25))
+    return Surface(tint=triple(white), gloss=rng.uniform(0.05, 0.25))
 
 
 def toilet(style: Style) -> Piece:
@@ -90,28 +90,24 @@ def washbasin(style: Style) -> Piece:
     if rng.random() < 0.5:
         items.append(solid('sink', ceramic, [cylinder(0.09, height - 0.12)]))
     else:
-        case = box(width + 0.1, height - 0.13, depth, 0, 0.0, 0)
-        board = style.board()
-        halves = [
-            box(
-                width / 2 - 0.02,
-                height - 0.25,
-                0.018,
-                sx * (width / 4 + 0.02),
-                0.08,
-                depth / 2 + 0.009,
-            )
-            for sx in (-1, 1)
-        ]
-        slab = box(width + 0.14, 0.03, depth + 0.04, 0, height - 0.13)
-        items += [
-            solid('cabinet', board, [case]),
-            solid('cabinet', board.tinted(0.92), halves),
-            solid('cabinet', style.stone(), [slab]),
-        ]
+        items += _vanity(style, width, depth, height)
     tap = [
         cylinder(0.02, 0.16, 10).at(0, height, -depth * 0.36),
         box(0.03, 0.025, 0.13, 0, height + 0.13, -depth * 0.36 + 0.055),
     ]
     items.append(solid('sink', style.metal(), tap))
     return Piece('sink', (width + 0.1, height, depth), tuple(items))
+
+
+def _vanity(style: Style, width: float, depth: float, height: float) -> list[Item]:
+    """Build the cabinet under a basin of this size: body, two doors and a slab."""
+    case = box(width + 0.1, height - 0.13, depth, 0, 0.0, 0)
+    board = style.board()
+    side, front = width / 4 + 0.02, depth / 2 + 0.009
+    doors = [box(width / 2 - 0.02, height - 0.25, 0.018, sx * side, 0.08, front) for sx in (-1, 1)]
+    slab = box(width + 0.14, 0.03, depth + 0.04, 0, height - 0.13)
+    return [
+        solid('cabinet', board, [case]),
+        solid('cabinet', board.tinted(0.92), doors),
+        solid('cabinet', style.stone(), [slab]),
+    ]

@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from lseg_lab.rooms.geometry import NO_TEXTURE, Mesh
+from lseg_lab.rooms.geometry import NO_TEXTURE, Mesh, triple
 
 NEAR, FAR = 0.05, 40.0
 
@@ -23,9 +24,9 @@ class Surface:
     gloss: float = 0.0  # 0 matt to 1 mirror
     emission: float = 0.0  # emitted light as a multiple of the colour
 
-    def tinted(self, tint: np.ndarray) -> Surface:
+    def tinted(self, tint: ArrayLike) -> Surface:
         """Return this surface with its tint multiplied by `tint`."""
-        return replace(self, tint=tuple(float(value) for value in np.multiply(self.tint, tint)))
+        return replace(self, tint=triple(np.multiply(self.tint, tint)))
 
 
 PLAIN = Surface()

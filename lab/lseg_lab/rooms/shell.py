@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,8 +42,8 @@ def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
     """Fill the outline at height `y`, facing up or down, with one quad per cell of its grid."""
     xs, zs = np.unique(room.outline[:, 0]), np.unique(room.outline[:, 1])
     cells = []
-    for x0, x1 in zip(xs, xs[1:]):
-        for z0, z1 in zip(zs, zs[1:]):
+    for x0, x1 in itertools.pairwise(xs):
+        for z0, z1 in itertools.pairwise(zs):
             if room.contains(np.array([[(x0 + x1) / 2, (z0 + z1) / 2]]))[0]:
                 cell = [(x0, y, z1), (x1, y, z1), (x1, y, z0), (x0, y, z0)]
                 cells.append(cell if up else cell[::-1])

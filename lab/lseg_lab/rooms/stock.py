@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from lseg_lab.rooms import appliances, joinery, sanitary, small_things, upholstery
 from lseg_lab.rooms.catalogue import Model
+from lseg_lab.rooms.geometry import triple
 from lseg_lab.rooms.patterns import random_colour
 from lseg_lab.rooms.piece import Piece, whole_top
 from lseg_lab.rooms.scene import Item, Surface
@@ -22,7 +24,7 @@ _BUILDERS: dict[str, Callable[[Style], Piece]] = {
     'game table': joinery.pool_table,
     'bookshelf': joinery.shelf,
     **{
-        label: lambda style, label=label: joinery.case(style, label)
+        label: partial(joinery.case, label=label)
         for label in ('cabinet', 'dresser', 'wardrobe', 'nightstand', 'tv stand')
     },
     'bed': upholstery.bed,
@@ -113,7 +115,7 @@ class Stock:
         stretch = rng.uniform(0.92, 1.1) * rng.uniform(0.95, 1.05, 3)
         if model.label in _KEEP_COLOURS | _LIVING:
             stretch[:] = stretch[0]
-        size = tuple(float(side) for side in model.size * stretch)
+        size = triple(model.size * stretch)
         matrix = np.diag([*stretch, 1.0])
         item = Item(model.mesh, model.label, self._surface(model.label), matrix, shared=True)
         height = model.top * stretch[1]

@@ -9,6 +9,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,11 @@ def _drawn() -> Iterator[Entry]:
     for kind, (draw, count) in _DRAWN.items():
         for number in range(count):
             name = f'{kind}-{number}'
-            seed = zlib.crc32(name.encode())
-            yield (
-                name,
-                kind,
-                lambda draw=draw, seed=seed: _as_layer(draw(np.random.default_rng(seed))),
-            )
+            yield name, kind, partial(_draw_layer, draw, zlib.crc32(name.encode()))
+
+
+def _draw_layer(draw: Callable[[np.random.Generator], np.ndarray], seed: int) -> np.ndarray:
+    return _as_layer(draw(np.random.default_rng(seed)))
 
 
 def _as_layer(image: np.ndarray) -> np.ndarray:

@@ -31,8 +31,8 @@ def duvet(style: Style, width: float, length: float, top: float) -> Item:
     x = x + np.where(lying, 0, 0.012 * folds)
     unmade = rng.random() < 0.25
     puff = rng.uniform(0.06, 0.13) if unmade else rng.uniform(0.01, 0.06)
-    puff = puff * np.where(lying, 1.0, 0.3)
-    y = top + 0.03 + puff * (1.5 + folds) - np.maximum(hangs[None], foot_hangs[:, None])
+    puffs = puff * np.where(lying, 1.0, 0.3)
+    y = top + 0.03 + puffs * (1.5 + folds) - np.maximum(hangs[None], foot_hangs[:, None])
     sheet = grid(np.stack([x, np.maximum(y, 0.02), z], axis=2))
     return solid('bed', style.cloth(), [sheet])
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_lab.rooms.building import Building
+from lseg_lab.rooms.geometry import triple
 from lseg_lab.rooms.model_labels import CLASS_INDEX, CLASSES
 from lseg_lab.rooms.renderer import View
 from lseg_lab.rooms.scene import Camera
@@ -47,7 +48,7 @@ def random_camera(rng: np.random.Generator, building: Building, aspect: float) -
     horizontal = math.radians(rng.uniform(45, 78))
     vertical = 2 * math.atan(math.tan(horizontal / 2) / aspect)
     roll = rng.normal(0, 0.025) if rng.random() < 0.93 else rng.normal(0, 0.25)
-    return Camera(tuple(float(value) for value in position), yaw, pitch, float(roll), vertical)
+    return Camera(triple(position), yaw, pitch, float(roll), vertical)
 
 
 def _standing_place(rng: np.random.Generator, building: Building, manner: _Manner) -> np.ndarray:
@@ -58,7 +59,7 @@ def _standing_place(rng: np.random.Generator, building: Building, manner: _Manne
             axis = rng.integers(2)
             place[axis] = (low + 0.2, high - 0.2)[rng.integers(2)][axis]
         height = rng.uniform(*manner.height)
-        if _is_clear(building, *place, height):
+        if _is_clear(building, place[0], place[1], height):
             break
     return np.array([place[0], height, place[1]])
 

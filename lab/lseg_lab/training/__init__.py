@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of LSeg on labelled images: vocabulary, data, augmentation, objective, trainer."""
+"""Train LSeg on labelled images: vocabulary, data, augmentation, objective and trainer."""

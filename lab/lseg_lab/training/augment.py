@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation that turns a clean rendered view into what a robot's camera might have made of it.
+"""Augment clean rendered views so that they resemble pictures from a robot's camera.
 
 Images are uint8 [H, W, 3] RGB, masks uint8 [H, W] with 255 for "not labelled". Every function
-draws from the generator it is given and from nothing else, so that a sample can be made again.
+draws from the given generator only, so any sample can be reproduced.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Photometric = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light, lens, sensor and transport, in the order in which a picture passes them."""
+    """Apply light, lens, sensor and transmission effects in the order a picture meets them."""
     for probability, change in PHOTOMETRIC:
         if rng.random() < probability:
             image = change(image, rng)
@@ -39,10 +39,10 @@ def geometric(
     zoom: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A crop of `size` (height, width) at a random zoom, flip, small rotation and perspective.
+    """Crop to `size` (height, width) with random zoom, flip, small rotation and perspective.
 
-    A zoom of 1 keeps a pixel a pixel. Outside the picture the mask is UNLABELLED and the image
-    mirrored, white or black: rectified photographs have such a frame.
+    A zoom of 1 keeps the scale. Outside the picture the mask is UNLABELLED and the image is
+    mirrored, white or black, like the borders of rectified photographs.
     """
     border = BORDERS[rng.integers(len(BORDERS))]
     height, width = size
@@ -62,12 +62,12 @@ def _crop_matrix(
     zoom: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The homography [3, 3] from source pixels to the pixels of a random crop."""
+    """Return the homography [3, 3] from source pixels to the pixels of a random crop."""
     scale = np.exp(rng.uniform(*np.log(zoom)))
     aspect = np.exp(rng.normal(0.0, 0.06))
     angle = np.deg2rad(rng.normal(0.0, 4.0))
     size = np.array(source[::-1], float)
-    # the window's centre stays where the crop is filled as far as the zoom allows
+    # keep the window's centre where the source fills as much of the crop as the zoom allows
     slack = np.maximum(size - np.array(target[::-1]) / scale, 0.0) / 2.0
     centre = size / 2.0 + rng.uniform(-1.0, 1.0, 2) * slack
     flip = rng.choice([-1.0, 1.0])
@@ -86,9 +86,10 @@ def _crop_matrix(
 def recolour_regions(
     image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, share: float = 0.5
 ) -> np.ndarray:
-    """Another colour and a random pattern for a random share of the mask's regions.
+    """Give a random share of the mask's regions another colour and a random pattern.
 
-    Shading and fine texture stay. It breaks the rendered data's ties between colour and class.
+    Shading and fine texture are kept. This breaks the correlation of colour and class in
+    rendered data.
     """
     gains = np.ones((256, 3), np.float32)
     strength = np.zeros(256, np.float32)
@@ -96,7 +97,7 @@ def recolour_regions(
         if value != UNLABELLED and rng.random() < share:
             gains[value] = np.exp(rng.normal(0.0, 0.3) + rng.normal(0.0, 0.12, 3))
             strength[value] = abs(rng.normal(0.0, 0.25))
-    # from soft clouds to the hard blotches of a printed fabric, coarse or fine
+    # anything from soft clouds to the hard blotches of a printed fabric, coarse or fine
     texture = _noise(mask.shape, int(np.exp(rng.uniform(*np.log((4, 90))))), rng)
     texture = np.tanh(texture * rng.uniform(0.5, 6.0))
     gain = gains[mask] * (1.0 + strength[mask] * texture)[..., None]
@@ -104,7 +105,7 @@ def recolour_regions(
 
 
 def _noise(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth float32 noise [H, W] of unit variance with about `cells` cells across."""
+    """Return smooth float32 noise [H, W] of unit variance with about `cells` cells across."""
     height, width = shape
     rows = max(2, cells * height // width)
     coarse = rng.standard_normal((rows, cells), dtype=np.float32)
@@ -112,9 +113,11 @@ def _noise(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> np.n
 
 
 def tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure, gamma, contrast and white balance in one look-up table a channel."""
+    """Change exposure, gamma, contrast and white balance with one look-up table per channel."""
     level = np.linspace(0.0, 1.0, 256)[:, None]
-    cast = rng.choice([0.06, 0.18], p=[0.8, 0.2])  # the lamps' colour may be left uncorrected
+    cast = rng.choice(
+        [0.06, 0.18], p=[0.8, 0.2]
+    )  # sometimes the camera leaves the lamps' colour uncorrected
     level = level * np.exp(rng.normal(0.0, 0.35)) * np.exp(rng.normal(0.0, cast, 3))
     level = np.clip(level, 0.0, 1.0) ** np.exp(rng.normal(0.0, 0.3))
     level = 0.5 + (level - 0.5) * np.exp(rng.normal(0.0, 0.2)) + rng.normal(0.0, 0.05)
@@ -123,24 +126,24 @@ def tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def saturation(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Less or more colour, now and then none."""
+    """Reduce, increase or occasionally remove colour."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     amount = 0.0 if rng.random() < 0.12 else rng.uniform(0.3, 1.7)
     return cv2.addWeighted(image, amount, grey, 1.0 - amount, 0.0)
 
 
 def hue(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A small turn of all hues."""
+    """Rotate all hues slightly."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
     hsv[..., 0] += np.uint8(int(rng.normal(0.0, 8.0)) % 256)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
 
 
 def random_filter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Random convolutions across the channels mixed in: another texture, the same shapes.
+    """Blend in random convolutions across channels: new texture, same shapes.
 
-    Xu et al., "Robust and Generalizable Visual Representation Learning via Random Convolutions",
-    ICLR 2021.
+    Source: Xu et al., "Robust and Generalizable Visual Representation Learning via Random
+    Convolutions", ICLR 2021.
     """
     size = int(rng.choice([1, 3, 5]))
     kernels = rng.normal(0.0, 1.0, (3, 3, size, size))  # [to, from, size, size]
@@ -158,7 +161,7 @@ def random_filter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def shading(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Soft light and shadow across the picture, as from lamps outside of it; vignetting."""
+    """Add soft light and shadow, as from lamps outside the picture, and vignetting."""
     height, width = image.shape[:2]
     light = 1.0 + rng.uniform(0.05, 0.3) * _noise((height, width), int(rng.integers(2, 5)), rng)
     y, x = np.ogrid[-1.0 : 1.0 : height * 1j, -1.0 : 1.0 : width * 1j]
@@ -167,18 +170,19 @@ def shading(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def shadow(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A hard-edged shadow or patch of sunlight: a random quadrangle."""
+    """Add a hard-edged shadow or patch of sunlight: a random quadrilateral."""
     height, width = image.shape[:2]
     corners = rng.uniform(-0.2, 1.2, (4, 2)) * (width, height)
     patch = np.zeros((height, width), np.float32)
     cv2.fillConvexPoly(patch, cv2.convexHull(corners.astype(np.int32)), 1.0)
-    patch = cv2.blur(patch, (int(rng.integers(1, 16)),) * 2)
+    edge = int(rng.integers(1, 16))
+    soft = cv2.blur(patch, (edge, edge))
     gain = np.exp(rng.normal(-0.1, 0.5))
-    return np.clip(image * (1.0 + (gain - 1.0) * patch)[..., None], 0, 255).astype(np.uint8)
+    return np.clip(image * (1.0 + (gain - 1.0) * soft)[..., None], 0, 255).astype(np.uint8)
 
 
 def bloom(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Over-exposure: what is bright clips and glows into its surroundings."""
+    """Overexpose: clip bright areas and let them glow into their surroundings."""
     height, width = image.shape[:2]
     bright = cv2.subtract(image, np.full(4, rng.uniform(150.0, 235.0)))
     small = cv2.resize(bright, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
@@ -189,7 +193,7 @@ def bloom(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def chromatic_shift(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Red and blue a little larger or smaller than green: lateral chromatic aberration."""
+    """Scale red and blue slightly relative to green: lateral chromatic aberration."""
     height, width = image.shape[:2]
     shifted = image.copy()
     for channel in (0, 2):
@@ -202,7 +206,7 @@ def chromatic_shift(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Out of focus, or moving: a Gaussian or a straight streak of up to nine pixels."""
+    """Blur by defocus (Gaussian) or by motion (a straight streak of up to nine pixels)."""
     if rng.random() < 0.6:
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.8))
     length = int(rng.integers(3, 10))
@@ -210,13 +214,13 @@ def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     reach = np.array([np.cos(angle), np.sin(angle)]) * (length - 1) / 2.0
     middle = (length - 1) / 2.0
     kernel = np.zeros((length, length), np.float32)
-    ends = [tuple(int(round(v)) for v in middle + sign * reach) for sign in (-1, 1)]
-    cv2.line(kernel, *ends, 1.0)
+    start, end = np.rint(middle - reach).astype(int), np.rint(middle + reach).astype(int)
+    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
 def lower_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Scaled down and up again, as by a cheap or a digitally zoomed camera."""
+    """Scale down and up again, as a cheap or digitally zoomed camera does."""
     height, width = image.shape[:2]
     scale = rng.uniform(0.35, 0.9)
     small = cv2.resize(
@@ -226,14 +230,14 @@ def lower_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def sharpen(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The unsharp mask of a camera's own processing."""
+    """Apply an unsharp mask, as cameras do internally."""
     amount = rng.uniform(0.3, 1.5)
     soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.7, 2.0))
     return cv2.addWeighted(image, 1.0 + amount, soft, -amount, 0.0)
 
 
 def sensor_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shot noise (grows with light), read noise, and blotches of colour noise."""
+    """Add shot noise (grows with light), read noise and blotches of colour noise."""
     read, shot = rng.uniform(0.0, 6.0), rng.uniform(0.0, 0.6)
     grain = _grain(image.shape, rng)
     if rng.random() < 0.4:
@@ -243,7 +247,7 @@ def sensor_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """White noise float32 [H, W, 3]: a random part of a fixed field, as drawing it is slow."""
+    """Return white noise float32 [H, W, 3]: a random part of a fixed field, as drawing is slow."""
     height, width = shape[:2]
     field = _grain_field(height + 256, width + 256)
     top, left = rng.integers(256, size=2)
@@ -256,13 +260,15 @@ def _grain_field(height: int, width: int) -> np.ndarray:
 
 
 def compress(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """JPEG at a quality of 20 to 90."""
+    """Compress as JPEG with quality 20 to 90."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 91))]
-    return cv2.imdecode(cv2.imencode('.jpg', image, quality)[1], cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(cv2.imencode('.jpg', image, quality)[1], cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded
 
 
 def posterise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Three to six bits a channel."""
+    """Reduce to three to six bits per channel."""
     return image & np.uint8(256 - (1 << int(rng.integers(2, 6))))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Averages of weights: over the steps of a run, and of several runs."""
+"""Average weights over the steps of a run, or over several runs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """The average of all floating-point tensors of a module's state over the training steps."""
+    """Moving average of all floating-point tensors of a module over the training steps."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
-        """Start from the module's present weights; `decay` is that of one step, below 1."""
+        """Start from the module's current weights; `decay` per step is below 1."""
         self._module, self._decay = module, decay
         self.state = {name: tensor.clone() for name, tensor in self._floats().items()}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after step number `step`; early steps are forgotten faster."""
+        """Include the weights after step `step`; early steps are forgotten faster."""
         decay = min(self._decay, (1.0 + step) / (10.0 + step))
         current = self._floats()
         torch._foreach_lerp_(
@@ -29,7 +29,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within the block the module has the averaged weights."""
+        """Give the module the averaged weights within the block."""
         kept = {name: tensor.clone() for name, tensor in self._floats().items()}
         self._module.load_state_dict(self.state, strict=False)
         try:
@@ -43,24 +43,24 @@ class WeightAverage:
 
 
 class LatestWeights:
-    """In place of an average: the weights as they are."""
+    """Stand-in for WeightAverage that keeps the weights as they are."""
 
     def __init__(self) -> None:
-        """Keep nothing."""
+        """Store nothing."""
         self.state: dict[str, Tensor] = {}
 
     def update(self, _step: int) -> None:
         """Do nothing."""
 
-    def applied(self) -> AbstractContextManager:
-        """Within the block the module has its weights as ever."""
+    def applied(self) -> AbstractContextManager[None]:
+        """Leave the module's weights unchanged within the block."""
         return nullcontext()
 
 
 def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of each tensor over networks that share their beginning.
+    """Return the mean of each tensor over networks that were trained from the same start.
 
-    "Model soups" (Wortsman et al., ICML 2022). Integer tensors are the first network's.
+    Source: "Model soups", Wortsman et al., ICML 2022. Integer tensors are the first network's.
     """
     first = states[0]
     return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run depends on besides its data."""
+"""Settings of a training run, apart from its data."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What a run of the recipe `lite` depends on besides its data.
+    """Settings of a run of the recipe `lite`.
 
     Attributes:
-        steps: of the optimiser, in all; the learning rate falls along a cosine over them.
-        batch: images in a step.
-        learning_rate: of the decoder.
-        encoder_learning_rate: of the image encoder's later stages; 0 keeps all of it frozen.
-        weight_decay: AdamW's.
-        warm_up: steps until the full learning rate.
-        average_decay: of the weights' moving average, which is what is evaluated and kept.
+        steps: total optimiser steps; the learning rate follows a cosine over them.
+        batch: images per step.
+        learning_rate: for the decoder.
+        encoder_learning_rate: for the later stages of the image encoder; 0 freezes all of it.
+        weight_decay: of AdamW.
+        warm_up: steps until the full learning rate is reached.
+        average_decay: of the moving average of the weights, which is evaluated and saved.
         style_probability: that an image's feature statistics are randomised at a stage.
         style_strength: of the random gain and shift.
         level_dropout: probability that an image loses one of the two finest feature levels.
-        workers: processes that load and augment.
-        seed: of everything random.
-
+        workers: processes that load and augment images.
+        seed: of all random numbers.
     """
 
     accumulate: ClassVar[int] = 1
+    steps_per_epoch: ClassVar[int] = 1
 
     steps: int = 4000
     batch: int = 8
@@ -45,23 +45,22 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class PaperConfig:
-    """What a run of the recipe `paper` depends on besides its data: the authors' values.
+    """Settings of a run of the recipe `paper`; the defaults are the authors' values.
 
     Attributes:
-        steps: of the optimiser, in all; the learning rate falls to 0 over them.
-        steps_per_epoch: the learning rate falls once an epoch.
-        batch: images, or zero-shot episodes, that a process takes at once.
-        accumulate: batches whose gradients make one step.
-        processes: that share the samples of a step.
-        learning_rate: of the image encoder, for a batch of 16; the batch scales it.
-        decoder_factor: how much higher the decoder's is.
+        steps: total optimiser steps; the learning rate falls to 0 over them.
+        steps_per_epoch: the learning rate is lowered once per epoch.
+        batch: images, or zero-shot episodes, that a process handles at once.
+        accumulate: batches whose gradients are summed in one step.
+        processes: number of processes that share the samples of a step.
+        learning_rate: for the image encoder and a batch of 16; it scales with the batch.
+        decoder_factor: ratio of the decoder's learning rate to the encoder's.
         momentum: of stochastic gradient descent.
-        weight_decay: of all that is trained.
-        power: of the polynomial that the learning rate falls along.
+        weight_decay: of all trained parameters.
+        power: of the polynomial that the learning rate follows.
         bfloat16: whether encoder and decoder compute in bfloat16.
-        workers: processes that load and augment, for each process.
-        seed: of everything random.
-
+        workers: loading processes for each training process.
+        seed: of all random numbers.
     """
 
     steps: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random crops of labelled images over one label set, as LSeg's authors make them."""
+"""Random crops of labelled images that share one label set, as LSeg's authors make them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lseg_ros.labels.ids import UNLABELLED
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image to train with: [H, W, 3], its mask uint8 [H, W], and the labels that it is asked.
+    """A training image [H, W, 3], its mask uint8 [H, W] and the labels to ask for.
 
-    A mask's value is a place in `labels`; 255 is not labelled.
+    Mask values index `labels`; 255 means not labelled.
     """
 
     image: np.ndarray
@@ -25,9 +25,9 @@ class LabelledImage:
 
 
 class CropStream:
-    """Random crops by number: sample n depends on the seed and n alone.
+    """Numbered random crops: sample n depends only on the seed and n.
 
-    Every image comes once in an epoch, in an order of its own.
+    Every image occurs once per epoch, in an order that differs between epochs.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class CropStream:
         crop: tuple[int, int] = (480, 480),
         seed: int = 0,
     ) -> None:
-        """Make the stream; for `base` and `crop` see random_crop."""
+        """Crop the images of `folder`; see random_crop for `base` and `crop`."""
         self.folder, self.base, self.crop, self.seed = folder, base, crop, seed
         self._order = Shuffle(len(folder.pairs), seed)
 
     def __len__(self) -> int:
-        """Images in an epoch."""
+        """Return the number of images in an epoch."""
         return len(self.folder.pairs)
 
     def __getitem__(self, number: int) -> tuple[LabelledImage]:
-        """Sample number `number`, from 0 without end: one image."""
+        """Return sample `number`, counted from 0 without end: one image."""
         rng = np.random.default_rng((self.seed, number))
         image, mask = self.folder.read(self._order(number))
         image, mask = random_crop(image, mask, self.base, self.crop, rng)
@@ -54,15 +54,15 @@ class CropStream:
 
 
 class Shuffle:
-    """The item of a number from 0 without end: all `count` of them, shuffled, again and again."""
+    """Repeated shuffles of `count` items, indexed from 0 without end."""
 
     def __init__(self, count: int, seed: int) -> None:
-        """Shuffle the items 0 to count - 1 anew in every round, by the seed and the round."""
+        """Shuffle items 0 to count - 1 anew in every round, seeded by seed and round."""
         self._count, self._seed = count, seed
         self._round, self._order = -1, np.empty(0, np.int64)
 
     def __call__(self, number: int) -> int:
-        """Return the item that comes at `number`."""
+        """Return the item at position `number`."""
         turn, place = divmod(number, self._count)
         if turn != self._round:
             rng = np.random.default_rng((self._seed, turn, self._count))
@@ -73,22 +73,21 @@ class Shuffle:
 def random_crop(
     image: np.ndarray, mask: np.ndarray, base: int, crop: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Flip, zoom, pad and crop, by the mode 'train' of PyTorch-Encoding, which LSeg was made with.
+    """Flip, zoom, pad and crop as mode 'train' of PyTorch-Encoding, which LSeg was trained with.
 
     Args:
         image: uint8 [H, W, 3].
         mask: uint8 [H, W].
-        base: the long side becomes a random number of pixels from half of this to its double.
-        crop: height and width of the result; what the image lacks of it is black, and ignored.
-        rng: of everything random.
-
+        base: the long side is resized to a random length from half of this to twice this.
+        crop: height and width of the result; missing parts are black and not labelled.
+        rng: source of all random numbers.
     """
     if rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
     long = int(rng.integers(base // 2, 2 * base + 1))
     height, width = (int(side * long / max(mask.shape) + 0.5) for side in mask.shape)
     size = (max(1, width), max(1, height))
-    # Pillow's bilinear filter averages where it makes smaller.
+    # Pillow's bilinear filter averages when it downscales.
     image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     mask = np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
     missing = [(0, max(0, wanted - side)) for wanted, side in zip(crop, mask.shape)]

@@ -17,18 +17,17 @@ from lseg_lab.training import augment
 from lseg_lab.training.questions import Question, QuestionSampler
 from lseg_ros.labels.ids import UNLABELLED
 
-PRESENT_SHARE = 0.01  # of the image's pixels: from here on a class counts as shown
+PRESENT_SHARE = 0.01  # of the image's pixels: the least share at which a class counts as shown
 
 
 @dataclass(frozen=True)
 class LabelledFolder:
-    """Image and mask files over one list of classes.
+    """Image and mask files that share one list of classes.
 
     Attributes:
-        classes: class names; mask value c is classes[c], 255 is not labelled.
+        classes: class names; mask value c means classes[c], 255 means not labelled.
         pairs: (image path, mask path, palette index), sorted; `palettes[index]` is uint8 [256]
             and maps the file's mask values to this list's classes.
-
     """
 
     classes: tuple[str, ...]
@@ -36,16 +35,16 @@ class LabelledFolder:
     palettes: np.ndarray
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 RGB [H, W, 3] and mask uint8 [H, W]. Raises OSError if either is broken."""
+        """Return image uint8 RGB [H, W, 3] and mask uint8 [H, W]; raise OSError if unreadable."""
         image, mask, palette = self.pairs[index]
         pixels, values = cv2.imread(str(image)), read_mask(mask)
         if pixels is None:
-            raise OSError(f'{image}: cannot be read as an image')
+            raise OSError(f'{image}: not readable as an image')
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), cv2.LUT(values, self.palettes[palette])
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """A mask file as uint8 [H, W]. Raises OSError if it is not an 8-bit one-channel image."""
+    """Return a mask file as uint8 [H, W]; raise OSError unless it is 8-bit, one channel."""
     mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.dtype != np.uint8 or mask.ndim != 2:
         raise OSError(f'{path}: not an 8-bit image of class indices')
@@ -53,17 +52,17 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
-    """Join folders as `lseg rooms` writes them: dataset.json, <id>.jpg and <id>.mask.png.
+    """Join folders written by `lseg rooms`: dataset.json, <id>.jpg and <id>.mask.png.
 
-    Their class lists may differ: the joint list has every name once. Raises FileNotFoundError
-    when a folder has no dataset.json or no labelled image.
+    Their class lists may differ; the joint list contains every name once. Raise FileNotFoundError
+    if a folder has no dataset.json or no labelled image.
     """
     classes: list[str] = []
     pairs, palettes = [], []
     for index, root in enumerate(Path(r) for r in roots):
         description = root / 'dataset.json'
         if not description.is_file():
-            raise FileNotFoundError(f'{description} not found: is {root} made by `lseg rooms`?')
+            raise FileNotFoundError(f'{description} not found: is {root} written by `lseg rooms`?')
         names = json.loads(description.read_text(encoding='utf-8'))['classes']
         classes += [name for name in names if name not in classes]
         palette = np.full(256, UNLABELLED, np.uint8)
@@ -72,13 +71,13 @@ def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
         masks = sorted(root.glob('*.mask.png'))
         found = [(m.with_name(m.name.replace('.mask.png', '.jpg')), m, index) for m in masks]
         if not found:
-            raise FileNotFoundError(f'{root} holds no <id>.jpg with <id>.mask.png')
+            raise FileNotFoundError(f'{root} contains no pair <id>.jpg and <id>.mask.png')
         pairs += [pair for pair in found if pair[0].is_file()]
     return LabelledFolder(tuple(classes), tuple(pairs), np.stack(palettes))
 
 
 def class_shares(folder: LabelledFolder, workers: int = 2) -> np.ndarray:
-    """The share of each image's pixels that each class holds, float32 [images, classes]."""
+    """Return each class' share of each image's pixels, float32 [images, classes]."""
 
     def share(index: int) -> np.ndarray:
         _, path, palette = folder.pairs[index]
@@ -94,7 +93,7 @@ def class_shares(folder: LabelledFolder, workers: int = 2) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sample:
-    """An augmented image uint8 [H, W, 3], its mask uint8 [H, W], and what it is asked."""
+    """An augmented image uint8 [H, W, 3], its mask uint8 [H, W], and its question."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -102,9 +101,9 @@ class Sample:
 
 
 class SampleStream:
-    """Training samples by number: sample n depends on the seed and n alone.
+    """Numbered training samples: sample n depends only on the seed and n.
 
-    That makes an interrupted training resume exactly, with any number of loading processes.
+    An interrupted training therefore resumes exactly, with any number of loading processes.
     """
 
     def __init__(
@@ -119,19 +118,18 @@ class SampleStream:
         recolour: float = 0.35,
         seed: int = 0,
     ) -> None:
-        """Make the stream.
+        """Prepare the stream.
 
         Args:
             folder: the images.
-            questions: draws each sample's label set.
+            questions: draws the label set of each sample.
             shares: `class_shares(folder)`.
             crop: height and width of the samples.
             zoom: range of the random zoom.
-            balance: share of samples drawn by class, rare classes as often as common ones;
-                the rest is drawn by image.
-            recolour: share of samples whose regions get other colours.
-            seed: of everything random.
-
+            balance: share of samples drawn by class, with rare classes as likely as common ones;
+                the rest are drawn by image.
+            recolour: share of samples with recoloured regions.
+            seed: of all random numbers.
         """
         self.folder, self.questions, self.seed = folder, questions, seed
         self.crop, self.zoom, self.balance, self.recolour = crop, zoom, balance, recolour
@@ -144,7 +142,7 @@ class SampleStream:
         ]
 
     def __getitem__(self, number: int) -> Sample:
-        """Sample number `number`, from 0 without end."""
+        """Return sample `number`, counted from 0 without end."""
         rng = np.random.default_rng((self.seed, number))
         image, mask = self.folder.read(self._draw(rng))
         image, mask = augment.geometric(image, mask, self.crop, self.zoom, rng)
@@ -153,7 +151,7 @@ class SampleStream:
         image = augment.photometric(image, rng)
         count = np.bincount(mask.ravel(), minlength=256)[: len(self.folder.classes)]
         present = np.flatnonzero(count > 0.1 * PRESENT_SHARE * mask.size)
-        return Sample(image, mask, self.questions.sample(present, rng))
+        return Sample(image, mask, self.questions.sample(present.tolist(), rng))
 
     def _draw(self, rng: np.random.Generator) -> int:
         if self._by_class and rng.random() < self.balance:

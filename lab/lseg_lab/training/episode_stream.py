@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Zero-shot episodes to train with: two images of one class, "others" against its name.
+"""Zero-shot training episodes: two images of one class, "others" against its name.
 
-Folds as in HSNet (Min et al., ICCV 2021): a fold is tested on the classes that it never trains.
+Folds as in HSNet (Min et al., ICCV 2021): a fold is tested on classes that it never trains on.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from lseg_lab.training.crops import LabelledImage, Shuffle
 
 
 class EpisodeStream:
-    """Episodes by number: a query image, and a support image as another sample of its class.
+    """Numbered episodes: a query image and a support image as another sample of its class.
 
-    Every image of every class is the query once in an epoch, in an order of its own; or else the
-    class is drawn first, all as often, and then one of its images. Images are squeezed to `size`;
-    nothing is ignored: what is not the class, or not labelled, is "others". Episode n depends on
-    the seed and n alone.
+    By default every image of every class is the query once per epoch, in an order that differs
+    between epochs; with `by_class` the class is drawn first, uniformly, and then one of its images.
+    Images are resized to `size` without keeping their aspect ratio. No pixel is ignored: other
+    classes and unlabelled pixels are "others". Episode n depends only on the seed and n.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class EpisodeStream:
         seed: int = 0,
         by_class: bool = False,
     ) -> None:
-        """Make the stream of all images of `source`, at `size`, height and width.
+        """Use all images of `source`, resized to `size` (height, width).
 
-        Raises ValueError if there is none.
+        Raise ValueError if there are none.
         """
         if not source.episodes:
-            raise ValueError('the lists of the training folds name no image')
+            raise ValueError('the lists of the training folds are empty')
         self.source, self.size, self.seed, self.by_class = source, size, seed, by_class
         self._order = Shuffle(len(source.episodes), seed)
         self._by_label: dict[int, list[Episode]] = {}
@@ -61,19 +61,19 @@ class EpisodeStream:
             self._by_label.setdefault(episode.label, []).append(episode)
 
     def __len__(self) -> int:
-        """Episodes in an epoch; where the class is drawn, as many as there are images."""
+        """Return the episodes per epoch: the number of images."""
         episodes = self.source.episodes
         return len({e.image for e in episodes}) if self.by_class else len(episodes)
 
     def __getitem__(self, number: int) -> tuple[LabelledImage, LabelledImage]:
-        """Episode number `number`, from 0 without end: query and support."""
+        """Return episode `number`, counted from 0 without end: query and support."""
         rng = np.random.default_rng((self.seed, number))
         query = self._draw(rng) if self.by_class else self.source.episodes[self._order(number)]
         support = self._support(query, rng)
         return self._read(query), self._read(support)
 
     def _draw(self, rng: np.random.Generator) -> Episode:
-        """An image of a class, each class as likely as the others."""
+        """Draw a class uniformly, then one of its images."""
         images = self._by_label[list(self._by_label)[rng.integers(len(self._by_label))]]
         return images[rng.integers(len(images))]
 
@@ -85,15 +85,15 @@ class EpisodeStream:
         return LabelledImage(np.array(image), mask, (BACKGROUND, self.source.names[episode.label]))
 
     def _support(self, query: Episode, rng: np.random.Generator) -> Episode:
-        """Another image of the class; the same where there is none."""
+        """Return another image of the class, or the query itself if there is none."""
         others = [e for e in self._by_label[query.label] if e.image != query.image]
         return others[rng.integers(len(others))] if others else query
 
 
 def open_pascal5i_training(root: str | Path, fold: int) -> Benchmark:
-    """The training images of PASCAL-5i's other folds: 15 classes.
+    """Return the training images of PASCAL-5i's other folds: 15 classes.
 
-    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    Raise FileNotFoundError, naming the file and its source, or ValueError for a damaged list.
     """
     folder, lists = Path(root) / 'VOC2012', Path(root) / 'splits' / 'pascal' / 'trn'
     episodes = []
@@ -107,9 +107,9 @@ def open_pascal5i_training(root: str | Path, fold: int) -> Benchmark:
 
 
 def open_coco20i_training(root: str | Path, fold: int) -> Benchmark:
-    """The training images of COCO-20i's other folds: 60 classes.
+    """Return the training images of COCO-20i's other folds: 60 classes.
 
-    Raises FileNotFoundError, with the file and its source, ValueError for a damaged list.
+    Raise FileNotFoundError, naming the file and its source, or ValueError for a damaged list.
     """
     folder = Path(root) / 'COCO2014'
     path = existing(Path(root) / 'splits' / 'coco' / 'trn' / f'fold{fold}.pkl', SPLITS_SOURCE)
@@ -124,9 +124,9 @@ def open_coco20i_training(root: str | Path, fold: int) -> Benchmark:
 
 
 def open_fss1000_training(root: str | Path) -> Benchmark:
-    """The images of the 520 training categories of FSS-1000.
+    """Return the images of the 520 training categories of FSS-1000.
 
-    Raises FileNotFoundError, with the file and its source.
+    Raise FileNotFoundError, naming the file and its source.
     """
     folder = Path(root) / 'FSS-1000'
     path = existing(Path(root) / 'splits' / 'fss' / 'trn.txt', SPLITS_SOURCE)

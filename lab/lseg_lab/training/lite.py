@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe `lite`: a decoder on a frozen or late-tuned encoder, a label set for each image."""
+"""The recipe `lite`: train a decoder on a frozen or partly tuned encoder.
+
+Each image is asked its own label set.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +36,10 @@ class Batch:
     questions: tuple[Question, ...]
 
 
-class LiteRecipe(Recipe):
-    """AdamW along a cosine; each image is asked a label set of its own; weights are averaged.
+class LiteRecipe(Recipe[TrainingConfig]):
+    """AdamW on a cosine schedule, a label set for each image, and averaged weights.
 
-    The encoder's feature maps are randomised in training, and from stage 3 on it may be tuned.
+    The encoder's feature maps are randomised in training; stages 3 and later may be tuned.
     """
 
     max_gradient_norm = 2.0
@@ -43,14 +47,13 @@ class LiteRecipe(Recipe):
     def __init__(
         self, model: LSeg, texts: Sequence[str], class_weights: Tensor, config: TrainingConfig
     ) -> None:
-        """Make the decoder, and what `config` says of the encoder, trainable.
+        """Make the decoder and, depending on `config`, part of the encoder trainable.
 
         Args:
-            model: whose image side is trained.
-            texts: those that the samples' questions refer to.
+            model: its image side is trained.
+            texts: the texts that the samples' questions refer to.
             class_weights: float32 [C], one for each class of the masks.
-            config: of the run.
-
+            config: settings of the run.
         """
         super().__init__(model, config, average_decay=config.average_decay)
         self._weights = class_weights.to(model.device)
@@ -60,24 +63,24 @@ class LiteRecipe(Recipe):
         self._encoder = model.image_encoder
 
     def start(self) -> None:
-        """Take up the weights that the run begins or goes on with."""
-        # A frozen encoder is run from a bfloat16 copy: three times as fast as under autocast.
+        """Use the weights that the run starts or resumes from."""
+        # A bfloat16 copy of a frozen encoder is three times as fast as autocast.
         if not self._tuned:
             self._encoder = copy.deepcopy(self.model.image_encoder).to(torch.bfloat16).eval()
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """AdamW, with a learning rate for the decoder and one for the encoder."""
+        """Return AdamW with separate learning rates for decoder and encoder."""
         return torch.optim.AdamW(_groups(self.model, self.config))
 
     def rate_factor(self, step: int) -> float:
-        """A linear warm-up, then half a cosine down to a fiftieth."""
+        """Return a linear warm-up followed by half a cosine down to a fiftieth."""
         done = step / self.config.steps
         factor = min(1.0, (step + 1) / self.config.warm_up)
         return factor * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done)))
 
     @staticmethod
     def collate(samples: Sequence[Sample]) -> Batch:
-        """Stack samples."""
+        """Stack samples into a batch."""
         return Batch(
             torch.from_numpy(np.stack([sample.image for sample in samples])),
             torch.from_numpy(np.stack([sample.mask for sample in samples])),
@@ -85,12 +88,12 @@ class LiteRecipe(Recipe):
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        """The label-set loss at the decoder's resolution."""
+        """Return the label-set loss at the decoder's resolution."""
         self.model.decoder.train()
         self.model.image_encoder.eval()
         raw = self._decode(self.model.normalise(batch.images))
         masks = _nearest(batch.masks.to(raw.device), raw.shape[-2:])
-        # Neighbours say much the same: every second pixel in each direction is enough.
+        # Neighbouring pixels are redundant: every second one in each direction is enough.
         row, column = torch.randint(2, (2,)).tolist()
         return label_set_loss(
             nn.functional.normalize(raw[:, :, row::2, column::2].float(), dim=1),
@@ -102,7 +105,7 @@ class LiteRecipe(Recipe):
         )
 
     def _decode(self, pixels: Tensor) -> Tensor:
-        """Embeddings [B, D, h, w], not yet of unit length."""
+        """Return embeddings [B, D, h, w] before normalisation."""
         with self._regularised(), mixed_precision(self.model.decoder, pixels.device.type):
             if self._tuned:
                 maps = self._encoder(pixels)
@@ -113,12 +116,13 @@ class LiteRecipe(Recipe):
 
     @contextmanager
     def _regularised(self) -> Iterator[None]:
-        """Within the block feature maps are randomised; evaluation must stay outside of it."""
+        """Randomise feature maps within the block; never evaluate inside it."""
         config, encoder, decoder = self.config, self._encoder, self.model.decoder
-        stages = [encoder.net.blocks[i] for i in range(3)]
+        stages = [encoder.get_submodule(f'net.blocks.{i}') for i in range(3)]
+        finest = [decoder.get_submodule(f'laterals.{i}') for i in range(2)]
         hooks = (
             StyleRandomisation(stages, config.style_probability, config.style_strength),
-            LevelDropout([decoder.laterals[0], decoder.laterals[1]], config.level_dropout),
+            LevelDropout(finest, config.level_dropout),
         )
         try:
             yield
@@ -128,13 +132,13 @@ class LiteRecipe(Recipe):
 
 
 def _nearest(masks: Tensor, grid: torch.Size) -> Tensor:
-    """Masks [B, H, W] at the decoder's resolution."""
+    """Resample masks [B, H, W] to the decoder's resolution by nearest neighbour."""
     small = nn.functional.interpolate(masks[:, None].float(), size=grid, mode='nearest-exact')
     return small[:, 0].to(torch.uint8)
 
 
 def _unfreeze(model: LSeg, tune: bool) -> None:
-    """Make the decoder and, if `tune`, the encoder's convolutions from stage 3 on trainable."""
+    """Make the decoder trainable and, if `tune`, the encoder's convolutions from stage 3 on."""
     model.image_encoder.requires_grad_(False)
     model.decoder.requires_grad_(True)
     for name, module in model.image_encoder.named_modules():
@@ -143,7 +147,7 @@ def _unfreeze(model: LSeg, tune: bool) -> None:
             module.requires_grad_(True)
 
 
-def _groups(model: LSeg, config: TrainingConfig) -> list[dict]:
+def _groups(model: LSeg, config: TrainingConfig) -> list[dict[str, Any]]:
     parts = (
         (model.decoder, config.learning_rate),
         (model.image_encoder, config.encoder_learning_rate),

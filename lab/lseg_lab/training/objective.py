@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LSeg's objective with a label set for each image and more than one right answer."""
+"""LSeg's objective with a label set for each image and several right answers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ def label_set_loss(
     temperature: float,
     class_weights: Tensor,
 ) -> Tensor:
-    """The mean over all answerable pixels of -log P(a right label), weighted by class.
+    """Return the mean over answerable pixels of -log P(a right label), weighted by class.
 
-    The probability of several right labels is the sum of theirs (partial-label learning, Jin and
-    Ghahramani, 2002); with a single one this is LSeg's cross-entropy over cosine / temperature.
+    The probabilities of several right labels add up (partial-label learning, Jin and Ghahramani,
+    2002); with a single right label this is LSeg's cross-entropy of cosine / temperature.
 
     Args:
         embeddings: float32 [B, D, h, w], unit length along D.
-        masks: uint8 [B, h, w], class indices below C or 255.
-        questions: B of them.
-        texts: float32 [T, D], unit rows, the vectors of the sampler's texts.
-        temperature: LSeg's 0.07.
+        masks: uint8 [B, h, w], class indices below C, or 255.
+        questions: one for each image.
+        texts: float32 [T, D], unit rows: the vectors of the sampler's texts.
+        temperature: LSeg uses 0.07.
         class_weights: float32 [C].
-
     """
     total = embeddings.new_zeros(())
     weight = embeddings.new_full((), 1e-6)
@@ -51,7 +50,7 @@ def label_set_loss(
 
 
 def _answerable(mask: Tensor, accepted: Tensor) -> Tensor:
-    """Bool like `mask`: pixels whose class has a right label."""
+    """Return bool like `mask`: pixels whose class has a right label."""
     table = torch.zeros(256, dtype=torch.bool, device=mask.device)
     table[: len(accepted)] = accepted.any(1)
     table[UNLABELLED] = False
@@ -59,9 +58,9 @@ def _answerable(mask: Tensor, accepted: Tensor) -> Tensor:
 
 
 def class_weights(shares: np.ndarray, power: float, limits: tuple[float, float]) -> Tensor:
-    """Weights float32 [C] from `class_shares` [images, C]: the rarer a class, the heavier.
+    """Return weights float32 [C] from `class_shares` [images, C]; rare classes weigh more.
 
-    The mean share of a class over its own, to `power`, within `limits`.
+    A weight is (mean share of all classes / share of the class) ** power, clipped to `limits`.
     """
     share = shares.mean(0)
     present = share[share > 0].mean() if (share > 0).any() else 1.0

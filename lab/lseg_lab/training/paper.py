@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe `paper`: the whole image side by stochastic gradient descent, as LSeg's authors.
+"""The recipe `paper`: train the whole image side by SGD, as LSeg's authors do.
 
-Li et al., Language-driven Semantic Segmentation (2022), arXiv 2201.03546, and the authors' code.
+Source: Li et al., Language-driven Semantic Segmentation (2022), arXiv 2201.03546, and the
+authors' code.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from lseg_ros.model import LSeg
 
 @dataclass(frozen=True)
 class Batch:
-    """Images uint8 [B, H, W, 3], masks uint8 [B, H, W], and the labels each is asked, B x K.
+    """Images uint8 [B, H, W, 3], masks uint8 [B, H, W], and B x K labels, those of each image.
 
-    A mask's value is the place of a label in its image's labels; 255 is not labelled.
+    Mask values index the labels of their image; 255 means not labelled.
     """
 
     images: Tensor
@@ -37,34 +38,35 @@ class Batch:
     labels: tuple[tuple[str, ...], ...]
 
 
-class PaperRecipe(Recipe):
-    """Cross-entropy at image size over the labels asked; the decoder learns ten times as fast.
+class PaperRecipe(Recipe[PaperConfig]):
+    """Cross-entropy at image size; the decoder learns ten times as fast as the encoder.
 
-    The text encoder is frozen and the temperature a constant. Of several processes each takes
-    its own samples; on GPUs batch normalisation sees those of all.
+    The text encoder is frozen and the temperature is constant. With several processes each has
+    its own samples, and on GPUs batch normalisation covers the samples of all of them.
     """
 
     def __init__(self, model: LSeg, config: PaperConfig, workers: Workers | None = None) -> None:
-        """Make the image side trainable, in float32; `workers` are those that share a step."""
+        """Make the image side trainable in float32; `workers` share each step."""
         super().__init__(model, config)
         self._workers = workers or Workers(model.device)
         if self._workers.count > 1 and model.device.type == 'cuda':
             convert_sync_batchnorm(model)
         self.image_side().requires_grad_(True)
-        self._logits: nn.Module = _Logits(model, config.bfloat16)
+        self._logits: _Logits | DistributedDataParallel = _Logits(model, config.bfloat16)
 
     def start(self) -> None:
-        """Give all processes the first one's weights."""
+        """Give all processes the weights of the first one."""
         if self._workers.count > 1:
             self._logits = DistributedDataParallel(self._logits)
 
-    def synchronised(self, last: bool) -> AbstractContextManager:
-        """Share gradients among the processes once a step, not once a batch."""
-        alone = last or self._workers.count == 1
-        return nullcontext() if alone else self._logits.no_sync()
+    def synchronised(self, last: bool) -> AbstractContextManager[None]:
+        """Share gradients among the processes once per step, not once per batch."""
+        if not last and isinstance(self._logits, DistributedDataParallel):
+            return self._logits.no_sync()
+        return nullcontext()
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Stochastic gradient descent; what reassembles tokens belongs to the encoder."""
+        """Return SGD; the layers that reassemble tokens count as encoder."""
         config, encoder = self.config, self.model.image_encoder
         rate = config.learning_rate / 16.0 * config.batch
         slow = list(encoder.parameters())
@@ -78,13 +80,13 @@ class PaperRecipe(Recipe):
         )
 
     def rate_factor(self, step: int) -> float:
-        """A polynomial in the number of epochs, which is rounded up for the end."""
+        """Return a polynomial in the epoch that reaches 0 after the last one."""
         epochs = -(-self.config.steps // self.config.steps_per_epoch)
         return (1.0 - step // self.config.steps_per_epoch / epochs) ** self.config.power
 
     @staticmethod
     def collate(samples: Sequence[Sequence[LabelledImage]]) -> Batch:
-        """Stack the images of all samples."""
+        """Stack the images of all samples into a batch."""
         pictures = [picture for sample in samples for picture in sample]
         return Batch(
             torch.from_numpy(np.stack([picture.image for picture in pictures])),
@@ -93,7 +95,7 @@ class PaperRecipe(Recipe):
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mean cross-entropy of the labelled pixels; 0 where there is none."""
+        """Return the mean cross-entropy over labelled pixels; 0 if there are none."""
         self.image_side().train()
         texts = [self.model.encode_text(labels) for labels in batch.labels]
         pixels = self.model.normalise(batch.images)
@@ -104,17 +106,17 @@ class PaperRecipe(Recipe):
 
 
 class _Logits(nn.Module):
-    """Logits [B, K, H, W] of pixels [B, 3, H, W] and B texts [K, D], one for each image.
+    """Compute logits [B, K, H, W] from pixels [B, 3, H, W] and B texts [K, D].
 
-    All that is trained, in one module: that is what DistributedDataParallel can wrap.
+    This module holds everything that is trained, because DistributedDataParallel wraps one module.
     """
 
     def __init__(self, model: LSeg, bfloat16: bool) -> None:
         super().__init__()
-        self.model, self.bfloat16 = model, bfloat16
+        self.model, self.autocast = model, bfloat16
 
     def forward(self, pixels: Tensor, texts: Sequence[Tensor]) -> Tensor:
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.autocast):
             embeddings = self.model.encode_image(pixels)
         logits = torch.cat(
             [

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The label set that is asked of one training image, and which labels are right for which class.
+"""Draw the label set to ask of a training image, and which labels are right for which class.
 
-LSeg (Li et al., arXiv 2201.03546) asks every image the same label set. Here each image gets its
-own, as users ask their own: fine names, typical robot label sets, broader names alone.
+LSeg (Li et al., arXiv 2201.03546) asks the same label set of every image. Here each image gets its
+own, as users choose their own: specific names, typical robot label sets, or broad names only.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from lseg_lab.training.vocabulary import OTHER, Vocabulary
 
 @dataclass(frozen=True)
 class Question:
-    """What one image is asked.
+    """The label set asked of one image.
 
     Attributes:
         texts: int64 [K], rows of `QuestionSampler.texts`, one for each label.
-        accepted: bool [C, K], whether label k is a right answer for class c. A class with no
-            right answer is not trained on.
-
+        accepted: bool [C, K], whether label k is a right answer for class c. Classes without a
+            right answer are not trained on.
     """
 
     texts: np.ndarray
@@ -31,7 +30,7 @@ class Question:
 
 
 class QuestionSampler:
-    """Draws label sets over a data set's classes."""
+    """Draws label sets for the classes of a data set."""
 
     def __init__(
         self,
@@ -46,12 +45,11 @@ class QuestionSampler:
 
         Args:
             vocabulary: names and broader names of the classes.
-            classes: the data set's class names; index c of a mask is classes[c].
+            classes: the data set's class names; mask index c means classes[c].
             coarse: share of questions that ask a typical label set or a random mixture of
-                names, rather than the fine names of what the image shows.
-            other: share of fine questions that ask `other` as well.
+                names instead of the specific names of what the image shows.
+            other: share of specific questions that also ask `other`.
             hide: share of present classes that such a question leaves to `other`.
-
         """
         self.vocabulary, self.classes = vocabulary, tuple(classes)
         self.coarse, self.other, self.hide = coarse, other, hide
@@ -62,7 +60,7 @@ class QuestionSampler:
         self._row = {text: row for row, text in enumerate(self.texts)}
 
     def sample(self, present: Sequence[int], rng: np.random.Generator) -> Question:
-        """A question for an image that shows the classes of index `present`."""
+        """Draw a question for an image that shows the classes with indices `present`."""
         kind = rng.random()
         if kind >= self.coarse:
             asked = self._fine_names([self.classes[c] for c in present], rng)
@@ -74,14 +72,13 @@ class QuestionSampler:
         return self.ask(asked, rng)
 
     def ask(self, asked: Sequence[str], rng: np.random.Generator) -> Question:
-        """The question that asks these names, each under one of its training texts."""
-        asked = list(dict.fromkeys(asked))
-        column = {name: k for k, name in enumerate(asked)}
-        accepted = np.zeros((len(self.classes), len(asked)), bool)
+        """Return the question with these names, each as one of its training texts."""
+        column = {name: k for k, name in enumerate(dict.fromkeys(asked))}
+        accepted = np.zeros((len(self.classes), len(column)), bool)
         for c, name in enumerate(self.classes):
             for answer in self.vocabulary.answers(name, column):
                 accepted[c, column[answer]] = True
-        texts = [self._row[self._text(name, rng)] for name in asked]
+        texts = [self._row[self._text(name, rng)] for name in column]
         return Question(np.array(texts, np.int64), accepted)
 
     def _text(self, name: str, rng: np.random.Generator) -> str:
@@ -91,7 +88,7 @@ class QuestionSampler:
         return names[rng.integers(len(names))]
 
     def _fine_names(self, present: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """What is to be seen, with random wrong answers; now and then a class left to other."""
+        """Return the classes shown plus random wrong ones, sometimes leaving some to `other`."""
         trained = [name for name in present if name not in self.vocabulary.left_out]
         other = rng.random() < self.other
         shown = [name for name in trained if not (other and rng.random() < self.hide)]
@@ -100,9 +97,9 @@ class QuestionSampler:
         return shown + wrong + ([OTHER] if other or not (shown or wrong) else [])
 
     def _label_set(self, rng: np.random.Generator) -> list[str]:
-        """A typical label set, some names dropped, some added, with or without other."""
+        """Return a typical label set with some names dropped and some added."""
         sets = self.vocabulary.label_sets
-        # names that no class of the data answers to would only ever be wrong
+        # names that no class of the data can match would always be wrong
         names = [name for name in sets[rng.integers(len(sets))] if name in self.names]
         kept = [name for name in names if rng.random() < 0.88]
         added = self._some(self.names, int(rng.integers(0, 5)), rng)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the training loop asks of a recipe: parameters, rates, loss."""
+"""The interface between the training loop and a recipe: parameters, rates, loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,52 +15,52 @@ from torch import Tensor, nn
 from lseg_lab.training.config import PaperConfig, TrainingConfig
 from lseg_ros.model import LSeg
 
+Config = TypeVar('Config', TrainingConfig, PaperConfig)
 
-class Recipe(ABC):
-    """How a model is trained; the loop itself is the Trainer's.
+
+class Recipe(ABC, Generic[Config]):
+    """How a model is trained; Trainer runs the loop.
 
     Attributes:
-        max_gradient_norm: longer gradients are shortened to it.
-        model: what is trained.
-        config: its `steps`, `batch`, `accumulate`, `workers` and `seed` rule the loop.
-        average_decay: of the moving average of the weights that is kept; 0 keeps the weights.
-
+        max_gradient_norm: upper limit of the norm of the gradients.
+        model: the network to train.
+        config: its `steps`, `batch`, `accumulate`, `workers` and `seed` control the loop.
+        average_decay: of the moving average of the weights to save; 0 saves the latest weights.
     """
 
     max_gradient_norm = math.inf
 
-    def __init__(
-        self, model: LSeg, config: TrainingConfig | PaperConfig, average_decay: float = 0.0
-    ) -> None:
-        """Keep the model, whose text encoder no gradient may reach, and the config."""
-        self.model, self.config, self.average_decay = model, config, average_decay
+    def __init__(self, model: LSeg, config: Config, average_decay: float = 0.0) -> None:
+        """Store model and config, and freeze the text encoder."""
+        self.model, self.average_decay = model, average_decay
+        self.config: Config = config
         model.text_encoder.requires_grad_(False)
 
     def image_side(self) -> nn.ModuleList:
-        """All parts of the model but the text encoder: what a run stores."""
+        """Return all parts of the model except the text encoder; a run saves these."""
         parts = dict(self.model.named_children())
         return nn.ModuleList([part for name, part in parts.items() if name != 'text_encoder'])
 
     def start(self) -> None:
-        """Take up the weights that the run begins or goes on with."""
+        """Use the weights that the run starts or resumes from."""
 
-    def synchronised(self, _last: bool) -> AbstractContextManager:
-        """A context for a part of a step: after the `last` the processes share gradients."""
+    def synchronised(self, last: bool) -> AbstractContextManager[None]:
+        """Return a context for one batch of a step; gradients are shared after the `last`."""
         return nullcontext()
 
     @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser; `full_lr` of a parameter group is what rate_factor multiplies."""
+        """Return the optimiser; rate_factor scales `full_lr` of each parameter group."""
 
     @abstractmethod
     def rate_factor(self, step: int) -> float:
-        """What the full learning rates are multiplied by at step number `step`."""
+        """Return the factor on the full learning rates at step `step`."""
 
     @staticmethod
     @abstractmethod
     def collate(samples: Sequence[Any]) -> Any:
-        """Samples of the recipe's stream as a batch for `loss`."""
+        """Combine samples of the recipe's stream into a batch for `loss`."""
 
     @abstractmethod
     def loss(self, batch: Any) -> Tensor:
-        """The loss of a batch, a scalar with its graph."""
+        """Return the loss of a batch: a scalar with its graph."""

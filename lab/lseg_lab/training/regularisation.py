@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regularisation of feature maps: style randomisation, and dropout of whole levels.
+"""Regularise feature maps: randomise style, and drop whole levels.
 
-What tells a rendering from a photograph sits largely in the mean and deviation of each channel of
-the early feature maps. Mixing these between images (MixStyle, Zhou et al., ICLR 2021) and
-shaking them at random makes what follows less dependent on them. The finest levels hold texture,
-where renderings are least like photographs: now and then an image must do without them.
+Renderings differ from photographs mostly in the mean and deviation of each channel of the early
+feature maps. Mixing these between images (MixStyle, Zhou et al., ICLR 2021) and adding noise to
+them makes later layers depend on them less. The finest levels hold texture, where renderings are
+least realistic; dropping a level from some images reduces the dependence on it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from torch import Tensor, nn
 
 
 class StyleRandomisation:
-    """Forward hooks that randomise the channel statistics of the given modules' outputs."""
+    """Forward hooks that randomise the channel statistics of modules' outputs."""
 
     def __init__(self, modules: list[nn.Module], probability: float, strength: float) -> None:
         """Install the hooks.
 
         Args:
-            modules: whose outputs [B, C, H, W] are changed.
-            probability: that an image is changed, in each module.
+            modules: their outputs [B, C, H, W] are changed.
+            probability: that a module's output is changed for an image.
             strength: standard deviation of the random gain and shift of a channel, in units of
-                its own deviation.
-
+                the channel's deviation.
         """
         self._probability, self._strength = probability, strength
         self._hooks = [module.register_forward_hook(self._hook) for module in modules]
 
     def remove(self) -> None:
-        """Take the hooks out."""
+        """Remove the hooks."""
         for hook in self._hooks:
             hook.remove()
 
@@ -39,15 +38,15 @@ class StyleRandomisation:
 
 
 class LevelDropout:
-    """Forward hooks that take the outputs of modules away from some of the images."""
+    """Forward hooks that zero the outputs of modules for some of the images."""
 
     def __init__(self, modules: list[nn.Module], probability: float) -> None:
-        """Install the hooks; `probability` that an image loses one module's [B, C, H, W]."""
+        """Install the hooks; an image loses one output [B, C, H, W] with `probability`."""
         self._probability = probability
         self._hooks = [module.register_forward_hook(self._hook) for module in modules]
 
     def remove(self) -> None:
-        """Take the hooks out."""
+        """Remove the hooks."""
         for hook in self._hooks:
             hook.remove()
 
@@ -57,7 +56,7 @@ class LevelDropout:
 
 
 def randomise_style(features: Tensor, probability: float, strength: float) -> Tensor:
-    """Mix the statistics of [B, C, H, W] between images and add noise to them."""
+    """Mix the channel statistics of [B, C, H, W] between images and add noise to them."""
     images, channels = features.shape[:2]
     deviation, mean = torch.std_mean(features.float(), dim=(2, 3), keepdim=True)
     share = torch.distributions.Beta(0.3, 0.3).sample((images, 1, 1, 1)).to(features.device)

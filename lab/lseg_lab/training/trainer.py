@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop of every recipe: steps, saves, exact resume, several processes."""
+"""The training loop of all recipes: steps, checkpoints, exact resume, several processes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from lseg_lab.distributed import Workers
@@ -31,25 +31,29 @@ BEST_FILE = 'best.safetensors'
 
 
 class Stream(Protocol):
-    """Samples by number, from 0 without end; sample n depends on n and the seed alone."""
+    """Numbered samples, from 0 without end; sample n depends only on n and the seed."""
 
     def __getitem__(self, number: int) -> Any:
-        """Sample number `number`."""
+        """Return sample `number`."""
 
 
 class Trainer:
-    """Trains a model's image side on a stream of samples, in a directory of its own.
+    """Trains the image side of a model on a stream of samples, in its own directory.
 
-    Each step takes `batch` samples in each process, `accumulate` times over. The processes of
-    `workers`, which see the same directory, share the samples of a step among them.
+    Each step handles `batch` samples per process, `accumulate` times. The processes of `workers`
+    share the samples of a step and must see the same directory.
     """
 
     def __init__(
-        self, recipe: Recipe, samples: Stream, directory: str | Path, workers: Workers | None = None
+        self,
+        recipe: Recipe[Any],
+        samples: Stream,
+        directory: str | Path,
+        workers: Workers | None = None,
     ) -> None:
-        """Prepare; if the directory holds an interrupted run, go on where it was last saved.
+        """Prepare the run; resume it if the directory holds an interrupted one.
 
-        Raises ValueError when that run had another config.
+        Raise ValueError if that run had a different config.
         """
         self.recipe, self.samples = recipe, samples
         self.model, self.config = recipe.model, recipe.config
@@ -72,9 +76,9 @@ class Trainer:
         every: int = 500,
         evaluate: Callable[[LSeg], Mapping[str, float]] | None = None,
     ) -> None:
-        """Train to step `until`, by default to the end; save every `every` steps and at the end.
+        """Train to step `until` (default: the end), saving every `every` steps and at the end.
 
-        `evaluate` scores the model that is kept at each save; the best "miou" is in BEST_FILE.
+        `evaluate` scores the model at each save; the weights with the best "miou" go to BEST_FILE.
         """
         until = min(until or self.config.steps, self.config.steps)
         started, first = time.monotonic(), self.step
@@ -93,10 +97,10 @@ class Trainer:
                 if self.step % every == 0 or self.step == until:
                     images = (self.step - first) * self._images_per_step
                     rate = images / (time.monotonic() - started)
-                    loss = self.workers.sum(np.array(np.mean(losses))) / self.workers.count
+                    loss = float(self.workers.sum(np.array(np.mean(losses)))) / self.workers.count
                     if self.workers.is_first:
                         self._checkpoint({'loss': loss, 'images_per_second': rate}, evaluate)
-                    self.workers.barrier()  # the run is stored when `run` returns
+                    self.workers.barrier()  # the checkpoint is complete when `run` returns
                     losses.clear()
 
     @property
@@ -104,14 +108,14 @@ class Trainer:
         return self.config.batch * self.config.accumulate * self.workers.count
 
     def _batches(self, until: int) -> Iterator[Any]:
-        """This process' batches from the present step on, `accumulate` for each step."""
+        """Yield this process' batches from the current step on, `accumulate` for each step."""
         size, count = self.config.batch, self.workers.count
         parts = range(self.step * self.config.accumulate, until * self.config.accumulate)
         starts = ((part * count + self.workers.rank) * size for part in parts)
         return iter(
             DataLoader(
-                self.samples,
-                batch_sampler=[range(start, start + size) for start in starts],
+                cast('Dataset[Any]', self.samples),
+                batch_sampler=[list(range(start, start + size)) for start in starts],
                 collate_fn=self.recipe.collate,
                 num_workers=self.config.workers,
                 worker_init_fn=_one_thread,
@@ -120,8 +124,8 @@ class Trainer:
         )
 
     def _train_step(self, batches: Iterator[Any]) -> float:
-        # Everything random follows from the seed and the step: that is what makes a resumed
-        # run equal to an uninterrupted one.
+        # All random numbers follow from seed and step, so a resumed run equals an uninterrupted
+        # one.
         torch.manual_seed(self.config.seed * 1_000_003 + self.step + 7919 * self.workers.rank)
         factor = self.recipe.rate_factor(self.step)
         for group in self._optimizer.param_groups:
@@ -177,8 +181,8 @@ class Trainer:
         changed = [key for key, value in state['config'].items() if ours.get(key) != value]
         if changed:
             raise ValueError(
-                f'{path} is a run with another {", ".join(changed)}; '
-                'use its settings to go on, or another directory to begin'
+                f'{path} holds a run with a different {", ".join(changed)}; '
+                'use the same settings to resume it, or choose another directory'
             )
         self._image_side.load_state_dict(state['model'])
         self._optimizer.load_state_dict(state['optimizer'])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the training classes are called, and which broader names answer for them."""
+"""Names of the training classes, and the broader names that also match them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OTHER = 'other'
 
 @dataclass(frozen=True)
 class Concept:
-    """One meaning: its training names, the synonyms kept for testing, and its broader concepts."""
+    """One meaning: its training names, synonyms reserved for testing, and broader concepts."""
 
     name: str
     names: tuple[str, ...]
@@ -25,33 +25,35 @@ class Concept:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The concepts by name, the classes left out of training, and typical label sets."""
+    """The concepts by name, the classes excluded from training, and typical label sets."""
 
     concepts: Mapping[str, Concept]
     left_out: frozenset[str]
     label_sets: tuple[tuple[str, ...], ...]
 
     def concept(self, name: str) -> Concept:
-        """The concept of that name; a name the vocabulary lacks stands for itself alone."""
+        """Return the concept called `name`; a name that is not listed stands for itself alone."""
         return self.concepts.get(name) or Concept(name, (name,))
 
     def known(self, classes: Collection[str]) -> tuple[str, ...]:
-        """Every name a question over `classes` may use: themselves and all above them, sorted."""
-        found, pending = set(), set(classes) - self.left_out
+        """Return every name a question on `classes` may use, including broader ones, sorted."""
+        found: set[str] = set()
+        pending = set(classes) - self.left_out
         while pending:
             found |= pending
             pending = {b for name in pending for b in self.concept(name).broader} - found
         return tuple(sorted(found))
 
     def answers(self, name: str, asked: Collection[str]) -> tuple[str, ...]:
-        """The asked names that are right for a thing called `name`.
+        """Return the asked names that are right for an object called `name`.
 
-        Its own name if it is asked, else those of the nearest level of broader names that is,
-        else `other` if that is asked, else none: nobody can say then what the thing should be.
+        These are its own name if asked, else the asked names of the nearest broader level, else
+        `other` if asked, else nothing, because then no answer is right.
         """
         if name in self.left_out:
             return ()
-        level, seen = (name,), set()
+        level: tuple[str, ...] = (name,)
+        seen: set[str] = set()
         while level:
             right = tuple(n for n in level if n in asked)
             if right:
@@ -63,10 +65,10 @@ class Vocabulary:
 
 
 def load_vocabulary(path: str | Path | None = None) -> Vocabulary:
-    """Read a vocabulary file; the package's own when no path is given.
+    """Read a vocabulary file; by default the one in the package.
 
-    Raises FileNotFoundError when there is no such file, ValueError when one text would name two
-    concepts or a held-out name is used in training.
+    Raise FileNotFoundError if the file does not exist, ValueError if a text names two concepts or
+    a held-out name is used in training.
     """
     file = Path(path) if path else resources.files(__package__) / 'vocabulary.yaml'
     content = yaml.safe_load(file.read_text(encoding='utf-8'))
@@ -85,12 +87,12 @@ def _check(concepts: Mapping[str, Concept]) -> None:
     owner: dict[str, str] = {OTHER: OTHER}
     for concept in concepts.values():
         if not concept.names:
-            raise ValueError(f"vocabulary: '{concept.name}' has no names to be trained under")
+            raise ValueError(f"vocabulary: '{concept.name}' has no training names")
         for text in concept.names:
             if owner.setdefault(text, concept.name) != concept.name:
                 raise ValueError(
                     f"vocabulary: '{text}' names both '{owner[text]}' and '{concept.name}'; "
-                    'give it to one of them'
+                    'remove it from one of them'
                 )
     for concept in concepts.values():
         for text in concept.held_out:

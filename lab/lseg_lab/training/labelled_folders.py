@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other people's labelled images as a LabelledFolder: benchmarks' and robots' own."""
+"""Open benchmarks and users' own labelled images as a LabelledFolder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lseg_ros.labels.syntax import parse_label
 
 
 def open_ade20k_training(root: str | Path) -> LabelledFolder:
-    """The training images of ADE20K (ADEChallengeData2016) with the full names of 150 classes.
+    """Open the training images of ADE20K (ADEChallengeData2016) with all 150 class names.
 
-    Raises FileNotFoundError, with the path and its source, when something is missing.
+    Raise FileNotFoundError, naming the path and its source, if something is missing.
     """
     names = tuple(ade20k_names('full'))
     pairs = tuple((pair.image, pair.mask, 0) for pair in open_ade20k(root, 'training'))
@@ -27,10 +27,10 @@ def open_ade20k_training(root: str | Path) -> LabelledFolder:
 def open_masked_folder(
     root: str | Path, names: str | Path, masks: str = DEFAULT_MASKS
 ) -> LabelledFolder:
-    """A folder of images with index masks beside them; `names` is its names file.
+    """Open a folder of images with index masks next to them; `names` is its names file.
 
-    A label is asked by the first of its prompts. Raises FileNotFoundError when there is no image
-    with a mask, ValueError for a names file without names.
+    Each label is represented by its first prompt. Raise FileNotFoundError if no image has a mask,
+    ValueError for a names file without names.
     """
     labels = tuple(parse_label(name)[1][0] for name in read_names(names))
     pairs = tuple((image, mask, 0) for image, mask in open_folder(root, masks).pairs)
@@ -38,7 +38,7 @@ def open_masked_folder(
 
 
 def _palette(classes: int, first: int) -> np.ndarray:
-    """One palette, uint8 [1, 256], for masks whose value `first` is class 0."""
+    """Return one palette, uint8 [1, 256], for masks whose value `first` is class 0."""
     palette = np.full((1, 256), UNLABELLED, np.uint8)
     palette[0, first : first + classes] = np.arange(classes)
     return palette

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is published about LSeg on the benchmarks, to stand beside what comes out here.
+"""Published benchmark scores of LSeg, shown next to the measured ones.
 
-Zero-shot numbers are those of the authors' model zoo; ADE20K's are Table 5 of Li et al., 2022.
+Zero-shot scores are from the authors' model zoo, ADE20K's from Table 5 of Li et al., 2022.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
 
-# data set -> what was measured -> column -> per cent
+# data set -> measure -> column -> per cent
 PUBLISHED = MappingProxyType(
     {
         'pascal5i': {
