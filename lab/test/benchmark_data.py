@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures and masks of the benchmarks' tests, and a network that knows red."""
+"""Pictures and masks for the benchmark tests, and a network that recognises red."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ ALONE = Workers(torch.device('cpu'))
 
 
 class RedNetwork(nn.Module):
-    """Finds any class in what is red, and "others" in what is not."""
+    """Segments red areas as any class, and everything else as "others"."""
 
     name, mean, std, stride = 'red', (0.5, 0.4, 0.3), (0.5, 0.25, 0.2), 32
     device, dtype = torch.device('cpu'), torch.float32
@@ -48,7 +48,7 @@ def mask(path, values):
 
 
 def columns(value, count, ignored_rows=0):
-    """A mask with `value` in its left columns and 255 in its last rows."""
+    """Return a mask with `value` in its left columns and 255 in its last rows."""
     values = np.zeros((48, 48), np.uint8)
     values[:, :count] = value
     values[48 - ignored_rows :] = 255

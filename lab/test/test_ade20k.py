@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark of ADE20K on pictures of one colour each."""
+"""The ADE20K benchmark on single-colour pictures."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from lseg_ros.core.multiscale import MultiScaleEvaluator
 
 
 class ColourNetwork(RedNetwork):
-    """Knows each label of ADE20K by a colour of its own; of one asked twice, that of the first."""
+    """Assigns a colour to each ADE20K label; of two equal labels the first one wins."""
 
     def encode_text(self, prompts):
         return torch.tensor([ade_colour(prompts.index(prompt)) for prompt in prompts]) / 255
@@ -46,7 +46,7 @@ def test_ade20k_labels():
 
 
 def test_ade20k_scores(tmp_path, monkeypatch):
-    """Pictures of one colour: wall, coffee table and screen; masks 0 are not counted."""
+    """Pictures show wall, coffee table and screen; mask value 0 is not counted."""
     root = tmp_path / 'ADEChallengeData2016'
     walls = np.zeros((40, 30), np.uint8)
     walls[:20], walls[20:30] = 1, 2
@@ -65,7 +65,7 @@ def test_ade20k_scores(tmp_path, monkeypatch):
         tmp_path, ['truncated', 'full'], ColourNetwork, 1, Counting(ALONE, tmp_path / 'state')
     )
     wall = 600 / 900
-    # 'screen' is asked twice with the truncated labels: the first, the screen door, wins
+    # the truncated labels contain 'screen' twice: the first, the screen door, wins
     assert report.rows == {
         'red, truncated labels': {
             'pixel acc.': pytest.approx(100 * 1800 / 3300),

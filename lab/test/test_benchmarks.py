@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The published episodes on small data in their layout: numbers worked out by hand."""
+"""The published episodes on small data in the same layout, with scores worked out by hand."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from lseg_ros.model import save
 
 @pytest.fixture
 def pascal(tmp_path):
-    """Fold 1 (bus to cow): a bus, half found, and a cat (of mask value 8) that is all found."""
+    """Fold 1 (bus to cow): a bus, half found, and a cat (mask value 8), entirely found."""
     voc = tmp_path / 'VOC2012'
     for name, values in (('a', columns(6, 36, ignored_rows=12)), ('b', columns(8, 24))):
         picture(voc / 'JPEGImages' / f'{name}.jpg')
@@ -44,7 +44,7 @@ def test_pascal_episodes_go_round_the_list(pascal):
 
 
 def test_pascal_counts_leave_out_ignored_pixels(pascal):
-    """Of 480 x 480 pixels 360 rows count; columns: 240 answered, 360 true."""
+    """360 of 480 rows count; 240 columns predicted, 360 true."""
     benchmark, network = open_pascal5i(pascal, 1), RedNetwork()
     counts = count_episode(network, benchmark, benchmark.episodes[0])
     assert counts.tolist() == [[360 * 120, 360 * 240, 360 * 120], [360 * 240, 360 * 240, 360 * 360]]
@@ -52,7 +52,7 @@ def test_pascal_counts_leave_out_ignored_pixels(pascal):
 
 
 def test_masks_are_resized_to_the_nearest_pixel_as_torch_counts_them(pascal):
-    """Pixel i of 480 is pixel floor(i * side / 480) of the mask."""
+    """Pixel i of 480 is mask pixel floor(i * side / 480)."""
     values = np.random.default_rng(0).choice([0, 6], (21, 700))
     mask(pascal / 'VOC2012' / 'SegmentationClassAug' / 'a.png', values)
     benchmark = open_pascal5i(pascal, 1)
@@ -64,9 +64,10 @@ def test_masks_are_resized_to_the_nearest_pixel_as_torch_counts_them(pascal):
 
 
 def test_pascal_scores(pascal):
-    """Bus IoU 240/360, cat 240/480 of two episodes: all of b; of a, that holds none, wrong.
+    """Bus IoU is 240/360. Cat IoU is 240/480 over two episodes: b is right, a has no cat.
 
-    Background: a 120/240 twice as bus, once as cat; foreground and background pooled over both.
+    Background of image a: 120/240, twice as bus and once as cat. Foreground and background are
+    pooled over both classes.
     """
     benchmark, network = open_pascal5i(pascal, 1), RedNetwork()
     benchmark = replace(benchmark, episodes=benchmark.episodes[:3])
@@ -118,11 +119,11 @@ def test_coco_episodes_are_drawn_from_the_global_generator_of_seed_0(coco):
         drawn.append((np.random.choice(names, 1, replace=False)[0], index))
     np.random.set_state(state)
     assert [(e.image.name, 2 + 4 * e.label) for e in benchmark.episodes] == drawn
-    assert drawn[0] == ('74_0.jpg', 74)  # NumPy never changes this generator
+    assert drawn[0] == ('74_0.jpg', 74)  # NumPy guarantees this generator's stream
 
 
 def test_coco_scores(coco, tmp_path, monkeypatch):
-    """Every image has half of its columns red and a quarter of its columns true."""
+    """In every image half of the columns are red and a quarter are true."""
     monkeypatch.setattr(episodes, 'EPISODES', 6)
     report = benchmarks.evaluate_folds(
         'coco20i', coco, [2], lambda fold: RedNetwork(), Counting(ALONE, tmp_path / 'state')
@@ -143,7 +144,7 @@ class Evil:
 @pytest.mark.parametrize(
     'content, reason',
     [
-        (Evil(), 'no list of COCO images: it holds .*system'),
+        (Evil(), 'not a list of COCO images: it contains .*system'),
         ({2: []}, 'no images for class 2'),
         ([1], 'no images for class 2'),
     ],
@@ -157,7 +158,7 @@ def test_coco_lists_are_read_and_not_run(coco, content, reason, capfd):
 
 @pytest.fixture
 def fss(tmp_path):
-    """Two categories, of which the first in the alphabet is listed last."""
+    """Two categories; the first in alphabetical order is listed last."""
     for name, count in (('zebra', 1), ('ac_wall', 2)):
         for number in range(1, count + 1):
             folder = tmp_path / 'FSS-1000' / name
@@ -171,7 +172,7 @@ def fss(tmp_path):
 
 
 def test_fss_scores(fss, tmp_path):
-    """Half is answered; a quarter is true of zebra, a quarter and a half of ac_wall's images."""
+    """Half of each image is predicted; the true shares are 1/4 (zebra), 1/4 and 1/2 (ac_wall)."""
     benchmark = open_fss1000(fss)
     assert [(e.image.parent.name, e.image.name) for e in benchmark.episodes] == [
         ('ac_wall', '1.jpg'),
@@ -190,7 +191,7 @@ def test_fss_scores(fss, tmp_path):
 def test_a_root_of_fss_without_images_is_refused(fss):
     for image in fss.rglob('*.jpg'):
         image.unlink()
-    with pytest.raises(FileNotFoundError, match='no .jpg in the folders of .*unpack FSS-1000'):
+    with pytest.raises(FileNotFoundError, match='no .jpg file in the folders of .*unpack FSS-1000'):
         open_fss1000(fss)
 
 
@@ -237,37 +238,16 @@ def test_a_class_of_another_fold_is_refused(pascal):
 
 def test_two_processes_of_torchrun_give_the_numbers_of_one(fss, tiny_model, tmp_path, one_thread):
     save(tiny_model, tmp_path / 'tiny.safetensors')
-    command = [
-        'evaluate',
-        '--dataset',
-        'fss1000',
-        '--root',
-        fss,
-        '--device',
-        'cpu',
-        '--model',
-        tmp_path / 'tiny.safetensors',
-        '--state',
-        tmp_path / 'state',
-        '--json',
-    ]
-    command = [str(argument) for argument in command]
-    assert cli.main([*command, str(tmp_path / 'one.json')]) == 0
-    torchrun = [
-        sys.executable,
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--nproc-per-node',
-        '2',
-        '-m',
-        'lseg_ros.cli',
-    ]
+    command = ['evaluate', *'--dataset fss1000 --device cpu --root'.split(), str(fss)]
+    command += ['--model', str(tmp_path / 'tiny.safetensors'), '--state', str(tmp_path / 'state')]
+    assert cli.main([*command, '--json', str(tmp_path / 'one.json')]) == 0
+    torchrun = '-m torch.distributed.run --standalone --nproc-per-node 2 -m lseg_ros.cli'
     result = subprocess.run(
-        [*torchrun, *command, str(tmp_path / 'two.json')],
+        [sys.executable, *torchrun.split(), *command, '--json', str(tmp_path / 'two.json')],
         capture_output=True,
         text=True,
         timeout=300,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count('ViT-L/16 (published)') == 1

@@ -22,7 +22,7 @@ from lseg_ros.model import load, save
 
 
 def matrix():
-    """Three classes, of which the third is never true; one pixel not counted, one unanswered."""
+    """Three classes, the third never true; one pixel is not counted, one has no prediction."""
     confusion = ConfusionMatrix(3)
     truth = np.array([[0, 0, 0, 1], [1, 1, 1, 255]], np.uint8)
     answer = np.array([[0, 0, 1, 1], [1, 2, 255, 0]], np.uint8)
@@ -31,7 +31,7 @@ def matrix():
 
 
 def test_scores_of_a_confusion_matrix():
-    """Class 0: 2 of 3; class 1: 2 right of 4 true and 1 false; class 2: absent."""
+    """Class 0: 2 of 3. Class 1: 2 right, 4 true, 1 false positive. Class 2: absent."""
     confusion = matrix()
     assert confusion.counts.tolist() == [[2, 1, 0, 0], [0, 2, 1, 1], [0, 0, 0, 0]]
     assert confusion.iou[:2] == pytest.approx([2 / 3, 2 / 5])
@@ -41,7 +41,7 @@ def test_scores_of_a_confusion_matrix():
 
 
 def test_pixels_are_pooled_over_images():
-    """Twice the same image changes no score."""
+    """Counting the same image twice changes no score."""
     once, twice = matrix(), matrix()
     twice.counts += once.counts
     assert twice.mean_iou == once.mean_iou
@@ -55,7 +55,7 @@ def test_scores_without_pixels_are_nan():
 
 
 def test_expected_calibration_error():
-    """Two bins: 0.9 confident and always right, 0.7 and right half of the time."""
+    """Two bins: confidence 0.95 is always right, 0.75 half of the time."""
     reliability = Reliability(bins=10)
     reliability.update(np.array([0.95, 0.95, 0.75, 0.75]), np.array([True, True, True, False]))
     assert reliability.expected_calibration_error == pytest.approx((2 * 0.05 + 2 * 0.25) / 4)
@@ -76,7 +76,7 @@ def photos(tmp_path):
 
 
 def test_a_folder_gives_the_images_that_have_masks(photos):
-    """Masks are no images of their own."""
+    """Masks are not images themselves."""
     examples = list(open_folder(photos))
     assert [example.name for example in examples] == ['a', 'b']
     assert examples[0].image.shape == (40, 50, 3)
@@ -84,30 +84,30 @@ def test_a_folder_gives_the_images_that_have_masks(photos):
 
 
 def test_a_folder_without_masks_is_refused(photos):
-    """The pattern is named."""
+    """The error names the pattern."""
     with pytest.raises(FileNotFoundError, match='_labels.png'):
         open_folder(photos, '{stem}_labels.png')
 
 
 def test_sizes_must_agree(photos):
-    """The mask's file is named."""
+    """The error names the mask's file."""
     cv2.imwrite(str(photos / 'a_mask.png'), np.zeros((10, 10), np.uint8))
     with pytest.raises(OSError, match='a_mask.png'):
         read_example(photos / 'a.png', photos / 'a_mask.png')
 
 
 def test_names_are_one_a_line(tmp_path):
-    """Comments and empty lines do not count; a file without names is refused."""
+    """Comments and empty lines are skipped; a file without names is refused."""
     file = tmp_path / 'names.txt'
     file.write_text('# rooms\nfloor=floor|ground\n\nwall\n')
     assert read_names(file) == ['floor=floor|ground', 'wall']
     file.write_text('# nothing\n')
-    with pytest.raises(ValueError, match='no label'):
+    with pytest.raises(ValueError, match='contains no labels'):
         read_names(file)
 
 
 def test_score_equals_the_segmenter(photos, tiny_model):
-    """The confusion matrix counts what the segmenter answers."""
+    """The confusion matrix counts the segmenter's predictions."""
     segmenter, labels = Segmenter(tiny_model), ['floor', 'wall', 'person']
     result = score(segmenter, labels, open_folder(photos))
     assert result.labels == ('floor', 'wall', 'person')
@@ -118,7 +118,7 @@ def test_score_equals_the_segmenter(photos, tiny_model):
 
 @pytest.fixture
 def rooms(tmp_path):
-    """Two images of a floor, a desk and an armchair, and a class left out of training."""
+    """Two images of a floor, a desk, an armchair and a class excluded from training."""
     root = tmp_path / 'rooms'
     root.mkdir()
     classes = ['floor', 'desk', 'armchair', 'crib']
@@ -131,7 +131,10 @@ def rooms(tmp_path):
 
 
 def test_rooms_are_scored_under_the_names_asked(rooms):
-    """A desk is a table; an armchair, chair or sofa, and a crib never trained do not count."""
+    """A desk counts as a table.
+
+    An armchair (chair or sofa) and a crib (never trained) are not counted.
+    """
     examples = RoomExamples(open_folders([rooms]), load_vocabulary(), ROBOT_LABELS, [0, 1])
     mask = next(iter(examples)).mask
     assert len(examples) == 2
@@ -141,7 +144,7 @@ def test_rooms_are_scored_under_the_names_asked(rooms):
 
 
 def test_rooms_scores_cover_names_seen_held_out_and_left_out(rooms, tiny_model):
-    """Each set counts the pixels it is about."""
+    """Each set counts exactly its own pixels."""
     scores = score_rooms(Segmenter(tiny_model), open_folders([rooms]), load_vocabulary())
     pixels = {name: result.confusion.counts.sum() for name, result in scores.items()}
     column = 2 * 32 * 16
@@ -155,7 +158,7 @@ def test_rooms_scores_cover_names_seen_held_out_and_left_out(rooms, tiny_model):
 
 
 def test_calibration_finds_the_temperature_of_the_data():
-    """Labels drawn from softmax(logits / 3) give 3 back."""
+    """Labels drawn from softmax(logits / 3) yield 3."""
     torch.manual_seed(0)
     logits = torch.randn(20000, 5) * 4
     truth = torch.distributions.Categorical(logits=logits / 3.0).sample()
@@ -170,7 +173,7 @@ def run(*arguments):
 
 
 def test_the_command_scores_a_folder(photos, tiny_model, tmp_path, capsys):
-    """A table is printed, the numbers are written."""
+    """The table is printed and the numbers are written."""
     save(tiny_model, tmp_path / 'tiny.safetensors')
     (tmp_path / 'names.txt').write_text('floor\nwall\n')
     data = ('--root', photos, '--labels', tmp_path / 'names.txt')
@@ -182,7 +185,7 @@ def test_the_command_scores_a_folder(photos, tiny_model, tmp_path, capsys):
 
 
 def test_the_command_calibrates_on_rooms(rooms, tiny_model, tmp_path):
-    """The fitted number is stored in the weights."""
+    """The fitted temperature is stored with the weights."""
     save(tiny_model, tmp_path / 'tiny.safetensors')
     fitted = tmp_path / 'fitted.safetensors'
     model = ('--model', tmp_path / 'tiny.safetensors', '--calibrate', fitted)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training by the authors' recipe: crops, episodes, rates, resume, and several processes."""
+"""Training by the authors' recipe: crops, episodes, rates, resume and several processes."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from lseg_lab.evaluation.names import benchmark_names
 from lseg_lab.training.config import PaperConfig
 from lseg_lab.training.crops import CropStream, Shuffle, random_crop
 from lseg_lab.training.episode_stream import EpisodeStream, open_pascal5i_training
-from lseg_lab.training.paper import PaperRecipe
 from lseg_lab.training.labelled_folders import open_ade20k_training, open_masked_folder
+from lseg_lab.training.paper import PaperRecipe
 from lseg_lab.training.trainer import Trainer
 from lseg_ros import cli
 from lseg_ros.model import LSegConfig, build, load
 
 
 def write_photos(root, images=6):
-    """A folder of grey floor below blue wall, two pixels unlabelled; its names file."""
+    """Write pictures of grey floor below blue wall, two columns unlabelled, and a names file."""
     rng = np.random.default_rng(0)
     root.mkdir(parents=True)
     (root / 'names.txt').write_text('floor=floor|ground\nwall\n')
@@ -41,18 +41,18 @@ def write_photos(root, images=6):
 
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory):
-    """The path of a folder of six tiny photographs."""
+    """Return a folder of six tiny photographs."""
     return write_photos(tmp_path_factory.mktemp('data') / 'photos')
 
 
 def crops(photos, seed=0):
-    """Crops of 64 x 64 pixels."""
+    """Return crops of 64 x 64 pixels."""
     folder = open_masked_folder(photos, photos / 'names.txt')
     return CropStream(folder, base=72, crop=(64, 64), seed=seed)
 
 
 def tiny(dropout=0.1):
-    """A network from a fixed start; dropout would differ among processes."""
+    """Return a network with fixed initial weights; dropout would differ among processes."""
     torch.manual_seed(0)
     model = build(LSegConfig(width=16))
     for module in model.modules():
@@ -62,7 +62,7 @@ def tiny(dropout=0.1):
 
 
 def train(photos, directory, until=None, **options):
-    """Train a tiny network; the trainer."""
+    """Train a tiny network and return its trainer."""
     options = {'steps': 6, 'steps_per_epoch': 2, 'batch': 2, 'workers': 0, **options}
     recipe = PaperRecipe(tiny(), PaperConfig(**options))
     trainer = Trainer(recipe, crops(photos), directory)
@@ -79,7 +79,10 @@ def test_an_epoch_shows_every_item_once_in_an_order_of_its_own():
 
 
 def test_crops_move_image_and_mask_together_and_ignore_what_is_outside():
-    """The long side lies within half and double the base; padding is black and at the end."""
+    """The long side is between half and twice the base.
+
+    Padding is black and lies at the right and at the bottom.
+    """
     mask = np.kron([[1, 2], [3, 4]], np.ones((30, 50))).astype(np.uint8)
     image = np.repeat(mask[..., None] * 50, 3, axis=2)
     widths, flips = set(), set()
@@ -98,7 +101,7 @@ def test_crops_move_image_and_mask_together_and_ignore_what_is_outside():
 
 
 def test_ade20k_training_masks_start_at_one(tmp_path):
-    """0 is not labelled; class 1 of the file is wall."""
+    """Value 0 is not labelled; the file's class 1 is wall."""
     for kind, name in (('images', 'a.jpg'), ('annotations', 'a.png')):
         folder = tmp_path / 'ADEChallengeData2016' / kind / 'training'
         folder.mkdir(parents=True)
@@ -110,7 +113,7 @@ def test_ade20k_training_masks_start_at_one(tmp_path):
 
 @pytest.fixture(scope='module')
 def pascal(tmp_path_factory):
-    """A folder in HSNet's layout: two images of one class in each of the folds 0 to 2."""
+    """A folder in HSNet's layout: two images of one class in each fold."""
     root = tmp_path_factory.mktemp('hsnet')
     folders = [root / 'VOC2012' / name for name in ('JPEGImages', 'SegmentationClassAug')]
     lists = root / 'splits' / 'pascal' / 'trn'
@@ -129,7 +132,7 @@ def pascal(tmp_path_factory):
 
 
 def test_episodes_are_two_images_of_a_class_of_the_other_folds(pascal):
-    """What is unlabelled or another class is "others"."""
+    """Unlabelled pixels and other classes are "others"."""
     stream = EpisodeStream(open_pascal5i_training(pascal, fold=3), (64, 64))
     assert len(stream) == 6
     names = benchmark_names('pascal')
@@ -137,14 +140,14 @@ def test_episodes_are_two_images_of_a_class_of_the_other_folds(pascal):
     for number in range(6):
         query, support = stream[number]
         assert query.labels == support.labels and query.labels[0] == 'others'
-        assert np.array_equal(query.image, support.image)  # the class' colour, another file
+        assert np.array_equal(query.image, support.image)  # same colour, another file
         assert query.mask[:32, :32].all() and query.mask.sum() == 32 * 32
         asked.add(query.labels[1])
     assert asked == {names[0], names[5], names[10]}
 
 
 def test_episodes_drawn_by_class_show_rare_classes_as_often(pascal):
-    """An epoch is as long as there are images, however many classes these show."""
+    """An epoch has as many episodes as there are images."""
     source = open_pascal5i_training(pascal, fold=3)
     common = source.episodes + 20 * source.episodes[:2]
     stream = EpisodeStream(replace(source, episodes=common), (64, 64), by_class=True)
@@ -156,7 +159,10 @@ def test_episodes_drawn_by_class_show_rare_classes_as_often(pascal):
 
 
 def test_the_decoder_learns_ten_times_as_fast_and_rates_fall_with_the_epochs():
-    """0.004 is for a batch of 16; the text encoder is in no group."""
+    """The rate 0.004 is for a batch of 16.
+
+    No group holds parameters of the text encoder.
+    """
     model = tiny()
     recipe = PaperRecipe(model, PaperConfig(steps=8, steps_per_epoch=2, batch=4))
     slow, fast = recipe.optimizer().param_groups
@@ -169,7 +175,7 @@ def test_the_decoder_learns_ten_times_as_fast_and_rates_fall_with_the_epochs():
 
 
 def test_loss_is_cross_entropy_at_image_size(photos):
-    """Over the labelled pixels of the whole batch; images may be asked different labels."""
+    """The loss covers the labelled pixels of the whole batch."""
     stream, model = crops(photos), tiny(dropout=0.0)
     recipe = PaperRecipe(model, PaperConfig(steps=1))
     first, second = (stream[number][0] for number in range(2))
@@ -185,7 +191,7 @@ def test_loss_is_cross_entropy_at_image_size(photos):
 
 
 def test_training_lowers_the_loss_and_resumes_exactly(photos, tmp_path):
-    """Six steps at once equal two, an interruption, and four, in momentum too."""
+    """Six steps equal two, an interruption and four."""
     options = {'accumulate': 2, 'learning_rate': 0.04}
     whole = train(photos, tmp_path / 'whole', **options)
     train(photos, tmp_path / 'parts', until=2, **options)
@@ -194,7 +200,7 @@ def test_training_lowers_the_loss_and_resumes_exactly(photos, tmp_path):
         assert torch.equal(tensor, parts.model.image_state_dict()[name]), name
     rows = [json.loads(line) for line in (tmp_path / 'whole' / 'log.jsonl').open()]
     assert rows[1]['loss'] < 0.9 * rows[0]['loss']
-    with pytest.raises(ValueError, match='another accumulate, learning_rate'):
+    with pytest.raises(ValueError, match='different accumulate, learning_rate'):
         train(photos, tmp_path / 'whole')
 
 
@@ -227,26 +233,19 @@ with workers('cpu') as team:
 
 
 def test_two_processes_train_as_one_with_the_same_samples(photos, tmp_path, one_thread):
-    """Both end with the same weights, those of one process that accumulates their batches."""
+    """Both end with the weights of one process.
+
+    That process accumulates the gradients of their batches.
+    """
     script, out = tmp_path / 'process.py', tmp_path / 'two'
     script.write_text(PROCESS)
-    path = os.pathsep.join([os.path.dirname(__file__), os.getcwd()])
+    torchrun = '-m torch.distributed.run --standalone --nproc-per-node 2'
     done = subprocess.run(
-        [
-            sys.executable,
-            '-m',
-            'torch.distributed.run',
-            '--standalone',
-            '--nproc-per-node',
-            '2',
-            str(script),
-            str(photos),
-            str(out),
-        ],
+        [sys.executable, *torchrun.split(), str(script), str(photos), str(out)],
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, 'PYTHONPATH': path},
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
     first, second = (torch.load(out / f'{rank}.pt') for rank in range(2))
@@ -263,7 +262,7 @@ def test_two_processes_train_as_one_with_the_same_samples(photos, tmp_path, one_
 
 
 def test_synchronised_normalisation_keeps_the_network(photos):
-    """Of several GPUs: what it computes when it is used, and its keys, stay the same."""
+    """Its output and its keys stay the same."""
     from timm.layers import convert_sync_batchnorm
 
     model, pixels = tiny().eval(), torch.randn(1, 3, 64, 64)
@@ -276,83 +275,35 @@ def test_synchronised_normalisation_keeps_the_network(photos):
 
 
 def run_command(*arguments):
-    """The status of `lseg train` by the authors' recipe."""
-    options = (
-        '--recipe',
-        'paper',
-        '--width',
-        '16',
-        '--crop',
-        '64',
-        '64',
-        '--batch',
-        '2',
-        '--workers',
-        '0',
-        '--device',
-        'cpu',
-    )
-    return cli.main(['train', *options, *map(str, arguments)])
+    """Run `lseg train` with the authors' recipe and return its exit status."""
+    options = '--recipe paper --width 16 --crop 64 64 --batch 2 --workers 0 --device cpu'
+    return cli.main(['train', *options.split(), *map(str, arguments)])
+
+
+def folder_options(photos):
+    """Return the options of `lseg train` for a folder of photographs."""
+    return '--dataset', 'folder', '--data', photos, '--labels', photos / 'names.txt'
 
 
 def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
-    """The weights that it leaves can be loaded."""
-    names = photos / 'names.txt'
-    assert (
-        run_command(
-            '--dataset',
-            'folder',
-            '--data',
-            photos,
-            '--labels',
-            names,
-            '--base',
-            72,
-            '--out',
-            tmp_path / 'a',
-            '--epochs',
-            1,
-        )
-        == 0
-    )
+    """The saved weights can be loaded."""
+    options = ('--base', 72, '--epochs', 1, '--out', tmp_path / 'a')
+    assert run_command(*folder_options(photos), *options) == 0
     state = torch.load(tmp_path / 'a' / 'state.pt')
     assert (state['step'], state['config']['steps_per_epoch']) == (3, 3)
-    assert (
-        run_command(
-            '--dataset',
-            'pascal5i',
-            '--data',
-            pascal,
-            '--fold',
-            3,
-            '--out',
-            tmp_path / 'b',
-            '--steps',
-            1,
-        )
-        == 0
-    )
+    options = ('--fold', 3, '--steps', 1, '--out', tmp_path / 'b')
+    assert run_command('--dataset', 'pascal5i', '--data', pascal, *options) == 0
     assert load(tmp_path / 'b' / 'weights.safetensors').config.width == 16
 
 
 def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(
     photos, tmp_path, capsys
 ):
-    """Its rates are those of the whole run, so the weights at the stop are as well."""
-    options = (
-        '--dataset',
-        'folder',
-        '--data',
-        photos,
-        '--labels',
-        photos / 'names.txt',
-        '--base',
-        72,
-        '--epochs',
-        2,
-        '--every',
-        3,
-    )
+    """Its rates are those of the whole run.
+
+    So are its weights when it stops.
+    """
+    options = (*folder_options(photos), '--base', 72, '--epochs', 2, '--every', 3)
     assert run_command(*options, '--out', tmp_path / 'whole') == 0
     capsys.readouterr()
     assert run_command(*options, '--out', tmp_path / 'parts', '--stop-after', 1) == 0
@@ -381,27 +332,14 @@ def test_command_says_which_weights_it_cannot_start_from(
 ):
     monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
     monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path / 'empty'))
-    assert (
-        run_command(
-            '--dataset',
-            'folder',
-            '--data',
-            photos,
-            '--labels',
-            photos / 'names.txt',
-            '--out',
-            tmp_path / 'run',
-            '--model',
-            model,
-        )
-        == 2
-    )
+    options = ('--out', tmp_path / 'run', '--model', model)
+    assert run_command(*folder_options(photos), *options) == 2
     error = capsys.readouterr().err
     assert missing in error and error.count('\n') == 1
 
 
 def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos, tiny_transformer):
-    """What reassembles tokens counts as the encoder, as with the authors."""
+    """The reassembling layers count as encoder."""
     model = tiny_transformer
     recipe = PaperRecipe(model, PaperConfig(steps=1, batch=2, workers=0))
     slow, fast = recipe.optimizer().param_groups

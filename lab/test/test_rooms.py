@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendered rooms: a seed gives the same pictures, whoever renders them and in what order."""
+"""Rendered rooms: a seed gives the same pictures in any process and in any order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ f 1 2 3 4
 
 @pytest.fixture(scope='module')
 def egl() -> None:
-    """Skip where no picture can be rendered at all."""
+    """Skip tests if rendering is impossible."""
     moderngl = pytest.importorskip('moderngl', reason='rooms are rendered with moderngl')
     try:
         moderngl.create_context(standalone=True, backend='egl').release()
@@ -48,7 +48,7 @@ def egl() -> None:
 
 
 def render(folder: Path, rooms: int, *options: str) -> Path:
-    """Run `lseg rooms` small, without any package of furniture."""
+    """Run `lseg rooms` with few small pictures and no furniture catalogues."""
     small = ['--built-only', '--size', '64x48', '--views', '2', '--seed', '3', '--depth']
     assert main(['rooms', str(folder), '--rooms', str(rooms), *small, *options]) == 0
     return folder
@@ -56,12 +56,12 @@ def render(folder: Path, rooms: int, *options: str) -> Path:
 
 @pytest.fixture(scope='module')
 def rooms(egl: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four rooms rendered in one go by one process."""
+    """Four rooms rendered in one run by one process."""
     return render(tmp_path_factory.mktemp('rooms'), 4, '--processes', '1')
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a data set."""
+    """Return all files of a data set."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
@@ -86,7 +86,7 @@ def test_a_folder_of_other_settings_is_refused(
     rooms: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(['rooms', str(rooms), '--rooms', '4', '--built-only', '--seed', '9']) == 2
-    assert 'another depth, seed, size, views' in capsys.readouterr().err
+    assert 'different depth, seed, size, views' in capsys.readouterr().err
 
 
 def test_masks_name_known_classes_and_fit_their_pictures(rooms: Path) -> None:
@@ -104,7 +104,7 @@ def test_masks_name_known_classes_and_fit_their_pictures(rooms: Path) -> None:
 
 
 def test_depth_and_camera_agree_on_the_floor(rooms: Path) -> None:
-    """Floor pixels, lifted by depth, K and pose, lie at height 0 (y up)."""
+    """Floor pixels projected with depth, K and pose lie at y = 0."""
     checked = 0
     for path in rooms.glob('*.mask.png'):
         stem = str(path)[: -len('.mask.png')]
@@ -157,7 +157,7 @@ def test_held_out_models_are_a_fifth_and_no_others() -> None:
     models = [model(f'A#{number}', 'chair') for number in range(20)] + [model('A#99', 'safe')]
     kept, held_out = split_held_out(models)
     assert len(held_out) == 4 and not set(kept) & set(held_out)
-    assert models[-1] in kept  # of a class too small to share
+    assert models[-1] in kept  # its class is too small to split
     assert split_held_out(models[::-1])[1] == held_out
 
 
@@ -211,7 +211,7 @@ def test_simplifying_keeps_the_shape() -> None:
 
 
 def area(mesh: Mesh) -> float:
-    """Of all its triangles, square metres."""
+    """Return the total area of all triangles in square metres."""
     triangles = mesh.vertices[:, :3].reshape(-1, 3, 3)
     sides = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     return float(np.linalg.norm(sides, axis=1).sum() / 2)
@@ -231,7 +231,7 @@ def test_normals_of_walls_point_into_the_room() -> None:
 
 
 def test_pose_and_view_of_a_camera_agree() -> None:
-    """A point ahead of the camera falls where K and the pose say, and where OpenGL draws it."""
+    """A point ahead projects to one pixel by K and pose and by OpenGL."""
     camera = Camera((0.3, 1.2, -0.5), 0.7, -0.2, 0.1, 0.9)
     optical = np.array([0.2, -0.1, 2.0, 1.0])
     world = camera.optical_pose() @ optical
@@ -277,7 +277,7 @@ def test_the_shipped_drive_is_small() -> None:
 
 @pytest.mark.parametrize('camera', CAMERAS)
 def test_the_true_floor_of_the_drive_lies_at_height_zero(camera: str) -> None:
-    """Depth, camera matrix, poses and masks agree, for each camera's place on the robot."""
+    """Depth, K, poses and masks agree for each camera."""
     truth = DriveTruth(camera)
     facts = json.loads((recorded_drive() / camera / 'camera.json').read_text())
     heights = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counting over many items: interrupted, with other settings, and shared by processes."""
+"""Counting over many items: interrupted, with different settings, and shared by processes."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from lseg_lab.evaluation.tally import Counting
 
 
 def counted(item, calls, stop_at=None):
-    """Count an item: twice its number. Interrupted at `stop_at`."""
+    """Count an item as twice its number; interrupt at `stop_at`."""
     if item == stop_at:
         raise KeyboardInterrupt
     calls.append(item)
@@ -44,7 +44,10 @@ def test_a_state_of_other_settings_is_refused(tmp_path):
 
 
 def test_the_number_of_processes_may_change(tmp_path, monkeypatch):
-    """Of five items the second of three processes has counted 1 and 4; one alone does the rest."""
+    """The second of three processes counts items 1 and 4.
+
+    A single process then counts the rest.
+    """
     monkeypatch.setattr(Workers, 'sum', lambda self, counts: counts)
     calls, items = [], list(range(5))
     second = Counting(Workers(torch.device('cpu'), 1, 3), tmp_path)

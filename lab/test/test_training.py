@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: vocabulary, label sets, augmentation, objective, and a run that resumes exactly."""
+"""Training: vocabulary, label sets, augmentation, objective, and exact resume."""
 
 import json
 
@@ -27,7 +27,7 @@ CLASSES = ('floor', 'wall', 'armchair', 'desk', 'box', 'crib')
 
 
 def write_rooms(root, classes=('floor', 'wall', 'box'), images=6, seed=0):
-    """A folder as `lseg rooms` writes it: grey floor below, blue wall above, a red box."""
+    """Write a folder like those of `lseg rooms`: grey floor, blue wall, a red box."""
     rng = np.random.default_rng(seed)
     root.mkdir()
     (root / 'dataset.json').write_text(json.dumps({'classes': classes, 'size': [80, 64]}))
@@ -46,12 +46,12 @@ def write_rooms(root, classes=('floor', 'wall', 'box'), images=6, seed=0):
 
 @pytest.fixture(scope='module')
 def rooms(tmp_path_factory):
-    """A folder of six tiny rooms."""
+    """Return a folder of six tiny rooms."""
     return write_rooms(tmp_path_factory.mktemp('data') / 'rooms')
 
 
 def stream(root, seed=0, **options):
-    """Samples of a folder."""
+    """Return samples of a folder."""
     folder = open_folders([root])
     questions = QuestionSampler(VOCABULARY, folder.classes)
     return SampleStream(
@@ -75,12 +75,15 @@ def stream(root, seed=0, **options):
     ],
 )
 def test_nearest_asked_name_is_right(name, asked, right):
-    """Own name, else the nearest broader level, else other; nothing for a class left out."""
+    """The object's own name, else the nearest broader level, else other.
+
+    A class excluded from training has no right answer.
+    """
     assert VOCABULARY.answers(name, asked) == right
 
 
 def test_vocabulary_refuses_a_text_with_two_meanings(tmp_path):
-    """Both concepts are named."""
+    """The error names both concepts."""
     file = tmp_path / 'v.yaml'
     file.write_text('concepts: {a: {names: [x]}, b: {names: [b, x]}}')
     with pytest.raises(ValueError, match="'x' names both 'a' and 'b'"):
@@ -88,7 +91,7 @@ def test_vocabulary_refuses_a_text_with_two_meanings(tmp_path):
 
 
 def test_vocabulary_refuses_a_held_out_name_in_training(tmp_path):
-    """Else the test of unseen names would be none."""
+    """A trained name would not test unseen names."""
     file = tmp_path / 'v.yaml'
     file.write_text('concepts: {a: {names: [a]}, b: {names: [b], held_out: [a]}}')
     with pytest.raises(ValueError, match="'a' is held out for 'b'"):
@@ -96,14 +99,14 @@ def test_vocabulary_refuses_a_held_out_name_in_training(tmp_path):
 
 
 def questions(count=300, **options):
-    """Many questions of an image that shows CLASSES."""
+    """Return a sampler and many questions about an image that shows CLASSES."""
     sampler = QuestionSampler(VOCABULARY, CLASSES, **options)
     rng = np.random.default_rng(0)
     return sampler, [sampler.sample(range(len(CLASSES)), rng) for _ in range(count)]
 
 
 def test_questions_follow_the_vocabulary():
-    """Every question's table says what the vocabulary says, under names used in training."""
+    """Every question agrees with the vocabulary and uses training names."""
     sampler, asked = questions()
     concept = {t: n for n in sampler.names for t in VOCABULARY.concept(n).names}
     concept['other'] = 'other'
@@ -116,7 +119,7 @@ def test_questions_follow_the_vocabulary():
 
 
 def test_classes_left_out_are_never_trained():
-    """Neither asked nor answered."""
+    """They are neither asked nor answered."""
     sampler, asked = questions()
     crib = CLASSES.index('crib')
     assert 'crib' not in sampler.texts
@@ -124,7 +127,10 @@ def test_classes_left_out_are_never_trained():
 
 
 def test_fine_questions_name_what_is_shown_and_sometimes_hide_it():
-    """Without other, each trained class has its own answer; with it, some go to other."""
+    """Each trained class has its own answer.
+
+    If other is asked as well, some classes are left to it.
+    """
     trained = slice(0, 5)
     sampler, asked = questions(coarse=0.0, other=0.0)
     assert all(question.accepted[trained].any(1).all() for question in asked)
@@ -136,14 +142,14 @@ def test_fine_questions_name_what_is_shown_and_sometimes_hide_it():
 
 
 def test_synonyms_vary():
-    """More than one text stands for a class over many questions."""
+    """Over many questions a class is asked by several texts."""
     sampler, asked = questions(coarse=0.0)
     used = {sampler.texts[row] for question in asked for row in question.texts}
     assert {'floor', 'ground', 'flooring'} <= used
 
 
 def test_samples_depend_on_seed_and_number_alone(rooms):
-    """Sample 7 is the same in another stream, and another one under another seed."""
+    """Sample 7 is the same in another stream, not with another seed."""
     first, again, other = stream(rooms)[7], stream(rooms)[7], stream(rooms, seed=1)[7]
     assert np.array_equal(first.image, again.image)
     assert np.array_equal(first.mask, again.mask)
@@ -152,7 +158,7 @@ def test_samples_depend_on_seed_and_number_alone(rooms):
 
 
 def test_folders_with_other_class_lists_are_joined(rooms, tmp_path):
-    """Masks speak the joint list's indices."""
+    """Masks use the indices of the joint list."""
     second = write_rooms(tmp_path / 'second', classes=('wall', 'floor', 'box'))
     folder = open_folders([rooms, second])
     assert folder.classes == ('floor', 'wall', 'box')
@@ -169,7 +175,7 @@ def test_a_folder_that_is_none_is_named(tmp_path):
 
 @pytest.mark.parametrize('change', [change for _, change in augment.PHOTOMETRIC])
 def test_photometric_changes_keep_the_form(change):
-    """uint8 of the same shape, changed, the same again under the same seed."""
+    """The result is uint8 of the same shape and reproducible."""
     image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 3) * 3
     results = [[change(image, np.random.default_rng(s)) for s in range(3)] for _ in range(2)]
@@ -180,7 +186,10 @@ def test_photometric_changes_keep_the_form(change):
 
 
 def test_geometry_moves_image_and_mask_together():
-    """A picture whose colour is its mask's value stays so; outside, the mask is ignored."""
+    """Image colours keep matching the mask's values.
+
+    Pixels outside the picture are not labelled.
+    """
     mask = np.kron([[1, 2], [3, 4]], np.ones((60, 80))).astype(np.uint8)
     image = np.repeat(mask[..., None] * 50, 3, axis=2)
     rng = np.random.default_rng(0)
@@ -189,11 +198,11 @@ def test_geometry_moves_image_and_mask_together():
         assert warped.shape == (64, 96, 3) and labels.shape == (64, 96)
         inside = labels != UNLABELLED
         difference = np.abs(warped[..., 0].astype(int) - labels * 50.0)[inside]
-        assert np.mean(difference > 1) < 0.1  # interpolation at the borders alone
+        assert np.mean(difference > 1) < 0.1  # only interpolation at borders differs
 
 
 def test_loss_is_cross_entropy_for_single_answers():
-    """Computed by hand over one image with an ignored and an unanswerable pixel."""
+    """One pixel is ignored and one has no right answer."""
     embeddings = torch.nn.functional.normalize(torch.randn(1, 8, 1, 4), dim=1)
     texts = torch.nn.functional.normalize(torch.randn(3, 8), dim=1)
     masks = torch.tensor([[[0, 1, 2, 255]]], dtype=torch.uint8)
@@ -206,7 +215,7 @@ def test_loss_is_cross_entropy_for_single_answers():
 
 
 def test_any_of_several_right_answers_will_do():
-    """When all labels are right there is nothing to lose."""
+    """The loss is zero if all labels are right."""
     embeddings = torch.nn.functional.normalize(torch.randn(1, 8, 2, 2), dim=1)
     masks = torch.zeros(1, 2, 2, dtype=torch.uint8)
     question = Question(np.array([0, 1]), np.array([[True, True]]))
@@ -215,13 +224,16 @@ def test_any_of_several_right_answers_will_do():
 
 
 def test_rare_classes_weigh_more():
-    """Within the limits, and nothing breaks for a class that never occurs."""
+    """Weights respect the limits, even for a class that never occurs."""
     weights = class_weights(np.array([[0.8, 0.2, 0.0]]), 0.5, (0.25, 4.0)).tolist()
     assert weights == pytest.approx([(0.5 / 0.8) ** 0.5, (0.5 / 0.2) ** 0.5, 4.0])
 
 
 def test_style_randomisation_changes_statistics_not_structure():
-    """Each channel stays an affine function of what it was; probability 0 changes nothing."""
+    """Each channel is an affine function of itself.
+
+    Probability 0 changes nothing.
+    """
     torch.manual_seed(0)
     features = torch.randn(4, 3, 8, 8)
     assert torch.equal(randomise_style(features, 0.0, 0.5), features)
@@ -233,7 +245,10 @@ def test_style_randomisation_changes_statistics_not_structure():
 
 
 def test_level_dropout_takes_whole_levels_from_some_images():
-    """An image keeps its features, scaled to the same mean, or has none; off after removal."""
+    """An image loses all features or keeps scaled ones.
+
+    Nothing changes after removal.
+    """
     torch.manual_seed(0)
     module, features = torch.nn.Identity(), torch.ones(64, 2, 3, 3)
     dropout = LevelDropout([module], 0.25)
@@ -245,7 +260,7 @@ def test_level_dropout_takes_whole_levels_from_some_images():
 
 
 def test_weight_average_follows_and_gives_back():
-    """Early steps count little; outside the block the module has its own weights."""
+    """Early steps count little; the block restores the weights."""
     module = torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         module.weight.fill_(0.0)
@@ -266,7 +281,7 @@ def test_mean_of_networks():
 
 
 def train(rooms, directory, until=None, **options):
-    """Train a tiny model from a fixed start; the trainer."""
+    """Train a tiny model with fixed initial weights and return its trainer."""
     torch.manual_seed(0)
     model = build(LSegConfig(width=16))
     config = TrainingConfig(steps=12, batch=3, warm_up=2, average_decay=0.5, workers=0, **options)
@@ -278,7 +293,7 @@ def train(rooms, directory, until=None, **options):
 
 
 def loss_of(model, root):
-    """Cross-entropy of the folder's images, as they are, over its three names."""
+    """Return the cross-entropy over the folder's original images and three names."""
     folder = open_folders([root])
     images, masks = zip(*(folder.read(index) for index in range(len(folder.pairs))))
     pixels = model.normalise(torch.from_numpy(np.stack(images))[:, :, :64])
@@ -289,7 +304,7 @@ def loss_of(model, root):
 
 
 def test_training_lowers_the_loss(rooms, tmp_path):
-    """Twelve steps on six images are enough to see it; each save is logged."""
+    """Twelve steps on six images suffice; each save is logged."""
     start = loss_of(train(rooms, tmp_path / 'start', until=1, learning_rate=0.0).model, rooms)
     trained = train(rooms, tmp_path / 'run', learning_rate=5e-3)
     assert loss_of(trained.model, rooms) < 0.8 * start
@@ -299,7 +314,7 @@ def test_training_lowers_the_loss(rooms, tmp_path):
 
 
 def test_training_resumes_exactly(rooms, tmp_path):
-    """Twelve steps at once equal five, an interruption, and seven."""
+    """Twelve steps equal five, an interruption and seven."""
     whole = train(rooms, tmp_path / 'whole')
     train(rooms, tmp_path / 'parts', until=5)
     parts = train(rooms, tmp_path / 'parts')
@@ -312,7 +327,7 @@ def test_training_resumes_exactly(rooms, tmp_path):
 
 
 def test_a_frozen_encoder_stays_and_a_tuned_one_changes_late(rooms, tmp_path):
-    """Tuning reaches the later stages only."""
+    """Tuning affects only the later stages."""
     torch.manual_seed(0)
     start = build(LSegConfig(width=16)).image_encoder.state_dict()
     frozen = train(rooms, tmp_path / 'frozen', until=2).model.image_encoder.state_dict()
@@ -326,7 +341,7 @@ def test_a_frozen_encoder_stays_and_a_tuned_one_changes_late(rooms, tmp_path):
 
 
 def test_another_config_does_not_resume(rooms, tmp_path):
-    """The error names what differs."""
+    """The error names the difference."""
     train(rooms, tmp_path / 'run', until=1)
-    with pytest.raises(ValueError, match='another learning_rate'):
+    with pytest.raises(ValueError, match='different learning_rate'):
         train(rooms, tmp_path / 'run', learning_rate=1e-4)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lseg-lab promises as a distribution: its version, its data files and light commands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import lseg_lab
+from lseg_lab.evaluation.names import benchmark_names
+from lseg_lab.training.vocabulary import load_vocabulary
+
+LAB = Path(__file__).parents[1]
+
+
+def test_the_version_is_that_of_lseg_ros():
+    version = ElementTree.parse(LAB.parent / 'package.xml').findtext('version')
+    project = (LAB / 'pyproject.toml').read_text()
+    assert re.findall(r'^version = "(.*?)"', project, re.M) == [version]
+    assert f'\nlseg_ros=={version}\n' in (LAB / 'requirements.txt').read_text()
+
+
+def test_every_data_file_is_declared():
+    """A wheel lacks any data file that pyproject.toml does not declare: extend both lists."""
+    package = Path(lseg_lab.__file__).parent
+    data = {
+        str(path.relative_to(package))
+        for path in package.rglob('*')
+        if path.is_file() and path.suffix not in ('.py', '.pyc')
+    }
+    names = {f'evaluation/names/{name}.txt' for name in ('ade20k', 'coco', 'pascal')}
+    assert data == {'training/vocabulary.yaml', *names}
+    assert [len(benchmark_names(name)) for name in ('ade20k', 'coco', 'pascal')] == [150, 80, 20]
+    assert load_vocabulary().concepts
+
+
+@pytest.mark.parametrize('command', ['rooms', 'annotate', 'train', 'evaluate'])
+def test_a_command_and_its_help_load_without_torch(command):
+    """`lseg --help` must answer at once."""
+    program = (
+        'import argparse, sys\n'
+        'from importlib import metadata\n'
+        f'(entry,) = metadata.entry_points(group="lseg_ros.commands", name={command!r})\n'
+        'module = entry.load()\n'
+        'parser = argparse.ArgumentParser(description=module.DESCRIPTION)\n'
+        'module.add_arguments(parser)\n'
+        'assert parser.format_help() and module.HELP and module.run\n'
+        'print(entry.value, "torch" in sys.modules)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [f'lseg_lab.commands.{command}', 'False']
