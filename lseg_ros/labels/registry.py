@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.ids import MAX_LABELS, OTHER
@@ -91,8 +91,8 @@ class LabelRegistry:
     ) -> LabelSet:
         groups = self._groups if groups is None else groups
         names = [name for name in asked if name != OTHER_NAME]
-        self._check(names)
-        _check_groups(asked, groups)
+        self._check_count(names)
+        _check_topics(tuple(asked), groups)
         owners = self._assign(names)
         ids = owners | {OTHER_NAME: OTHER}
         classes = (
@@ -103,7 +103,7 @@ class LabelRegistry:
         self._owners, self._groups = owners, groups
         return self._current
 
-    def _check(self, names: Sequence[str]) -> None:
+    def _check_count(self, names: Sequence[str]) -> None:
         if not names:
             raise LabelError(f'the set would be empty: it needs a label besides {OTHER_NAME!r}')
         if len(names) > self._max_id:
@@ -111,14 +111,6 @@ class LabelRegistry:
                 f'{len(names)} labels are too many, from {quote(names[self._max_id])} on; '
                 f'at most {self._max_id}'
             )
-        tokens = {topic_name(OTHER_NAME): OTHER_NAME}
-        for name in names:
-            earlier = tokens.setdefault(topic_name(name), name)
-            if earlier != name:
-                raise LabelError(
-                    f'labels {quote(earlier)} and {quote(name)} would share the '
-                    f'topic masks/{topic_name(name)}; rename one'
-                )
 
     def _assign(self, names: Sequence[str]) -> dict[str, int]:
         """Return the owners of ids once `names` are in use, the longest free first."""
@@ -150,13 +142,15 @@ def _groups_of_names(
     return found
 
 
-def _check_groups(names: Iterable[str], groups: Mapping[str, Sequence[str]]) -> None:
-    """Raise LabelError if the mask of a group would share its topic with another mask."""
-    owners = {topic_name(name): ('label', name) for name in names}
-    for group in dict.fromkeys(group for name in names for group in groups.get(name, ())):
-        kind, earlier = owners.setdefault(topic_name(group), ('group', group))
-        if (kind, earlier) != ('group', group):
+def _check_topics(names: Sequence[str], groups: Mapping[str, Sequence[str]]) -> None:
+    """Raise LabelError if two masks, of labels or of groups in use, would share a topic."""
+    in_use = dict.fromkeys(group for name in names for group in groups.get(name, ()))
+    masks = [('label', name) for name in (OTHER_NAME, *names)]
+    owners: dict[str, tuple[str, str]] = {}
+    for kind, name in (*masks, *(('group', group) for group in in_use)):
+        earlier_kind, earlier = owners.setdefault(topic_name(name), (kind, name))
+        if (earlier_kind, earlier) != (kind, name):
             raise LabelError(
-                f'group {quote(group)} and {kind} {quote(earlier)} would share the '
-                f'topic masks/{topic_name(group)}; rename one'
+                f'{kind} {quote(name)} and {earlier_kind} {quote(earlier)} would share the '
+                f'topic masks/{topic_name(name)}; rename one'
             )

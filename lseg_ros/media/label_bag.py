@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
+from rosbags import interfaces
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -29,17 +21,17 @@ _VISION_MSGS = {
     'vision_msgs/msg/LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
     'float32 threshold\n',
 }
-_UNSET = QosTime(0, 0)
-_LATCHED = Qos(
-    QosHistory.KEEP_LAST,
-    1,
-    QosReliability.RELIABLE,
-    QosDurability.TRANSIENT_LOCAL,
-    _UNSET,
-    _UNSET,
-    QosLiveliness.SYSTEM_DEFAULT,
-    _UNSET,
-    False,
+_UNSET = interfaces.QosTime(0, 0)
+_LATCHED = interfaces.Qos(
+    history=interfaces.QosHistory.KEEP_LAST,
+    depth=1,
+    reliability=interfaces.QosReliability.RELIABLE,
+    durability=interfaces.QosDurability.TRANSIENT_LOCAL,
+    deadline=_UNSET,
+    lifespan=_UNSET,
+    liveliness=interfaces.QosLiveliness.SYSTEM_DEFAULT,
+    liveliness_lease_duration=_UNSET,
+    avoid_ros_namespace_conventions=False,
 )
 
 
@@ -90,18 +82,17 @@ class LabelBagWriter:
         if not self._info_written:
             self._write(self._label_info, recorded_ns, self._info())
             self._info_written = True
-        for connection, pixels in (
-            (self._label_image, segmentation.ids),
-            (self._confidence, segmentation.confidence),
-        ):
-            self._write(connection, recorded_ns, self._image(header, pixels))
+        self._write(self._label_image, recorded_ns, self._image(header, segmentation.ids))
+        self._write(self._confidence, recorded_ns, self._image(header, segmentation.confidence))
 
-    def _connect(self, name: str, kind: str, qos: list[Qos] | None = None) -> Connection:
+    def _connect(
+        self, name: str, kind: str, qos: list[interfaces.Qos] | None = None
+    ) -> interfaces.Connection:
         return self._writer.add_connection(
             f'/lseg/{name}', kind, typestore=self._types, offered_qos_profiles=qos or []
         )
 
-    def _write(self, connection: Connection, recorded_ns: int, message: Any) -> None:
+    def _write(self, connection: interfaces.Connection, recorded_ns: int, message: Any) -> None:
         data = self._types.serialize_cdr(message, connection.msgtype)
         self._writer.write(connection, recorded_ns, data)
 

