@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A start for each photograph: what the model sees, and the boxes that are known."""
+"""Draft labels for photographs from the model's prediction and known boxes."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DRAFT_LABELS = (
     'chair', 'sofa', 'bed', 'refrigerator', 'stove', 'sink', 'stairs', 'rug', 'person', 'lamp',
     'picture', 'mirror', 'plant',
 )  # fmt: skip
-# The boxes' classes in the names of the lab; handles are too small to be areas.
+# Classes of the boxes by the lab's names; handles are too small to be areas.
 BOX_LABELS = {'door': 'door', 'cabinet door': 'cabinet', 'refrigerator door': 'refrigerator'}
 
-_LEAST_SHARE = 0.004  # of the photograph: smaller areas are left to what surrounds them
-_TOLERANCE = 2.0  # pixels by which a polygon may miss the border of its area
+_LEAST_SHARE = 0.004  # of the photograph: smaller areas are merged into their surroundings
+_TOLERANCE = 2.0  # pixels: largest distance of a polygon from the border of its area
 
 
 def read_boxes(path: Path) -> dict[str, list[Shape]]:
     """Read boxes by file name: a table with columns file, class, left, top, right and bottom.
 
-    Boxes of classes that have no label are left out. Raises ValueError if a column is missing.
+    Boxes of classes without a label are skipped. Raise ValueError if a column is missing.
     """
     boxes = defaultdict(list)
     with path.open(encoding='utf-8', newline='') as table:
@@ -55,7 +55,7 @@ def read_boxes(path: Path) -> dict[str, list[Shape]]:
 def areas(ids: np.ndarray, names: dict[int, str]) -> list[Shape]:
     """Return polygons of the connected areas of uint8 [H, W], the largest first.
 
-    Holes are filled: what lies in them is smaller and so comes later, on top.
+    Holes are filled: areas inside them are smaller, so they come later and cover the filling.
     """
     found = []
     for class_id, name in names.items():
@@ -79,7 +79,7 @@ def write_drafts(
 ) -> int:
     """Write <id>.json for each photograph that has none in `out`; return how many were written.
 
-    Files that exist are left alone, since somebody may have edited them.
+    Existing files are not changed, because someone may have edited them.
     """
     prepared = segmenter.prepare(LabelRegistry().replace(labels))
     missing = [p for p in photos if not (out / f'{p.stem}.json').exists()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of LabelMe: an image's polygons, each with a label, in JSON."""
+"""Read and write LabelMe files: the labelled polygons of an image, in JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-_VERSION = '5.5.0'  # of the LabelMe that wrote the first files; it reads older ones as well
+_VERSION = '5.5.0'  # of LabelMe
 _DISTORTION = 0.02  # from rounding when an image is reduced
 
 
@@ -35,7 +35,7 @@ class Annotation:
 def read_annotation(path: Path) -> Annotation:
     """Read a LabelMe file.
 
-    Raises ValueError, naming the file, if it is not one or holds a shape that bounds no area.
+    Raise ValueError, naming the file, if it is not one or contains a shape without area.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -47,15 +47,15 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def find_annotations(folder: Path) -> list[Path]:
-    """Return the LabelMe files of a folder, sorted. Raises FileNotFoundError if there are none."""
+    """Return the LabelMe files of a folder, sorted. Raise FileNotFoundError if there are none."""
     files = sorted(folder.glob('*.json'))
     if not files:
-        raise FileNotFoundError(f'{folder} holds no LabelMe file (*.json)')
+        raise FileNotFoundError(f'{folder} contains no LabelMe files (*.json)')
     return files
 
 
 def write_annotation(path: Path, annotation: Annotation) -> None:
-    """Write a file that LabelMe opens, without the image's own data, one shape on a line."""
+    """Write a file for LabelMe without the image data, one shape per line."""
     head: dict[str, object] = {
         'version': _VERSION,
         'flags': {},
@@ -73,12 +73,12 @@ def write_annotation(path: Path, annotation: Annotation) -> None:
 def resized(annotation: Annotation, height: int, width: int) -> Annotation:
     """Return the annotation of the same image at another size.
 
-    Raises ValueError if that has another shape, so that it cannot be the same image.
+    Raise ValueError if the proportions differ, because it is then a different image.
     """
     scale = np.array([width / annotation.width, height / annotation.height])
     if abs(scale[0] / scale[1] - 1) > _DISTORTION:
         raise ValueError(
-            f'{annotation.image} is {width}x{height}, which is not the shape of the labelled '
+            f'{annotation.image} is {width}x{height}, but its labels have the proportions of '
             f'{annotation.width}x{annotation.height}'
         )
     shapes = tuple(Shape(shape.label, shape.points * scale) for shape in annotation.shapes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled photographs as a folder that `lseg train` reads."""
+"""Write labelled photographs as a folder that `lseg train` reads."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from lseg_ros.media.images import read_image
 def open_labelled(labels: Path, photos: Path) -> Iterator[tuple[Path, np.ndarray, Annotation]]:
     """Yield each labelled photograph: its path, uint8 RGB [H, W, 3], and its annotation.
 
-    A photograph may be larger or smaller than the one that was labelled. Raises FileNotFoundError
+    A photograph may have a different size than the one that was labelled. Raise FileNotFoundError
     if it is missing, ValueError if its proportions differ.
     """
     for file in find_annotations(labels):
         annotation = read_annotation(file)
         path = photos / Path(annotation.image).name
         if not path.is_file():
-            raise FileNotFoundError(f'{path} not found; {file} labels it')
+            raise FileNotFoundError(f'{path} not found, but {file} labels it')
         image = read_image(path)
         height, width = image.shape[:2]
         yield path, image, resized(annotation, height, width)
 
 
 def classes_of(annotations: Sequence[Annotation]) -> list[str]:
-    """Return the names in use, sorted, without void."""
+    """Return the label names in use, sorted, without void."""
     return sorted({shape.label for a in annotations for shape in a.shapes} - {VOID})
 
 
@@ -44,10 +44,10 @@ def write_masks(labels: Path, photos: Path, out: Path, snap: int = 0) -> dict[st
         labels: folder of LabelMe files.
         photos: folder of the photographs, JPEG.
         out: folder to write.
-        snap: how far borders may move to edges in the image, in pixels.
+        snap: how far borders may move to reach edges in the image, in pixels.
 
     Returns:
-        For each class its pixels in each photograph, int64 [photographs].
+        The number of pixels in each photograph by class, int64 [photographs].
 
     """
     classes = classes_of([read_annotation(file) for file in find_annotations(labels)])

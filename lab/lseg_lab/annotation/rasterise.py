@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of class indices from polygons."""
+"""Turn polygons into masks of class indices."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from lseg_lab.annotation.labelme import Annotation
 from lseg_ros.labels.ids import UNLABELLED
 
-VOID = 'void'  # covers what lies below and leaves it unlabelled
+VOID = 'void'  # covers lower shapes and leaves the area unlabelled
 
 
 def rasterise(annotation: Annotation, classes: Sequence[str]) -> np.ndarray:
     """Return the mask, uint8 [H, W]: indices into `classes`, 255 where nothing is labelled.
 
-    Later shapes cover earlier ones. Raises ValueError if a label is not among the classes.
+    Later shapes cover earlier ones. Raise ValueError if a label is not among the classes.
     """
     mask = np.full((annotation.height, annotation.width), UNLABELLED, np.uint8)
     index = {name: number for number, name in enumerate(classes)} | {VOID: UNLABELLED}
@@ -33,9 +33,9 @@ def rasterise(annotation: Annotation, classes: Sequence[str]) -> np.ndarray:
 def snap_borders(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     """Move the borders between areas of `mask` by at most `reach` pixels to edges in the image.
 
-    A watershed (Meyer 1992) decides the strip along the borders, growing each area from its part
-    outside the strip; areas too narrow to have one stay as they are. `image` is uint8 RGB
-    [H, W, 3]. Returns a new mask, uint8 [H, W].
+    A watershed (Meyer 1992) divides the strip along the borders, growing each area from its part
+    outside the strip; areas that lie entirely within the strip do not change. `image` is uint8 RGB
+    [H, W, 3]. Return a new mask, uint8 [H, W].
     """
     snapped: np.ndarray = mask.copy()
     if reach < 1:
@@ -46,7 +46,7 @@ def snap_borders(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     markers = np.where(fixed, mask.astype(np.int32) + 1, 0)
     smooth = cv2.bilateralFilter(image, 5, 30, 3)
     grown = cv2.watershed(np.ascontiguousarray(smooth), markers)
-    # The watershed leaves its own lines and the outermost pixels without a value.
+    # The watershed assigns no value to its own lines and to the outermost pixels.
     snapped[grown > 0] = grown[grown > 0] - 1
     return snapped
 

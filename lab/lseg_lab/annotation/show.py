@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of annotations, for a second look."""
+"""Draw annotations over their photographs, for checking."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lseg_ros.media.overlay import overlay
 
 _ENLARGED = 1000  # pixels of the longer side
 _ALPHA = 0.4
-_NAMED_SHARE = 0.002  # of the picture: smaller areas get no name
+_NAMED_SHARE = 0.002  # of the picture: smaller areas are not named
 
 
 def draw_annotations(labels: Path, photos: Path, out: Path, snap: int = 0) -> int:
-    """Write <id>.png for each photograph: its areas in colour, with their names.
+    """Write <id>.png for each photograph with its areas in colour and their names.
 
-    `snap` is that of `write_masks`. Returns the number of pictures.
+    See write_masks for `snap`. Return the number of pictures.
     """
     classes = classes_of([read_annotation(file) for file in find_annotations(labels)])
     out.mkdir(parents=True, exist_ok=True)

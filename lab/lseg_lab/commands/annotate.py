@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lseg annotate`: label photographs by hand, to train on."""
+"""`lseg annotate`: label photographs by hand for training."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = 'label photographs by hand, to train on'
+HELP = 'label photographs by hand for training'
 DESCRIPTION = """\
-Makes training data of your own photographs. Labels are polygons in the JSON files of LabelMe
-(pip install labelme), which is where you draw and correct them; later shapes cover earlier ones,
-'void' covers what should stay unlabelled, and what no shape covers is unlabelled too.
+Turn your own photographs into training data. Labels are polygons in LabelMe's JSON files; draw and
+correct them in LabelMe (pip install labelme). Later shapes cover earlier ones; 'void' marks areas
+that should stay unlabelled, like those without any shape. There are three steps:
 
-  draft PHOTOS OUT         write a first file for each photograph from the model's answer, and from
-                           boxes if you have them. Files that exist are left alone.
-  show LABELS PHOTOS OUT   draw the labels over the photographs, with their names, to check them
-  masks LABELS PHOTOS OUT  write the folder that `lseg train` reads
+  draft PHOTOS OUT         write a first file for each photograph from the model's prediction and,
+                           if you have them, boxes. Existing files are not changed.
+  show LABELS PHOTOS OUT   draw labels and their names over the photographs, for checking
+  masks LABELS PHOTOS OUT  write a folder that `lseg train` reads
 
 examples:
   lseg annotate draft photos labels --boxes photos/boxes.tsv
@@ -29,13 +29,17 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the three steps."""
     steps = parser.add_subparsers(dest='step', required=True, metavar='STEP')
-    draft = steps.add_parser('draft', help="write a first file from the model's answer")
+    draft = steps.add_parser('draft', help="write a first file from the model's prediction")
     draft.add_argument('photos', type=Path, metavar='PHOTOS', help='folder of photographs')
     draft.add_argument('out', type=Path, metavar='OUT', help='folder to write LabelMe files to')
     draft.add_argument('--model', default='lseg-lite', help="a model's name or weights")
-    draft.add_argument('--labels', nargs='+', metavar='NAME', help='what to ask for (rooms)')
     draft.add_argument(
-        '--boxes', type=Path, help='table of boxes: file, class, left, top, right, bottom, by tabs'
+        '--labels', nargs='+', metavar='NAME', help='labels to ask for (common indoor labels)'
+    )
+    draft.add_argument(
+        '--boxes',
+        type=Path,
+        help='tab-separated table of boxes: file, class, left, top, right, bottom',
     )
     for name, text in (('show', 'draw labels over photographs'), ('masks', 'write training data')):
         step = steps.add_parser(name, help=text)
@@ -47,12 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=int,
             default=0,
             metavar='PIXELS',
-            help='move borders by up to this much to edges in the photograph (%(default)s)',
+            help='move borders by up to this distance to edges in the photograph (%(default)s)',
         )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the step; the exit status."""
+    """Run the step; return the exit status."""
     return {'draft': _draft, 'show': _show, 'masks': _masks}[args.step](args)
 
 
@@ -65,10 +69,10 @@ def _draft(args: argparse.Namespace) -> int:
     boxes = read_boxes(args.boxes) if args.boxes else None
     photos = sorted(p for p in args.photos.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
     if not photos:
-        raise FileNotFoundError(f'{args.photos} holds no image')
+        raise FileNotFoundError(f'{args.photos} contains no images')
     segmenter = Segmenter(load(args.model))
     count = write_drafts(photos, args.out, segmenter, args.labels or DRAFT_LABELS, boxes)
-    print(f'{count} drafts written to {args.out}, {len(photos) - count} files left as they were')
+    print(f'{count} drafts written to {args.out}, {len(photos) - count} existing files unchanged')
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lseg rooms`: render labelled rooms to train and test on."""
+"""`lseg rooms`: render labelled rooms for training and testing."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lseg_lab.rooms.assets import Assets
 
-HELP = 'render furnished rooms with exact labels, to train and test on'
+HELP = 'render furnished rooms with exact labels for training and testing'
 DESCRIPTION = """\
-Builds rooms from random numbers, furnishes them, and renders them without a display (EGL): a JPEG,
-a mask of class indices and a camera for each view, and dataset.json with the classes. Room n of a
-seed is the same with any number of processes; the same command again goes on where it was
-interrupted.
+Build rooms from random numbers, furnish them and render them without a display (EGL). Each view
+becomes a JPEG, a mask of class indices and a camera file; dataset.json lists the classes. Room n of
+a seed is the same with any number of processes. Run the same command again to resume an
+interrupted run.
 
 Furniture comes from the catalogues of Sweet Home 3D:
 
   sudo apt install sweethome3d-furniture sweethome3d
 
-and more textures from folders or wheels of the Python packages robosuite and miniworld
-(pip download --no-deps robosuite miniworld). Every fifth model and texture is kept out of
---split train and makes --split test. docs/rooms_assets.md lists authors and licences.
+More textures can be read from folders, or from wheels of the Python packages robosuite and
+miniworld (pip download --no-deps robosuite miniworld). Every fifth model and texture is reserved
+for --split test. docs/rooms_assets.md lists authors and licences.
 
 examples:
   lseg rooms rooms_train --rooms 2000
@@ -38,12 +38,16 @@ _FURNITURE = Path('/usr/share/sweethome3d')  # where the Debian packages put it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument('out', type=Path, nargs='?', metavar='OUT', help='folder to write')
-    parser.add_argument('--rooms', type=_positive, default=100, help='how many (%(default)s)')
+    parser.add_argument('out', type=Path, nargs='?', metavar='OUT', help='folder to write to')
     parser.add_argument(
-        '--views', type=_positive, default=4, help='most views of a room (%(default)s)'
+        '--rooms', type=_positive, default=100, help='number of rooms (%(default)s)'
     )
-    parser.add_argument('--seed', type=int, default=0, help='of all random numbers (%(default)s)')
+    parser.add_argument(
+        '--views', type=_positive, default=4, help='maximum number of views of a room (%(default)s)'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of all random numbers (%(default)s)'
+    )
     parser.add_argument(
         '--split',
         choices=('train', 'test'),
@@ -51,21 +55,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='which models and textures to use (%(default)s)',
     )
     parser.add_argument(
-        '--size', type=_size, default=(384, 288), metavar='WxH', help='of the images (384x288)'
+        '--size',
+        type=_size,
+        default=(384, 288),
+        metavar='WxH',
+        help='image size in pixels (384x288)',
     )
-    parser.add_argument('--depth', action='store_true', help='write depth too, in millimetres')
-    parser.add_argument('--processes', type=_positive, help='(one for each core)')
+    parser.add_argument('--depth', action='store_true', help='also write depth in millimetres')
+    parser.add_argument('--processes', type=_positive, help='number of processes (one per core)')
     _add_assets(parser)
     other = parser.add_argument_group('instead of a data set')
     other.add_argument(
         '--drive',
         action='store_true',
-        help='record a drive of a robot with three cameras, with held-out models',
+        help='record the drive of a robot with three cameras, using held-out models',
     )
     other.add_argument(
         '--list-assets',
         action='store_true',
-        help='print the models in use with their authors and licences',
+        help='print the models and textures with their authors and licences',
     )
 
 
@@ -77,7 +85,7 @@ def _add_assets(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[_FURNITURE],
         metavar='PATH',
-        help=f'.sh3f, .jar or folders ({_FURNITURE})',
+        help=f'.sh3f or .jar files, or folders that contain them ({_FURNITURE})',
     )
     assets.add_argument(
         '--textures',
@@ -85,18 +93,18 @@ def _add_assets(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='PATH',
-        help='wheels or folders with texture images',
+        help='wheels or folders that contain texture images',
     )
     assets.add_argument(
         '--built-only',
         action='store_true',
-        help='no catalogue: only furniture and textures that the program builds',
+        help='use generated furniture and textures only; needs no catalogue',
     )
 
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least 1')
     return int(text)
 
 
@@ -109,13 +117,13 @@ def _size(text: str) -> tuple[int, int]:
         and max(int(width), int(height)) <= 4096
     ):
         raise argparse.ArgumentTypeError(
-            f'{text!r} is not a size: give WIDTHxHEIGHT in pixels from 32 to 4096, as 384x288'
+            f'{text!r} is not a size: use WIDTHxHEIGHT with 32 to 4096 pixels, such as 384x288'
         )
     return int(width), int(height)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render, or list the assets."""
+    """Render, or list the assets; return the exit status."""
     from lseg_lab.rooms.assets import NO_ASSETS, asset_list, find_assets
 
     assets = NO_ASSETS if args.built_only else find_assets(args.furniture, args.textures)
@@ -123,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         print(asset_list(assets))
         return 0
     if args.out is None:
-        raise ValueError('say where to write: lseg rooms OUT')
+        raise ValueError('no output folder: use lseg rooms OUT')
     if args.drive:
         from lseg_lab.rooms.drive_recording import record_drive
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lseg train`: train a network by one of two recipes."""
+"""`lseg train`: train a network with one of two recipes."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from lseg_lab.commands import train_options, train_runs
 if TYPE_CHECKING:
     from lseg_lab.training.config import PaperConfig, TrainingConfig
 
-HELP = 'train a network: the small one, or by the recipe of the paper'
+HELP = 'train the small network, or any network by the recipe of the LSeg paper'
 DESCRIPTION = """\
-Trains the image side of a network with LSeg's objective: the text encoder stays frozen, and each
-pixel's embedding is drawn to the text of its label. Two recipes:
+Train the image side of a network with LSeg's objective: the text encoder stays frozen, and the
+embedding of each pixel is pulled towards the text of its label. There are two recipes:
 
-  lite   AdamW along a cosine on a frozen or late-tuned encoder, strong augmentation, and a label
-         set of its own for each image. For the small network and rendered rooms.
-  paper  that of LSeg's authors: stochastic gradient descent on the whole image side, ten times
-         the rate for the decoder, a rate that falls with the epochs, random crops, and the same
-         labels for every image. With pascal5i, coco20i and fss1000 it trains zero-shot
-         episodes: "others" against a class, without the classes of --fold.
+  lite   trains the small network on rendered rooms: AdamW with a cosine schedule, a frozen or
+         partly tuned encoder, strong augmentation, and a separate label set for each image.
+  paper  is the recipe of LSeg's authors, for any network: stochastic gradient descent on the whole
+         image side, ten times the rate for the decoder, a rate that falls with each epoch, random
+         crops, and the same labels for every image. On pascal5i, coco20i and fss1000 it trains on
+         zero-shot episodes ("others" against one class) without the classes of --fold.
 
-Data:
-  rooms     folders as `lseg rooms` writes them (dataset.json, <id>.jpg, <id>.mask.png)
-  folder    images with index masks beside them, and a file that names the indices, --labels
+--dataset says what --data contains:
+
+  rooms     folders written by `lseg rooms` (dataset.json, <id>.jpg, <id>.mask.png)
+  folder    images with index masks next to them; --labels is a file that names the indices
   ade20k    ADEChallengeData2016
-  pascal5i  coco20i  fss1000   HSNet's data folder, as for `lseg evaluate`
+  pascal5i, coco20i, fss1000   HSNet's data folder, see `lseg evaluate --help`
 
-OUT receives weights.safetensors, best.safetensors (the best on --validate), log.jsonl, and
-state.pt: the same command again goes on exactly where it was interrupted. torchrun trains the
-recipe paper in several processes, on each GPU one; --batch is that of one process.
+--out receives weights.safetensors, best.safetensors (the best on --validate), log.jsonl and
+state.pt. Run the same command again to resume an interrupted run exactly. With torchrun, the
+recipe paper trains in several processes, one per GPU; --batch is then the batch of each process.
 
---epochs and --steps say along how many the learning rate falls; --stop-after ends the run earlier
-without changing that. The authors end zero-shot training on PASCAL-5i and COCO-20i so, after four
-epochs of the whole schedule. Without --stop-after, or with a later one, the same command goes on.
+--epochs or --steps sets the length over which the learning rate falls. --stop-after ends the run
+early without changing the schedule: the authors stop after 4 of 240 epochs on PASCAL-5i and
+COCO-20i. To continue, run the same command without --stop-after, or with a later one.
 
 examples:
   lseg rooms rooms_train --rooms 4000
@@ -55,9 +56,14 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        '--recipe', choices=tuple(train_options.RECIPES), default='lite', help='(%(default)s)'
+        '--recipe',
+        choices=tuple(train_options.RECIPES),
+        default='lite',
+        help='see above (%(default)s)',
     )
-    parser.add_argument('--out', type=Path, required=True, help='directory of the run')
+    parser.add_argument(
+        '--out', type=Path, required=True, help='directory of the run, created if missing'
+    )
     _add_data(parser)
     _add_validation(parser)
     _add_model(parser)
@@ -67,24 +73,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('data')
-    group.add_argument('--data', type=Path, nargs='+', required=True, help='training folders')
+    group.add_argument('--data', type=Path, nargs='+', required=True, help='training data')
     group.add_argument(
-        '--dataset', choices=train_runs.DATASETS, default='rooms', help='(%(default)s)'
+        '--dataset', choices=train_runs.DATASETS, default='rooms', help='kind of data (%(default)s)'
     )
-    group.add_argument('--labels', type=Path, help='folder: file that names the mask indices')
+    group.add_argument('--labels', type=Path, help='folder: file with one label per mask index')
     group.add_argument(
-        '--masks', default='{stem}_mask.png', help="folder: the masks' names (%(default)s)"
+        '--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)'
     )
     group.add_argument(
-        '--fold', type=int, choices=range(4), help='pascal5i, coco20i: kept for the test'
+        '--fold',
+        type=int,
+        choices=range(4),
+        help='pascal5i, coco20i: fold whose classes are held out for testing',
     )
 
 
 def _add_validation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('validation')
-    group.add_argument('--validate', type=Path, help='folder to score at each save')
-    group.add_argument('--validate-labels', type=Path, help='its names file; none if it is rooms')
-    group.add_argument('--every', type=int, default=500, help='steps between saves (%(default)s)')
+    group.add_argument('--validate', type=Path, help='folder to score whenever weights are saved')
+    group.add_argument('--validate-labels', type=Path, help='its labels file; omit it for rooms')
+    group.add_argument(
+        '--every', type=int, default=500, help='number of steps between saves (%(default)s)'
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -92,31 +103,38 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         '--model',
         default='lseg-lite',
-        help='lseg-lite, lseg-vitl16, lseg-rn101 or lseg-vitb32,'
-        " with ImageNet's encoder, which timm downloads for the last three (%(default)s)",
+        help='lseg-lite, lseg-vitl16, lseg-rn101 or lseg-vitb32, starting from ImageNet weights; '
+        'timm downloads those of the last three (%(default)s)',
     )
     model.add_argument(
-        '--encoder', default='tf_efficientnet_lite0', help='of lseg-lite (%(default)s)'
+        '--encoder',
+        default='tf_efficientnet_lite0',
+        help='image encoder of lseg-lite (%(default)s)',
     )
     model.add_argument(
-        '--width', type=int, default=160, help='of the decoder of lseg-lite (%(default)s)'
+        '--width', type=int, default=160, help='channels of the decoder of lseg-lite (%(default)s)'
     )
     model.add_argument(
-        '--start', nargs='+', help='weights to start from, the mean of several, in place of --model'
+        '--start',
+        nargs='+',
+        metavar='WEIGHTS',
+        help='weights to start from instead of --model; several files are averaged',
     )
     model.add_argument(
         '--text-model',
-        help="folder of MiniLM, or file of OpenAI's CLIP, ViT-B-32.pt; without "
-        'it the installed package, or what open_clip downloads',
+        help="folder of MiniLM or OpenAI's CLIP file ViT-B-32.pt; by default the installed package "
+        'or a download by open_clip',
     )
     model.add_argument(
-        '--input-size', type=int, help='short side used later (lseg-lite: 240, the others: 480)'
+        '--input-size',
+        type=int,
+        help='short side, in pixels, that the model will use (lseg-lite: 240, others: 480)',
     )
     model.add_argument('--device', help='auto, cpu, cuda or cuda:N (lite: cpu; paper: auto)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train to the end, or to where --stop-after says; the exit status."""
+    """Train to the end, or to --stop-after; return the exit status."""
     from lseg_lab.distributed import workers
 
     train_options.resolve(args)
@@ -126,8 +144,8 @@ def run(args: argparse.Namespace) -> int:
         trainer.run(until=last, every=args.every, evaluate=train_runs.validation(args))
         if last < trainer.config.steps and team.is_first:
             print(
-                f'stopped after step {trainer.step} of {trainer.config.steps}; the same command '
-                'without --stop-after, or with a later one, goes on'
+                f'stopped after step {trainer.step} of {trainer.config.steps}; to continue, run '
+                'the same command without --stop-after or with a later one'
             )
     return 0
 

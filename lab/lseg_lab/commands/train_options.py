@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of `lseg train` whose defaults depend on the recipe, or that only one takes."""
+"""The options of `lseg train` that depend on the recipe, and their defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# What a recipe takes beside the fields of its config, with its defaults.
+# Options of a recipe that are not fields of its config, with their defaults.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     'lite': {
         'device': 'cpu',
@@ -25,17 +25,22 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 
 
 def add_samples(parser: argparse.ArgumentParser) -> None:
-    """Declare what shapes the samples."""
+    """Declare the options that shape the samples."""
     group = parser.add_argument_group('samples')
-    group.add_argument('--vocabulary', type=Path, help="vocabulary file; the package's by default")
+    group.add_argument('--vocabulary', type=Path, help='vocabulary file (that of the package)')
     for option, kind, count, help_text in (
-        ('crop', int, 2, 'height and width of a sample'),
-        ('zoom', float, 2, 'range of the random zoom'),
-        ('coarse', float, None, 'share of coarse label sets'),
-        ('balance', float, None, 'share of samples drawn by class'),
-        ('recolour', float, None, 'share with recoloured regions'),
-        ('class-weighting', float, None, '0 weighs all the same'),
-        ('base', int, None, 'long side of an image, before a random zoom of 0.5 to 2'),
+        ('crop', int, 2, 'height and width of a sample in pixels'),
+        ('zoom', float, 2, 'range of the random zoom; 1 keeps the scale'),
+        ('coarse', float, None, 'share of samples asked for broad instead of specific labels'),
+        ('balance', float, None, 'share of samples drawn by class, so that rare classes are seen'),
+        ('recolour', float, None, 'share of samples with recoloured regions'),
+        (
+            'class-weighting',
+            float,
+            None,
+            'how much rare classes weigh in the loss; 0: all classes alike',
+        ),
+        ('base', int, None, 'long side of an image before a random zoom of 0.5 to 2'),
     ):
         metavar = {'crop': ('H', 'W'), 'zoom': ('FROM', 'TO')}.get(option)
         group.add_argument(
@@ -48,47 +53,51 @@ def add_samples(parser: argparse.ArgumentParser) -> None:
 
 
 def add_optimisation(parser: argparse.ArgumentParser) -> None:
-    """Declare what rules the optimiser."""
+    """Declare the options of the optimisation."""
     group = parser.add_argument_group('optimisation')
     for option, kind, help_text in (
-        ('steps', int, 'of the optimiser; paper: in place of --epochs'),
-        ('epochs', int, 'passes over the data'),
-        ('batch', int, 'images, or episodes, that a process takes at once'),
-        ('accumulate', int, 'batches that make one step'),
-        ('learning-rate', float, 'lite: of the decoder; paper: of the encoder, for a batch of 16'),
-        ('encoder-learning-rate', float, "of the encoder's later stages; 0 keeps it frozen"),
-        ('decoder-factor', float, "how much higher the decoder's is"),
-        ('momentum', float, 'of stochastic gradient descent'),
-        ('weight-decay', float, 'of what is trained'),
-        ('power', float, 'of the polynomial that the learning rate falls along'),
-        ('warm-up', int, 'steps until the full learning rate'),
-        ('average-decay', float, "of the weights' moving average"),
-        ('style-probability', float, 'of randomised feature statistics'),
-        ('style-strength', float, 'of that'),
-        ('level-dropout', float, "of an image's finest feature levels"),
-        ('workers', int, 'processes that load and augment'),
-        ('seed', int, 'of everything random'),
+        ('steps', int, 'number of optimiser steps; paper: instead of --epochs'),
+        ('epochs', int, 'number of passes over the data'),
+        ('batch', int, 'images (or episodes) that a process handles at once'),
+        ('accumulate', int, 'batches per optimiser step'),
+        ('learning-rate', float, 'lite: for the decoder; paper: for the encoder and a batch of 16'),
+        (
+            'encoder-learning-rate',
+            float,
+            "learning rate for the encoder's later stages; 0 freezes it",
+        ),
+        ('decoder-factor', float, "ratio of the decoder's learning rate to the encoder's"),
+        ('momentum', float, 'momentum of stochastic gradient descent'),
+        ('weight-decay', float, 'weight decay of all trained parameters'),
+        ('power', float, 'power of the polynomial learning rate schedule'),
+        ('warm-up', int, 'steps until the full learning rate is reached'),
+        ('average-decay', float, 'decay of the moving average of the weights'),
+        ('style-probability', float, 'probability of randomising feature statistics'),
+        ('style-strength', float, 'strength of that randomisation'),
+        ('level-dropout', float, "probability of dropping one of an image's finest feature levels"),
+        ('workers', int, 'processes that load and augment images'),
+        ('seed', int, 'seed of all random numbers'),
     ):
         group.add_argument(f'--{option}', type=kind, help=f'{help_text} ({_defaults_text(option)})')
     group.add_argument(
         '--stop-after',
         type=int,
         metavar='N',
-        help='end the run early, after N epochs, or N '
-        'steps if --steps is its length; the rates are those of the whole run',
+        help='end the run early, after N epochs (or N steps if --steps is given), on the same '
+        'learning rate schedule',
     )
     group.add_argument(
         '--bfloat16',
         action='store_true',
         default=None,
-        help='paper: compute encoder and decoder in bfloat16',
+        help='paper: run encoder and decoder in bfloat16',
     )
 
 
 def resolve(args: argparse.Namespace) -> None:
     """Fill in the recipe's defaults.
 
-    Raises ValueError for an option that it does not take, or a stop that is not within the run.
+    Raise ValueError for an option of the other recipe, or a stop outside the run.
     """
     defaults = _defaults(args.recipe)
     for name in {name for recipe in RECIPES for name in _defaults(recipe)}:
@@ -100,12 +109,12 @@ def resolve(args: argparse.Namespace) -> None:
     length, unit = (args.steps, 'steps') if args.steps else (args.epochs, 'epochs')
     if args.stop_after is not None and not 1 <= args.stop_after <= length:
         raise ValueError(
-            f'--stop-after {args.stop_after}: the run has {length} {unit}, give 1 to {length}'
+            f'--stop-after {args.stop_after}: the run has {length} {unit}; use 1 to {length}'
         )
 
 
 def _defaults(recipe: str) -> dict[str, Any]:
-    """The options that a recipe takes, with their defaults; None where data decides."""
+    """Return the options of a recipe with their defaults; None if they depend on the data."""
     from lseg_lab.training.config import PaperConfig, TrainingConfig
 
     config = {'lite': TrainingConfig, 'paper': PaperConfig}[recipe]
