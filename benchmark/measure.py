@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ WARM_UP_S = 5.0  # slow calls get fewer warm-up runs
 LONGEST_S = 300.0  # and fewer repetitions
 _STATUS = Path('/proc/self/status')
 _CLEAR = Path('/proc/self/clear_refs')
+Name = TypeVar('Name')
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,20 @@ class Measurement:
 
 
 def measure_in_turn(
-    calls: Mapping[str, Callable[[], object]], device: torch.device, repeats: int
-) -> dict[str, Measurement]:
+    calls: Mapping[Name, Callable[[], object]], device: torch.device, repeats: int
+) -> dict[Name, Measurement]:
     """Call each of `calls` `repeats` times, in alternation so that other load affects all alike.
 
     No round starts after five minutes. Each call includes waiting for the GPU to finish. Peak
     memory is the GPU's if `device` is one, otherwise that of this process.
     """
     progress = tqdm(total=(1 + repeats) * len(calls), unit='call', leave=False)
-    peak: dict[str, float] = {}
+    peak: dict[Name, float] = {}
     for name, call in calls.items():
         peak[name] = _warm_up(call, device)
         progress.update()
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    cpu: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[Name, list[float]] = {name: [] for name in calls}
+    cpu: dict[Name, list[float]] = {name: [] for name in calls}
     end = time.perf_counter() + LONGEST_S
     for number in range(repeats):
         if number and time.perf_counter() > end:

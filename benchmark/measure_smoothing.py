@@ -107,7 +107,10 @@ def _measure(
     segmenter: Segmenter, prepared: PreparedLabels, frames: list[Frame], timed: Timed
 ) -> tuple[float, float, float, float]:
     """Return flicker, flicker in place, mIoU and milliseconds for one camera's clips."""
-    confusion, changes, in_place, before = ConfusionMatrix(UNLABELLED), [], [], None
+    confusion = ConfusionMatrix(UNLABELLED)
+    changes: list[float] = []
+    in_place: list[float] = []
+    before = np.empty(0, np.uint8)
     for number, frame in enumerate(frames):
         if frame.shift is None:
             timed.smoother.reset()
@@ -119,7 +122,12 @@ def _measure(
             changes.append(_changed(before, ids))
             in_place.append(_changed(before[y:, x:], ids[: WINDOW[1] - y, : WINDOW[0] - x]))
         before = ids
-    return (np.mean(changes), np.mean(in_place), confusion.mean_iou, np.median(timed.times))
+    return (
+        float(np.mean(changes)),
+        float(np.mean(in_place)),
+        confusion.mean_iou,
+        float(np.median(timed.times)),
+    )
 
 
 def _frames(camera: str, prepared: PreparedLabels, noise: float) -> Iterator[Frame]:
@@ -130,12 +138,13 @@ def _frames(camera: str, prepared: PreparedLabels, noise: float) -> Iterator[Fra
     for number, shot in enumerate(open_source(SOURCES[camera])):
         if number % EVERY:
             continue
-        mask, before = table[truth.mask(number)], None
+        mask = table[truth.mask(number)]
+        before: tuple[int, int] | None = None
         for step in range(FRAMES):
-            x, y = corner = tuple(round(step * pixels) for pixels in STEP)
+            x, y = corner = round(step * STEP[0]), round(step * STEP[1])
             window = np.s_[y : y + WINDOW[1], x : x + WINDOW[0]]
             image = shot.image[window] + rng.normal(0, noise, (*WINDOW[::-1], 3))
-            shift = before and (x - before[0], y - before[1])
+            shift = None if before is None else (x - before[0], y - before[1])
             yield Frame(image.round().clip(0, 255).astype(np.uint8), mask[window], shift)
             before = corner
 
