@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +28,13 @@ copyright = author
 language = 'en'
 
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
+exclude_patterns = [  # what rosdoc2 adds and these pages have already
+    '__readme_include.rst',
+    'lseg_ros*.rst',
+    'modules.rst',
+    'standard_docs',
+    'standards.rst',
+]
 myst_enable_extensions = ['colon_fence']
 myst_heading_anchors = 4
 html_theme = 'furo' if find_spec('furo') else 'sphinx_rtd_theme'
@@ -83,12 +91,17 @@ def write_api_pages(app: Sphinx) -> None:
         modules = pkgutil.iter_modules([str(Path(lseg_ros.__file__).parent / package)])
         names = [f'{title}.{module.name}' for module in modules]
         page = API_PACKAGE.format(name=title, underline='=' * len(title))
-        page += '\n'.join(
-            API_MODULE.format(name=name, underline='-' * len(name)) for name in names
-        )
+        page += '\n'.join(API_MODULE.format(name=name, underline='-' * len(name)) for name in names)
         path = folder / f'{package}.rst'
         if not path.is_file() or path.read_text(encoding='utf-8') != page:
             path.write_text(page, encoding='utf-8')
+
+
+def restore_root_pages(app: Sphinx) -> None:
+    """Put the files that docs includes from the root where a copy made by rosdoc2 finds them."""
+    source = Path(app.srcdir)
+    for path in (source / 'standard_docs' / 'original').glob('C*'):
+        shutil.copy(path, source.parent)
 
 
 def escape_markup(
@@ -110,4 +123,5 @@ def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect('config-inited', mock_missing_packages)
     app.connect('builder-inited', write_api_pages)
+    app.connect('builder-inited', restore_root_pages)
     app.connect('autodoc-process-docstring', escape_markup, priority=100)  # before napoleon
