@@ -18,29 +18,23 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SPATIAL_PREFIX = 'scratch.head_block.'
 
 # Prefixes of our keys -> those of the published ones; the first match counts.
-_KEYS = tuple(
-    (re.compile(ours), published)
-    for ours, published in (
-        (r'image_encoder\.net\.conv1\.', 'pretrained.layer1.0.'),
-        (r'image_encoder\.net\.bn1\.', 'pretrained.layer1.1.'),
-        (r'image_encoder\.net\.layer1\.', 'pretrained.layer1.4.'),
-        (r'image_encoder\.net\.layer(?=[234]\.)', 'pretrained.layer'),
-        (r'image_encoder\.net\.', 'pretrained.model.'),
-        (
-            r'image_encoder\.reassemble\.(\d)\.readout\.',
-            'pretrained.act_postprocess{}.0.project.0.',
-        ),
-        (r'image_encoder\.reassemble\.(\d)\.project\.', 'pretrained.act_postprocess{}.3.'),
-        (r'image_encoder\.reassemble\.(\d)\.resample\.', 'pretrained.act_postprocess{}.4.'),
-        (r'decoder\.laterals\.(\d)\.', 'scratch.layer{}_rn.'),
-        (r'decoder\.fusions\.(\d)\.skip\.', 'scratch.refinenet{}.resConfUnit1.'),
-        (r'decoder\.fusions\.(\d)\.refine\.', 'scratch.refinenet{}.resConfUnit2.'),
-        (r'decoder\.fusions\.(\d)\.output\.', 'scratch.refinenet{}.out_conv.'),
-        (r'decoder\.head\.', 'scratch.head1.'),
-        (r'spatial\.conv\.', 'scratch.head_block.depthwise.depthwise.'),
-        (r'text_encoder\.net\.', 'clip_pretrained.'),
-    )
-)
+_PREFIXES = {
+    r'image_encoder\.net\.conv1\.': 'pretrained.layer1.0.',
+    r'image_encoder\.net\.bn1\.': 'pretrained.layer1.1.',
+    r'image_encoder\.net\.layer1\.': 'pretrained.layer1.4.',
+    r'image_encoder\.net\.layer(?=[234]\.)': 'pretrained.layer',
+    r'image_encoder\.net\.': 'pretrained.model.',
+    r'image_encoder\.reassemble\.(\d)\.readout\.': 'pretrained.act_postprocess{}.0.project.0.',
+    r'image_encoder\.reassemble\.(\d)\.project\.': 'pretrained.act_postprocess{}.3.',
+    r'image_encoder\.reassemble\.(\d)\.resample\.': 'pretrained.act_postprocess{}.4.',
+    r'decoder\.laterals\.(\d)\.': 'scratch.layer{}_rn.',
+    r'decoder\.fusions\.(\d)\.skip\.': 'scratch.refinenet{}.resConfUnit1.',
+    r'decoder\.fusions\.(\d)\.refine\.': 'scratch.refinenet{}.resConfUnit2.',
+    r'decoder\.fusions\.(\d)\.output\.': 'scratch.refinenet{}.out_conv.',
+    r'decoder\.head\.': 'scratch.head1.',
+    r'spatial\.conv\.': 'scratch.head_block.depthwise.depthwise.',
+    r'text_encoder\.net\.': 'clip_pretrained.',
+}
 
 # Never used: CLIP's image encoder and scale, the transformer's classifier, a unit of the coarsest
 # level that has no input, and batch counters.
@@ -59,38 +53,36 @@ class PublishedNetwork:
     shape: tuple[int, ...]
 
 
-_COMMON = LSegConfig(
-    decoder='dpt', width=256, text='clip-vit-b-32', input_size=480, align_corners=True
-)
+def _config(name: str, encoder: str) -> LSegConfig:
+    return LSegConfig(
+        name=name,
+        encoder=encoder,
+        decoder='dpt',
+        width=256,
+        text='clip-vit-b-32',
+        input_size=480,
+        align_corners=True,
+    )
 
-NETWORKS = MappingProxyType(
-    {
-        network.config.name: network
-        for network in (
-            PublishedNetwork(
-                replace(_COMMON, name='lseg-vitl16', encoder='vit_large_patch16_384'),
-                'pretrained.model.patch_embed.proj.weight',
-                (1024, 3, 16, 16),
-            ),
-            PublishedNetwork(
-                replace(_COMMON, name='lseg-vitb32', encoder='vit_base_patch32_384'),
-                'pretrained.model.patch_embed.proj.weight',
-                (768, 3, 32, 32),
-            ),
-            PublishedNetwork(
-                replace(
-                    _COMMON,
-                    name='lseg-rn101',
-                    encoder='resnet101',
-                    mean=IMAGENET_MEAN,
-                    std=IMAGENET_STD,
-                ),
-                'pretrained.layer3.22.conv3.weight',
-                (1024, 256, 1, 1),
-            ),
-        )
-    }
+
+_NETWORKS = (
+    PublishedNetwork(
+        _config('lseg-vitl16', 'vit_large_patch16_384'),
+        'pretrained.model.patch_embed.proj.weight',
+        (1024, 3, 16, 16),
+    ),
+    PublishedNetwork(
+        _config('lseg-vitb32', 'vit_base_patch32_384'),
+        'pretrained.model.patch_embed.proj.weight',
+        (768, 3, 32, 32),
+    ),
+    PublishedNetwork(
+        replace(_config('lseg-rn101', 'resnet101'), mean=IMAGENET_MEAN, std=IMAGENET_STD),
+        'pretrained.layer3.22.conv3.weight',
+        (1024, 256, 1, 1),
+    ),
 )
+NETWORKS = MappingProxyType({network.config.name: network for network in _NETWORKS})
 
 
 class HasShape(Protocol):
@@ -151,9 +143,8 @@ def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) 
 
 def published_key(key: str) -> str:
     """Return the published key of a tensor from its key in LSeg.state_dict."""
-    for ours, published in _KEYS:
-        match = ours.match(key)
-        if match:
+    for ours, published in _PREFIXES.items():
+        if match := re.match(ours, key):
             # The authors count levels from 1.
             levels = (int(level) + 1 for level in match.groups())
             return published.format(*levels) + key[match.end() :]
@@ -166,12 +157,11 @@ def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig) ->
     unused = sum(
         math.prod(tensor.shape) for key, tensor in state.items() if not is_used(key, config)
     )
+    has_optimizer = bool(content.get('optimizer_states') or content.get('optimizer'))
     facts = {
         'layout': 'checkpoint of PyTorch Lightning' if lightning else 'state dict of PyTorch',
         'never used': f'{unused / 1e6:.2f} M parameters, dropped by lseg convert',
-        'optimizer state': 'yes'
-        if content.get('optimizer_states') or content.get('optimizer')
-        else 'no',
+        'optimizer state': 'yes' if has_optimizer else 'no',
     }
     if has_spatial(state):
         facts['spatial regularisation'] = 'yes, of a kind that the file does not record'

@@ -37,33 +37,29 @@ class ModelSpec:
     remedy: str = ''  # what to do instead, if the package has no weights
 
 
-MODELS = MappingProxyType(
-    {
-        spec.name: spec
-        for spec in (
-            ModelSpec(
-                name='lseg-lite',
-                description='EfficientNet-Lite, MiniLM text; indoor rooms; runs on a CPU',
-                weights='lseg-lite.safetensors',
-            ),
-            ModelSpec(
-                name='lseg-vitl16',
-                description="the paper's ViT-L/16, CLIP text; any words; weights by path",
-                remedy=f'download demo_e200.ckpt or fss_l16.ckpt {AUTHORS}',
-            ),
-            ModelSpec(
-                name='lseg-rn101',
-                description="the paper's zero-shot ResNet-101, CLIP text; weights by path",
-                remedy=f'download pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt {AUTHORS}',
-            ),
-            ModelSpec(
-                name='lseg-vitb32',
-                description="the paper's ViT-B/32, CLIP text; weights by path, none published",
-                remedy='train it yourself, since the authors published no weights',
-            ),
-        )
-    }
+_SPECS = (
+    ModelSpec(
+        'lseg-lite',
+        'EfficientNet-Lite, MiniLM text; indoor rooms; runs on a CPU',
+        weights='lseg-lite.safetensors',
+    ),
+    ModelSpec(
+        'lseg-vitl16',
+        "the paper's ViT-L/16, CLIP text; any words; weights by path",
+        remedy=f'download demo_e200.ckpt or fss_l16.ckpt {AUTHORS}',
+    ),
+    ModelSpec(
+        'lseg-rn101',
+        "the paper's zero-shot ResNet-101, CLIP text; weights by path",
+        remedy=f'download pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt {AUTHORS}',
+    ),
+    ModelSpec(
+        'lseg-vitb32',
+        "the paper's ViT-B/32, CLIP text; weights by path, none published",
+        remedy='train it yourself, since the authors published no weights',
+    ),
 )
+MODELS = MappingProxyType({spec.name: spec for spec in _SPECS})
 
 
 def load(
