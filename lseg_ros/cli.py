@@ -16,7 +16,7 @@ from types import ModuleType
 from lseg_ros import __version__
 
 COMMANDS = ('segment', 'embed', 'info', 'convert')
-LAB_COMMANDS = ('evaluate', 'train', 'rooms')
+LAB_COMMANDS = ('annotate', 'evaluate', 'rooms', 'train')
 ENTRY_POINTS = 'lseg_ros.commands'
 INSTALL_LAB = 'pip install ./lab in a checkout of lseg_ros'
 

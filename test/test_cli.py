@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,6 +237,13 @@ def test_without_the_lab_its_commands_say_what_to_install(add_ons, capsys, comma
         f'lseg: error: {command} needs the lab, which is not installed: '
         'pip install ./lab in a checkout of lseg_ros\n'
     )
+
+
+def test_the_commands_of_the_lab_are_those_that_it_declares():
+    tomllib = pytest.importorskip('tomllib', reason='needs Python 3.11')
+    text = (Path(__file__).parents[1] / 'lab' / 'pyproject.toml').read_text()
+    declared = tomllib.loads(text)['project']['entry-points'][cli.ENTRY_POINTS]
+    assert set(cli.LAB_COMMANDS) == set(declared)
 
 
 def test_the_command_of_an_add_on_runs(add_ons, capsys):
