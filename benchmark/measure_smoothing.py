@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
 from lseg_lab.evaluation.metrics import ConfusionMatrix
+from lseg_ros.core import open_segmenter
 from lseg_ros.core.segmenter import PreparedLabels, Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.sources import open_source
-from lseg_ros.model import load
 
 LABELS = (
     'floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair',
@@ -76,7 +76,7 @@ class Timed:
 def main() -> None:
     """Measure and print one row per setting."""
     args = _parser().parse_args()
-    segmenter = Segmenter(load(args.model))
+    segmenter = open_segmenter(args.model, device='cpu')
     prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
     clips = {camera: list(_frames(camera, prepared, args.noise)) for camera in CAMERAS}
     changes = [

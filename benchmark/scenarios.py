@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from floor import floor_ms
-from lseg_ros.backends import Backend, EagerBackend, normalise, open_backend
+from lseg_ros.backends import Backend, normalise, open_backend
 from lseg_ros.backends.device import PRECISIONS
+from lseg_ros.core import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.media.sources import open_source
@@ -69,7 +70,7 @@ class Setting:
 def measure(setting: Setting) -> Iterator[list[Row]]:
     """Measure the groups of rows one after another, yielding each."""
     model = open_network(setting.model, setting.device, PRECISIONS[setting.precision])
-    segmenter = Segmenter(model, backend=open_backend('auto', model, torch.get_num_threads()))
+    segmenter = open_segmenter(model, threads=torch.get_num_threads())
     yield _ways(setting, segmenter)
     yield _whole(setting, segmenter, 'labels', [(VGA, 1, count) for count in LABEL_COUNTS])
     sizes = [(size, 1, USUAL_LABELS) for size in (VGA, HD, FULL_HD)]
@@ -132,32 +133,24 @@ def _networks(
 
     `own` is the network in the precision of `setting`.
     """
-    ways = [('eager, channels last', setting.precision, EagerBackend)]
-    for backend, precision in (
-        ('torch', setting.precision),
-        ('openvino', 'float32'),
-        ('openvino', 'bfloat16'),
+    for title, name, precision in (
+        ('eager, channels last', 'eager', setting.precision),
+        ('torch', 'torch', setting.precision),
+        ('openvino', 'openvino', 'float32'),
+        ('openvino', 'openvino', 'bfloat16'),
     ):
-        ways.append(
-            (
-                backend,
-                precision,
-                lambda model, name=backend: open_backend(name, model, torch.get_num_threads()),
-            )
-        )
-    for name, precision, open_it in ways:
         model = (
             own
             if precision == setting.precision
             else open_network(setting.model, setting.device, PRECISIONS[precision])
         )
         try:
-            backend = open_it(model)
-        except (ValueError, ModuleNotFoundError):  # not on this device, or not installed
+            backend = open_backend(name, model, torch.get_num_threads())
+        except ValueError:  # not on this device, or not installed
             continue
         with torch.inference_mode():
             text = backend.project(model.encode_text(labels.prompts))
-        yield (f'b network, {name}, {precision}', precision, _logits_of(backend, images, text))
+        yield (f'b network, {title}, {precision}', precision, _logits_of(backend, images, text))
 
 
 def _logits_of(backend: Backend, images: Tensor, text: Tensor) -> Callable[[], object]:

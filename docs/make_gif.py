@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core import open_segmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.media.sources import open_source
-from lseg_ros.model import load
 
 LABEL_SETS = (
     ('floor', 'wall', 'ceiling', 'door', 'window', 'sofa', 'chair', 'table', 'cabinet', 'plant'),
@@ -51,7 +50,7 @@ def captioned(image: np.ndarray, overlay: np.ndarray, labels: Sequence[str]) -> 
 
 def draw_pictures() -> list[Image.Image]:
     """Segment the drive and return its pictures, half of them under each set of labels."""
-    segmenter = Segmenter(load('lseg-lite'))
+    segmenter = open_segmenter(device='cpu')
     registry = LabelRegistry()
     count = FRAMES_PER_SET * len(LABEL_SETS)
     shots = list(islice(open_source('drive'), 0, count * EVERY, EVERY))

@@ -14,7 +14,7 @@ from sklearn.datasets import load_sample_images
 from lseg_ros.backends import EagerBackend, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.backends.torch_backend import GRAPHS, RecordedRuns
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import LSegConfig, load
@@ -42,7 +42,7 @@ def images():
 @pytest.fixture(scope='module')
 def expected(model, images):
     """Return what the network itself, in float32, finds on the images."""
-    return segmented(Segmenter(model), images)
+    return segmented(SinglePassSegmenter(model), images)
 
 
 @pytest.fixture(scope='module', params=['torch', pytest.param('openvino', marks=needs_openvino)])
@@ -60,7 +60,7 @@ def share_of_other_ids(results, expected):
 
 
 def test_backend_gives_the_ids_of_the_network_itself(fast, model, images, expected):
-    results = segmented(Segmenter(model, backend=fast), images)
+    results = segmented(SinglePassSegmenter(model, backend=fast), images)
     assert share_of_other_ids(results, expected) < 1e-4
     for result, truth in zip(results, expected):
         assert np.abs(result.confidence.astype(int) - truth.confidence).max() <= 1
@@ -69,14 +69,16 @@ def test_backend_gives_the_ids_of_the_network_itself(fast, model, images, expect
 def test_half_precision_changes_few_ids(images, expected):
     half = load('lseg-lite', dtype=torch.float16)
     some = slice(None, None, 3)  # a CPU is slow at it
-    results = segmented(Segmenter(half, backend=open_backend('torch', half)), images[some])
+    results = segmented(
+        SinglePassSegmenter(half, backend=open_backend('torch', half)), images[some]
+    )
     assert share_of_other_ids(results, expected[some]) <= 0.005
 
 
 @pytest.mark.gpu
 def test_gpu_gives_the_ids_of_the_cpu_run_after_run(images, expected):
     half = load('lseg-lite', 'cuda', torch.float16)
-    segmenter = Segmenter(half, backend=open_backend('auto', half))
+    segmenter = SinglePassSegmenter(half, backend=open_backend('auto', half))
     for _ in range(2):
         assert share_of_other_ids(segmented(segmenter, images), expected) <= 0.005
 
@@ -92,6 +94,8 @@ def test_backend_takes_every_size_and_number_of_images(size, fast, model):
                 backend.correlate(batch, backend.project(text)) for backend in (plain, fast)
             )
             torch.testing.assert_close(others, logits, atol=1e-4, rtol=0)
+            embeddings, others = (backend.embed(batch) for backend in (plain, fast))
+            torch.testing.assert_close(others, embeddings, atol=1e-4, rtol=0)
 
 
 def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, model):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lseg_ros import cli
 from lseg_ros.core import embedding
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.model import LSegConfig, build, save
 
 SIZE = (50, 77)  # no multiple of the stride
@@ -41,13 +41,13 @@ def reference(model, picture):
 @pytest.mark.parametrize('align_corners', [False, True])
 def test_rows_are_those_of_the_network_with_the_padding_undone(model, picture, align_corners):
     model.config = dataclasses.replace(model.config, align_corners=align_corners)
-    rows = Segmenter(model).embed(picture).rows(0, SIZE[0])
+    rows = SinglePassSegmenter(model).embed(picture).rows(0, SIZE[0])
     assert rows.shape == (*SIZE, model.text_encoder.dim)
     assert torch.allclose(rows, reference(model, picture), atol=1e-5)
 
 
 def test_bands_are_the_rows_of_the_whole_image(model, picture, monkeypatch):
-    found = Segmenter(model).embed(picture)
+    found = SinglePassSegmenter(model).embed(picture)
     whole = found.rows(0, SIZE[0])
     monkeypatch.setattr(embedding, '_BAND_VALUES', 7 * SIZE[1] * whole.shape[2])
     bands = list(found.bands())
@@ -58,7 +58,7 @@ def test_bands_are_the_rows_of_the_whole_image(model, picture, monkeypatch):
 def test_cells_lie_where_pixels_per_cell_says(model):
     picture = np.zeros((40, 60, 3), np.uint8)
     picture[:, 40:] = 255
-    found = Segmenter(model, input_size=20).embed(picture)
+    found = SinglePassSegmenter(model, input_size=20).embed(picture)
     height, width = found.pixels_per_cell
     assert found.cells.shape[0] * height >= 40 and found.cells.shape[1] * width >= 60
     assert (found.cells.shape[0] - 1) * height < 40 and (found.cells.shape[1] - 1) * width < 60
@@ -67,7 +67,7 @@ def test_cells_lie_where_pixels_per_cell_says(model):
 def test_preview_has_the_size_of_the_image_and_tells_different_parts_apart(model):
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[:, 48:] = (200, 30, 90)
-    preview = Segmenter(model).embed(picture).preview().astype(int)
+    preview = SinglePassSegmenter(model).embed(picture).preview().astype(int)
     assert preview.shape == (64, 96, 3)
     left, right = preview[20:40, 8:16].mean((0, 1)), preview[20:40, 80:88].mean((0, 1))
     assert np.abs(left - right).max() > 60
@@ -129,4 +129,4 @@ def test_embed_skips_what_is_no_image_and_takes_no_video(embed, tmp_path):
     assert status == 1 and '1 of 2' in out and 'lseg: skipped bad.png' in err
     (tmp_path / 'clip.mp4').write_bytes(b'')
     status, _, err = embed('clip.mp4')
-    assert status == 2 and 'clip.mp4 cannot be used: want image' in err
+    assert status == 2 and 'clip.mp4 cannot be used: expected image' in err

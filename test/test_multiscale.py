@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from lseg_ros.core.multiscale import CITYSCAPES_SCALES, SCALES, MultiScaleEvaluator
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.multiscale_segmenter import MultiScaleSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import LSeg
 
@@ -196,12 +196,12 @@ def test_the_segmenter_decides_on_the_mean_of_the_logits():
     network = Network()
     multiscale = MultiScaleEvaluator(network, base=64, crop=64, scales=(0.5, 1.5))
     network.calibration = 2.0
-    segmenter = Segmenter(network, multiscale=multiscale, confidence_threshold=0.6)
+    segmenter = MultiScaleSegmenter(multiscale)
     prepared = segmenter.prepare(
         LabelRegistry(include_other=False).replace(['floor=floor|rug', 'wall'])
     )
     image = photo(40, 50)
-    (result,) = segmenter.segment([image], prepared)
+    (result,) = segmenter.segment([image], prepared, threshold=0.6)
     logits = multiscale(image, prepared.text) / 4
     scores = torch.stack([logits[:2].amax(0), logits[2]])
     confidence, index = torch.softmax(scores / 2, 0).max(0)

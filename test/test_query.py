@@ -9,7 +9,7 @@ import torch
 
 from lseg_ros.backends import open_backend
 from lseg_ros.core.query import ask, prepare_query
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelError, LabelRegistry
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
@@ -17,7 +17,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
 @pytest.fixture
 def segmenter(tiny_model):
-    return Segmenter(tiny_model)
+    return SinglePassSegmenter(tiny_model)
 
 
 def labels(*names, include_other=True):
@@ -37,7 +37,7 @@ def test_relevance_is_the_softmax_against_the_labels_and_other(segmenter):
 
 
 def test_backend_that_turns_the_embeddings_finds_the_same(segmenter, tiny_model):
-    turned = Segmenter(tiny_model, backend=open_backend('torch', tiny_model))
+    turned = SinglePassSegmenter(tiny_model, backend=open_backend('torch', tiny_model))
     found, again = (
         ask(each, IMAGE, prepare_query(each, ['cat'], labels('floor', 'door')))[0]
         for each in (segmenter, turned)

@@ -22,7 +22,7 @@ from PIL import Image
 from rosbags.highlevel import AnyReader
 
 from lseg_ros import cli
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load, save
 
@@ -62,7 +62,7 @@ def segment(monkeypatch, tmp_path, weights, capsys):
 @pytest.fixture
 def expected_ids(weights):
     """Return a function that segments a picture as the node does."""
-    segmenter = Segmenter(load(weights))
+    segmenter = SinglePassSegmenter(load(weights))
     prepared = segmenter.prepare(LabelRegistry().replace(LABELS))
     return lambda pixels: segmenter.segment([pixels], prepared)[0].ids
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import LSeg
 
@@ -80,7 +80,7 @@ def quarters(height, width):
 
 @pytest.fixture(scope='module')
 def tiny(tiny_model):
-    return Segmenter(tiny_model)
+    return SinglePassSegmenter(tiny_model)
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +90,7 @@ def noise():
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 7), (7, 1), (31, 33), (65, 129), (240, 320)])
 def test_unscaled_image_comes_back_pixel_for_pixel(size):
-    segmenter = Segmenter(ColorNetwork())
+    segmenter = SinglePassSegmenter(ColorNetwork())
     ids = quarters(*size)
     result = segmenter.segment([painted(ids)], colour_labels(segmenter))[0]
     np.testing.assert_array_equal(result.ids, ids)
@@ -101,7 +101,7 @@ def test_unscaled_image_comes_back_pixel_for_pixel(size):
 @pytest.mark.parametrize('size', [(241, 323), (479, 641), (640, 480), (721, 1277), (2160, 3840)])
 @pytest.mark.parametrize('grid', [1, 4])
 def test_scaled_image_comes_back_in_place(size, grid):
-    segmenter = Segmenter(ColorNetwork(input_size=240, grid=grid))
+    segmenter = SinglePassSegmenter(ColorNetwork(input_size=240, grid=grid))
     ids = quarters(*size)
     result = segmenter.segment([painted(ids)], colour_labels(segmenter))[0]
     # Nothing but a seam of one cell of the network's grid, to either side, may differ.
@@ -116,7 +116,7 @@ def test_scaled_image_comes_back_in_place(size, grid):
 @pytest.mark.parametrize('size', [(479, 641), (1080, 1921)])
 @pytest.mark.parametrize('grid', [1, 4])
 def test_a_disc_is_found_where_it_is(size, grid):
-    segmenter = Segmenter(ColorNetwork(input_size=240, grid=grid))
+    segmenter = SinglePassSegmenter(ColorNetwork(input_size=240, grid=grid))
     y, x = np.mgrid[: size[0], : size[1]]
     disc = np.hypot(y - 0.37 * size[0], x - 0.81 * size[1]) < 0.15 * size[0]
     found = segmenter.segment([painted(1 + disc)], colour_labels(segmenter))[0].ids == 2
@@ -127,7 +127,7 @@ def test_a_disc_is_found_where_it_is(size, grid):
 
 @pytest.mark.parametrize('size', [(1, 3000), (3000, 1), (2, 5001), (33, 31), (500, 20)])
 def test_padding_takes_no_part(size):
-    segmenter = Segmenter(ColorNetwork(input_size=64, grid=4))
+    segmenter = SinglePassSegmenter(ColorNetwork(input_size=64, grid=4))
     result = segmenter.segment(
         [np.full((*size, 3), (0, 0, 255), np.uint8)], colour_labels(segmenter)
     )[0]
@@ -140,7 +140,7 @@ def test_small_images_are_not_enlarged_and_strips_are_reduced(monkeypatch):
     monkeypatch.setattr(
         network, 'encode_image', lambda pixels: seen.append(pixels.shape[2:]) or pixels
     )
-    segmenter = Segmenter(network)
+    segmenter = SinglePassSegmenter(network)
     for size in ((40, 50), (100, 200), (200, 100), (50, 4000)):
         segmenter.segment([np.zeros((*size, 3), np.uint8)], colour_labels(segmenter))
     assert seen == [(64, 64), (128, 224), (224, 128), (32, 416)]
@@ -192,7 +192,7 @@ def test_read_only_and_reversed_images_are_taken(tiny, noise):
 
 
 def test_best_prompt_of_a_class_counts():
-    segmenter = Segmenter(ColorNetwork())
+    segmenter = SinglePassSegmenter(ColorNetwork())
     prepared = labelled(segmenter, 'dark=black', 'bright=red|green|blue')
     ids = quarters(40, 50)
     result = segmenter.segment([painted(ids)], prepared)[0]
@@ -200,7 +200,7 @@ def test_best_prompt_of_a_class_counts():
 
 
 def test_other_is_id_0_and_without_it_every_pixel_has_a_label():
-    segmenter = Segmenter(ColorNetwork())
+    segmenter = SinglePassSegmenter(ColorNetwork())
     image = painted(quarters(40, 50))
     with_other = labelled(segmenter, 'red', 'other=black|green|blue', include_other=True)
     assert set(np.unique(segmenter.segment([image], with_other)[0].ids)) == {0, 1}
@@ -211,7 +211,7 @@ def test_other_is_id_0_and_without_it_every_pixel_has_a_label():
 def test_confidence_is_the_calibrated_probability_and_the_threshold_cuts_it():
     network = ColorNetwork()
     network.calibration = 2.0
-    segmenter = Segmenter(network)
+    segmenter = SinglePassSegmenter(network)
     prepared = colour_labels(segmenter)
     image = painted(quarters(40, 50))
     image[:, :10] = 96  # nearest to black, but not very
@@ -219,15 +219,14 @@ def test_confidence_is_the_calibrated_probability_and_the_threshold_cuts_it():
     # red on red: cosine terms 3, against 1 of black and -1 of green and blue, halved
     odds = np.exp(np.array([3, 1, -1, -1]) / 2)
     assert abs(int(result.confidence[0, -1]) - 255 * odds[0] / odds.sum()) <= 1
-    segmenter.confidence_threshold = 0.5
-    cut = segmenter.segment([image], prepared)[0]
+    cut = segmenter.segment([image], prepared, threshold=0.5)[0]
     np.testing.assert_array_equal(cut.ids, np.where(result.confidence < 127.5, 255, result.ids))
     assert (cut.ids[:, :10] == 255).all() and (cut.ids[:, 25:] != 255).all()
     np.testing.assert_array_equal(cut.confidence, result.confidence)
 
 
 def test_memory_depends_neither_on_4k_nor_on_254_labels(tiny_model):
-    segmenter = Segmenter(tiny_model, input_size=240)
+    segmenter = SinglePassSegmenter(tiny_model, input_size=240)
     image = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), np.uint8)
     prepared = labelled(segmenter, *(f'thing {number}' for number in range(254)))
     with LargestTensor() as largest:
@@ -268,20 +267,18 @@ def test_warm_up_takes_any_size(tiny):
     ],
 )
 def test_bad_image_is_refused_with_its_place_in_the_list(image, reason):
-    segmenter = Segmenter(ColorNetwork())
+    segmenter = SinglePassSegmenter(ColorNetwork())
     with pytest.raises(ValueError, match=f'image 1 .*{reason}'):
         segmenter.segment([np.zeros((4, 4, 3), np.uint8), image], colour_labels(segmenter))
 
 
-@pytest.mark.parametrize(
-    'settings',
-    [
-        {'confidence_threshold': 1.1},
-        {'confidence_threshold': -1},
-        {'confidence_threshold': float('nan')},
-        {'input_size': -1},
-    ],
-)
-def test_settings_out_of_range_are_refused(settings):
-    with pytest.raises(ValueError, match=next(iter(settings))):
-        Segmenter(ColorNetwork(), **settings)
+@pytest.mark.parametrize('threshold', [1.1, -1, float('nan')])
+def test_threshold_out_of_range_is_refused(tiny, noise, threshold):
+    prepared = labelled(tiny, 'floor')
+    with pytest.raises(ValueError, match=f'threshold must be 0..1, not {threshold}'):
+        tiny.segment([noise], prepared, threshold=threshold)
+
+
+def test_negative_input_size_is_refused():
+    with pytest.raises(ValueError, match='input_size'):
+        SinglePassSegmenter(ColorNetwork(), input_size=-1)

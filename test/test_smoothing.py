@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.core.smoothing import LONGEST_GAP_S, ScoreSmoother
 from lseg_ros.labels import LabelRegistry
 
@@ -223,7 +223,7 @@ def test_cut_to_another_picture_leaves_nothing_behind():
 
 
 def test_segmenter_passes_each_image_through_its_own_filter(tiny_model):
-    segmenter = Segmenter(tiny_model)
+    segmenter = SinglePassSegmenter(tiny_model)
     prepared = segmenter.prepare(LabelRegistry(include_other=False).replace(['floor', 'wall']))
     images = [panned(scenery(), 0)[:90, :100], panned(scenery(), 0)[:90, :100]]
     seen = []
@@ -241,7 +241,7 @@ def test_segmenter_passes_each_image_through_its_own_filter(tiny_model):
 
 
 def test_frame_of_a_batch_that_failed_counts_once_when_it_is_segmented_again(tiny_model):
-    segmenter = Segmenter(tiny_model)
+    segmenter = SinglePassSegmenter(tiny_model)
     prepared = segmenter.prepare(LabelRegistry().replace(['floor', 'wall']))
     images = [panned(scenery(), frame) for frame in range(3)]
     calm, alone = ScoreSmoother(0.9, 'flow'), ScoreSmoother(0.9, 'flow')

@@ -7,11 +7,11 @@ import pytest
 
 from drive_score import DriveScore
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
+from lseg_ros.core import open_segmenter
 from lseg_ros.core.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
-from lseg_ros.core.segmenter import Segmentation, Segmenter
+from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelRegistry, read_label_file
 from lseg_ros.media.sources import open_source, recorded_drive
-from lseg_ros.model import load
 from traversability import (
     CELL_M,
     ROBOT_HEIGHT_M,
@@ -122,7 +122,7 @@ def test_true_masks_give_the_true_map(labels):
 
 
 def test_map_of_the_drive_finds_the_floor_and_misses_few_obstacles(labels):
-    segmenter = Segmenter(load('lseg-lite'))
+    segmenter = open_segmenter(device='cpu')
     prepared = segmenter.prepare(labels)
     score = DriveScore(labels)
     for camera in CAMERAS:

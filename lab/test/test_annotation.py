@@ -15,7 +15,7 @@ from lseg_lab.annotation.rasterise import rasterise, snap_borders
 from lseg_lab.annotation.show import draw_annotations
 from lseg_lab.commands import annotate
 from lseg_lab.training.dataset import open_folders
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.model import build_lite
 
@@ -179,11 +179,11 @@ def test_drafts_are_written_once(labelled, tmp_path):
     boxes = {'a.jpg': [Shape('door', BOX)]}
     out = tmp_path / 'drafts'
     model = build_lite(width=16, pretrained=False).eval().requires_grad_(False)
-    assert write_drafts(photos, out, Segmenter(model), ['floor', 'wall'], boxes) == 1
+    assert write_drafts(photos, out, SinglePassSegmenter(model), ['floor', 'wall'], boxes) == 1
     annotation = read_annotation(out / 'a.json')
     assert annotation.shapes[-1].label == 'door'
     assert {shape.label for shape in annotation.shapes[:-1]} <= {'floor', 'wall'}
-    assert write_drafts(photos, out, Segmenter(model), ['floor'], boxes) == 0
+    assert write_drafts(photos, out, SinglePassSegmenter(model), ['floor'], boxes) == 0
 
 
 def test_the_command_counts_pixels(labelled, tmp_path, capsys):

@@ -17,7 +17,7 @@ from lseg_lab.evaluation.rendered import ROBOT_LABELS, RoomExamples, score_rooms
 from lseg_lab.evaluation.score import score
 from lseg_lab.training.dataset import open_folders
 from lseg_lab.training.vocabulary import load_vocabulary
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.model import load, save
 
 
@@ -108,7 +108,7 @@ def test_names_are_one_a_line(tmp_path):
 
 def test_score_equals_the_segmenter(photos, tiny_model):
     """The confusion matrix counts the segmenter's predictions."""
-    segmenter, labels = Segmenter(tiny_model), ['floor', 'wall', 'person']
+    segmenter, labels = SinglePassSegmenter(tiny_model), ['floor', 'wall', 'person']
     result = score(segmenter, labels, open_folder(photos))
     assert result.labels == ('floor', 'wall', 'person')
     assert result.images == 2
@@ -145,7 +145,7 @@ def test_rooms_are_scored_under_the_names_asked(rooms):
 
 def test_rooms_scores_cover_names_seen_held_out_and_left_out(rooms, tiny_model):
     """Each set counts exactly its own pixels."""
-    scores = score_rooms(Segmenter(tiny_model), open_folders([rooms]), load_vocabulary())
+    scores = score_rooms(SinglePassSegmenter(tiny_model), open_folders([rooms]), load_vocabulary())
     pixels = {name: result.confusion.counts.sum() for name, result in scores.items()}
     column = 2 * 32 * 16
     assert pixels == {

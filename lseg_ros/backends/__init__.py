@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from lseg_ros.backends.base import Backend, EagerBackend, normalise
 from lseg_ros.model.lseg import LSeg
 
-BACKENDS = ('auto', 'torch', 'openvino')
+BACKENDS = ('auto', 'torch', 'openvino', 'eager')
 
 __all__ = ['BACKENDS', 'Backend', 'EagerBackend', 'normalise', 'open_backend']
 
@@ -18,15 +18,17 @@ def open_backend(name: str, model: LSeg, threads: int = 0) -> Backend:
     """Return the backend called `name` for `model`, on the model's device and in its dtype.
 
     auto is openvino for a network on a CPU that it can run, where the package is installed, else
-    torch. `threads` is the number of CPU threads that openvino uses, 0 for all.
-    Raises ValueError for an unknown name or a network that the backend cannot run, and
-    ModuleNotFoundError where its package is not installed.
+    torch; eager runs the network as written. `threads` is the number of CPU threads that openvino
+    uses, 0 for all. Raise ValueError for an unknown name, a network that the backend cannot run,
+    or a backend whose package is not installed.
     """
     if name not in BACKENDS:
         raise ValueError(f'unknown backend {name!r}: use one of {", ".join(BACKENDS)}')
     if name == 'auto':
         return _open_fastest(model, threads)
-    return _OPENERS[name](model, threads)
+    if name == 'eager':
+        return EagerBackend(model)
+    return _open_openvino(model, threads) if name == 'openvino' else _open_torch(model)
 
 
 def _open_fastest(model: LSeg, threads: int) -> Backend:
@@ -34,23 +36,22 @@ def _open_fastest(model: LSeg, threads: int) -> Backend:
     if fits and find_spec('openvino'):
         try:
             return _open_openvino(model, threads)
-        except Exception as error:  # of a version that does not fit: slower, but it runs
+        except Exception as error:  # an OpenVINO release that does not fit: slower, but it runs
             logging.getLogger(__name__).warning(
                 'OpenVINO cannot run %s, PyTorch does: %s', model.name, error
             )
     return _open_torch(model)
 
 
-def _open_torch(model: LSeg, threads: int = 0) -> Backend:
+def _open_torch(model: LSeg) -> Backend:
     from lseg_ros.backends.torch_backend import TorchBackend
 
     return TorchBackend(model)
 
 
 def _open_openvino(model: LSeg, threads: int) -> Backend:
+    if not find_spec('openvino'):
+        raise ValueError('the backend openvino needs its package: pip install openvino')
     from lseg_ros.backends.openvino_backend import OpenVinoBackend
 
     return OpenVinoBackend(model, threads)
-
-
-_OPENERS = {'torch': _open_torch, 'openvino': _open_openvino}

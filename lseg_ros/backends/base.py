@@ -28,6 +28,12 @@ class Backend(Protocol):
         The result may be overwritten by the next call.
         """
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Return unit embeddings, float32 [B, D, h, w], of images as `correlate` takes them.
+
+        They are those of `LSeg.encode_image`. The result may be overwritten by the next call.
+        """
+
 
 class EagerBackend:
     """The network as it is written, one operation after the other: what the others must equal."""
@@ -44,8 +50,11 @@ class EagerBackend:
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend."""
-        embeddings = self._model.encode_image(normalise(images, self._model))
-        return self._model.correlate(embeddings, text)
+        return self._model.correlate(self.embed(images), text)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self._model.encode_image(normalise(images, self._model))
 
 
 def normalise(images: Tensor, model: LSeg) -> Tensor:

@@ -57,6 +57,12 @@ class FoldedNetwork(nn.Module):
             return text
         return (text.float() @ self.basis.to(text.device)).to(text.dtype)
 
+    def turn_back(self, embeddings: Tensor) -> Tensor:
+        """Return embeddings [B, E, h, w] as the model's own, [B, D, h, w]."""
+        if self.basis is None:
+            return embeddings
+        return torch.einsum('behw,de->bdhw', embeddings, self.basis)
+
 
 def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
     """Fold, in place, each batch normalisation into the convolution whose result it takes.

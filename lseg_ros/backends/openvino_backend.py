@@ -6,20 +6,14 @@ from __future__ import annotations
 import warnings
 from copy import deepcopy
 
+import openvino
 import torch
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.model.lseg import LSeg
-
-try:
-    import openvino
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-except ImportError as error:
-    raise ModuleNotFoundError(
-        f'the backend openvino needs its package: pip install openvino ({error})'
-    ) from error
 
 # Few CPUs calculate in float16, and on others OpenVINO would silently take bfloat16 for it.
 _PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f32'}
@@ -48,12 +42,21 @@ class OpenVinoBackend:
             raise ValueError(f'the backend openvino cannot run {model.name}: use torch')
         folded = FoldedNetwork(model, torch.float32)
         self.project = folded.project
+        # The logits of these rows are the dimensions of the embedding.
+        self._dimensions = model.temperature * folded.project(torch.eye(model.text_encoder.dim))
         self._spatial = deepcopy(model.spatial).float()
         network = _Correlation(folded, model.temperature)
         self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend; the logits of a pixel lie beside each other."""
+        return self._spatial(self._run(images, text))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self._run(images, self._dimensions)
+
+    def _run(self, images: Tensor, text: Tensor) -> Tensor:
         given = images.contiguous(), text.float().contiguous()  # kept until they have been read
         self._request.infer(
             {
@@ -61,8 +64,7 @@ class OpenVinoBackend:
                 for index, tensor in enumerate(given)
             }
         )
-        logits = torch.from_numpy(self._request.get_output_tensor().data)
-        return self._spatial(logits.movedim(-1, 1))
+        return torch.from_numpy(self._request.get_output_tensor().data).movedim(-1, 1)
 
 
 class _Correlation(nn.Module):
@@ -92,7 +94,7 @@ def _compile(network: _Correlation, threads: int, precision: str) -> openvino.Co
             'PERFORMANCE_HINT': 'LATENCY',
             # A thread that may not leave a core waits for whatever else runs there.
             'ENABLE_CPU_PINNING': False,
-            # What is kept of each size that was seen, for its next image: by default it grows to GBs.
+            # Kernels kept for sizes seen before; by default the cache grows to gigabytes.
             'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
         },
     )

@@ -38,6 +38,10 @@ class TorchBackend:
         """See Backend."""
         return self._model.correlate(self._encode(images), text)
 
+    def embed(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self._network.turn_back(self._encode(images))
+
 
 class RecordedRuns:
     """Calls a network as it is for the first batch of a size, and by a recording from the second.

@@ -67,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default='auto',
         help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)',
     )
+    parser.add_argument(
+        '--backend',
+        choices=('auto', 'torch', 'openvino', 'eager'),
+        default='auto',
+        help='what runs the network: the fastest here (auto), torch, openvino, or the network as '
+        'written (eager); all give the same embeddings (default: %(default)s)',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,12 +82,9 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from lseg_ros.backends.device import find_device
-    from lseg_ros.core.segmenter import Segmenter
-    from lseg_ros.model import load
+    from lseg_ros.core import open_segmenter
 
-    model = load(args.model, device=find_device(args.device))
-    segmenter = Segmenter(model)
+    segmenter = open_segmenter(args.model, device=args.device, backend=args.backend)
     images = {}
     for item in tqdm(inputs, unit='image', disable=None):
         try:
@@ -90,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         images[str(item.target.relative_to(args.output))] = facts
     args.output.mkdir(parents=True, exist_ok=True)
-    table = {'model': model.name, 'resolution': args.resolution, 'images': images}
+    table = {'model': segmenter.model.name, 'resolution': args.resolution, 'images': images}
     (args.output / 'embeddings.json').write_text(json.dumps(table, indent=2) + '\n')
     print(f'{len(images)} of {len(inputs)} images embedded into {args.output}')
     return 0 if len(images) == len(inputs) else 1
@@ -103,11 +107,11 @@ def _embed(segmenter: Segmenter, item: Input, args: argparse.Namespace) -> dict[
 
     embedding = segmenter.embed(read_image(item.path))
     if args.resolution == 'image':
-        size, cell, bands = embedding.image, (1.0, 1.0), embedding.bands()
+        size, cell, bands = embedding.geometry.image, (1.0, 1.0), embedding.bands()
     else:
         cells = embedding.cells
         size, cell, bands = cells.shape[:2], embedding.pixels_per_cell, [(0, cells)]
     write_embedding(Path(f'{item.target}.npy'), (*size, len(embedding.grid)), bands)
     if args.pca:
         write_image(f'{item.target}.pca.png', embedding.preview())
-    return {'image_size': list(embedding.image), 'pixels_per_cell': list(cell)}
+    return {'image_size': list(embedding.geometry.image), 'pixels_per_cell': list(cell)}

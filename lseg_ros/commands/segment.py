@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,7 @@ from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.inputs import Input, plan
 
 if TYPE_CHECKING:
-    from lseg_ros.core.multiscale import MultiScaleEvaluator
     from lseg_ros.labels import LabelSet
-    from lseg_ros.model import LSeg
 
 HELP = 'segment images, videos and bags by the labels you name'
 DESCRIPTION = """\
@@ -96,6 +95,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)',
     )
     parser.add_argument(
+        '--backend',
+        choices=('auto', 'torch', 'openvino', 'eager'),
+        default='auto',
+        help='what runs the network: the fastest here, as on a robot (auto), torch, openvino, or '
+        'the network as written (eager) (default: %(default)s)',
+    )
+    parser.add_argument(
         '--threshold',
         type=float,
         default=0.0,
@@ -119,18 +125,17 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from lseg_ros.backends.device import find_device
-    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.core import open_segmenter
     from lseg_ros.media.segmenting import FileSegmenter
-    from lseg_ros.model import load
 
-    model = load(args.model, device=find_device(args.device))
-    segmenter = Segmenter(
-        model,
-        confidence_threshold=args.threshold,
-        multiscale=_multiscale(model) if args.quality == 'best' else None,
+    segmenter = open_segmenter(
+        args.model,
+        device=args.device,
+        backend=args.backend,
+        quality=args.quality,
+        progress=partial(tqdm, desc='windows', unit='window', leave=False, disable=None),
     )
-    files = FileSegmenter(segmenter, labels, args.topic)
+    files = FileSegmenter(segmenter, labels, args.threshold, args.topic)
     _write_table(args.output, labels)
     failures = 0
     for item in tqdm(inputs, unit='file', disable=None):
@@ -148,19 +153,6 @@ def _count(inputs: list[Input]) -> str:
     kinds = {item.kind for item in inputs}
     name = kinds.pop().value if len(kinds) == 1 else 'file'
     return f'{len(inputs)} {name}s'
-
-
-def _multiscale(model: LSeg) -> MultiScaleEvaluator:
-    """Return the slow, better way to get scores; it shows a bar for each image."""
-    from functools import partial
-
-    from tqdm import tqdm
-
-    from lseg_ros.core.multiscale import MultiScaleEvaluator
-
-    return MultiScaleEvaluator(
-        model, progress=partial(tqdm, desc='windows', unit='window', leave=False, disable=None)
-    )
 
 
 def _labels(args: argparse.Namespace) -> LabelSet:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from lseg_ros.core.geometry import nearest
+
 # A point as it lies in memory. rgb holds the bytes 0, R, G, B of a whole number, from the highest
 # to the lowest, in the place of a float, as the Point Cloud Library has it.
 POINT = np.dtype(
@@ -48,12 +50,7 @@ class PixelGrid:
 
         Sizes are (height, width). They are the pixels that `Segmenter.segment` samples.
         """
-        return cls(
-            *(
-                ((np.arange(0, new, stride) + 0.5) * old / new).astype(np.intp)
-                for old, new in zip(image_size, size)
-            )
-        )
+        return cls(*(nearest(old, new, stride) for old, new in zip(image_size, size)))
 
     def sample(self, pixels: np.ndarray) -> np.ndarray:
         """Return [h, w, ...] of an image [H, W, ...]; the image itself where nothing changes."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from lseg_ros.core.geometry import ImageGeometry
 
 _BAND_VALUES = 16 * 2**20  # of float32: 64 MiB
 # The share of values at either end that the colours of a preview do not tell apart.
@@ -20,35 +23,26 @@ _CLIPPED = 0.01
 class ImageEmbedding:
     """Unit vectors of D dimensions for the cells of a grid over an image.
 
-    The inner product with a row of `LSeg.encode_text` is the cosine that labels are chosen by.
-    `grid` is float32 [D, h, w] and covers the image as it went through the network: resized to
-    `resized` and padded at the right and bottom to `padded`, all (height, width) in pixels.
+    Their inner product with a row of `LSeg.encode_text` is the cosine that labels are chosen by.
+    `grid` is float32 [D, h, w] and covers the padded image that the network was given.
     """
 
     grid: Tensor
-    image: tuple[int, int]
-    resized: tuple[int, int]
-    padded: tuple[int, int]
-    align_corners: bool  # whether the outer cells lie on the image's border
+    geometry: ImageGeometry
+    align_corners: bool  # whether the outer cells lie on the border of the padded image
 
     @property
     def cells(self) -> Tensor:
         """float32 [h, w, D]: the grid without the cells that only cover padding."""
-        height, width = (
-            -(-resized * cells // padded)
-            for resized, cells, padded in zip(self.resized, self.grid.shape[1:], self.padded)
-        )
+        height, width = map(math.ceil, self.geometry.covered(self.grid.shape[1:]))
         return self.grid[:, :height, :width].permute(1, 2, 0)
 
     @property
     def pixels_per_cell(self) -> tuple[float, float]:
         """Height and width of a cell in pixels of the image."""
-        return tuple(
-            image / resized * padded / cells
-            for image, resized, padded, cells in zip(
-                self.image, self.resized, self.padded, self.grid.shape[1:]
-            )
-        )
+        covered = self.geometry.covered(self.grid.shape[1:])
+        height, width = (side / cells for side, cells in zip(self.geometry.image, covered))
+        return height, width
 
     def rows(self, first: int, last: int) -> Tensor:
         """Return unit vectors, float32 [last - first, W, D], for these rows of the image.
@@ -61,7 +55,7 @@ class ImageEmbedding:
 
     def bands(self) -> Iterator[tuple[int, Tensor]]:
         """Iterate over (first row, rows) of the whole image in bands of 64 MiB at most."""
-        height, width = self.image
+        height, width = self.geometry.image
         count = max(1, _BAND_VALUES // (width * self.grid.shape[0]))
         for first in range(0, height, count):
             yield first, self.rows(first, min(first + count, height))
@@ -81,12 +75,15 @@ class ImageEmbedding:
         low, high = (colors.quantile(share, dim=0) for share in (_CLIPPED, 1 - _CLIPPED))
         colors = ((colors - low) / (high - low).clamp_min(1e-6)).clamp(0, 1)
         picture = colors.reshape(*cells.shape[:2], 3).permute(2, 0, 1)[None]
-        picture = F.interpolate(picture, self.image, mode='bilinear')
+        picture = F.interpolate(picture, self.geometry.image, mode='bilinear')
         return (255 * picture[0]).round().byte().permute(1, 2, 0).cpu().numpy()
 
     def _positions(self, axis: int) -> Tensor:
         """Return, for each row or column of the image, where it lies on the grid."""
-        image, resized, padded = self.image[axis], self.resized[axis], self.padded[axis]
+        image, resized, padded = (
+            size[axis]
+            for size in (self.geometry.image, self.geometry.resized, self.geometry.padded)
+        )
         cells = self.grid.shape[1 + axis]
         pixels = torch.arange(image, dtype=torch.float64, device=self.grid.device)
         pixels = (pixels + 0.5) * resized / image - 0.5

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lseg_ros.core.segmenter import Comparison, Segmenter
+from lseg_ros.core.decision import interpolate, sample
+from lseg_ros.core.geometry import ImageGeometry
+from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelClass, LabelError, LabelSet
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.ids import OTHER
@@ -31,6 +33,23 @@ class PreparedQuery:
     prompts: tuple[str, ...]
     background: LabelSet
     text: Tensor  # [K + P, D] unit rows: the background's prompts, then those asked for
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An image compared with K texts: calibrated logits [K, h, w] on the network's grid."""
+
+    logits: Tensor
+    geometry: ImageGeometry
+
+    def enlarge(self, score: Tensor) -> Tensor:
+        """Interpolate a map [h, w] to the grid on which pixels are decided."""
+        step = self.geometry.step(score.shape)
+        return interpolate(score[None, None], self.geometry.decision, step)[0, 0]
+
+    def to_image(self, pixels: Tensor) -> np.ndarray:
+        """Resize an enlarged uint8 map to the size of the image, by nearest neighbour."""
+        return sample(pixels[None], self.geometry.image)[0].cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ def ask(segmenter: Segmenter, image: np.ndarray, query: PreparedQuery) -> list[R
     """
     counts = [len(label.prompts) for label in query.background.classes]
     with torch.inference_mode():
-        compared = segmenter.compare(image, query.text)
+        compared = Comparison(*segmenter.compare(image, query.text))
         *classes, asked = compared.logits.split((*counts, len(query.prompts)))
         scores = torch.stack([part.amax(0) for part in classes])
         return [
@@ -85,7 +104,7 @@ def _relevance(compared: Comparison, logit: Tensor, rivals: Tensor) -> Relevance
     # A softmax of one against many.
     score = compared.enlarge(torch.sigmoid(logit - rivals.logsumexp(0)))
     row, column = divmod(int(score.argmax()), score.shape[1])
-    height, width = compared.image_size
+    height, width = compared.geometry.image
     return Relevance(
         compared.to_image(score.mul(255).round_().clamp_(0, 255).byte()),
         float(score.max()),

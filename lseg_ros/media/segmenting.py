@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from lseg_ros.core.segmenter import Segmentation, Segmenter
+from lseg_ros.core.segmenter import Segmentation, Segmenter, check_threshold
 from lseg_ros.labels import LabelSet
 from lseg_ros.media.images import read_image, write_ids, write_image
 from lseg_ros.media.inputs import Input, Kind
@@ -23,11 +23,19 @@ Frame = TypeVar('Frame')
 class FileSegmenter:
     """Segments files with one set of labels; videos and bags show a progress bar."""
 
-    def __init__(self, segmenter: Segmenter, labels: LabelSet, bag_topic: str = '') -> None:
-        """Encode the labels; `bag_topic` is the image topic of bags, see BagReader.image_topic."""
+    def __init__(
+        self, segmenter: Segmenter, labels: LabelSet, threshold: float = 0.0, bag_topic: str = ''
+    ) -> None:
+        """Encode the labels.
+
+        Pixels with a confidence below `threshold` become 255. `bag_topic` is that of
+        BagReader.image_topic. Raise ValueError unless the threshold is 0..1.
+        """
+        check_threshold(threshold)
         self._segmenter = segmenter
         self._labels = labels
         self._prepared = segmenter.prepare(labels)
+        self._threshold = threshold
         self._bag_topic = bag_topic
 
     def segment(self, item: Input) -> None:
@@ -69,14 +77,12 @@ class FileSegmenter:
 
         with BagReader(path) as bag:
             topic = bag.image_topic(self._bag_topic)
-            with LabelBagWriter(
-                target, self._labels, self._segmenter.confidence_threshold, storage_of(path)
-            ) as results:
+            with LabelBagWriter(target, self._labels, self._threshold, storage_of(path)) as results:
                 for image in _shown(bag.images(topic), bag.count(topic), path):
                     results.write(image.header, image.recorded_ns, self._result(image.pixels))
 
     def _result(self, image: np.ndarray) -> Segmentation:
-        return self._segmenter.segment([image], self._prepared)[0]
+        return self._segmenter.segment([image], self._prepared, threshold=self._threshold)[0]
 
 
 def _shown(frames: Iterable[Frame], total: int | None, path: Path) -> Iterator[Frame]:

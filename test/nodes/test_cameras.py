@@ -133,10 +133,10 @@ def test_frame_that_the_network_fails_on_does_not_take_others_with_it(active, mo
     segment = Segmenter.segment
     poison = np.full((16, 16, 3), 13, np.uint8)
 
-    def segment_or_fail(self, images, *settings):
+    def segment_or_fail(self, images, *labels, **settings):
         if any(image.shape == poison.shape for image in images):
             raise MemoryError('no room')
-        return segment(self, images, *settings)
+        return segment(self, images, *labels, **settings)
 
     monkeypatch.setattr(Segmenter, 'segment', segment_or_fail)
     with shooting(client, 'front', 0.02, poison), shooting(client, 'left', 0.02) as good:

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lseg_ros.core.multiscale import MultiScaleEvaluator
-from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
 from lseg_ros.nodes.conversions import image_to_rgb
@@ -138,7 +138,7 @@ def test_images_are_reduced_to_the_input_size(start, tiny_weights):
     picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
     ids = ids_of(client.segment_frame(picture))
     model, labels = load(tiny_weights), LabelRegistry(include_other=False).replace(LABELS)
-    small, whole = (Segmenter(model, input_size=size) for size in (32, 0))
+    small, whole = (SinglePassSegmenter(model, input_size=size) for size in (32, 0))
     expected, other = (
         each.segment([picture], each.prepare(labels))[0].ids for each in (small, whole)
     )

@@ -62,15 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _draft(args: argparse.Namespace) -> int:
     from lseg_lab.annotation.draft import DRAFT_LABELS, read_boxes, write_drafts
-    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.core import open_segmenter
     from lseg_ros.media.inputs import IMAGE_SUFFIXES
-    from lseg_ros.model import load
 
     boxes = read_boxes(args.boxes) if args.boxes else None
     photos = sorted(p for p in args.photos.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
     if not photos:
         raise FileNotFoundError(f'{args.photos} contains no images')
-    segmenter = Segmenter(load(args.model))
+    segmenter = open_segmenter(args.model, device='cpu')
     count = write_drafts(photos, args.out, segmenter, args.labels or DRAFT_LABELS, boxes)
     print(f'{count} drafts written to {args.out}, {len(photos) - count} existing files unchanged')
     return 0

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
     from lseg_lab.distributed import Workers
     from lseg_lab.evaluation.benchmarks import BenchmarkReport
+    from lseg_lab.evaluation.score import Score
     from lseg_lab.evaluation.tally import Counting
+    from lseg_lab.training.dataset import LabelledFolder
+    from lseg_lab.training.vocabulary import Vocabulary
+    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.model import LSeg
 
 HELP = 'score a model on labelled images'
 DESCRIPTION = """\
@@ -72,6 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help='folder, rooms: short side in pixels at which images are segmented; by default the '
         "model's own",
+    )
+    parser.add_argument(
+        '--backend',
+        choices=('auto', 'torch', 'openvino', 'eager'),
+        default='auto',
+        help='folder, rooms: what runs the network: the fastest here, as on a robot (auto), torch, '
+        'openvino, or the network as written (eager); benchmarks always run it as written '
+        '(%(default)s)',
     )
     parser.add_argument('--json', type=Path, help='write all numbers to this file')
     parser.add_argument(
@@ -158,50 +171,64 @@ def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
 
 def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
     from lseg_lab.evaluation.report import table, write_json
-    from lseg_ros.core.segmenter import Segmenter
-    from lseg_ros.model import load
 
-    model = load(args.model, device)
-    if args.input_size is not None:
-        model.config = dataclasses.replace(model.config, input_size=args.input_size)
-    segmenter = Segmenter(model)
-    scores = _folder(segmenter, args) if args.dataset == 'folder' else _rooms(segmenter, args)
+    scores = _folder(args, device) if args.dataset == 'folder' else _rooms(args, device)
     print(table(scores))
     if args.json:
         write_json(scores, args.json)
     return 0
 
 
-def _folder(segmenter, args: argparse.Namespace) -> dict:
+def _open_segmenter(args: argparse.Namespace, device: torch.device) -> Segmenter:
+    from lseg_ros.core import open_segmenter
+
+    return open_segmenter(
+        args.model, device=device, backend=args.backend, input_size=args.input_size
+    )
+
+
+def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
     from lseg_lab.evaluation.folder import open_folder, read_names
     from lseg_lab.evaluation.score import score
 
     if args.labels is None:
         raise ValueError('--dataset folder needs --labels FILE, which names the mask indices')
-    examples = open_folder(args.root, args.masks)
-    return {args.root.name: score(segmenter, read_names(args.labels), examples, other=args.other)}
+    examples, labels = open_folder(args.root, args.masks), read_names(args.labels)
+    segmenter = _open_segmenter(args, device)
+    return {args.root.name: score(segmenter, labels, examples, other=args.other)}
 
 
-def _rooms(segmenter, args: argparse.Namespace) -> dict:
+def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
     from lseg_lab.evaluation.rendered import score_rooms
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.vocabulary import load_vocabulary
+    from lseg_ros.core import open_segmenter
 
     folder, vocabulary = open_folders([args.root]), load_vocabulary(args.vocabulary)
-    if args.calibrate:
+    if args.calibrate is None:
+        segmenter = _open_segmenter(args, device)
+    else:
         fitting = dataclasses.replace(folder, pairs=folder.pairs[::2])
         folder = dataclasses.replace(folder, pairs=folder.pairs[1::2])
-        _calibrate(segmenter.model, fitting, vocabulary, args)
+        model = _calibrated_model(args, device, fitting, vocabulary)
+        segmenter = open_segmenter(model, backend=args.backend)
     return score_rooms(segmenter, folder, vocabulary, args.limit)
 
 
-def _calibrate(model, folder, vocabulary, args: argparse.Namespace) -> None:
+def _calibrated_model(
+    args: argparse.Namespace, device: torch.device, folder: LabelledFolder, vocabulary: Vocabulary
+) -> LSeg:
+    """Return the model with its confidence fitted on `folder`, as it is written to a file."""
     from lseg_lab.evaluation.calibration import fit_calibration
     from lseg_lab.evaluation.rendered import ROBOT_LABELS, room_examples
-    from lseg_ros.model import save
+    from lseg_ros.model import load, save
 
+    model = load(args.model, device)
+    if args.input_size is not None:
+        model.config = dataclasses.replace(model.config, input_size=args.input_size)
     examples = room_examples(folder, vocabulary, ROBOT_LABELS, args.limit)
     calibration = fit_calibration(model, ROBOT_LABELS, examples)
     model.config = dataclasses.replace(model.config, calibration=calibration)
     save(model, args.calibrate)
     print(f'calibration {calibration:.3f}, written to {args.calibrate}')
+    return model

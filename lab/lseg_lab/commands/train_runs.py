@@ -35,7 +35,7 @@ def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]
     from lseg_lab.evaluation.score import score
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.vocabulary import load_vocabulary
-    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.core import open_segmenter
 
     if args.validate is None:
         return None
@@ -44,7 +44,8 @@ def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]
     else:
         labels, vocabulary = ROBOT_LABELS, load_vocabulary(args.vocabulary)
         examples = room_examples(open_folders([args.validate]), vocabulary, labels, 100)
-    return lambda model: score(Segmenter(model), labels, examples).summary()
+    # Compiling the network for a fast backend would take longer than it saves.
+    return lambda model: score(open_segmenter(model, backend='eager'), labels, examples).summary()
 
 
 def _lite(args: argparse.Namespace, team: Workers) -> Trainer:

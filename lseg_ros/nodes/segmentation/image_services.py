@@ -82,7 +82,7 @@ class ImageServices:
             else stream.prepared
         )
         (segmentation,) = stream.between_batches(
-            lambda: stream.segmenter.segment([image], prepared)
+            lambda: stream.segmenter.segment([image], prepared, threshold=stream.threshold)
         )
         header = request.image.header
         return SegmentImage.Response(

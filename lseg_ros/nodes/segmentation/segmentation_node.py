@@ -129,7 +129,7 @@ class SegmentationNode(LifecycleNode):
         self.get_logger().info(
             f'{self._value("model")} is ready on '
             f'{self._stream.segmenter.model.device}, run by '
-            f'{self._stream.segmenter.backend.name}'
+            f'{self._stream.segmenter.backend_name}'
         )
 
     def _set_initial_labels(self) -> None:

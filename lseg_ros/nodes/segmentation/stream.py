@@ -35,15 +35,18 @@ class SegmentationStream:
         cameras: Iterable[CameraStream],
         on_problem: Callable[[str], None],
         output_size: tuple[int, int] | None = None,
+        threshold: float = 0.0,
     ) -> None:
         """Latch the tables of the first labels and start the worker; nothing else goes out yet.
 
-        Results have `output_size` (height, width), or None: the size of their image. `on_problem`
-        is told, in the worker's thread, what fails besides single frames.
+        Results have `output_size` (height, width), or None: the size of their image. Pixels with
+        a confidence below `threshold` become 255. `on_problem` is called, in the worker's thread,
+        with failures other than those of single frames.
         """
         self.segmenter = segmenter
         self.cameras = MappingProxyType({stream.camera.name: stream for stream in cameras})
         self._output_size = output_size
+        self.threshold = threshold
         self._running = False
         self._worker: Worker[Arrival] = Worker(
             self._process, lambda error: on_problem(f'batch failed: {error!r}'), 'segmentation'
@@ -115,7 +118,7 @@ class SegmentationStream:
         if name == 'max_rate':
             self.set_max_rate(value)
         elif name == 'confidence_threshold':
-            self.segmenter.confidence_threshold = value
+            self.threshold = value
             for camera in self.cameras.values():
                 self._worker.submit(partial(camera.announce_threshold, value))
         else:
@@ -128,8 +131,7 @@ class SegmentationStream:
 
     def _swap(self, prepared: PreparedLabels) -> LabelTable:
         tables = [
-            camera.announce(prepared.labels, self.segmenter.confidence_threshold)
-            for camera in self.cameras.values()
+            camera.announce(prepared.labels, self.threshold) for camera in self.cameras.values()
         ]
         self._prepared = prepared
         return max(tables, key=lambda table: table.since_ns)
@@ -138,7 +140,7 @@ class SegmentationStream:
         batch = []
         for name, arrival in arrivals.items():
             camera = self.cameras[name]
-            frame = camera.decode(arrival, self.segmenter.confidence_threshold)
+            frame = camera.decode(arrival, self.threshold)
             if frame is not None:
                 batch.append((camera, frame))
         for (camera, frame), segmentation in self._segment(batch):
@@ -155,7 +157,13 @@ class SegmentationStream:
             return list(
                 zip(
                     batch,
-                    self.segmenter.segment(images, self._prepared, self._output_size, filters),
+                    self.segmenter.segment(
+                        images,
+                        self._prepared,
+                        threshold=self.threshold,
+                        output_size=self._output_size,
+                        filters=filters,
+                    ),
                 )
             )
         except Exception as error:

@@ -7,11 +7,8 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
-from lseg_ros import model
-from lseg_ros.backends import open_backend
-from lseg_ros.backends.device import find_device, find_precision, limit_cpu_threads
+from lseg_ros.core import open_segmenter
 from lseg_ros.core.cameras import Camera, parse_cameras
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.labels import LabelSet
@@ -43,32 +40,23 @@ def create_stream(
         [_create_camera(node, camera, on_problem) for camera in cameras],
         on_problem,
         output_size,
+        value_of(node, 'confidence_threshold'),
     )
     stream.set_max_rate(value_of(node, 'max_rate'))
     return stream
 
 
 def _create_segmenter(node: Node) -> Segmenter:
-    limit_cpu_threads(value_of(node, 'cpu_threads'))
-    device = find_device(value_of(node, 'device'))
-    network = model.load(
+    best = value_of(node, 'quality') == 'best'
+    return open_segmenter(
         value_of(node, 'model'),
-        device,
-        find_precision(value_of(node, 'precision'), device),
-        value_of(node, 'text_model') or None,
-    )
-    multiscale = MultiScaleEvaluator(network) if value_of(node, 'quality') == 'best' else None
-    backend = (
-        None
-        if multiscale
-        else open_backend(value_of(node, 'backend'), network, value_of(node, 'cpu_threads'))
-    )
-    return Segmenter(
-        network,
-        confidence_threshold=value_of(node, 'confidence_threshold'),
-        input_size=value_of(node, 'input_size') or None,
-        backend=backend,
-        multiscale=multiscale,
+        device=value_of(node, 'device'),
+        precision=value_of(node, 'precision'),
+        backend='auto' if best else value_of(node, 'backend'),
+        threads=value_of(node, 'cpu_threads'),
+        input_size=None if best else value_of(node, 'input_size') or None,
+        quality=value_of(node, 'quality'),
+        text_model=value_of(node, 'text_model') or None,
     )
 
 

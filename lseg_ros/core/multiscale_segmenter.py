@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation by the authors' protocol of six scales: the best quality, at dozens of passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from lseg_ros.backends import EagerBackend
+from lseg_ros.core.embedding import ImageEmbedding
+from lseg_ros.core.geometry import ImageGeometry, decision_size
+from lseg_ros.core.multiscale import MultiScaleEvaluator
+from lseg_ros.core.segmenter import LogitsBatch, Segmenter
+
+
+class MultiScaleSegmenter(Segmenter):
+    """Decides by the mean of the logits of a MultiScaleEvaluator.
+
+    The network runs as written, at the sizes of the protocol.
+    """
+
+    def __init__(self, evaluator: MultiScaleEvaluator) -> None:
+        """Use the model of `evaluator`, on its device and in its dtype."""
+        super().__init__(evaluator.model, EagerBackend(evaluator.model))
+        self._evaluator = evaluator
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Do nothing: at dozens of passes an image, the first one is hardly slower."""
+
+    def embed(self, image: np.ndarray) -> ImageEmbedding:
+        """Raise ValueError: the protocol averages logits, so there is no one embedding."""
+        raise ValueError(
+            "multi-scale segmentation has no embeddings: open the segmenter with quality 'fast'"
+        )
+
+    def _logits(self, images: Sequence[np.ndarray], text: Tensor) -> Iterator[LogitsBatch]:
+        scale = self._evaluator.passes * self.model.calibration
+        for index, image in enumerate(images):
+            height, width, _ = image.shape
+            size = decision_size((height, width))
+            logits = self._evaluator(image, text, size)[None] / scale
+            # These logits are already on the grid of the decision.
+            yield LogitsBatch([index], [ImageGeometry((height, width), size, size, size)], logits)
