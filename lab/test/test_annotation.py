@@ -17,7 +17,6 @@ from lseg_lab.commands import annotate
 from lseg_lab.training.dataset import open_folders
 from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.model import build_lite
 
 WHOLE = np.array([[0, 0], [40, 0], [40, 30], [0, 30]])
 LOWER_HALF = np.array([[0, 15], [40, 15], [40, 30], [0, 30]])
@@ -26,7 +25,7 @@ BOX = np.array([[10, 10], [20, 10], [20, 20], [10, 20]])
 
 @pytest.fixture
 def labelled(tmp_path):
-    """A folder of one LabelMe file, wall above and floor below a box, and one of its photograph."""
+    """A folder with one LabelMe file (wall, floor, box) and a folder with its photograph."""
     labels, photos = tmp_path / 'labels', tmp_path / 'photos'
     labels.mkdir()
     photos.mkdir()
@@ -37,7 +36,7 @@ def labelled(tmp_path):
 
 
 def test_a_file_reads_back_as_it_was_written(labelled):
-    """It holds all that LabelMe looks for, the size, the image's name and the shapes in order."""
+    """The file has everything that LabelMe needs; the shapes keep their order."""
     path = labelled[0] / 'a.json'
     annotation = read_annotation(path)
     assert (annotation.image, annotation.height, annotation.width) == ('a.jpg', 30, 40)
@@ -79,7 +78,7 @@ def test_a_rectangle_is_read_as_its_four_corners(tmp_path):
 
 
 def test_later_shapes_cover_earlier_ones_and_void_unlabels():
-    """What no shape covers is unlabelled too."""
+    """Areas without a shape are unlabelled too."""
     shapes = Shape('floor', LOWER_HALF), Shape('box', BOX), Shape('void', BOX + 5)
     mask = rasterise(Annotation('a.jpg', 30, 40, shapes), ['box', 'floor'])
     assert mask[5, 5] == UNLABELLED
@@ -104,7 +103,7 @@ def test_snapping_finds_an_edge_within_reach_and_keeps_thin_areas():
 
 
 def test_masks_are_a_folder_that_training_reads(labelled, tmp_path):
-    """Image and mask by name, classes in dataset.json, and pixels counted by class."""
+    """The folder holds image, mask and dataset.json; pixels are counted by class."""
     counts = write_masks(*labelled, tmp_path / 'out')
     folder = open_folders([tmp_path / 'out'])
     image, mask = folder.read(0)
@@ -118,7 +117,7 @@ def test_masks_are_a_folder_that_training_reads(labelled, tmp_path):
 
 
 def test_a_photograph_may_have_another_size(labelled, tmp_path):
-    """Users fetch the photographs themselves, at whatever size they like."""
+    """Users download the photographs themselves, in any size."""
     labels, photos = labelled
     cv2.imwrite(str(photos / 'a.jpg'), np.zeros((60, 80, 3), np.uint8))
     write_masks(labels, photos, tmp_path / 'out')
@@ -130,7 +129,7 @@ def test_a_photograph_may_have_another_size(labelled, tmp_path):
 
 
 def test_a_photograph_that_is_missing_or_cropped_is_named(labelled, tmp_path):
-    """Labels would lie beside what they name."""
+    """Its labels would be misplaced."""
     labels, photos = labelled
     cv2.imwrite(str(photos / 'a.jpg'), np.zeros((30, 30, 3), np.uint8))
     with pytest.raises(ValueError, match=r'a\.jpg is 30x30.*40x30'):
@@ -141,7 +140,7 @@ def test_a_photograph_that_is_missing_or_cropped_is_named(labelled, tmp_path):
 
 
 def test_pictures_show_the_areas(labelled, tmp_path):
-    """Enlarged, one for each file, and coloured where something is labelled."""
+    """There is one enlarged picture per file, coloured where something is labelled."""
     assert draw_annotations(*labelled, tmp_path / 'out') == 1
     picture = cv2.imread(str(tmp_path / 'out' / 'a.png'))
     assert picture.shape == (750, 1000, 3)
@@ -149,7 +148,7 @@ def test_pictures_show_the_areas(labelled, tmp_path):
 
 
 def test_areas_come_back_as_polygons_largest_first():
-    """Rasterised again they are the areas, whose holes the smaller ones fill."""
+    """Rasterised again they restore the areas; smaller ones fill the holes."""
     ids = np.full((60, 80), 1, np.uint8)
     ids[30:] = 2
     ids[10:50, 20:40] = 3
@@ -161,7 +160,7 @@ def test_areas_come_back_as_polygons_largest_first():
 
 
 def test_boxes_become_shapes_of_the_labs_names(tmp_path):
-    """Handles have no label; a table without the columns is refused."""
+    """Handles have no label; a table with missing columns is refused."""
     path = tmp_path / 'boxes.tsv'
     rows = 'a.jpg\tcabinet door\t1\t2\t5\t8\na.jpg\thandle\t1\t2\t3\t4\n'
     path.write_text(f'file\tclass\tleft\ttop\tright\tbottom\n{rows}')
@@ -173,21 +172,21 @@ def test_boxes_become_shapes_of_the_labs_names(tmp_path):
         read_boxes(path)
 
 
-def test_drafts_are_written_once(labelled, tmp_path):
-    """The boxes lie on top; a file that somebody may have edited is left alone."""
+def test_drafts_are_written_once(labelled, tiny_model, tmp_path):
+    """Boxes come last; an existing file is not overwritten."""
     photos = [labelled[1] / 'a.jpg']
     boxes = {'a.jpg': [Shape('door', BOX)]}
     out = tmp_path / 'drafts'
-    model = build_lite(width=16, pretrained=False).eval().requires_grad_(False)
-    assert write_drafts(photos, out, SinglePassSegmenter(model), ['floor', 'wall'], boxes) == 1
+    segmenter = SinglePassSegmenter(tiny_model)
+    assert write_drafts(photos, out, segmenter, ['floor', 'wall'], boxes) == 1
     annotation = read_annotation(out / 'a.json')
     assert annotation.shapes[-1].label == 'door'
     assert {shape.label for shape in annotation.shapes[:-1]} <= {'floor', 'wall'}
-    assert write_drafts(photos, out, SinglePassSegmenter(model), ['floor'], boxes) == 0
+    assert write_drafts(photos, out, segmenter, ['floor'], boxes) == 0
 
 
 def test_the_command_counts_pixels(labelled, tmp_path, capsys):
-    """`lseg annotate masks` prints its classes, so that a slip of the pen is seen."""
+    """`lseg annotate masks` prints all classes, so that typing errors are noticed."""
     parser = argparse.ArgumentParser()
     annotate.add_arguments(parser)
     folders = [*map(str, labelled), str(tmp_path / 'out')]

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the arguments of `lseg train` to the data, the network and the run."""
+"""Turn the arguments of `lseg train` into data, a network and a run."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lseg_lab.distributed import Workers
     from lseg_lab.evaluation.episodes import Benchmark
+    from lseg_lab.evaluation.folder import Example
     from lseg_lab.training.dataset import LabelledFolder
     from lseg_lab.training.trainer import Trainer
     from lseg_ros.model import LSeg
@@ -21,15 +22,15 @@ DATASETS = ('rooms', 'folder', 'ade20k', *EPISODES)
 
 
 def open_run(args: argparse.Namespace, team: Workers) -> Trainer:
-    """Open the data and the network, begin the run or take it up again.
+    """Open data and network, and start or resume the run.
 
-    Raises ValueError for arguments that do not fit together, FileNotFoundError for missing data.
+    Raise ValueError for arguments that contradict each other, FileNotFoundError for missing data.
     """
     return {'lite': _lite, 'paper': _paper}[args.recipe](args, team)
 
 
 def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]] | None:
-    """The function that scores a model at each save."""
+    """Return the function that scores a model whenever it is saved."""
     from lseg_lab.evaluation.folder import open_folder, read_names
     from lseg_lab.evaluation.rendered import ROBOT_LABELS, room_examples
     from lseg_lab.evaluation.score import score
@@ -39,6 +40,8 @@ def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]
 
     if args.validate is None:
         return None
+    labels: Sequence[str]
+    examples: Iterable[Example]
     if args.validate_labels:
         labels, examples = read_names(args.validate_labels), open_folder(args.validate)
     else:
@@ -59,9 +62,9 @@ def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
     from lseg_ros.model.backbones import EFFICIENTNET_LITE
 
     if team.count > 1:
-        raise ValueError('the recipe lite trains in one process: start it without torchrun')
+        raise ValueError('the recipe lite uses one process: start it without torchrun')
     if args.dataset in EPISODES:
-        raise ValueError(f'{args.dataset} is zero-shot episodes: use --recipe paper')
+        raise ValueError(f'{args.dataset} consists of zero-shot episodes: use --recipe paper')
     folder = _open_folder(args)
     shares = class_shares(folder)
     samples = SampleStream(
@@ -79,7 +82,7 @@ def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
     config = TrainingConfig(**{field.name: getattr(args, field.name) for field in fields})
     model = _model(args).to(team.device)
     if model.config.encoder not in EFFICIENTNET_LITE:
-        raise ValueError(f'the recipe lite does not train {model.name}: use --recipe paper')
+        raise ValueError(f'the recipe lite cannot train {model.name}: use --recipe paper')
     recipe = LiteRecipe(model, samples.questions.texts, weights, config)
     return Trainer(recipe, samples, args.out, team)
 
@@ -92,11 +95,11 @@ def _paper(args: argparse.Namespace, team: Workers) -> Trainer:
     from lseg_lab.training.trainer import Trainer
 
     size = tuple(args.crop)
+    samples: EpisodeStream | CropStream
     if args.dataset in EPISODES:
-        # HSNet draws the class first where classes are as unequal as COCO's.
-        samples = EpisodeStream(
-            _open_episodes(args), size, args.seed, by_class=args.dataset == 'coco20i'
-        )
+        # Like HSNet, draw the class first if class sizes differ as much as COCO's.
+        by_class = args.dataset == 'coco20i'
+        samples = EpisodeStream(_open_episodes(args), size, args.seed, by_class)
     else:
         samples = CropStream(_open_folder(args), args.base, size, args.seed)
     model = _model(args).to(team.device)
@@ -115,14 +118,14 @@ def _paper(args: argparse.Namespace, team: Workers) -> Trainer:
 
 
 def _open_folder(args: argparse.Namespace) -> LabelledFolder:
-    """The data as images with masks over one list of classes."""
+    """Open the data as images with masks that share one list of classes."""
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.labelled_folders import open_ade20k_training, open_masked_folder
 
     if args.dataset == 'rooms':
         return open_folders(args.data)
     if args.dataset == 'folder' and args.labels is None:
-        raise ValueError('--dataset folder needs --labels, the file that names the mask indices')
+        raise ValueError('--dataset folder needs --labels, a file with one label per mask index')
     root = _single_root(args)
     if args.dataset == 'folder':
         return open_masked_folder(root, args.labels, args.masks)
@@ -136,7 +139,7 @@ def _open_episodes(args: argparse.Namespace) -> Benchmark:
     if args.dataset == 'fss1000':
         return episode_stream.open_fss1000_training(root)
     if args.fold is None:
-        raise ValueError(f'--dataset {args.dataset} needs --fold, whose classes are not trained')
+        raise ValueError(f'--dataset {args.dataset} needs --fold, whose classes are held out')
     open_fold = {
         'pascal5i': episode_stream.open_pascal5i_training,
         'coco20i': episode_stream.open_coco20i_training,
@@ -151,14 +154,14 @@ def _single_root(args: argparse.Namespace) -> Path:
 
 
 def _model(args: argparse.Namespace) -> LSeg:
-    """The network to train: as the weights to start from have it, or else as --model says."""
+    """Return the network to train: that of --start, else the one --model describes."""
     import torch
 
     from lseg_lab.training.averaging import mean_state
     from lseg_lab.training.initial_weights import build_pretrained, config_of
     from lseg_ros.model import load
 
-    torch.manual_seed(args.seed)  # of the weights that are random at first
+    torch.manual_seed(args.seed)  # for the weights that start random
     if args.start:
         models = [load(file, text_model=args.text_model) for file in args.start]
         model = models[0]
