@@ -44,6 +44,7 @@ def test_image_encoder_has_the_pretrained_features():
     encoder = build_pretrained(LSegConfig(width=16)).image_encoder.eval()
     classifier = timm.create_model('tf_efficientnet_lite0').eval()
     classifier.load_state_dict(imagenet_weights('tf_efficientnet_lite0'))
+    torch.manual_seed(0)
     pixels = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         maps = encoder(pixels)
@@ -64,7 +65,7 @@ def test_a_clip_file_that_is_missing_is_named():
 
 
 def _classifier_input(image: np.ndarray) -> torch.Tensor:
-    """Return the centre of `image` (uint8 [H, W, 3]) as the classifier wants it, 224 x 224."""
+    """Return the centre of `image` (uint8 [H, W, 3]) as the classifier's 224 x 224 input."""
     picture = Image.fromarray(image)
     scale = 256 / min(picture.size)
     picture = picture.resize(
