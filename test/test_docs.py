@@ -51,3 +51,12 @@ def test_every_page_is_in_the_table_of_contents():
     index = (DOCS / 'index.rst').read_text(encoding='utf-8')
     listed = set(re.findall(r'^ +(\w+)$', index, re.MULTILINE))
     assert {page.stem for page in DOCS.glob('*.md')} <= listed
+
+
+def test_python_page_runs_from_top_to_bottom():
+    page = (DOCS / 'python.md').read_text(encoding='utf-8')
+    code = '\n'.join(re.findall(r'^```python\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
+    names = {}
+    exec(compile(code, 'docs/python.md', 'exec'), names)
+    assert names['result'].ids.shape == names['image'].shape[:2]
+    assert names['cosines'].shape[1:] == (640, 1)
