@@ -32,6 +32,7 @@ class StreamReport:
     bad: int
     failed: int
     time_jumps: int
+    last_problem: str
     input_rate: float
     output_rate: float
     latency: Percentiles
@@ -51,6 +52,7 @@ class StreamStatistics:
         self._outputs: deque[tuple[float, float, float]] = deque()
         self._received = self._published = self._dropped = self._bad = self._failed = 0
         self._time_jumps = 0
+        self._last_problem = ''
 
     def image_received(self) -> None:
         """Count an image that the camera sent."""
@@ -64,15 +66,17 @@ class StreamStatistics:
         with self._lock:
             self._dropped += 1
 
-    def image_refused(self) -> None:
-        """Count an image that could not be used."""
+    def image_refused(self, problem: str) -> None:
+        """Count an unusable image; `problem` says what is wrong with it."""
         with self._lock:
             self._bad += 1
+            self._last_problem = problem
 
-    def frame_failed(self) -> None:
-        """Count a frame that could not be segmented, or not be published."""
+    def frame_failed(self, problem: str) -> None:
+        """Count a frame that could not be segmented or published; `problem` says why."""
         with self._lock:
             self._failed += 1
+            self._last_problem = problem
 
     def frame_published(self, latency_s: float, processing_s: float) -> None:
         """Count a frame that went out: its age by its stamp, and the time spent on it."""
@@ -108,6 +112,7 @@ class StreamStatistics:
                 self._bad,
                 self._failed,
                 self._time_jumps,
+                self._last_problem,
                 len(self._arrivals) / span,
                 len(self._outputs) / span,
                 _percentiles([latency for _, latency, _ in self._outputs]),

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages to arrays and back, in one place."""
+"""Conversion between messages and arrays."""
 
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from rclpy.time import Time
@@ -20,30 +22,21 @@ from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage
 
 # Output encodings: type of a value and values per pixel.
-_OUTPUT = MappingProxyType(
-    {
-        'mono8': (np.dtype('u1'), 1),
-        'mono16': (np.dtype('<u2'), 1),
-        '16UC1': (np.dtype('<u2'), 1),
-        'rgb8': (np.dtype('u1'), 3),
-    }
+_OUTPUT: Mapping[str, tuple[np.dtype[Any], int]] = MappingProxyType(
+    {'mono8': (np.dtype('u1'), 1), '16UC1': (np.dtype('<u2'), 1), 'rgb8': (np.dtype('u1'), 3)}
 )
+_POINT_TYPES = MappingProxyType({'f': PointField.FLOAT32, 'u': PointField.UINT32})
 _POINT_FIELDS = tuple(
-    PointField(
-        name=name,
-        offset=offset,
-        count=1,
-        datatype={'f': PointField.FLOAT32, 'u': PointField.UINT32}[dtype.kind],
-    )
-    for name, (dtype, offset) in POINT.fields.items()
+    PointField(name=name, offset=offset, count=1, datatype=_POINT_TYPES[dtype.kind])
+    for name, (dtype, offset, *_) in (POINT.fields or {}).items()
 )
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
     """Return the picture as uint8 [H, W, 3], RGB; for rgb8 a view of the message's data.
 
-    Rows may be padded (step longer than a row) and 16-bit values may have either byte order.
-    Raises ValueError with the reason when the message does not hold a colour or grey picture.
+    Rows may be padded (step longer than a row), and 16-bit values may have either byte order.
+    Raise ValueError, with the reason, if the message does not hold a colour or grey picture.
     """
     return ros_images.image_to_rgb(message, _bridge_to_rgb)
 
@@ -51,8 +44,8 @@ def image_to_rgb(message: Image) -> np.ndarray:
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """Return an Image with this header and no row padding.
 
-    `pixels` is [H, W] for mono8, mono16 and 16UC1, [H, W, 3] for rgb8; values that do not fit the
-    encoding's type are the caller's mistake.
+    `pixels` is [H, W] for mono8 and 16UC1, [H, W, 3] for rgb8; its values must fit the type of the
+    encoding.
     """
     dtype, channels = _OUTPUT[encoding]
     height, width = pixels.shape[:2]
@@ -64,33 +57,33 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
         is_bigendian=0,
         step=width * channels * dtype.itemsize,
     )
-    # The setter takes an array.array as it is; bytes and NumPy arrays it would check one by one.
+    # The setter takes an array.array as it is, but checks each byte of bytes or NumPy arrays.
     data = array.array('B')
-    data.frombytes(memoryview(np.ascontiguousarray(pixels, dtype)).cast('B'))
+    data.frombytes(np.ascontiguousarray(pixels, dtype).data.cast('B'))
     message.data = data
     return message
 
 
 class OrganisedCloud:
-    """A PointCloud2 of one size, whose memory serves for one cloud after the other.
+    """A PointCloud2 of one size that is filled again and again.
 
-    New memory for each would cost several times what the points do. `points`, [h, w] of
-    `lseg_ros.core.cloud.POINT`, are those of the message.
+    Allocating a new message each time would take several times longer than computing the points.
+    `points`, [h, w] of `lseg_ros.core.cloud.POINT`, is the memory of the message.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        """Make a message of `size` (height, width), all zero."""
+        """Create a message of `size` (height, width), filled with zeros."""
         self._message = point_cloud2.create_cloud(Header(), _POINT_FIELDS, np.zeros(size, POINT))
         self.points = np.frombuffer(self._message.data, POINT).reshape(size)
 
     def stamped(self, header: Header) -> PointCloud2:
-        """Return the message, with `header`; it is good until `points` change."""
+        """Return the message, with `header`; it is valid until `points` changes."""
         self._message.header = header
         return self._message
 
 
 def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
-    """Return the table as a message that holds for images stamped at or after `since_ns`."""
+    """Return the table as a message, valid for images stamped at or after `since_ns`."""
     return LabelSetMessage(
         header=_header(since_ns),
         classes=[
@@ -107,7 +100,7 @@ def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
 
 
 def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -> LabelInfo:
-    """Return id -> name as vision_msgs has it; `threshold` is a confidence in [0, 1]."""
+    """Return the names of the ids as a LabelInfo; `threshold` is a confidence in [0, 1]."""
     return LabelInfo(
         header=_header(since_ns),
         threshold=threshold,
@@ -118,7 +111,7 @@ def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -
 
 
 def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:
-    # Imported late: a cv_bridge built for another NumPy must not keep 8-bit cameras from working.
+    # Imported late, so that 8-bit cameras work even if cv_bridge was built for another NumPy.
     from cv_bridge import CvBridge
 
     height, width = values.shape[:2]

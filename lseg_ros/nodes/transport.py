@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way that images take between processes: a profile with which Fast DDS loses none."""
+"""The transport profile with which Fast DDS loses no large messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-# Where Fast DDS looks for a profile: version 2, of Jazzy, and version 3, which complains of both.
+# Where Fast DDS looks for a profile: version 2 (Jazzy), or version 3, which warns if both are set.
 PROFILE_VARIABLE = (
     'FASTRTPS_DEFAULT_PROFILES_FILE'
     if os.environ.get('ROS_DISTRO') == 'jazzy'
@@ -17,15 +17,15 @@ PROFILE_VARIABLE = (
 
 
 def use_profile(path: Path) -> None:
-    """Let this process, and those it starts, use the profile at `path` unless they have one."""
+    """Let this process and its children use the profile at `path`, unless they have one already."""
     os.environ.setdefault(PROFILE_VARIABLE, str(path))
 
 
 def loss_hint() -> str:
-    """Say why images may get lost on their way here, in brackets; empty where they should not."""
+    """Return why images may be lost on the way, in brackets; empty if they should not be."""
     if (
         not get_rmw_implementation_identifier().startswith('rmw_fastrtps')
         or PROFILE_VARIABLE in os.environ
     ):
         return ''
-    return ' (Fast DDS loses large ones without the profile config/fastdds.xml: see the README)'
+    return ' (Fast DDS loses large images without the profile config/fastdds.xml: see the README)'

@@ -14,7 +14,7 @@ from harness import output
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.syntax import parse_label
-from lseg_ros.nodes.segmentation.parameters import PARAMETERS
+from lseg_ros.nodes.segmentation.settings import PARAMETERS
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'nav2.md').read_text(encoding='utf-8')
 LAYER = 'semantic_segmentation_layer::SemanticSegmentationLayer'

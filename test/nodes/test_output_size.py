@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from harness import PICTURE, ids_of
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from test_camera_info import camera_info
@@ -17,7 +18,8 @@ SMALL = {'labels': ['floor', 'door'], 'output_size': [24, 20]}
 
 
 def camera_info_of_the_picture(**fields):
-    return camera_info(fx=60.0, fy=60.0, cx=31.0, cy=23.0, width=64, height=48, **fields)
+    picture = {'fx': 60.0, 'fy': 60.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48}
+    return camera_info(**picture | fields)
 
 
 def sampled(pixels, height, width):
@@ -97,3 +99,18 @@ def test_camera_info_of_another_size_is_reported_and_not_published(active):
     client.poll(is_reported, 'the reason')
     assert not client.received['lseg/camera_info']
     assert send_with_info(client, publisher, camera_info_of_the_picture())
+
+
+def test_image_gets_the_camera_info_of_its_own_stamp(active):
+    client = active()
+    client.listen('lseg/camera_info', CameraInfo)
+    publisher = client.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
+
+    def arrive():
+        for second, fx in ((100, 60.0), (101, 90.0)):  # a lens that zooms
+            stamp = Time(seconds=second).to_msg()
+            publisher.publish(camera_info_of_the_picture(fx=fx, fy=fx, header=Header(stamp=stamp)))
+        client.send(stamp_ns=100 * 10**9)
+        return client.soon(lambda: client.received['lseg/camera_info'])
+
+    assert client.poll(arrive, 'a camera info')[-1].k[0] == 60.0

@@ -15,7 +15,12 @@ import yaml
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from lseg_ros.nodes.segmentation.parameters import PARAMETERS, Applies, declare, markdown_table
+from lseg_ros.nodes.segmentation.settings import (
+    PARAMETERS,
+    Applies,
+    declare_parameters,
+    markdown_table,
+)
 
 ROOT = Path(__file__).parents[2]
 YAML_FILE = ROOT / 'config' / 'lseg.yaml'
@@ -52,7 +57,6 @@ def test_names_are_frozen():
         'backend',
         'cpu_threads',
         'input_size',
-        'quality',
         'labels',
         'labels_file',
         'include_other',
@@ -63,7 +67,6 @@ def test_names_are_frozen():
         'cameras',
         'max_rate',
         'image_transport',
-        'label_encoding',
         'output_size',
         'depth_slop',
         'points_stride',
@@ -84,7 +87,7 @@ def test_yaml_file_has_every_parameter_with_its_default():
 
 def test_declared_parameters_have_default_description_and_range(make_node):
     node = make_node()
-    declare(node)
+    declare_parameters(node)
     for spec in PARAMETERS.values():
         value = node.get_parameter(spec.name).value
         assert (tuple(value) if isinstance(value, list) else value) == spec.default
@@ -112,7 +115,7 @@ def test_declared_parameters_have_default_description_and_range(make_node):
 )
 def test_invalid_value_is_refused(make_node, name, value, error):
     with pytest.raises(error, match=name):
-        declare(make_node(**{name: value}))
+        declare_parameters(make_node(**{name: value}))
 
 
 def test_markdown_table_has_five_cells_per_parameter():

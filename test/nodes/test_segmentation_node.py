@@ -15,7 +15,6 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
@@ -91,12 +90,6 @@ def test_label_image_and_confidence_have_the_header_and_size_of_the_image(active
     assert set(np.unique(ids_of(label_image))) <= {0, 1, 2}
 
 
-def test_mono16_label_image_has_two_bytes_per_pixel(active):
-    label_image = active(labels=LABELS, label_encoding='mono16').segment_frame()
-    assert (label_image.encoding, label_image.step) == ('mono16', 2 * label_image.width)
-    assert set(np.unique(np.frombuffer(label_image.data, '<u2'))) <= {0, 1, 2}
-
-
 def test_masks_are_255_where_the_label_image_has_their_class(active):
     client = active(labels=LABELS)
     topics = ['lseg/masks/other', 'lseg/masks/floor', 'lseg/masks/door']
@@ -143,17 +136,6 @@ def test_images_are_reduced_to_the_input_size(start, tiny_weights):
         each.segment([picture], each.prepare(labels))[0].ids for each in (small, whole)
     )
     assert (ids == expected).mean() > 0.99 > (other == expected).mean()
-
-
-def test_best_quality_combines_all_scales(start, tiny_model):
-    client = start(labels=LABELS, include_other=False, quality='best')
-    client.listen('lseg/label_image')
-    assert client.configure() and client.activate()
-    ids = ids_of(client.segment_frame())
-    floor, door = MultiScaleEvaluator(tiny_model)(PICTURE, tiny_model.encode_text(LABELS)).numpy()
-    clear = np.abs(floor - door) > 0.2  # weights on disk have half precision
-    assert clear.mean() > 0.5
-    assert (ids == np.where(floor > door, 1, 2))[clear].all()
 
 
 def test_image_size_may_change_from_frame_to_frame(active):

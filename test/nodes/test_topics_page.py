@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lseg_ros.nodes.segmentation.parameters import markdown_table
+from lseg_ros.nodes.segmentation.settings import markdown_table
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'topics.md').read_text(encoding='utf-8')
 

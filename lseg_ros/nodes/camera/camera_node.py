@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -19,8 +20,8 @@ from lseg_ros.media.sources import CameraModel, Shot, open_source
 from lseg_ros.nodes.conversions import array_to_image
 
 _SOURCE = ParameterDescriptor(
-    description='drive: the recorded drive (drive/left, drive/rear: its other cameras); a number: '
-    'that webcam; else the path of a picture, a folder, a video, or a pattern such as '
+    description='drive: the recorded drive (drive/left and drive/rear: its other cameras); a '
+    'number: a webcam; otherwise the path of a picture, a folder or a video, or a pattern such as '
     '*.jpg.',
     read_only=True,
     dynamic_typing=True,
@@ -31,21 +32,21 @@ _RATE = ParameterDescriptor(
     floating_point_range=[FloatingPointRange(from_value=0.1, to_value=1000.0)],
 )
 _LOOP = ParameterDescriptor(
-    description='Start again at the end; otherwise the node ends there.', read_only=True
+    description='Whether to start again at the end; otherwise the node exits.', read_only=True
 )
 _FRAME_ID = ParameterDescriptor(description='frame_id of every header.', read_only=True)
 
 
 class CameraNode(Node):
-    """Publishes `image`, and `depth` and `camera_info` where the source has them."""
+    """Publishes `image` and, if the source has them, `depth` and `camera_info`."""
 
-    def __init__(self, **node_arguments) -> None:
-        """Open the source; raises OSError or ValueError when it cannot be used."""
+    def __init__(self, **node_arguments: Any) -> None:
+        """Open the source; raise OSError or ValueError if it cannot be used."""
         super().__init__('camera', **node_arguments)
         self._source = open_source(str(self.declare_parameter('source', 'drive', _SOURCE).value))
-        rate = self.declare_parameter('rate', 10.0, _RATE).value
-        self._loop = self.declare_parameter('loop', True, _LOOP).value
-        self._frame_id = self.declare_parameter('frame_id', 'camera_optical', _FRAME_ID).value
+        rate: float = self.declare_parameter('rate', 10.0, _RATE).value
+        self._loop: bool = self.declare_parameter('loop', True, _LOOP).value
+        self._frame_id: str = self.declare_parameter('frame_id', 'camera_optical', _FRAME_ID).value
         self._shots: Iterator[Shot] = iter(self._source)
         self._image = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         if self._source.camera is not None:
@@ -64,7 +65,7 @@ class CameraNode(Node):
             return
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
         self._image.publish(array_to_image(shot.image, 'rgb8', header))
-        if self._source.camera is not None:
+        if self._source.camera is not None and shot.depth_mm is not None:
             self._depth.publish(array_to_image(shot.depth_mm, '16UC1', header))
             self._camera_info.publish(camera_info_of(self._source.camera, header))
 
@@ -92,7 +93,7 @@ def camera_info_of(camera: CameraModel, header: Header) -> CameraInfo:
 
 
 def main() -> int:
-    """Publish until the source ends or the node is told to stop; return the exit code."""
+    """Publish until the source ends or the node is stopped; return the exit code."""
     rclpy.init()
     executor = SingleThreadedExecutor()
     try:

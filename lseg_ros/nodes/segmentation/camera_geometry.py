@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What places a camera's label image in space: its CameraInfo and, with depth, labelled points."""
+"""What locates a camera's label image in space: its CameraInfo and, with depth, its points."""
 
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -16,107 +17,127 @@ from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.media.ros_images import image_to_depth
 from lseg_ros.nodes.conversions import OrganisedCloud
-from lseg_ros.nodes.segmentation.camera_info import image_camera, lens, scaled_camera_info
+from lseg_ros.nodes.segmentation.camera_info import (
+    CameraInfoHistory,
+    image_camera,
+    lens,
+    scaled_camera_info,
+)
 from lseg_ros.nodes.segmentation.frames import Frame, stamp_ns
 from lseg_ros.nodes.segmentation.outputs import Outputs
+from lseg_ros.nodes.segmentation.settings import Settings
 
 NOWHERE = (math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
-class GeometrySettings:
-    """How points are made.
+class _Result:
+    """A segmented frame with the CameraInfo of its stamp."""
 
-    Depth is matched within `depth_slop` seconds, every `points_stride`-th row and column gives
-    points, and `rectified` images follow P of their CameraInfo rather than K and D.
-    """
+    frame: Frame
+    segmentation: Segmentation
+    info: CameraInfo | None
 
-    depth_slop: float = 0.02
-    points_stride: int = 1
-    rectified: bool = False
+
+class _Problems:
+    """Counts unusable CameraInfos and keeps the last problem; any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bad_infos = 0
+        self._last = ''
+
+    def note(self, problem: str, bad_infos: int = 0) -> None:
+        with self._lock:
+            self._bad_infos += bad_infos
+            self._last = problem
+
+    def values(self) -> dict[str, str]:
+        with self._lock:
+            return {'camera infos bad': str(self._bad_infos), 'last geometry problem': self._last}
 
 
 class CameraGeometry:
-    """Publishes, beside each label image of one camera, its CameraInfo and its points.
+    """Publishes the CameraInfo and the points of each label image of one camera.
 
-    What cannot be used is counted and told, and nothing is published in its place. Messages come
-    in any thread; `begin` and all that publishes belong to the stream's.
+    Unusable input is counted and reported, and nothing is published in its place. Messages may
+    arrive in any thread; `begin` and everything that publishes belong to the stream's.
     """
 
-    def __init__(self, outputs: Outputs, settings: GeometrySettings) -> None:
-        """Start without CameraInfo and depth: there is nothing to publish then."""
+    def __init__(self, outputs: Outputs, settings: Settings) -> None:
+        """Start without CameraInfo and depth, so with nothing to publish."""
         self.depth = DepthMatcher(settings.depth_slop)
-        self._settings = settings
+        self.infos = CameraInfoHistory()
+        self._stride = settings.points_stride
+        self._rectified = settings.rectified
         self._outputs = outputs
-        self._info: CameraInfo | None = None
-        self._bad_infos = 0
-        self._problem = ''
+        self._problems = _Problems()
         self._rays: tuple[tuple, np.ndarray] | None = None
         self._cloud: OrganisedCloud | None = None
-        # The last label images whose points have not gone out.
-        self._waiting: deque[tuple[Frame, Segmentation]] = deque(maxlen=OPEN)
-
-    def receive_camera_info(self, message: CameraInfo) -> None:
-        """Use `message` for the images from now on."""
-        self._info = message
+        # The last label images whose points have not been published.
+        self._waiting: deque[_Result] = deque(maxlen=OPEN)
 
     def receive_depth(self, message: Image) -> bool:
-        """Keep a depth frame; True when a label image that has gone out may wait for it."""
+        """Keep a depth frame; return whether points should be published again.
+
+        That is when somebody listens to them: a label image may be waiting for this frame.
+        """
         try:
             self.depth.add(stamp_ns(message.header), message)
         except ValueError as error:
             self.depth.refuse()
-            self._problem = f'depth: {error}'
+            self._problems.note(f'depth: {error}')
             return False
-        return len(self._waiting) > 0
+        return self._outputs.are_points_wanted
 
     def begin(self, frame: Frame) -> None:
         """Look for the depth of `frame` from now on."""
-        self.depth.begin(stamp_ns(frame.header))
+        self.depth.begin(frame.stamp_ns)
 
     def depth_of(self, frame: Frame) -> Image | None:
-        """Return the depth of one of the frames begun last; None while it is not there."""
-        return self.depth.find(stamp_ns(frame.header))
+        """Return the depth of a recent frame; None if it has not arrived."""
+        return self.depth.find(frame.stamp_ns)
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Send the CameraInfo of the label image, and its points as soon as its depth is there."""
-        if self._info is not None:
-            self._outputs.send_camera_info(lambda: self._camera_info(frame, segmentation))
+        """Send the CameraInfo of a label image, and its points as soon as its depth arrives."""
+        result = _Result(frame, segmentation, self.infos.at(frame.stamp_ns))
+        if result.info is not None:
+            self._outputs.send_camera_info(partial(self._camera_info, result))
         if self._outputs.are_points_wanted:
-            self._waiting.append((frame, segmentation))
+            self._waiting.append(result)
             self.publish_points()
         else:
             self._waiting.clear()
 
     def publish_points(self) -> None:
-        """Send the points of label images that have waited for their depth, if it is there now."""
-        if not self.depth.counts.received:
-            self._problem = 'points need depth, and none has come'
+        """Send the points of the label images whose depth has arrived meanwhile."""
+        if self._waiting and not self.depth.counts.received:
+            self._problems.note('points need depth, and none has arrived')
         for _ in range(len(self._waiting)):
-            frame, segmentation = self._waiting.popleft()
-            depth = self.depth_of(frame)
+            result = self._waiting.popleft()
+            depth = self.depth_of(result.frame)
             if depth is None:
-                self._waiting.append((frame, segmentation))
+                self._waiting.append(result)
             else:
-                self._outputs.send_points(partial(self._points, frame, segmentation, depth))
+                self._outputs.send_points(partial(self._points, result, depth))
 
     def point_at(
         self, frame: Frame, depth: Image | None, u: int, v: int
     ) -> tuple[float, float, float]:
-        """Return what pixel column `u`, row `v` of `frame` shows, in the camera's optical frame.
+        """Return the point that column `u`, row `v` of `frame` shows, in the optical frame.
 
-        In metres; NaN where `depth`, or a CameraInfo that fits, is lacking. Any thread may call
-        this.
+        In metres; NaN without `depth` or without a matching CameraInfo. Any thread may call this.
         """
-        if depth is None or self._info is None:
+        info = self.infos.at(frame.stamp_ns)
+        if depth is None or info is None:
             return NOWHERE
         grid = PixelGrid(np.array([v]), np.array([u]))
         try:
             z = self._metres(depth, frame, grid).item()
-            camera = image_camera(self._info, frame.image.shape[:2])
-            x, y = pixel_rays(grid, *lens(self._info, camera, self._settings.rectified)).ravel()
+            camera = image_camera(info, frame.image.shape[:2])
+            x, y = pixel_rays(grid, *lens(info, camera, self._rectified)).ravel()
         except ValueError as error:
-            self._problem = str(error)
+            self._problems.note(str(error))
             return NOWHERE
         return float(x) * z, float(y) * z, z
 
@@ -130,57 +151,58 @@ class CameraGeometry:
             'depth early': str(counts.early),
             'depth missing': str(counts.missing),
             'depth unusable': str(counts.unusable),
-            'camera infos bad': str(self._bad_infos),
-            'last geometry problem': self._problem,
+            **self._problems.values(),
         }
 
-    def _camera_info(self, frame: Frame, segmentation: Segmentation) -> CameraInfo | None:
+    def _camera_info(self, result: _Result) -> CameraInfo | None:
+        frame, size = result.frame, result.segmentation.ids.shape
         try:
-            return scaled_camera_info(
-                self._info, frame.image.shape[:2], segmentation.ids.shape, frame.header
-            )
+            return scaled_camera_info(result.info, frame.image.shape[:2], size, frame.header)
         except ValueError as error:
-            self._refuse_info(error)
+            self._problems.note(str(error), bad_infos=1)
             return None
 
-    def _points(
-        self, frame: Frame, segmentation: Segmentation, message: Image
-    ) -> PointCloud2 | None:
-        stride = self._settings.points_stride
-        grid = PixelGrid.between(frame.image.shape[:2], segmentation.ids.shape, stride)
+    def _points(self, result: _Result, message: Image) -> PointCloud2 | None:
+        frame, segmentation = result.frame, result.segmentation
+        grid = PixelGrid.between(frame.image.shape[:2], segmentation.ids.shape, self._stride)
         try:
-            rays = self._rays_of(frame, segmentation.ids.shape, grid)
+            rays = self._rays_of(result, grid)
         except ValueError as error:
-            self._refuse_info(error)
+            self._problems.note(str(error), bad_infos=1)
             return None
         try:
             depth = self._metres(message, frame, grid)
         except ValueError as error:
             self.depth.refuse()
-            self._problem = str(error)
+            self._problems.note(str(error))
             return None
         if self._cloud is None or self._cloud.points.shape != depth.shape:
             self._cloud = OrganisedCloud(depth.shape)
         ids, confidence = (
-            plane[::stride, ::stride] for plane in (segmentation.ids, segmentation.confidence)
+            plane[:: self._stride, :: self._stride]
+            for plane in (segmentation.ids, segmentation.confidence)
         )
-        labelled_points(depth, rays, grid.sample(frame.image), ids, confidence, self._cloud.points)
+        image = grid.sample(frame.image)
+        labelled_points(depth, rays, image, ids, confidence, self._cloud.points)
         return self._cloud.stamped(frame.header)
 
-    def _rays_of(self, frame: Frame, size: tuple[int, int], grid: PixelGrid) -> np.ndarray:
-        """Return the rays of `grid`, which are worked out once for each CameraInfo and size."""
-        info = self._info
-        if info is None:
-            raise ValueError('points need camera_info, and none has come')
-        camera = image_camera(info, frame.image.shape[:2])
-        matrix, distortion = lens(info, camera, self._settings.rectified)
+    def _rays_of(self, result: _Result, grid: PixelGrid) -> np.ndarray:
+        """Return the rays of `grid`, computed once per calibration and size."""
+        if result.info is None:
+            raise ValueError('points need camera_info, and none has arrived')
+        camera = image_camera(result.info, result.frame.image.shape[:2])
+        matrix, distortion = lens(result.info, camera, self._rectified)
+        size = result.segmentation.ids.shape
         key = matrix.tobytes(), distortion.tobytes(), camera.size, size
         if self._rays is None or self._rays[0] != key:
             self._rays = key, pixel_rays(grid, matrix, distortion)
         return self._rays[1]
 
     def _metres(self, message: Image, frame: Frame, grid: PixelGrid) -> np.ndarray:
-        """Return the depth at `grid`, float32 metres; ValueError when it cannot be the image's."""
+        """Return the depth at `grid`, float32 metres.
+
+        Raise ValueError if the depth frame does not fit the image.
+        """
         depth = image_to_depth(message)
         if depth.shape != frame.image.shape[:2]:
             (height, width), (rows, columns) = frame.image.shape[:2], depth.shape
@@ -190,12 +212,8 @@ class CameraGeometry:
             )
         depth = grid.sample(depth)
         if negative := np.count_nonzero(depth < 0):
-            self._problem = f'depth is negative in {negative} pixels'
+            self._problems.note(f'depth is negative in {negative} pixels')
         metres = depth_in_metres(depth)
         if np.isnan(metres).all():
-            self._problem = 'depth has no valid pixel'
+            self._problems.note('depth has no valid pixel')
         return metres
-
-    def _refuse_info(self, error: ValueError) -> None:
-        self._bad_infos += 1
-        self._problem = str(error)

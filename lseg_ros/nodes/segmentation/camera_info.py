@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CameraInfo: checked against the image it comes with, and scaled to what goes out."""
+"""CameraInfo: the one that belongs to an image, checked against it and scaled to the output."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
@@ -12,14 +15,42 @@ from std_msgs.msg import Header
 
 Size = tuple[int, int]  # height, width
 MAX_SIDE = 8192
+KEPT = 16  # CameraInfos kept for images that are still in work
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial')
+
+
+class CameraInfoHistory:
+    """Keeps the last CameraInfos of a camera, to find the one of an image; thread-safe."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lock = threading.Lock()
+        self._kept: deque[CameraInfo] = deque(maxlen=KEPT)
+
+    def add(self, message: CameraInfo) -> None:
+        """Keep the message that arrived last."""
+        with self._lock:
+            self._kept.appendleft(message)
+
+    def at(self, stamp_ns: int) -> CameraInfo | None:
+        """Return the CameraInfo nearest in time to an image with this stamp; None without any.
+
+        Of several that are equally near, return the one that arrived last.
+        """
+        with self._lock:
+            return min(self._kept, key=partial(_distance_ns, stamp_ns), default=None)
+
+
+def _distance_ns(stamp_ns: int, info: CameraInfo) -> int:
+    stamp = info.header.stamp
+    return abs(stamp.sec * 10**9 + stamp.nanosec - stamp_ns)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageCamera:
-    """What a CameraInfo says of the image itself: region of interest and binning are applied.
+    """The camera of an image, with region of interest and binning applied.
 
-    `size` is (height, width) in pixels; `k`, float64 [3, 3], and `p`, float64 [3, 4], are those of
+    `size` is (height, width) in pixels; `k`, float64 [3, 3], and `p`, float64 [3, 4], are as in
     CameraInfo.
     """
 
@@ -28,7 +59,7 @@ class ImageCamera:
     p: np.ndarray
 
     def scaled(self, size: Size) -> ImageCamera:
-        """Return the camera whose image has `size` and shows the same."""
+        """Return the camera of the same image, resized to `size`."""
         scale = [new / old for new, old in zip(size, self.size)]
         return ImageCamera(size, _shifted(self.k, scale), _shifted(self.p, scale))
 
@@ -36,8 +67,8 @@ class ImageCamera:
 def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
     """Return the camera of an image of `image_size`.
 
-    Pixel u at full resolution is pixel (u - offset + 0.5) / binning - 0.5 of the image. Raises
-    ValueError, with the reason, when `info` cannot be that of such an image.
+    Pixel u at full resolution is pixel (u - offset + 0.5) / binning - 0.5 of the image. Raise
+    ValueError, with the reason, if `info` does not fit the image.
     """
     full = (info.roi.height or info.height, info.roi.width or info.width)
     binning = (max(1, info.binning_y), max(1, info.binning_x))
@@ -58,9 +89,9 @@ def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
 def scaled_camera_info(
     info: CameraInfo, image_size: Size, output_size: Size, header: Header
 ) -> CameraInfo:
-    """Return the CameraInfo of an image that was brought from `image_size` to `output_size`.
+    """Return the CameraInfo of an image that was resized from `image_size` to `output_size`.
 
-    It has no region of interest and no binning left. Raises ValueError as `image_camera` does.
+    It has neither a region of interest nor binning. Raise ValueError as `image_camera` does.
     """
     camera = image_camera(info, image_size).scaled(output_size)
     height, width = output_size
@@ -81,7 +112,7 @@ def scaled_camera_info(
 def lens(info: CameraInfo, camera: ImageCamera, rectified: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix [3, 3] and OpenCV's distortion coefficients of the image of `camera`.
 
-    `rectified` images follow P, and have no distortion; others K and D. Raises ValueError when
+    `rectified` images follow P, without distortion; others follow K and D. Raise ValueError if
     these cannot be used.
     """
     if rectified:
@@ -93,19 +124,18 @@ def lens(info: CameraInfo, camera: ImageCamera, rectified: bool) -> tuple[np.nda
         return camera.k, np.zeros(0)
     if info.distortion_model not in DISTORTION_MODELS or len(distortion) not in (4, 5, 8, 12, 14):
         raise ValueError(
-            f'distortion model {info.distortion_model!r} with {len(distortion)} '
-            f'coefficients is unknown: use {" or ".join(DISTORTION_MODELS)}, or '
-            'rectified images'
+            f'unknown distortion model {info.distortion_model!r} with {len(distortion)} '
+            f'coefficients: use {" or ".join(DISTORTION_MODELS)}, or rectified images'
         )
     if not np.isfinite(distortion).all():
-        raise ValueError('D of camera_info has values that are not finite')
+        raise ValueError('D of camera_info has non-finite values')
     return camera.k, distortion
 
 
 def parse_output_size(values: Sequence[int]) -> Size | None:
-    """Return (height, width) of the parameter output_size, [width, height]; None: the input's.
+    """Return the parameter output_size, [width, height], as (height, width); None: the input's.
 
-    Raises ValueError unless it is empty, two zeros or two sides of 1 to 8192 pixels.
+    Raise ValueError unless it is empty, two zeros, or two sides of 1 to 8192 pixels.
     """
     if not any(values) and len(values) in (0, 2):
         return None
@@ -121,9 +151,9 @@ def parse_output_size(values: Sequence[int]) -> Size | None:
 def _shifted(
     matrix: np.ndarray, scale: Sequence[float], offset: Sequence[float] = (0.0, 0.0)
 ) -> np.ndarray:
-    """Return a projection in pixels for another grid; pixel centres are whole numbers."""
+    """Return a projection matrix for another pixel grid; pixel centres are whole numbers."""
     result = matrix.astype(np.float64)
-    if not matrix.any():  # P of a camera that nobody has calibrated
+    if not matrix.any():  # P of an uncalibrated camera
         return result
     for row, axis in ((0, 1), (1, 0)):  # x lies along the width
         result[row] *= scale[axis]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subscriptions to a camera, and why nothing comes from it."""
+"""The subscriptions to one camera, and why none of its images arrive."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from lseg_ros.nodes.segmentation.frames import Arrival, Decode
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.nodes.transport import loss_hint
 
-# More than the newest: an image may wait for just the depth frame before it.
-DEPTH_FRAMES = 5
+# More than the newest: an image may be waiting for the depth frame or CameraInfo before it.
+QUEUE = 5
 
 
 @dataclass(frozen=True)
 class ImageTransport:
-    """One way in which images come: topic, message type, and how it becomes RGB."""
+    """One way to receive images: topic, message type, and the function that decodes it to RGB."""
 
     topic: str
     message_type: type
@@ -45,18 +45,17 @@ TRANSPORTS = MappingProxyType(
 
 
 class CameraInput:
-    """Subscribes to a camera as sensors are best subscribed to: best effort, newest image only.
+    """Subscribes to a camera's images, best effort and newest only, its CameraInfo and its depth.
 
-    Beside the images it takes their CameraInfo and depth, where these are published.
-    Parameters `qos_overrides.<topic>.subscription.*` change the QoS.
+    The parameters `qos_overrides.<topic>.subscription.*` change the QoS.
     """
 
     def __init__(
         self, node: Node, camera: Camera, transport: ImageTransport, stream: SegmentationStream
     ) -> None:
-        """Subscribe to all or, where rclpy refuses one, to nothing and raise what it raises.
+        """Subscribe and pass each message to `stream`.
 
-        The executor hands each message to `stream`.
+        If rclpy refuses one subscription, make none and raise what it raises.
         """
         self.camera = camera
         self._node = node
@@ -74,31 +73,31 @@ class CameraInput:
             self._subscribe(
                 CameraInfo,
                 'camera_info',
-                _best_effort(1),
-                stream.cameras[camera.name].geometry.receive_camera_info,
+                _best_effort(QUEUE),
+                stream.cameras[camera.name].geometry.infos.add,
             )
             self._subscribe(
                 Image,
                 'depth',
-                _best_effort(DEPTH_FRAMES),
+                _best_effort(QUEUE),
                 lambda message: stream.offer_depth(camera.name, message),
             )
             undo.pop_all()
 
     @property
     def topic(self) -> str:
-        """The full name of the images' topic, after remapping."""
+        """The full name of the image topic, after remapping."""
         return self._subscriptions[0].topic_name
 
     def why_silent(self) -> str:
-        """Say what keeps images from coming, as far as the graph of nodes tells."""
+        """Return why no images arrive, as far as the ROS graph shows."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         if not publishers:
             return f'no publisher on {self.topic}'
         obstacles = [text for text in map(self._obstacle, publishers) if text]
         count = f'publishers on {self.topic}: {len(publishers)}'
         if obstacles:
-            return f'{count}, of which {len(obstacles)} cannot be heard: {obstacles[0]}'
+            return f'{count}, of which {len(obstacles)} cannot be received: {obstacles[0]}'
         return f'{count}, but no image arrives{loss_hint()}'
 
     def destroy(self) -> None:
@@ -132,5 +131,5 @@ class CameraInput:
 
 
 def _best_effort(depth: int) -> QoSProfile:
-    """Return a profile for one subscription alone: rclpy writes its overrides into it."""
+    """Return a profile for a single subscription, since rclpy writes its overrides into it."""
     return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)

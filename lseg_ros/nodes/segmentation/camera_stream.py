@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of the stream: from its messages to frames, and from their results to its topics."""
+"""One camera of the stream: from messages to frames, and from their results to topics."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rclpy.clock import Clock
 
@@ -15,23 +14,16 @@ from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.core.statistics import StreamStatistics
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
-from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival, Frame, stamp_ns
+from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival, Frame, LabelTable, Terms, stamp_ns
 from lseg_ros.nodes.segmentation.outputs import Outputs
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """The labels that hold for every image stamped at or after `since_ns`; 0: for every image."""
-
-    labels: LabelSet
-    since_ns: int = 0
+from lseg_ros.nodes.segmentation.settings import Settings
 
 
 class CameraStream:
-    """What belongs to one camera: its topics, its table and its figures.
+    """A camera's topics, label table and statistics.
 
-    Apart from `outputs`, `geometry` and `statistics`, which any thread may use, only the worker's
-    thread acts on it: tables and frames go out in the order in which they hold.
+    Any thread may use `outputs`, `geometry` and `statistics`. All else belongs to the worker's
+    thread, so that tables and frames go out in the order in which they hold.
     """
 
     def __init__(
@@ -43,7 +35,7 @@ class CameraStream:
         clock: Clock,
         on_problem: Callable[[str], None],
     ) -> None:
-        """Stay silent until `announce`; `on_problem` is told why an image was given up."""
+        """Publish nothing until `announce`; call `on_problem` with why an image was given up."""
         self.camera = camera
         self.outputs = outputs
         self.geometry = geometry
@@ -51,86 +43,80 @@ class CameraStream:
         self.statistics = StreamStatistics()
         self._clock = clock
         self._on_problem = on_problem
-        self._last_problem = ''
         self._newest_ns = -1
         self._last_frame: Frame | None = None
-        self._table: LabelTable | None = None
-
-    @property
-    def last_problem(self) -> str:
-        """Why the last image that gave no result gave none; empty when all gave one."""
-        return self._last_problem
+        self._table: LabelTable
+        self._settings: Settings
 
     @property
     def last_frame(self) -> Frame | None:
-        """The frame begun last; None before the first."""
+        """The last frame that was begun; None before the first."""
         return self._last_frame
 
-    def announce(self, labels: LabelSet, threshold: float) -> LabelTable:
-        """Latch and return the table of labels that hold from the next frame on."""
+    def announce(self, terms: Terms) -> LabelTable:
+        """Latch and return the table of the labels that hold from the next frame on."""
+        self._settings = terms.settings
         self.smoother.reset()
-        # No frame is in progress here, and those before had stamps up to the newest.
-        return self._latch(labels, min(self._newest_ns + 1, LAST_NS), threshold)
+        # No frame is in progress, and earlier ones were stamped no later than the newest.
+        return self._latch(terms.prepared.labels, min(self._newest_ns + 1, LAST_NS))
 
-    def announce_threshold(self, threshold: float) -> None:
-        """Latch the table in force with another confidence threshold."""
-        self._latch(self._table.labels, self._table.since_ns, threshold)
+    def apply(self, settings: Settings) -> None:
+        """Put new settings into force from the next frame on."""
+        is_new_threshold = settings.confidence_threshold != self._settings.confidence_threshold
+        self._settings = settings
+        self.smoother.smoothing = settings.temporal_smoothing
+        self.geometry.depth.set_slop(settings.depth_slop)
+        if is_new_threshold:
+            self._latch(self._table.labels, self._table.since_ns)
 
-    def set_parameter(self, name: str, value: float) -> None:
-        """Let a parameter that applies at once to each camera do so; any thread may call this."""
-        if name == 'overlay_alpha':
-            self.outputs.overlay_alpha = value
-        elif name == 'depth_slop':
-            self.geometry.depth.set_slop(value)
-        elif name == 'temporal_smoothing':
-            self.smoother.smoothing = value
-
-    def decode(self, arrival: Arrival, threshold: float) -> Frame | None:
-        """Begin a frame; None when the message holds no usable image, which is counted."""
+    def decode(self, arrival: Arrival) -> Frame | None:
+        """Begin a frame; count a message without a usable image, and return None for it."""
         started = time.perf_counter()
+        header = arrival.message.header
         try:
-            begun_ns = stamp_ns(arrival.message.header)
+            begun_ns = stamp_ns(header)
             image = arrival.decode(arrival.message)
         except ValueError as error:
-            self.statistics.image_refused()
+            self.statistics.image_refused(f'bad image: {error}')
             self._complain(f'bad image: {error}')
             return None
-        self._note_stamp(begun_ns, threshold)
+        self._note_stamp(begun_ns)
         self.smoother.begin(begun_ns / 1e9)
-        self._last_frame = Frame(image, arrival.message.header, started)
-        self.geometry.begin(self._last_frame)
-        return self._last_frame
+        frame = Frame(image, header, begun_ns, started, self._table, self._settings)
+        self.geometry.begin(frame)
+        self._last_frame = frame
+        return frame
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Send the result to those who listen, and count it unless the gate is shut."""
-        if self.outputs.publish(frame.header, frame.image, segmentation, self._table.labels):
+        """Send the result to the subscribers; count it unless the gate is shut."""
+        if self.outputs.publish(frame, segmentation):
             self.geometry.publish(frame, segmentation)
-            age_ns = self._clock.now().nanoseconds - stamp_ns(frame.header)
+            age_ns = self._clock.now().nanoseconds - frame.stamp_ns
             self.statistics.frame_published(age_ns / 1e9, time.perf_counter() - frame.started)
 
     def give_up(self, error: Exception) -> None:
-        """Count a frame that the network, or publishing, failed on."""
-        self.statistics.frame_failed()
-        self._complain(f'frame failed: {type(error).__name__}: {error}')
+        """Count a frame for which the network, or publishing, failed."""
+        problem = f'frame failed: {type(error).__name__}: {error}'
+        self.statistics.frame_failed(problem)
+        self._complain(problem)
 
-    def _note_stamp(self, begun_ns: int, threshold: float) -> None:
+    def _note_stamp(self, begun_ns: int) -> None:
         """Remember the stamp of the frame that begins.
 
-        Time that runs backwards (a bag played again) makes an earlier stamp than the table's: the
-        table is then latched anew, so that it always covers the frames that follow it.
+        When time runs backwards (a bag starts again), a stamp may lie before the table's. Latch
+        the table anew in that case, so that it always covers the frames that follow it.
         """
         if begun_ns < self._newest_ns:
             self.statistics.time_ran_back()
         self._newest_ns = begun_ns
         if begun_ns < self._table.since_ns:
-            self._latch(self._table.labels, begun_ns, threshold)
+            self._latch(self._table.labels, begun_ns)
 
-    def _latch(self, labels: LabelSet, since_ns: int, threshold: float) -> LabelTable:
-        self.outputs.latch(labels, since_ns, threshold)
+    def _latch(self, labels: LabelSet, since_ns: int) -> LabelTable:
         self._table = LabelTable(labels, since_ns)
+        self.outputs.latch(self._table, self._settings.confidence_threshold)
         return self._table
 
     def _complain(self, problem: str) -> None:
-        self._last_problem = problem
         name = self.camera.name
         self._on_problem(f'{name}: {problem}' if name else problem)

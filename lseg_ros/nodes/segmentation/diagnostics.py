@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's state on /diagnostics, once a second."""
+"""The state of the node on /diagnostics, once a second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERIOD_S = 1.0
 
 
 class DiagnosticsPublisher:
-    """Asks the node how it and its parts are, and tells /diagnostics."""
+    """Publishes the health of the node and its parts on /diagnostics."""
 
     def __init__(self, node: Node, examine: Callable[[], Mapping[str, Health]]) -> None:
         """Start a timer on `node` that calls `examine` once a second, whatever the state.
@@ -25,7 +25,7 @@ class DiagnosticsPublisher:
         self._node = node
         self._examine = examine
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # A simulation that stands still must not silence the diagnostics.
+        # A paused simulation must not silence the diagnostics.
         self._timer = node.create_timer(
             PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )

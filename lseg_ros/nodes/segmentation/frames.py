@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image on its way through the node."""
+"""An image on its way through the node, and everything that holds for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-ImageMessage = Image | CompressedImage
-# The last time that a stamp can hold.
+from lseg_ros.core.segmenter import PreparedLabels
+from lseg_ros.labels import LabelSet
+from lseg_ros.nodes.segmentation.settings import Settings
+
+ImageMessage: TypeAlias = Image | CompressedImage
+# The latest time that a stamp can hold.
 LAST_NS = 2**31 * 10**9 - 1
-Decode = Callable[[ImageMessage], np.ndarray]
+Decode: TypeAlias = Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A message from a camera, and how to make uint8 [H, W, 3] RGB of it.
+    """A message from a camera, and the function that decodes it to uint8 [H, W, 3] RGB.
 
-    `decode` raises ValueError with the reason when it cannot.
+    `decode` raises ValueError, with the reason, if it cannot.
     """
 
     message: ImageMessage
@@ -29,17 +34,40 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """The conditions of a batch: the labels with their text, and the settings."""
+
+    prepared: PreparedLabels
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels that hold for every image stamped at or after `since_ns`; 0: for every image."""
+
+    labels: LabelSet
+    since_ns: int = 0
+
+
+@dataclass(frozen=True)
 class Frame:
-    """An image in work: uint8 [H, W, 3] RGB, its header, and when (perf_counter) work began."""
+    """An image in work.
+
+    `image` is uint8 [H, W, 3] RGB, `header` the camera's, `stamp_ns` its stamp, `started` the time
+    at which work began (perf_counter), `table` and `settings` those in force for it.
+    """
 
     image: np.ndarray
     header: Header
+    stamp_ns: int
     started: float
+    table: LabelTable
+    settings: Settings
 
 
 def stamp_ns(header: Header) -> int:
-    """Return the stamp of a header in nanoseconds; ValueError when it is no time."""
+    """Return the stamp of a header in nanoseconds; raise ValueError if it is not a valid time."""
     seconds, nanoseconds = header.stamp.sec, header.stamp.nanosec
     if seconds < 0 or nanoseconds >= 10**9:
-        raise ValueError(f'stamp of {seconds} s and {nanoseconds} ns is no time')
+        raise ValueError(f'the stamp, {seconds} s and {nanoseconds} ns, is not a valid time')
     return Time.from_msg(header.stamp).nanoseconds

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the node and its cameras are: segmenting, or why they are silent."""
+"""The health of the node and its cameras: segmenting, or silent and why."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from types import MappingProxyType
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.segmentation.camera_input import CameraInput
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
+from lseg_ros.nodes.segmentation.frames import LabelTable
+from lseg_ros.nodes.segmentation.settings import Settings
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 
 WHOLE = 'segmentation'  # the part that stands for the node as a whole
@@ -22,7 +23,7 @@ WHOLE = 'segmentation'  # the part that stands for the node as a whole
 
 @dataclass(frozen=True)
 class Health:
-    """How the node is: a level of DiagnosticStatus, a sentence, and the figures behind it."""
+    """A level of DiagnosticStatus, a sentence, and the figures behind it."""
 
     level: bytes
     message: str
@@ -31,24 +32,22 @@ class Health:
 
 @dataclass(frozen=True)
 class NodeState:
-    """What a node's health follows from.
+    """What the health of a node depends on.
 
-    `labels` is None before there are any, `stream` unless the node is configured; `inputs` is
-    empty unless it is active. `last_failure` says why the last transition failed, empty when it
-    did not. After `image_timeout` seconds without an image a camera is ill.
+    `table` is None before the first labels, `stream` while the node is unconfigured; `inputs` is
+    empty unless it is active. `last_failure` says why the last transition failed, if it did.
     """
 
-    model: str
-    labels: LabelSet | None
+    settings: Settings
+    table: LabelTable | None
     stream: SegmentationStream | None
     inputs: Sequence[CameraInput]
     is_enabled: bool
     last_failure: str
-    image_timeout: float
 
     @property
     def silence(self) -> str:
-        """Why nothing is to be expected in this state; empty when the node should segment."""
+        """Why the node is silent in this state; empty if it should be segmenting."""
         if self.stream is None:
             return 'silent: unconfigured'
         if not self.inputs:
@@ -57,12 +56,12 @@ class NodeState:
 
 
 def examine(state: NodeState) -> dict[str, Health]:
-    """Return the health of the node, as `WHOLE`, and of each camera that has a name beside it."""
+    """Return the health of the node, under `WHOLE`, and of each named camera."""
     cameras = _examine_cameras(state)
     level, message = _condition(state, cameras)
-    values = {'model': state.model}
-    if state.labels is not None:
-        values['labels'] = ', '.join(state.labels.names)
+    values = {'model': state.settings.model}
+    if state.table is not None:
+        values['labels'] = ', '.join(state.table.labels.names)
     if state.stream is not None:
         network = state.stream.segmenter.model
         values |= {
@@ -88,14 +87,14 @@ def _examine_cameras(state: NodeState) -> dict[str, Health]:
         }
     return {
         source.camera.name: _camera_health(
-            streams[source.camera.name], source.why_silent, state.image_timeout
+            streams[source.camera.name], source.why_silent, state.settings.image_timeout
         )
         for source in state.inputs
     }
 
 
 def _condition(state: NodeState, cameras: Mapping[str, Health]) -> tuple[bytes, str]:
-    """Return the level of the diagnostics, and what the node does or why it is silent."""
+    """Return a diagnostic level, and what the node does or why it is silent."""
     if state.last_failure:
         return DiagnosticStatus.ERROR, state.last_failure
     if state.silence:
@@ -106,23 +105,24 @@ def _condition(state: NodeState, cameras: Mapping[str, Health]) -> tuple[bytes, 
 def _camera_health(
     camera: CameraStream, why_silent: Callable[[], str], image_timeout: float
 ) -> Health:
-    """Return how the images of a camera fare whose stream runs.
+    """Return the health of a camera whose stream is running.
 
-    `why_silent` is asked when none came for `image_timeout` seconds.
+    `why_silent` is called if no image has arrived for `image_timeout` seconds.
     """
+    report = camera.statistics.report()
     values = _camera_values(camera)
     silence = camera.statistics.seconds_since_image()
     if silence > image_timeout:
         return Health(
             DiagnosticStatus.WARN, f'silent: no image for {silence:.0f} s; {why_silent()}', values
         )
-    if camera.last_problem and not camera.statistics.report().output_rate:
-        return Health(DiagnosticStatus.WARN, f'silent: {camera.last_problem}', values)
+    if report.last_problem and not report.output_rate:
+        return Health(DiagnosticStatus.WARN, f'silent: {report.last_problem}', values)
     return Health(DiagnosticStatus.OK, 'segmenting', values)
 
 
 def _joint_condition(cameras: Mapping[str, Health]) -> tuple[bytes, str]:
-    """Return level and message of all cameras together, by name; names stand before troubles."""
+    """Return the level and message of all cameras together, by name."""
     troubles = [
         f'{name}: {health.message}' if name else health.message
         for name, health in cameras.items()
@@ -134,7 +134,7 @@ def _joint_condition(cameras: Mapping[str, Health]) -> tuple[bytes, str]:
 
 
 def _camera_values(camera: CameraStream) -> dict[str, str]:
-    """Return what became of a camera's images, as diagnostics show it."""
+    """Return what became of a camera's images, as shown in the diagnostics."""
     report = camera.statistics.report()
     return {
         'images received': str(report.received),
@@ -143,7 +143,7 @@ def _camera_values(camera: CameraStream) -> dict[str, str]:
         'images bad': str(report.bad),
         'frames failed': str(report.failed),
         'stamps running back': str(report.time_jumps),
-        'last problem': camera.last_problem,
+        'last problem': report.last_problem,
         'input rate (Hz)': f'{report.input_rate:.1f}',
         'output rate (Hz)': f'{report.output_rate:.1f}',
         'latency p50 (ms)': f'{report.latency.p50_ms:.1f}',
@@ -154,7 +154,7 @@ def _camera_values(camera: CameraStream) -> dict[str, str]:
 
 
 def _memory_values(device: torch.device) -> dict[str, str]:
-    """Return the memory in use in MiB: the process's, and the GPU's when there is one."""
+    """Return the memory in use, in MiB: of the process and, if there is one, of the GPU."""
     resident_pages = int(Path('/proc/self/statm').read_text().split()[1])
     values = {'memory (MiB)': f'{resident_pages * os.sysconf("SC_PAGE_SIZE") / 2**20:.0f}'}
     if device.type == 'cuda':

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from geometry_msgs.msg import Point
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -12,33 +13,33 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from lseg_ros.core.query import Relevance, ask, prepare_query
+from lseg_ros.core.segmenter import PreparedLabels, Segmentation
 from lseg_ros.core.worker import WorkerStopped
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_message
 from lseg_ros.nodes.segmentation.awaiting import end_of
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
-from lseg_ros.nodes.segmentation.frames import Frame, stamp_ns
-from lseg_ros.nodes.segmentation.label_control import LabelControl
+from lseg_ros.nodes.segmentation.frames import Frame, Terms, stamp_ns
+from lseg_ros.nodes.segmentation.session import REPLACE, Session
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.srv import QueryText, SegmentImage
 
 QUEUE_LIMIT = 4
+Request = TypeVar('Request')
+Response = TypeVar('Response', SegmentImage.Response, QueryText.Response)
 
 
 class ImageServices:
     """Answers ~/segment and ~/query one after the other, in a thread of its own.
 
-    That thread decodes, encodes text and makes messages; the stream's thread runs the network for
-    it between two batches. What is asked beyond a queue of four is refused at once.
+    That thread decodes images, encodes text and builds messages; the stream's thread runs the
+    network for it between two batches. Requests beyond a queue of four are refused at once.
     """
 
-    def __init__(
-        self, node: Node, labels: LabelControl, stream: Callable[[], SegmentationStream | None]
-    ) -> None:
-        """Create the services on `node`; `stream` returns the stream while there is one."""
+    def __init__(self, node: Node, session: Session) -> None:
+        """Create the services on `node`; they use the stream of `session`."""
         self._node = node
-        self._labels = labels
-        self._stream = stream
-        self._pending = 0  # only the executor's thread counts
+        self._session = session
+        self._pending = 0  # counted in the executor's thread only
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='image services')
         # Reentrant, so that a request can be refused while others wait.
         group = ReentrantCallbackGroup()
@@ -59,9 +60,11 @@ class ImageServices:
     ) -> QueryText.Response:
         return await self._answer(self._query, request, response)
 
-    async def _answer(self, answer: Callable, request, response):
+    async def _answer(
+        self, answer: Callable[[Request], Response], request: Request, response: Response
+    ) -> Response:
         if self._pending >= QUEUE_LIMIT:
-            response.message = f'busy: {QUEUE_LIMIT} requests wait already; ask again later'
+            response.message = f'busy: {QUEUE_LIMIT} requests are waiting already; try again later'
             return response
         self._pending += 1
         job = self._thread.submit(answer, request)
@@ -76,14 +79,17 @@ class ImageServices:
     def _segment(self, request: SegmentImage.Request) -> SegmentImage.Response:
         stream = self._open_stream()
         image = image_to_rgb(request.image)
-        prepared = (
-            stream.segmenter.prepare(self._labels.preview(request.labels))
-            if request.labels
-            else stream.prepared
-        )
-        (segmentation,) = stream.between_batches(
-            lambda: stream.segmenter.segment([image], prepared, threshold=stream.threshold)
-        )
+        own = None
+        if request.labels:
+            own = stream.segmenter.prepare(self._session.preview(REPLACE, request.labels))
+
+        def run(terms: Terms) -> tuple[PreparedLabels, Segmentation]:
+            prepared = own or terms.prepared
+            threshold = terms.settings.confidence_threshold
+            (result,) = stream.segmenter.segment([image], prepared, threshold=threshold)
+            return prepared, result
+
+        prepared, segmentation = stream.between_batches(run)
         header = request.image.header
         return SegmentImage.Response(
             success=True,
@@ -95,17 +101,15 @@ class ImageServices:
     def _query(self, request: QueryText.Request) -> QueryText.Response:
         stream = self._open_stream()
         camera = _find_camera(stream, request.camera)
-        query = prepare_query(stream.segmenter, request.prompts, stream.prepared.labels)
+        labels = stream.between_batches(lambda terms: terms.prepared.labels)
+        query = prepare_query(stream.segmenter, request.prompts, labels)
 
-        def look() -> tuple[Frame, list[Relevance], Image | None]:
+        def run(_: Terms) -> tuple[Frame, list[Relevance], Image | None]:
             frame = _last_frame(camera)
-            return (
-                frame,
-                ask(stream.segmenter, frame.image, query),
-                camera.geometry.depth_of(frame),
-            )
+            relevance = ask(stream.segmenter, frame.image, query)
+            return frame, relevance, camera.geometry.depth_of(frame)
 
-        frame, found, depth = stream.between_batches(look)
+        frame, found, depth = stream.between_batches(run)
         points = [
             camera.geometry.point_at(frame, depth, part.peak_u, part.peak_v) for part in found
         ]
@@ -120,7 +124,7 @@ class ImageServices:
         )
 
     def _open_stream(self) -> SegmentationStream:
-        stream = self._stream()
+        stream = self._session.stream
         if stream is None:
             raise ValueError('no model is loaded: configure the node first')
         return stream

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the segmentation node publishes for each frame, and the tables that give it meaning."""
+"""The publishers of one camera: frames, and the tables that give them meaning."""
 
 from __future__ import annotations
 
@@ -25,33 +25,32 @@ from lseg_ros.labels.syntax import topic_name
 from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.conversions import array_to_image, label_set_to_label_info, label_set_to_message
+from lseg_ros.nodes.segmentation.frames import Frame, LabelTable
 
 FRAME_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-# An executor that waits for the events of a publisher ends with InvalidHandle when another thread
-# destroys that publisher, and masks come and go in the thread that changes the labels.
+# An executor that waits for events of a publisher fails with InvalidHandle if another thread
+# destroys the publisher, and masks come and go in the thread that changes the labels.
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 
 class Outputs:
-    """The publishers of one camera, and the gate that keeps frames in while it is shut.
+    """The publishers of one camera, behind a gate that stops all frames while it is shut.
 
-    What nobody subscribes to is neither computed nor sent. The tables are latched whether the gate
-    is open or shut.
+    Only topics with subscribers are computed and sent. The tables are latched whether the gate is
+    open or shut. Any thread may call any method, except that `latch` belongs to the stream's.
     """
 
-    def __init__(
-        self, node: Node, camera: Camera, label_encoding: str, overlay_alpha: float
-    ) -> None:
-        """Create the publishers on `node`, gate shut; `label_encoding` is mono8 or mono16."""
-        self.overlay_alpha = overlay_alpha
+    def __init__(self, node: Node, camera: Camera) -> None:
+        """Create the publishers on `node`, with the gate shut."""
         self._node = node
         self._camera = camera
-        self._label_encoding = label_encoding
-        self._gate = threading.Lock()
+        self._gate = threading.Lock()  # also guards the masks
         self._is_open = False
+        self._masks: dict[str, Publisher] = {}
+        self._latched: tuple[list[VisionClass], float] | None = None
         self._label_image = self._create(Image, 'label_image', FRAME_QOS)
         self._confidence = self._create(Image, 'confidence', FRAME_QOS)
         self._overlay = self._create(Image, 'overlay', FRAME_QOS)
@@ -59,8 +58,6 @@ class Outputs:
         self._points = self._create(PointCloud2, 'points', FRAME_QOS)
         self._label_info = self._create(LabelInfo, 'label_info', LATCHED_QOS)
         self._label_set = self._create(LabelSetMessage, 'label_set', LATCHED_QOS)
-        self._latched: tuple[list[VisionClass], float] | None = None
-        self._masks: dict[str, Publisher] = {}
 
     def open(self) -> None:
         """Let frames out."""
@@ -68,80 +65,68 @@ class Outputs:
             self._is_open = True
 
     def shut(self) -> None:
-        """Let no frame out any more: once this returns, none is under way either."""
+        """Let no more frames out: once this returns, none is under way either."""
         with self._gate:
             self._is_open = False
 
-    def latch(self, labels: LabelSet, since_ns: int, threshold: float) -> None:
-        """Publish the tables that hold for images stamped at or after `since_ns`.
+    def latch(self, table: LabelTable, threshold: float) -> None:
+        """Publish the tables in force; `threshold` is the least confidence, 0 to 1.
 
-        The label info goes out only when a name, an id or the threshold is new: its consumers in
-        Nav2 build their tables anew, and complain about names they do not know, each time.
+        The LabelInfo is sent only if a name, an id or the threshold has changed: each time, its
+        consumers in Nav2 rebuild their tables and warn of names that they do not know.
         """
-        info = label_set_to_label_info(labels, since_ns, threshold)
+        info = label_set_to_label_info(table.labels, table.since_ns, threshold)
         if (info.class_map, info.threshold) != self._latched:
             self._label_info.publish(info)
             self._latched = (info.class_map, info.threshold)
-        self._label_set.publish(label_set_to_message(labels, since_ns))
+        self._label_set.publish(label_set_to_message(table.labels, table.since_ns))
 
     def add_masks(self, labels: LabelSet) -> None:
-        """Make a mask topic for each class and group without one; any thread may call this."""
-        new = [name for name in labels.masks if name not in self._masks]
-        self._masks = self._masks | {
-            name: self._create(
-                Image, f'masks/{topic_name(name)}', FRAME_QOS, event_callbacks=_NO_EVENTS
-            )
-            for name in new
-        }
+        """Create the missing mask topics of the classes and groups in `labels`."""
+        for name in [name for name in labels.masks if name not in self._masks]:
+            topic = f'masks/{topic_name(name)}'
+            mask = self._create(Image, topic, FRAME_QOS, event_callbacks=_NO_EVENTS)
+            with self._gate:
+                self._masks[name] = mask
 
     def remove_masks(self, labels: LabelSet) -> None:
-        """Remove the mask topics of what is not in `labels`; any thread may call this."""
-        gone = [name for name in self._masks if name not in labels.masks]
-        masks = dict(self._masks)
-        removed = [masks.pop(name) for name in gone]
-        self._masks = masks
-        for publisher in removed:
+        """Remove the mask topics of everything that is not in `labels`."""
+        with self._gate:
+            gone = [self._masks.pop(name) for name in [*self._masks] if name not in labels.masks]
+        for publisher in gone:
             self._node.destroy_publisher(publisher)
 
-    def publish(
-        self, header: Header, image: np.ndarray, segmentation: Segmentation, labels: LabelSet
-    ) -> bool:
-        """Send a frame to those who listen; returns False when the gate is shut.
-
-        `image` is uint8 RGB [H, W, 3], of any size; `header` is the camera's, and stays as it is.
-        """
+    def publish(self, frame: Frame, segmentation: Segmentation) -> bool:
+        """Send a result to its subscribers, unless the gate is shut; return whether it is open."""
         with self._gate:
             if not self._is_open:
                 return False
-            ids = segmentation.ids
-            self._send(self._label_image, self._label_encoding, header, lambda: ids)
-            self._send(self._confidence, 'mono8', header, lambda: segmentation.confidence)
+            ids, labels = segmentation.ids, frame.table.labels
+            self._send(self._label_image, 'mono8', frame.header, lambda: ids)
+            self._send(self._confidence, 'mono8', frame.header, lambda: segmentation.confidence)
             for name, members in labels.masks.items():
-                self._send(self._masks[name], 'mono8', header, partial(_mask, ids, members))
-            self._send(
-                self._overlay,
-                'rgb8',
-                header,
-                partial(_overlay, image, ids, labels, self.overlay_alpha),
-            )
+                self._send(self._masks[name], 'mono8', frame.header, partial(_mask, ids, members))
+            self._send(self._overlay, 'rgb8', frame.header, partial(_overlay, frame, ids))
             return True
 
     def send_camera_info(self, make: Callable[[], CameraInfo | None]) -> None:
-        """Send what `make` returns to those who listen, unless the gate is shut."""
+        """Send what `make` returns to the subscribers, unless the gate is shut."""
         self._send_gated(self._camera_info, make)
 
     @property
     def are_points_wanted(self) -> bool:
-        """Whether anybody listens to the points."""
+        """Whether anybody subscribes to the points."""
         return self._points.get_subscription_count() > 0
 
     def send_points(self, make: Callable[[], PointCloud2 | None]) -> None:
-        """Send what `make` returns to those who listen, unless the gate is shut."""
+        """Send what `make` returns to the subscribers, unless the gate is shut."""
         self._send_gated(self._points, make)
 
     def destroy(self) -> None:
         """Remove every topic."""
         self.shut()
+        with self._gate:
+            masks, self._masks = self._masks, {}
         for publisher in (
             self._label_image,
             self._confidence,
@@ -150,12 +135,11 @@ class Outputs:
             self._points,
             self._label_info,
             self._label_set,
-            *self._masks.values(),
+            *masks.values(),
         ):
             self._node.destroy_publisher(publisher)
-        self._masks = {}
 
-    def _create(self, message_type: type, topic: str, qos: QoSProfile, **options) -> Publisher:
+    def _create(self, message_type: type, topic: str, qos: QoSProfile, **options: Any) -> Publisher:
         return self._node.create_publisher(message_type, self._camera.output(topic), qos, **options)
 
     def _send_gated(self, publisher: Publisher, make: Callable[[], Any]) -> None:
@@ -180,8 +164,8 @@ def _mask(ids: np.ndarray, members: tuple[int, ...]) -> np.ndarray:
     return cv2.LUT(ids, table)
 
 
-def _overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> np.ndarray:
-    height, width = ids.shape
+def _overlay(frame: Frame, ids: np.ndarray) -> np.ndarray:
+    image, (height, width) = frame.image, ids.shape
     if image.shape[:2] != ids.shape:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return overlay_with_legend(image, ids, labels, alpha)
+    return overlay_with_legend(image, ids, frame.table.labels, frame.settings.overlay_alpha)

@@ -1,81 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream of all cameras: segmented by one network, under labels that change between frames."""
+"""The stream of all cameras: one network, and labels that change between frames."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from lseg_ros.core.cameras import Camera, parse_cameras
 from lseg_ros.core.segmenter import PreparedLabels, Segmentation, Segmenter
+from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.core.worker import Worker
-from lseg_ros.nodes.segmentation.camera_stream import CameraStream, LabelTable
-from lseg_ros.nodes.segmentation.frames import Arrival, Frame
+from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
+from lseg_ros.nodes.segmentation.camera_info import parse_output_size
+from lseg_ros.nodes.segmentation.camera_stream import CameraStream
+from lseg_ros.nodes.segmentation.frames import Arrival, Frame, LabelTable, Terms
+from lseg_ros.nodes.segmentation.outputs import Outputs
+from lseg_ros.nodes.segmentation.settings import Settings
 
 Result = TypeVar('Result')
 _Work = tuple[CameraStream, Frame]
 
 
 class SegmentationStream:
-    """Takes messages of the cameras, segments the newest of each in one batch, publishes.
+    """Segments the newest image of each camera, all in one batch, and publishes the results.
 
-    A batch holds every camera that has sent an image since the last one: it waits for none, and
-    passes none over. Everything that is published, tables and frames, is published by the worker's
-    thread, so that the tables are out before the first frame under them and after the last frame
-    before them.
+    A batch holds one image of every camera that has sent any since the last batch: it waits for
+    no camera and skips none. The worker's thread alone publishes, tables and frames alike, so that
+    a table goes out before the first frame under it and after the last frame under its
+    predecessor. That thread alone reads and replaces the terms, too.
     """
 
     def __init__(
         self,
         segmenter: Segmenter,
-        prepared: PreparedLabels,
+        terms: Terms,
         cameras: Iterable[CameraStream],
         on_problem: Callable[[str], None],
-        output_size: tuple[int, int] | None = None,
-        threshold: float = 0.0,
     ) -> None:
-        """Latch the tables of the first labels and start the worker; nothing else goes out yet.
+        """Latch the tables of the first labels and start the worker, paused.
 
-        Results have `output_size` (height, width), or None: the size of their image. Pixels with
-        a confidence below `threshold` become 255. `on_problem` is called, in the worker's thread,
-        with failures other than those of single frames.
+        The worker's thread calls `on_problem` when a whole batch fails.
         """
         self.segmenter = segmenter
         self.cameras = MappingProxyType({stream.camera.name: stream for stream in cameras})
-        self._output_size = output_size
-        self.threshold = threshold
-        self._running = False
+        self._output_size = parse_output_size(terms.settings.output_size)
+        self._terms = terms
+        self._running = threading.Event()
         self._worker: Worker[Arrival] = Worker(
             self._process, lambda error: on_problem(f'batch failed: {error!r}'), 'segmentation'
         )
-        self.set_labels(prepared)
+        self.set_labels(terms.prepared)
+        self.apply(terms.settings)
 
     def offer(self, camera: str, arrival: Arrival) -> None:
-        """Make this the next image of the camera to be segmented; returns at once."""
+        """Make this the next image of the camera to be segmented; return at once."""
         statistics = self.cameras[camera].statistics
         statistics.image_received()
-        if self._running and not self._worker.offer(arrival, camera):
+        if self._running.is_set() and not self._worker.offer(arrival, camera):
             statistics.image_dropped()
 
     def offer_depth(self, camera: str, message: Image) -> None:
-        """Keep a depth frame of the camera for its image; returns at once."""
+        """Keep a depth frame of the camera for its image; return at once."""
         geometry = self.cameras[camera].geometry
         if geometry.receive_depth(message):
             self._worker.submit(geometry.publish_points)
 
     def start(self) -> None:
-        """Segment what is offered from now on, and let the results out."""
+        """Segment what is offered from now on, and publish the results."""
         for camera in self.cameras.values():
             camera.statistics.restart()
             camera.outputs.open()
-        self._running = True
+        self._running.set()
 
     def pause(self) -> None:
-        """Let no result out any more; once this returns there is none under way."""
-        self._running = False
+        """Publish no more results; once this returns, none is under way."""
+        self._running.clear()
         for camera in self.cameras.values():
             camera.outputs.shut()
         self._worker.discard()
@@ -88,60 +93,47 @@ class SegmentationStream:
             camera.outputs.destroy()
 
     def set_labels(self, prepared: PreparedLabels) -> LabelTable:
-        """Change the labels at the next frame boundary; returns the table that then holds.
+        """Change the labels at the next frame boundary; return the table then in force.
 
-        Each camera's table has its own stamp; the one returned has the latest of them, and so is
-        true of every camera. Blocks for the rest of the batch in progress; other frames are not
-        held up. Raises WorkerStopped when the stream is closed meanwhile.
+        Each camera's table has its own stamp; the table returned has the latest of them, and so
+        is true of every camera. Block for the rest of the batch in progress, without holding up
+        other frames. Raise WorkerStopped if the stream is closed meanwhile.
         """
         for camera in self.cameras.values():
             camera.outputs.add_masks(prepared.labels)
-        table = self._worker.submit(lambda: self._swap(prepared)).result()
+        table = self._worker.submit(lambda: self._change_labels(prepared)).result()
         for camera in self.cameras.values():
             camera.outputs.remove_masks(prepared.labels)
         return table
 
-    @property
-    def prepared(self) -> PreparedLabels:
-        """The labels in force."""
-        return self._prepared
+    def apply(self, settings: Settings) -> None:
+        """Put the settings that apply at once into force from the next batch on."""
+        self._worker.set_period(1.0 / settings.max_rate if settings.max_rate else 0.0)
+        self._worker.submit(lambda: self._change_settings(settings))
 
-    def between_batches(self, function: Callable[[], Result]) -> Result:
-        """Run `function` in the worker's thread, where the network is free, and wait for it.
+    def between_batches(self, function: Callable[[Terms], Result]) -> Result:
+        """Run `function` in the worker's thread, while the network is free, and wait for it.
 
-        Raises what it raises, and WorkerStopped when the stream is closed meanwhile.
+        `function` is called with the terms in force. Raise what it raises, and WorkerStopped if
+        the stream is closed meanwhile.
         """
-        return self._worker.submit(function).result()
+        return self._worker.submit(lambda: function(self._terms)).result()
 
-    def set_parameter(self, name: str, value: float) -> None:
-        """Let a parameter that applies at once do so; others are none of the stream's business."""
-        if name == 'max_rate':
-            self.set_max_rate(value)
-        elif name == 'confidence_threshold':
-            self.threshold = value
-            for camera in self.cameras.values():
-                self._worker.submit(partial(camera.announce_threshold, value))
-        else:
-            for camera in self.cameras.values():
-                camera.set_parameter(name, value)
-
-    def set_max_rate(self, rate: float) -> None:
-        """Begin at most `rate` batches a second from now on; 0: as many as there are images."""
-        self._worker.set_period(1.0 / rate if rate else 0.0)
-
-    def _swap(self, prepared: PreparedLabels) -> LabelTable:
-        tables = [
-            camera.announce(prepared.labels, self.threshold) for camera in self.cameras.values()
-        ]
-        self._prepared = prepared
+    def _change_labels(self, prepared: PreparedLabels) -> LabelTable:
+        self._terms = replace(self._terms, prepared=prepared)
+        tables = [camera.announce(self._terms) for camera in self.cameras.values()]
         return max(tables, key=lambda table: table.since_ns)
+
+    def _change_settings(self, settings: Settings) -> None:
+        self._terms = replace(self._terms, settings=settings)
+        for camera in self.cameras.values():
+            camera.apply(settings)
 
     def _process(self, arrivals: Mapping[str, Arrival]) -> None:
         batch = []
         for name, arrival in arrivals.items():
             camera = self.cameras[name]
-            frame = camera.decode(arrival, self.threshold)
-            if frame is not None:
+            if frame := camera.decode(arrival):
                 batch.append((camera, frame))
         for (camera, frame), segmentation in self._segment(batch):
             try:
@@ -150,25 +142,40 @@ class SegmentationStream:
                 camera.give_up(error)
 
     def _segment(self, batch: Sequence[_Work]) -> list[tuple[_Work, Segmentation]]:
-        """Return the frames with their results, without those that the network fails on."""
+        """Return the frames with their results, except those that the network fails on."""
         try:
-            images = [frame.image for _, frame in batch]
-            filters = [camera.smoother for camera, _ in batch]
-            return list(
-                zip(
-                    batch,
-                    self.segmenter.segment(
-                        images,
-                        self._prepared,
-                        threshold=self.threshold,
-                        output_size=self._output_size,
-                        filters=filters,
-                    ),
-                )
+            results = self.segmenter.segment(
+                [frame.image for _, frame in batch],
+                self._terms.prepared,
+                threshold=self._terms.settings.confidence_threshold,
+                output_size=self._output_size,
+                filters=[camera.smoother for camera, _ in batch],
             )
+            return list(zip(batch, results))
         except Exception as error:
-            # One by one, so that only the frame at fault is lost; a smoother may be asked again.
+            # Try one by one, to lose only the frame at fault; a smoother may be asked again.
             if len(batch) > 1:
                 return [pair for work in batch for pair in self._segment([work])]
             batch[0][0].give_up(error)
             return []
+
+
+def create_stream(
+    node: Node, segmenter: Segmenter, terms: Terms, on_problem: Callable[[str], None]
+) -> SegmentationStream:
+    """Return the stream that the settings ask for, with its tables latched, paused.
+
+    Publishers are created on `node`. `on_problem` is called with a description of each problem.
+    Raise ValueError for a setting that cannot be used.
+    """
+
+    def create_camera(camera: Camera) -> CameraStream:
+        settings = terms.settings
+        outputs = Outputs(node, camera)
+        geometry = CameraGeometry(outputs, settings)
+        smoother = ScoreSmoother(settings.temporal_smoothing, settings.temporal_warp)
+        return CameraStream(camera, outputs, geometry, smoother, node.get_clock(), on_problem)
+
+    parse_output_size(terms.settings.output_size)  # before any topic is created
+    cameras = parse_cameras(terms.settings.cameras)
+    return SegmentationStream(segmenter, terms, map(create_camera, cameras), on_problem)
