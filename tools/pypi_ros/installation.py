@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,10 +118,13 @@ def _install_python_packages(environment: Environment) -> None:
 
 
 def _requirements(path: Path) -> list[str]:
-    lines = path.read_text().splitlines()
-    return [
-        line for line in lines if line and not line.startswith('#') and line not in OWN_PACKAGES
-    ]
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith('#')]
+    return [line for line in lines if _distribution(line) not in OWN_PACKAGES]
+
+
+def _distribution(requirement: str) -> str:
+    """Return the name in a line of a requirements file."""
+    return re.split(r'[ <>=!~;\[]', requirement, maxsplit=1)[0]
 
 
 def _keeping_system_packages(wanted: list[str], present: dict[str, str | None]) -> list[str]:
@@ -129,7 +133,7 @@ def _keeping_system_packages(wanted: list[str], present: dict[str, str | None]) 
     Its cv_bridge is compiled against the system's NumPy, which must not move, and its OpenCV is
     one that pip does not know.
     """
-    kept = [line for line in wanted if line.partition('>')[0] not in present]
+    kept = [line for line in wanted if _distribution(line) not in present]
     return kept + [f'{name}=={version}' for name, version in present.items() if version]
 
 
