@@ -15,15 +15,10 @@ import yaml
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from lseg_ros.nodes.segmentation.settings import (
-    PARAMETERS,
-    Applies,
-    declare_parameters,
-    markdown_table,
-)
+from lseg_ros.nodes.segmentation.settings import PARAMETERS, Applies, declare_parameters
+from tools import write_parameters
 
 ROOT = Path(__file__).parents[2]
-YAML_FILE = ROOT / 'config' / 'lseg.yaml'
 SCRIPTS = ROOT / 'scripts'
 
 
@@ -76,13 +71,17 @@ def test_names_are_frozen():
     }
 
 
-def test_yaml_file_has_every_parameter_with_its_default():
-    values = yaml.safe_load(YAML_FILE.read_text())['/**']['ros__parameters']
+def test_yaml_file_and_page_are_up_to_date():
+    values = yaml.safe_load(write_parameters.YAML_FILE.read_text())['/**']['ros__parameters']
     defaults = {
         spec.name: list(spec.default) if isinstance(spec.default, tuple) else spec.default
         for spec in PARAMETERS.values()
     }
     assert values == defaults
+    remedy = 'run python -m tools.write_parameters'
+    assert write_parameters.YAML_FILE.read_text() == write_parameters.yaml_file(), remedy
+    page = write_parameters.PAGE.read_text()
+    assert page == write_parameters.page(page) and write_parameters.markdown_table() in page, remedy
 
 
 def test_declared_parameters_have_default_description_and_range(make_node):
@@ -116,13 +115,6 @@ def test_declared_parameters_have_default_description_and_range(make_node):
 def test_invalid_value_is_refused(make_node, name, value, error):
     with pytest.raises(error, match=name):
         declare_parameters(make_node(**{name: value}))
-
-
-def test_markdown_table_has_five_cells_per_parameter():
-    header, rule, *rows = markdown_table().splitlines()
-    assert len(rows) == len(PARAMETERS)
-    for line in (header, rule, *rows):
-        assert line.replace(r'\|', '').count('|') == 6
 
 
 def run_node(*arguments):

@@ -6,8 +6,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lseg_ros.nodes.segmentation.settings import markdown_table
-
 PAGE = (Path(__file__).parents[2] / 'docs' / 'topics.md').read_text(encoding='utf-8')
 
 
@@ -32,10 +30,6 @@ def short(names_and_types):
         name: types[0].replace('/msg/', '/').replace('/srv/', '/')
         for name, types in names_and_types
     }
-
-
-def test_parameter_table_matches_the_code():
-    assert markdown_table() in PAGE
 
 
 def test_topic_and_service_tables_match_the_node(active):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from types import MappingProxyType
@@ -238,35 +237,7 @@ def check_change(parameter: Parameter[Any], is_configured: bool) -> None:
         raise ValueError(f'{spec.name} takes effect on configure: clean the node up first')
 
 
-def markdown_table() -> str:
-    """Return the parameters as the Markdown table of the documentation."""
-    return '\n'.join(_markdown_rows())
-
-
 def _value(node: Node, spec: ParameterSpec) -> Any:
     value = node.get_parameter_or(spec.name).value
     # An empty list in a YAML file has no type, so rclpy considers the parameter not set.
     return tuple(value or ()) if isinstance(spec.default, tuple) else value
-
-
-def _markdown_rows() -> Iterator[str]:
-    yield '| parameter | default | range | applies | meaning |'
-    yield '|---|---|---|---|---|'
-    for spec in PARAMETERS.values():
-        cells = (f'`{spec.name}`', _markdown_value(spec.default), _markdown_range(spec))
-        meaning = spec.description.replace('|', r'\|')
-        yield f'| {" | ".join(cells)} | {spec.applies.value} | {meaning} |'
-
-
-def _markdown_value(value: Value) -> str:
-    if isinstance(value, tuple):
-        return ', '.join(map(_markdown_value, value))
-    if isinstance(value, bool):
-        return f'`{str(value).lower()}`'
-    return f'`{value}`' if value != '' else '(empty)'
-
-
-def _markdown_range(spec: ParameterSpec) -> str:
-    if spec.range is not None:
-        return f'{spec.range[0]:g} to {spec.range[1]:g}'
-    return ', '.join(f'`{choice}`' for choice in spec.choices)
