@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``lseg embed``: images on disk to an embedding for each pixel."""
+"""``lseg embed``: write an embedding for each pixel of images on disk."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.commands.model_options import add_model_options, add_output_option
 from lseg_ros.media.inputs import Input, Kind, plan
 
 if TYPE_CHECKING:
     from lseg_ros.core.segmenter import Segmenter
 
-HELP = 'give each pixel of images its embedding, for maps that are asked later'
+HELP = 'write the embedding of each pixel, for example for maps to be queried later'
 DESCRIPTION = """\
-Write the embedding of each pixel: a unit vector, whose inner product with the embedding of a text
-(LSeg.encode_text) says how well the text fits. Labels are not needed.
+Write the embedding of each pixel: a unit vector whose inner product with the embedding of a text
+(LSeg.encode_text) says how well the text fits. No labels are needed.
 
   lseg embed photo.jpg --output embeddings
   lseg embed 'run1/*.png' --output embeddings --resolution grid --pca
 
-For each image NAME the output folder gets
+The output folder contains embeddings.json, with the model, and the sizes of each image and of a
+cell in pixels, and for each image NAME:
 
-  NAME.npy      float16 [height, width, dimensions], written band by band; open it with
-                np.load('NAME.npy', mmap_mode='r') and only what you touch is read. At VGA and 512
-                dimensions it has 315 MB; --resolution grid keeps the network's own grid, about a
-                sixteenth or less of that
-  NAME.pca.png  with --pca: the three principal components as colours, to look at
-
-and embeddings.json tells the model, and of each image its size and that of a cell in pixels.
+  NAME.npy      float16 [height, width, dimensions]. np.load('NAME.npy', mmap_mode='r') reads only
+                what is accessed. At VGA and 512 dimensions it has 315 MB; with --resolution grid,
+                which keeps the network's own resolution, a sixteenth of that or less
+  NAME.pca.png  with --pca: the three principal components as colours, for viewing
 """
 
 
@@ -40,15 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'images',
         nargs='+',
         metavar='IMAGE',
-        help='an image, a folder (searched to its depths) or a quoted glob',
+        help='an image, a folder of images (searched recursively), or a quoted glob',
     )
-    parser.add_argument(
-        '--output',
-        metavar='DIR',
-        type=Path,
-        default=Path('lseg_embeddings'),
-        help='folder for the results (default: %(default)s)',
-    )
+    add_output_option(parser, 'lseg_embeddings')
     parser.add_argument(
         '--resolution',
         choices=('image', 'grid'),
@@ -56,28 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a vector for each pixel, or for each cell of the network's grid "
         '(default: %(default)s)',
     )
-    parser.add_argument('--pca', action='store_true', help='write a picture of each embedding')
-    parser.add_argument(
-        '--model',
-        default='lseg-lite',
-        help='name or path of a model (default: %(default)s); see lseg info',
-    )
-    parser.add_argument(
-        '--device',
-        default='auto',
-        help='cpu, cuda, cuda:1 ... (default: %(default)s, a GPU if there is one)',
-    )
-    parser.add_argument(
-        '--backend',
-        choices=('auto', 'torch', 'openvino', 'eager'),
-        default='auto',
-        help='what runs the network: the fastest here (auto), torch, openvino, or the network as '
-        'written (eager); all give the same embeddings (default: %(default)s)',
-    )
+    parser.add_argument('--pca', action='store_true', help='write an image of each embedding')
+    add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Embed the images; return 1 when some could not be read, else 0."""
+    """Embed the images; return 1 if some could not be read, else 0."""
     inputs = plan(args.images, args.output, [Kind.IMAGE])
 
     from tqdm import tqdm
@@ -101,17 +78,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _embed(segmenter: Segmenter, item: Input, args: argparse.Namespace) -> dict[str, object]:
-    """Write the files of one image; return what embeddings.json says of it."""
+    """Write the files of one image; return its entry in embeddings.json."""
     from lseg_ros.media.embedding_files import write_embedding
     from lseg_ros.media.images import read_image, write_image
 
     embedding = segmenter.embed(read_image(item.path))
-    if args.resolution == 'image':
-        size, cell, bands = embedding.geometry.image, (1.0, 1.0), embedding.bands()
-    else:
-        cells = embedding.cells
-        size, cell, bands = cells.shape[:2], embedding.pixels_per_cell, [(0, cells)]
-    write_embedding(Path(f'{item.target}.npy'), (*size, len(embedding.grid)), bands)
+    height, width = embedding.geometry.image
+    cell = (1.0, 1.0)
+    bands = embedding.bands()
+    if args.resolution == 'grid':
+        height, width, _ = embedding.cells.shape
+        cell = embedding.pixels_per_cell
+        bands = iter([(0, embedding.cells)])
+    write_embedding(Path(f'{item.target}.npy'), (height, width, len(embedding.grid)), bands)
     if args.pca:
         write_image(f'{item.target}.pca.png', embedding.preview())
     return {'image_size': list(embedding.geometry.image), 'pixels_per_cell': list(cell)}

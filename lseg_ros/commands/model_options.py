@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of every command that runs a model on files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_output_option(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --output, the folder for the results."""
+    parser.add_argument(
+        '--output',
+        metavar='DIR',
+        type=Path,
+        default=Path(default),
+        help='folder for the results (default: %(default)s)',
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --device and --backend, with the values that `open_segmenter` takes."""
+    parser.add_argument(
+        '--model',
+        default='lseg-lite',
+        help='name of a model, or path of its weights; see lseg info (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--device',
+        default='auto',
+        help='cpu, cuda, cuda:1 ...; auto: a GPU if there is one (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--backend',
+        choices=('auto', 'torch', 'openvino', 'eager'),
+        default='auto',
+        help='what runs the network; auto: the fastest, as in the node; eager: the network as '
+        'written, as in published figures (default: %(default)s)',
+    )
