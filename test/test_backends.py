@@ -66,6 +66,7 @@ def test_backend_gives_the_ids_of_the_network_itself(fast, model, images, expect
         assert np.abs(result.confidence.astype(int) - truth.confidence).max() <= 1
 
 
+@pytest.mark.slow
 def test_half_precision_changes_few_ids(images, expected):
     half = load('lseg-lite', dtype=torch.float16)
     some = slice(None, None, 3)  # a CPU is slow at it
@@ -116,6 +117,7 @@ def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, mod
                 )
 
 
+@pytest.mark.slow
 def test_regularised_logits_are_those_of_the_network_itself(fast, tiny_model):
     model = deepcopy(tiny_model)
     model.spatial = SpatialRegularisation(SpatialSettings('bottleneck', 2, 'relu'))
@@ -157,6 +159,7 @@ def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_
     assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape[1] == 16 + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('encoder', ['vit_base_patch32_384', 'resnet101'])
 def test_published_networks_are_folded_without_loss(encoder):
     torch.manual_seed(0)

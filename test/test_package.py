@@ -122,6 +122,7 @@ def test_the_version_is_the_one_in_package_xml():
     assert re.search(rf'^{re.escape(version)} \(', (ROOT / 'CHANGELOG.rst').read_text(), re.M)
 
 
+@pytest.mark.ros
 @pytest.mark.parametrize('name', INTERFACES)
 def test_interfaces_are_frozen(name):
     kind, *path = name.split('.')
@@ -137,6 +138,7 @@ def test_every_interface_is_frozen_here():
     assert defined == {'.'.join(name.split('.')[:2]) for name in INTERFACES}
 
 
+@pytest.mark.ros
 def test_set_labels_modes():
     request = pytest.importorskip('lseg_ros.srv').SetLabels.Request
     assert (request.MODE_REPLACE, request.MODE_ADD, request.MODE_REMOVE) == (
@@ -193,6 +195,7 @@ def test_programs_run_in_whichever_python_is_active(program):
     assert os.access(script, os.X_OK)
 
 
+@pytest.mark.ros
 @pytest.mark.slow
 def test_a_robot_gets_neither_the_lab_nor_the_recorded_drive(tmp_path):
     pytest.importorskip('ament_index_python')
@@ -209,6 +212,7 @@ def test_a_robot_gets_neither_the_lab_nor_the_recorded_drive(tmp_path):
     assert not {source for source in sources if source.startswith(('lab', 'demo', 'launch/demo'))}
 
 
+@pytest.mark.ros
 def test_colcon_installs_code_interfaces_programs_and_data():
     packages = pytest.importorskip('ament_index_python.packages')
     prefix = Path(packages.get_package_prefix('lseg_ros'))

@@ -190,6 +190,7 @@ def test_loss_is_cross_entropy_at_image_size(photos):
     assert all(p.grad is None for p in model.text_encoder.parameters())
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_resumes_exactly(photos, tmp_path):
     """Six steps equal two, an interruption and four."""
     options = {'accumulate': 2, 'learning_rate': 0.04}
@@ -296,6 +297,7 @@ def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
     assert load(tmp_path / 'b' / 'weights.safetensors').config.width == 16
 
 
+@pytest.mark.slow
 def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(
     photos, tmp_path, capsys
 ):

@@ -65,10 +65,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_rooms_do_not_depend_on_the_processes(rooms: Path, tmp_path: Path) -> None:
     assert contents(render(tmp_path, 4, '--processes', '2')) == contents(rooms)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(rooms: Path, tmp_path: Path) -> None:
     render(tmp_path, 2, '--processes', '1')
     first = {name: (tmp_path / name).stat().st_mtime_ns for name in contents(tmp_path)}
@@ -77,6 +79,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(rooms: Path, tmp_path: Path) 
     assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in first.items())
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_rooms(rooms: Path, tmp_path: Path) -> None:
     render(tmp_path, 1, '--processes', '1', '--seed', '4')
     assert contents(tmp_path)['000000_0.jpg'] != contents(rooms)['000000_0.jpg']

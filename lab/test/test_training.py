@@ -313,6 +313,7 @@ def test_training_lowers_the_loss(rooms, tmp_path):
     assert all(row['loss'] > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_training_resumes_exactly(rooms, tmp_path):
     """Twelve steps equal five, an interruption and seven."""
     whole = train(rooms, tmp_path / 'whole')
@@ -326,6 +327,7 @@ def test_training_resumes_exactly(rooms, tmp_path):
         assert torch.equal(tensor, averages[1][name]), name
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_stays_and_a_tuned_one_changes_late(rooms, tmp_path):
     """Tuning affects only the later stages."""
     torch.manual_seed(0)

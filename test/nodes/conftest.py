@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,13 @@ else:
     # Before rclpy starts: keep the traffic on this machine and apart from other runs.
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder as tests that need ROS."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker('ros')
 
 
 def pytest_report_header() -> str:

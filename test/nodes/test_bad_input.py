@@ -45,6 +45,7 @@ def damaged(tiny_weights, tmp_path):
     return {'model': str(weights), 'text_model': str(text)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, value, reason',
     [
@@ -119,6 +120,7 @@ def test_bad_image_is_dropped_counted_and_explained_and_the_next_one_is_segmente
     assert set(np.unique(ids_of(client.segment_frame()))) <= {0, 1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('keep', [0.5, 0.0])
 def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     client = start(labels=['floor'], image_transport='compressed')
@@ -139,6 +141,7 @@ def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     assert "format 'jpeg'" in values['last problem']
 
 
+@pytest.mark.slow
 def test_stream_of_bad_images_is_logged_at_a_limited_rate(active, capfd):
     client = active(labels=['floor'])
     capfd.readouterr()
@@ -220,6 +223,7 @@ def test_missing_camera_is_warned_about_with_its_topic(start, capfd):
     assert any('[WARN]' in line and reason in line for line in capfd.readouterr().err.splitlines())
 
 
+@pytest.mark.slow
 def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
     client = start(
         **{
@@ -239,6 +243,7 @@ def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
     assert 'incompatible QoS' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_failed_activation_leaves_no_subscription_behind(start):
     override = 'qos_overrides./refused/right/depth.subscription.reliability'
     client = start(
@@ -261,6 +266,7 @@ def test_failed_activation_leaves_no_subscription_behind(start):
     )
 
 
+@pytest.mark.slow
 def test_camera_that_publishes_another_type_is_named(start):
     client = start(labels=['floor'], image_timeout=0.2, image_transport='compressed')
     # Fast DDS refuses two types of one topic in a participant, so the camera gets its own.
@@ -277,6 +283,7 @@ def test_camera_that_publishes_another_type_is_named(start):
     rclpy.shutdown(context=context)
 
 
+@pytest.mark.slow
 def test_connected_but_silent_camera_is_reported(start):
     client = start(labels=['floor'], image_timeout=0.2)
     assert client.configure() and client.activate()

@@ -59,6 +59,7 @@ def test_each_camera_has_its_own_topics(active):
     assert f'{namespace}/image' not in subscribed
 
 
+@pytest.mark.slow
 def test_cameras_of_different_rates_and_sizes_are_served_under_their_own_headers(active):
     client = active(**PAIR)
     small = np.ascontiguousarray(PICTURE[:30, :50])
@@ -75,6 +76,7 @@ def test_cameras_of_different_rates_and_sizes_are_served_under_their_own_headers
     )
 
 
+@pytest.mark.slow
 def test_silent_camera_is_named_and_does_not_hold_up_the_other(active):
     client = active(image_timeout=0.5, **PAIR)
     with shooting(client, 'front', 0.02):
@@ -95,6 +97,7 @@ def test_silent_camera_is_named_and_does_not_hold_up_the_other(active):
     assert 'images received' not in values
 
 
+@pytest.mark.slow
 def test_label_change_gives_each_camera_a_table_stamped_by_its_own_clock(active):
     client = active(**PAIR)
     for camera, stamp_ns in (('front', 9 * 10**12), ('left', 7 * 10**9)):
@@ -111,6 +114,7 @@ def test_label_change_gives_each_camera_a_table_stamped_by_its_own_clock(active)
         client.assert_ids_are_in_their_tables(camera)
 
 
+@pytest.mark.slow
 def test_bad_images_of_one_camera_do_not_affect_the_other(active):
     client = active(**PAIR)
     good = array_to_image(PICTURE, 'rgb8', Header())
@@ -128,6 +132,7 @@ def test_bad_images_of_one_camera_do_not_affect_the_other(active):
     assert (values['images bad'], values['last problem']) == ('0', '')
 
 
+@pytest.mark.slow
 def test_frame_that_the_network_fails_on_does_not_take_others_with_it(active, monkeypatch):
     client = active(**PAIR)
     segment = Segmenter.segment
@@ -154,6 +159,7 @@ def test_frame_that_the_network_fails_on_does_not_take_others_with_it(active, mo
     assert (values['frames failed'], values['last problem']) == ('0', '')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('cameras', [['front', 'left'], ['']])
 def test_max_rate_limits_every_camera_and_releases_a_recent_image(active, cameras):
     client = active(labels=['floor'], cameras=cameras)

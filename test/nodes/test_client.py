@@ -30,11 +30,13 @@ def test_bring_up_makes_the_node_active_from_any_state(start):
     assert client.state() == 'active'
 
 
+@pytest.mark.slow
 def test_bring_up_raises_if_the_node_cannot_configure(start):
     with pytest.raises(RuntimeError, match='failed to configure'):
         start(model='/nowhere/weights.safetensors').bring_up()
 
 
+@pytest.mark.slow
 def test_node_in_another_namespace_is_reached_by_its_full_name(start, caller):
     namespace = start().namespace
     client = SegmentationClient(caller, f'{namespace}/lseg')
@@ -42,6 +44,7 @@ def test_node_in_another_namespace_is_reached_by_its_full_name(start, caller):
     assert client.state() == 'unconfigured'
 
 
+@pytest.mark.slow
 def test_parameters_are_read_and_set(start):
     client = start(labels=['floor'])
     assert client.set_parameter('overlay_alpha', 0.25).successful

@@ -50,6 +50,7 @@ def test_inactive_node_segments_an_image_under_the_requested_labels(inactive):
     assert set(np.unique(ids_of(answer.label_image))) <= {0, 2, 3}
 
 
+@pytest.mark.slow
 def test_without_labels_the_result_equals_that_of_the_stream(active):
     client = active(labels=LABELS)
     answer = client.segment(picture_message())
@@ -57,6 +58,7 @@ def test_without_labels_the_result_equals_that_of_the_stream(active):
     assert np.array_equal(ids_of(answer.label_image), ids_of(client.segment_frame()))
 
 
+@pytest.mark.slow
 def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_unchanged(active):
     client = active(labels=LABELS)
     tables = len(client.received['lseg/label_set'])
@@ -67,6 +69,7 @@ def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_unchang
     assert names_by_id(added.label_set) == {0: 'other', 1: 'floor', 2: 'door', 3: 'bird'}
 
 
+@pytest.mark.slow
 def test_unusable_image_or_label_is_refused_with_the_reason(inactive):
     bad_image = picture_message()
     bad_image.encoding = 'klingon8'
@@ -80,6 +83,7 @@ def test_unusable_image_or_label_is_refused_with_the_reason(inactive):
     assert inactive.segment(picture_message()).success
 
 
+@pytest.mark.slow
 def test_services_are_refused_while_there_is_no_model(start):
     client = start(labels=LABELS)
     for answer in (client.segment(picture_message()), client.query(['cat'])):
@@ -91,6 +95,7 @@ def test_services_are_refused_while_there_is_no_model(start):
     assert not client.segment(picture_message()).success
 
 
+@pytest.mark.slow
 def test_requests_beyond_the_queue_are_refused_and_the_stream_goes_on(active):
     client = active(labels=LABELS)
     service = client.node.create_client(SegmentImage, 'lseg/segment')
@@ -126,6 +131,7 @@ def test_query_searches_the_last_image_of_a_camera_whatever_the_labels(active):
     assert set(np.unique(ids_of(client.segment_frame(camera='front')))) <= {0, 1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'prompts, camera, reason',
     [
@@ -142,6 +148,7 @@ def test_invalid_query_is_refused_with_the_reason(active, prompts, camera, reaso
     assert reason in answer.message
 
 
+@pytest.mark.slow
 def test_query_before_the_first_image_is_refused(inactive):
     answer = inactive.query(['cat'])
     assert not answer.success

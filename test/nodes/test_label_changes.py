@@ -53,6 +53,7 @@ def wait_for_frames_since(client, table, count=2):
     )
 
 
+@pytest.mark.slow
 def test_no_mask_has_an_id_missing_from_its_table_while_labels_change_under_load(active):
     client = active(labels=['floor', 'door'])
     requests = [
@@ -72,6 +73,7 @@ def test_no_mask_has_an_id_missing_from_its_table_while_labels_change_under_load
     client.assert_ids_are_in_their_tables()
 
 
+@pytest.mark.slow
 def test_table_is_published_between_the_last_old_mask_and_the_first_new_one(active):
     client = active(labels=['floor'])
     with Load(client):
@@ -104,6 +106,7 @@ def test_modes_add_and_remove_change_the_current_set(active):
     assert names_by_id(removed.label_set) == {0: 'other', 1: 'floor', 3: 'cat'}
 
 
+@pytest.mark.slow
 def test_names_keep_their_ids_across_changes_and_reconfiguration(active):
     client = active(labels=['floor', 'door'])
     client.set_labels(['wall'])
@@ -133,6 +136,7 @@ def test_refused_call_names_the_label_and_changes_nothing(active):
     assert len(client.received['lseg/label_set']) == tables
 
 
+@pytest.mark.slow
 def test_mask_topics_follow_the_labels(active):
     client = active(labels=['floor', 'door'])
     prefix = f'{client.namespace}/lseg/masks/'
@@ -153,6 +157,7 @@ def test_mask_topics_follow_the_labels(active):
     )
 
 
+@pytest.mark.slow
 def test_labels_parameter_behaves_like_the_service(active):
     client = active(labels=['floor', 'door'])
     assert client.set_parameter('labels', ['cat', 'dog']).successful
@@ -171,12 +176,14 @@ def test_labels_parameter_behaves_like_the_service(active):
     assert client.get_parameter('labels') == ['cat', 'dog']
 
 
+@pytest.mark.slow
 def test_labels_parameter_shows_what_the_service_has_set(active):
     client = active(labels=['floor'])
     client.set_labels(['cat=cat|kitten'])
     client.poll(lambda: 'cat=cat|kitten' in client.get_parameter('labels'), 'the parameter')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('configured', [False, True])
 def test_labels_set_before_the_stream_starts_apply_from_its_first_image(start, configured):
     client = start(labels=['floor', 'door'])
@@ -191,6 +198,7 @@ def test_labels_set_before_the_stream_starts_apply_from_its_first_image(start, c
     assert names_by_id(table) == {0: 'other', 1: 'floor', 2: 'door', 3: 'cat'}
 
 
+@pytest.mark.slow
 def test_table_covers_the_frames_of_a_bag_that_restarts(active):
     client = active(labels=['floor'])
     client.segment_frame(stamp_ns=10**15)
@@ -208,6 +216,7 @@ def test_table_covers_the_frames_of_a_bag_that_restarts(active):
     assert set(np.unique(ids_of(again))) <= ids_in(table)
 
 
+@pytest.mark.slow
 def test_labels_can_change_after_the_largest_possible_stamp(active):
     client = active(labels=['floor'])
     last = 2**31 * 10**9 - 1
@@ -215,6 +224,7 @@ def test_labels_can_change_after_the_largest_possible_stamp(active):
     assert stamp_of(client.set_labels(['cat']).label_set) == last
 
 
+@pytest.mark.slow
 def test_concurrent_calls_are_all_answered_and_the_last_table_applies(active):
     client = active(labels=['floor'])
     answers = []
@@ -236,6 +246,7 @@ def test_concurrent_calls_are_all_answered_and_the_last_table_applies(active):
     assert set(np.unique(ids_of(image))) <= ids_in(client.received['lseg/label_set'][-1])
 
 
+@pytest.mark.slow
 def test_labels_file_overrides_the_parameter_at_each_configure(start, tmp_path):
     path = tmp_path / 'mine.yaml'
     path.write_text('labels: {floor: [floor, rug], cat: }')
@@ -253,6 +264,7 @@ def test_labels_file_overrides_the_parameter_at_each_configure(start, tmp_path):
     assert names_by_id(table) == {0: 'other', 1: 'floor', 4: 'bird'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'content, reason',
     [(None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")],
@@ -271,6 +283,7 @@ def test_invalid_labels_file_fails_configure_and_can_be_corrected(
     assert client.configure()
 
 
+@pytest.mark.slow
 def test_mask_of_a_group_is_the_union_of_its_members(active, tmp_path):
     path = tmp_path / 'labels.yaml'
     path.write_text('labels: [floor, rug, cat]\ngroups: {ground: [floor, rug, other]}')
@@ -304,6 +317,7 @@ def test_mask_of_a_group_is_the_union_of_its_members(active, tmp_path):
     assert not refused.success and "group 'ground' and label 'ground'" in refused.message
 
 
+@pytest.mark.slow
 def test_topic_of_a_group_is_removed_with_its_last_member(active, tmp_path):
     path = tmp_path / 'labels.yaml'
     path.write_text('labels: [floor, cat]\ngroups: {ground: [floor]}')

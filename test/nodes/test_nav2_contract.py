@@ -107,6 +107,7 @@ def feed(client, layers, camera=''):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('start_of_the_layer', ['before configure', 'between', 'after activate'])
 def test_table_comes_before_the_first_mask_in_every_start_order(start, layers, start_of_the_layer):
     client = start(labels=['floor', 'chair=chair|armchair'])
@@ -125,6 +126,7 @@ def test_table_comes_before_the_first_mask_in_every_start_order(start, layers, s
         assert names == {0: 'other', 1: 'floor', 2: 'chair'}
 
 
+@pytest.mark.slow
 def test_layer_that_joins_after_changes_gets_only_the_current_table(active, layers):
     client = active(labels=['floor'])
     for labels in (['wall'], ['chair', 'person']):
@@ -150,6 +152,7 @@ def test_mask_and_confidence_share_stamps_and_have_one_byte_per_pixel(active, la
                 assert len(image.data) == PICTURE.shape[0] * PICTURE.shape[1]
 
 
+@pytest.mark.slow
 def test_cloud_shares_the_stamp_of_its_mask_and_has_one_point_per_pixel(active, layers):
     client = active(labels=['floor', 'door'], output_size=[32, 24])
     camera = DepthCamera(client)
@@ -170,6 +173,7 @@ def test_cloud_shares_the_stamp_of_its_mask_and_has_one_point_per_pixel(active, 
         ]
 
 
+@pytest.mark.slow
 def test_each_camera_has_its_own_table(active, layers):
     client = active(labels=['floor'], cameras=['front', 'left'])
     for camera in ('front', 'left'):
@@ -183,6 +187,7 @@ def test_each_camera_has_its_own_table(active, layers):
         )
 
 
+@pytest.mark.slow
 def test_no_id_is_reused_while_another_is_free(active):
     client = active(labels=['floor'])
     names = itertools.count()
@@ -202,6 +207,7 @@ def test_no_id_is_reused_while_another_is_free(active):
     assert len(meanings) == 2 + next(names)
 
 
+@pytest.mark.slow
 def test_table_is_published_only_on_change(active):
     client = active(labels=['floor=floor|ground', 'door'])
     client.segment_frame()

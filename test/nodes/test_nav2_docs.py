@@ -92,6 +92,7 @@ def test_parameters_of_the_node_exist(node):
     assert node.keys() <= PARAMETERS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('node, costmap', PAIRS, ids=['one camera', 'two cameras'])
 def test_node_publishes_the_topics_with_the_types_that_the_layer_reads(start, node, costmap):
     client = start(**node)

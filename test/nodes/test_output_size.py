@@ -71,6 +71,7 @@ def send_with_info(client, publisher, info):
     return client.poll(arrive, 'a camera info')[-1]
 
 
+@pytest.mark.slow
 def test_camera_info_has_size_and_header_of_the_label_image(active):
     client = active(**SMALL)
     client.listen('lseg/camera_info', CameraInfo)
@@ -83,6 +84,7 @@ def test_camera_info_has_size_and_header_of_the_label_image(active):
     assert message.header in headers
 
 
+@pytest.mark.slow
 def test_camera_info_of_another_size_is_reported_and_not_published(active):
     client = active(**SMALL)
     client.listen('lseg/camera_info', CameraInfo)
@@ -101,6 +103,7 @@ def test_camera_info_of_another_size_is_reported_and_not_published(active):
     assert send_with_info(client, publisher, camera_info_of_the_picture())
 
 
+@pytest.mark.slow
 def test_image_gets_the_camera_info_of_its_own_stamp(active):
     client = active()
     client.listen('lseg/camera_info', CameraInfo)

@@ -102,6 +102,7 @@ def test_cloud_is_the_label_image_projected_into_space(active):
     assert 0 < points['confidence'].max() <= 1
 
 
+@pytest.mark.slow
 def test_cloud_has_the_size_of_the_label_image_thinned_by_the_stride(active):
     client = active(labels=LABELS, output_size=[32, 12], points_stride=2)
     message = DepthCamera(client).cloud()
@@ -116,6 +117,7 @@ def test_cloud_has_the_size_of_the_label_image_thinned_by_the_stride(active):
     assert points['y'][1, 0] == pytest.approx(DISTANCE_M * (10 - 23.0) / 55.0)
 
 
+@pytest.mark.slow
 def test_rectified_images_use_the_projection_matrix(active):
     client = active(labels=LABELS, rectified=True)
     p = [30.0, 0.0, 20.0, 0.0, 0.0, 30.0, 20.0, 0.0, 0.0, 0.0, 1.0, 0.0]
@@ -123,6 +125,7 @@ def test_rectified_images_use_the_projection_matrix(active):
     assert points['x'][0, 0] == pytest.approx(DISTANCE_M * -20.0 / 30.0)
 
 
+@pytest.mark.slow
 def test_invalid_float_depth_becomes_nan(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -143,6 +146,7 @@ def test_invalid_float_depth_becomes_nan(active):
     assert camera.wait_for_problem('depth is negative in 1 pixels', shoot)
 
 
+@pytest.mark.slow
 def test_depth_that_arrives_after_the_label_image_yields_one_cloud(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -161,6 +165,7 @@ def test_depth_that_arrives_after_the_label_image_yields_one_cloud(active):
     assert len(clouds) == len(set(clouds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('offset_ns, key', [(-400 * MS, 'depth late'), (400 * MS, 'depth early')])
 def test_depth_beyond_the_slop_yields_no_cloud_and_is_counted(active, offset_ns, key):
     client = active(labels=LABELS)
@@ -178,6 +183,7 @@ def test_depth_beyond_the_slop_yields_no_cloud_and_is_counted(active, offset_ns,
     camera.cloud(lambda: camera.shoot(offset_ns))
 
 
+@pytest.mark.slow
 def test_misaligned_depth_is_refused_and_the_next_one_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -189,6 +195,7 @@ def test_misaligned_depth_is_refused_and_the_next_one_is_used(active):
     camera.cloud()
 
 
+@pytest.mark.slow
 def test_depth_with_an_invalid_stamp_is_refused_and_the_next_one_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -199,6 +206,7 @@ def test_depth_with_an_invalid_stamp_is_refused_and_the_next_one_is_used(active)
     camera.cloud()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'info, reason',
     [
@@ -221,6 +229,7 @@ def test_invalid_camera_info_yields_no_cloud_and_is_reported(active, info, reaso
     camera.cloud()
 
 
+@pytest.mark.slow
 def test_points_without_depth_are_reported(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -229,6 +238,7 @@ def test_points_without_depth_are_reported(active):
     )
 
 
+@pytest.mark.slow
 def test_bag_that_restarts_yields_clouds_again_and_is_counted(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -245,6 +255,7 @@ def test_bag_that_restarts_yields_clouds_again_and_is_counted(active):
     client.wait_for_status(lambda _, values: int(values['stamps running back']) > 0, 'the jump')
 
 
+@pytest.mark.slow
 def test_query_returns_the_position_of_the_peak(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)

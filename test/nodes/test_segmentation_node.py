@@ -90,6 +90,7 @@ def test_label_image_and_confidence_have_the_header_and_size_of_the_image(active
     assert set(np.unique(ids_of(label_image))) <= {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_masks_are_255_where_the_label_image_has_their_class(active):
     client = active(labels=LABELS)
     topics = ['lseg/masks/other', 'lseg/masks/floor', 'lseg/masks/door']
@@ -106,6 +107,7 @@ def test_masks_are_255_where_the_label_image_has_their_class(active):
         assert np.array_equal(ids_of(mask), np.where(ids_of(label_image) == class_id, 255, 0))
 
 
+@pytest.mark.slow
 def test_overlay_has_the_size_of_the_image(active):
     client = active(labels=LABELS, overlay_alpha=0.0)
     client.listen('lseg/overlay')
@@ -116,6 +118,7 @@ def test_overlay_has_the_size_of_the_image(active):
     assert (overlay == PICTURE).all(2).any()
 
 
+@pytest.mark.slow
 def test_pixels_below_the_confidence_threshold_are_unlabelled(active):
     client = active(labels=LABELS)
     assert client.set_parameter('confidence_threshold', 1.0).successful
@@ -124,6 +127,7 @@ def test_pixels_below_the_confidence_threshold_are_unlabelled(active):
     )
 
 
+@pytest.mark.slow
 def test_images_are_reduced_to_the_input_size(start, tiny_weights):
     client = start(labels=LABELS, include_other=False, input_size=32)
     client.listen('lseg/label_image')
@@ -138,6 +142,7 @@ def test_images_are_reduced_to_the_input_size(start, tiny_weights):
     assert (ids == expected).mean() > 0.99 > (other == expected).mean()
 
 
+@pytest.mark.slow
 def test_image_size_may_change_from_frame_to_frame(active):
     client = active(labels=LABELS)
     for height, width in ((1, 1), (48, 64), (3, 200), (121, 33), (480, 640)):
@@ -166,6 +171,7 @@ def test_compressed_images_are_segmented(start):
     assert (label_image.height, label_image.width) == PICTURE.shape[:2]
 
 
+@pytest.mark.slow
 def test_tables_are_latched_at_configure_and_reach_late_subscribers(start):
     client = start(labels=['floor=floor|ground', 'door'])
     assert client.configure()
@@ -186,6 +192,7 @@ def test_tables_are_latched_at_configure_and_reach_late_subscribers(start):
     assert stamp_of(table) == 0
 
 
+@pytest.mark.slow
 def test_qos_override_of_the_images_applies_only_to_them(start):
     client = start(
         namespace='/overridden',
@@ -219,6 +226,7 @@ def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
     assert client.state() == 'finalized'
 
 
+@pytest.mark.slow
 def test_nothing_is_published_once_disabling_is_acknowledged(active):
     client = active(labels=LABELS)
     for _ in range(5):
@@ -236,6 +244,7 @@ def test_nothing_is_published_once_disabling_is_acknowledged(active):
     assert stamps.isdisjoint(sent_later)
 
 
+@pytest.mark.slow
 def test_enable_works_in_every_state(start):
     client = start(labels=LABELS)
     assert 'not active' in client.enable(True).message
@@ -268,6 +277,7 @@ def test_diagnostics_report_frame_counts_model_and_delays(active, tiny_weights):
     assert float(values['memory (MiB)']) > 0.0
 
 
+@pytest.mark.slow
 def test_latency_uses_simulated_time_even_when_it_jumps_back(start):
     client = start(labels=LABELS, use_sim_time=True)
     client.listen('lseg/label_image')
@@ -291,6 +301,7 @@ def test_latency_uses_simulated_time_even_when_it_jumps_back(start):
         assert client.enable(False).success and client.enable(True).success  # reset the statistics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('setting', [{'device': 'cpu'}, {'precision': 'float32'}])
 def test_model_parameters_cannot_change_while_the_model_is_loaded(active, setting):
     client = active(labels=LABELS)

@@ -59,6 +59,7 @@ def test_finds_the_floor_of_the_recorded_drive(client, shots):
     assert found / total > 0.8
 
 
+@pytest.mark.slow
 def test_new_name_selects_the_same_pixels(client, shots):
     image = shots[0][1]
     before = ids_of(client.segment_frame(image)) == 1
@@ -68,6 +69,7 @@ def test_new_name_selects_the_same_pixels(client, shots):
     assert (before & after).sum() > 0.7 * before.sum() > 0
 
 
+@pytest.mark.slow
 def test_no_mask_has_an_id_missing_from_its_table_while_labels_change(client, shots):
     for labels, (_, image) in zip((['cat'], ['rug', 'ground'], FLAT, ['wall']), shots):
         client.send(image)
@@ -77,6 +79,7 @@ def test_no_mask_has_an_id_missing_from_its_table_while_labels_change(client, sh
     client.assert_ids_are_in_their_tables()
 
 
+@pytest.mark.slow
 def test_query_finds_objects_that_the_labels_do_not_name(client, shots):
     assert client.set_labels(['floor', 'wall', 'ceiling']).success
     number, image = shots[0]

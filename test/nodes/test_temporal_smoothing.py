@@ -34,12 +34,14 @@ def test_scores_of_earlier_frames_are_kept(smoothing):
     assert (kept != fresh).any()
 
 
+@pytest.mark.slow
 def test_each_camera_has_its_own_past(smoothing):
     client, fresh = smoothing
     alone = segmented(client, OTHER_PICTURE, 2 * 10**12 + TENTH_NS, 'left')
     np.testing.assert_array_equal(alone, fresh)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stamp_ns', [2 * 10**12 + 5 * 10**9, 10**12])
 def test_time_jump_resets_the_past(smoothing, stamp_ns):
     client, fresh = smoothing
@@ -47,6 +49,7 @@ def test_time_jump_resets_the_past(smoothing, stamp_ns):
     np.testing.assert_array_equal(segmented(client, OTHER_PICTURE, stamp_ns), fresh)
 
 
+@pytest.mark.slow
 def test_label_change_resets_the_past(smoothing):
     client, fresh = smoothing
     assert client.set_labels(['floor', 'door', 'cat', 'dog']).success

@@ -40,6 +40,7 @@ assert numbers == list(range(numbers[0], numbers[0] + 20)), numbers
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp', reason='a profile for Fast DDS'
 )
