@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backends: the same ids as the network itself gives in float32, on real images."""
+"""Backends give the ids of the network itself in float32, on real images."""
 
 import importlib.util
 import logging
@@ -34,14 +34,14 @@ def model():
 
 @pytest.fixture(scope='module')
 def images():
-    """Return photographs, and a frame of the recorded drive."""
+    """Return photographs and a frame of the recorded drive."""
     drive = next(iter(open_source('drive')))
     return [data.astronaut(), data.coffee(), load_sample_images().images[0], drive.image]
 
 
 @pytest.fixture(scope='module')
 def expected(model, images):
-    """Return what the network itself, in float32, finds on the images."""
+    """Return the segmentations by the network itself, in float32."""
     return segmented(SinglePassSegmenter(model), images)
 
 
@@ -69,7 +69,7 @@ def test_backend_gives_the_ids_of_the_network_itself(fast, model, images, expect
 @pytest.mark.slow
 def test_half_precision_changes_few_ids(images, expected):
     half = load('lseg-lite', dtype=torch.float16)
-    some = slice(None, None, 3)  # a CPU is slow at it
+    some = slice(None, None, 3)  # float16 is slow on a CPU
     results = segmented(
         SinglePassSegmenter(half, backend=open_backend('torch', half)), images[some]
     )
@@ -144,7 +144,7 @@ def test_only_sizes_that_come_again_are_recorded():
     batches = [torch.ones(size) for size in range(1, GRAPHS + 2)]
     assert [run(batches[2]).item() for _ in range(3)] == [3, -3, -3]  # seen, recorded, replayed
     assert recorded == [3]
-    for batch in batches * 2:  # each has been forgotten when it comes again
+    for batch in batches * 2:  # each is forgotten before it comes again
         run(batch)
     assert recorded == [3]
 
@@ -154,7 +154,7 @@ def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_
     norms = [
         name for name, module in network.named_modules() if isinstance(module, torch.nn.BatchNorm2d)
     ]
-    # Those before a convolution stay: their maps are padded with zeros after them.
+    # Norms before a convolution stay, because their output is padded with zeros.
     assert all('laterals' in name for name in norms)
     assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape[1] == 16 + 1
 

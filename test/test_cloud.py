@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled points from depth, and where the pixels of a distorted picture look."""
+"""Labelled points from depth, and the rays of a distorted image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def made(*parts):
 
 
 def project(rays, distortion, matrix=MATRIX):
-    """The distortion of OpenCV's manual: pixels of rays [2, h, w]."""
+    """Return the pixels of rays [2, h, w], distorted by the formula in OpenCV's manual."""
     k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(distortion, (0, 8 - len(distortion)))
     x, y = rays
     r2 = x * x + y * y
@@ -54,7 +54,7 @@ def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
             [0.5, -2.7, 0.0005, -0.0003, 1.6, 0.38, -2.5, 1.5],
             0.01,
         ),  # a depth camera's colour sensor
-        ([0.3, -0.1, 0.001, 0.002, 0.01, 0.6, -0.05, 0.02], 0.5),  # cannot be undone in the corners
+        ([0.3, -0.1, 0.001, 0.002, 0.01, 0.6, -0.05, 0.02], 0.5),  # not invertible in the corners
     ],
     ids=['plumb_bob', 'rational', 'beyond reach'],
 )
@@ -74,7 +74,7 @@ def test_rays_of_a_whole_image_meet_the_lens_within_a_hundredth_of_a_pixel(
 
 
 def test_pixels_beyond_the_reach_of_the_distortion_look_nowhere():
-    # Under so much barrel distortion no ray reaches the corners.
+    # With this much barrel distortion no ray reaches the corners.
     strong = np.array([-1.5, 0.0, 0.0, 0.0])
     rays = pixel_rays(whole(), MATRIX, strong)
     assert np.isnan(rays[:, 0, 0]).all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decision: the class whose interpolated score is highest, however it is found."""
+"""Both ways to find the class whose interpolated score is highest."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ IDS = torch.tensor([7, 0, 3, 254, 9], dtype=torch.uint8)
 
 
 def random_scores(height, width, classes=5):
-    """Return smooth scores in which every class has its places."""
+    """Return smooth scores in which every class wins somewhere."""
     coarse = torch.rand(1, classes, 5, 6, generator=torch.Generator().manual_seed(0))
     return F.interpolate(coarse, (height, width), mode='bicubic')[0].mul(8).softmax(0)
 
@@ -50,7 +50,7 @@ def test_every_way_finds_the_best_interpolated_score(way, size, step):
 def test_a_class_between_two_others_is_found_there():
     scores = torch.zeros(5, 1, 3)
     scores[0, 0, 0], scores[1, 0, 2] = 0.6, 0.6
-    scores[2] = 0.4  # nowhere the best on the grid but in the middle
+    scores[2] = 0.4  # best only in the middle, not on the grid
     ids, _ = decide(scores, IDS, (1, 300), (1.0, 0.01))
     assert np.unique(ids).tolist() == [0, 3, 7]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices and number formats from the words that users write."""
+"""Devices, precisions and CPU threads by name."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings of images: those of the network, at every pixel, in files that can be mapped."""
+"""Embeddings: those of the network, for each pixel, in memory-mappable files."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ SIZE = (50, 77)  # no multiple of the stride
 
 @pytest.fixture(scope='module')
 def model():
-    """Return a small network of its own, whose settings a test may change."""
+    """Return a small network whose settings a test may change."""
     torch.manual_seed(0)
     return build(LSegConfig(width=16)).eval().requires_grad_(False)
 
@@ -30,7 +30,7 @@ def picture():
 
 
 def reference(model, picture):
-    """Return [H, W, D]: LSeg.embed of the picture, padded with the mean colour, cut to size."""
+    """Return [H, W, D]: LSeg.embed of the picture, padded and cropped again."""
     mean, std = (np.array(value, np.float32) for value in (model.mean, model.std))
     pixels = torch.from_numpy((picture / np.float32(255) - mean) / std).permute(2, 0, 1)[None]
     bottom, right = (-side % model.stride for side in SIZE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authors' test-time protocol, against a plain restatement of it in NumPy."""
+"""The authors' test-time protocol, compared with a plain version in NumPy."""
 
 import math
 
@@ -15,7 +15,7 @@ from lseg_ros.model import LSeg
 
 
 class Network:
-    """A network that depends on place, neighbours and direction, and counts its calls."""
+    """A network that depends on position, neighbours and direction, and records its calls."""
 
     mean, std = (0.4, 0.5, 0.6), (0.5, 0.25, 0.2)
     stride, input_size, calibration = 32, 0, 1.0
@@ -51,7 +51,7 @@ def resized(array, size):
 
 
 def restated(network, image, text, base=520, crop=480, scales=SCALES):
-    """Return the protocol's logits, written down step by step."""
+    """Return the protocol's logits, computed step by step."""
     mean, std = (np.array(v)[:, None, None] for v in (network.mean, network.std))
     normalised = (image.transpose(2, 0, 1) / 255 - mean) / std
     _, h, w = normalised.shape
@@ -164,7 +164,7 @@ def test_a_real_network_runs(tiny_model):
 @pytest.mark.parametrize(
     'settings, message',
     [
-        ({'crop': 470}, '470 .* 32.*448 or 480'),
+        ({'crop': 470}, '32 .* 470.*448 or 480'),
         ({'crop': 20}, 'use 32'),
         ({'scales': ()}, 'scales'),
         ({'scales': (1, 0)}, 'scales'),
@@ -192,7 +192,7 @@ def test_images_of_another_kind_are_refused(image):
 
 
 def test_the_segmenter_decides_on_the_mean_of_the_logits():
-    """The best prompt of a class counts, and confidence is as calibrated as in one pass."""
+    """The best prompt of a class counts, and confidence is calibrated as in a single pass."""
     network = Network()
     multiscale = MultiScaleEvaluator(network, base=64, crop=64, scales=(0.5, 1.5))
     network.calibration = 2.0

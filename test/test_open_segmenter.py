@@ -57,8 +57,8 @@ def test_best_quality_compares_images_with_texts_but_has_no_embedding(tiny_model
     'settings, reason',
     [
         ({'quality': 'better'}, "quality 'better': use one of fast, best"),
-        ({'quality': 'best', 'backend': 'torch'}, 'leave out backend'),
-        ({'quality': 'best', 'input_size': 240}, 'leave out .* input_size'),
+        ({'quality': 'best', 'backend': 'torch'}, 'omit backend'),
+        ({'quality': 'best', 'input_size': 240}, 'omit .* input_size'),
         ({'precision': 'float16'}, 'keeps its device, precision'),
         ({'device': torch.device('cpu')}, 'keeps its device'),
         ({'backend': 'tensorrt'}, "backend 'tensorrt'"),

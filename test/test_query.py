@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a text is in an image, beside other classes."""
+"""Finding texts in an image, in competition with other classes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The segmenter: any image in, ids and confidence of exactly its pixels out."""
+"""Single-pass segmentation: ids and confidence for exactly the pixels of any image."""
 
 import threading
 
@@ -17,9 +17,9 @@ COLORS = {'black': (0, 0, 0), 'red': (255, 0, 0), 'green': (0, 255, 0), 'blue': 
 
 
 class ColorNetwork:
-    """A network that knows colours: what it finds at a place depends on the pixels there alone.
+    """A network that recognises colours, each pixel on its own.
 
-    Its grid is `grid` times coarser than its input, as a decoder's is.
+    Its grid is `grid` times coarser than its input, like a decoder's.
     """
 
     mean, std = (0.4, 0.5, 0.6), (0.5, 0.25, 0.2)
@@ -44,7 +44,7 @@ class ColorNetwork:
 
 
 class LargestTensor(TorchDispatchMode):
-    """Records the number of elements of the largest tensor made."""
+    """Records the number of elements of the largest tensor created."""
 
     elements = 0
 
@@ -65,12 +65,12 @@ def colour_labels(segmenter):
 
 
 def painted(ids):
-    """Return the image whose pixels have the colours of `ids`."""
+    """Return an image whose pixels have the colours of `ids`."""
     return np.array([(9, 9, 9), *COLORS.values()], np.uint8)[ids]
 
 
 def quarters(height, width):
-    """Return ids in four parts that meet at odd places."""
+    """Return ids in four parts, with seams off the centre."""
     ids = np.full((height, width), 1, np.uint8)
     ids[: height // 3, width * 3 // 7 :] = 2
     ids[height // 3 :, : width * 3 // 7] = 3
@@ -104,7 +104,7 @@ def test_scaled_image_comes_back_in_place(size, grid):
     segmenter = SinglePassSegmenter(ColorNetwork(input_size=240, grid=grid))
     ids = quarters(*size)
     result = segmenter.segment([painted(ids)], colour_labels(segmenter))[0]
-    # Nothing but a seam of one cell of the network's grid, to either side, may differ.
+    # Only pixels within one grid cell of a seam may differ.
     seam = int(np.ceil(grid * min(size) / 240))
     rows, columns = np.nonzero(result.ids != ids)
     to_seam = np.minimum(
@@ -214,7 +214,7 @@ def test_confidence_is_the_calibrated_probability_and_the_threshold_cuts_it():
     segmenter = SinglePassSegmenter(network)
     prepared = colour_labels(segmenter)
     image = painted(quarters(40, 50))
-    image[:, :10] = 96  # nearest to black, but not very
+    image[:, :10] = 96  # closest to black, but not by much
     result = segmenter.segment([image], prepared)[0]
     # red on red: cosine terms 3, against 1 of black and -1 of green and blue, halved
     odds = np.exp(np.array([3, 1, -1, -1]) / 2)

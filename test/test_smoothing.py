@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores smoothed over time: calm, in place on a moving image, with no memory of what is gone."""
+"""Smoothing over time: steady, aligned with a moving image, free of what has left the view."""
 
 import cv2
 import numpy as np
@@ -10,13 +10,13 @@ from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.core.smoothing import LONGEST_GAP_S, ScoreSmoother
 from lseg_ros.labels import LabelRegistry
 
-HEIGHT, WIDTH, CELL = 128, 224, 4  # an image, and the pixels of a cell of its grid
+HEIGHT, WIDTH, CELL = 128, 224, 4  # of an image, and of a cell of its grid, in pixels
 WHOLE = (HEIGHT / CELL, WIDTH / CELL)
 PAN = 3  # pixels from frame to frame
 
 
 def scenery(seed=0):
-    """A picture twice as wide as an image, with things large and small to see."""
+    """A picture twice as wide as an image, with large and small structures."""
     rng = np.random.default_rng(seed)
     layers = [
         cv2.resize(
@@ -34,13 +34,13 @@ def panned(picture, frame):
 
 
 def true_classes(picture):
-    """Three classes by the brightness of large areas, on the pixels of the picture."""
+    """Three classes, by the brightness of large areas, for each pixel of the picture."""
     grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (0, 0), 12)
     return np.digitize(grey, np.quantile(grey, (1 / 3, 2 / 3)))
 
 
 def scores_of(classes, rng=None, sureness=1.0):
-    """Probabilities on the grid, [3, h, w], as of a network that is never quite sure."""
+    """Probabilities on the grid, [3, h, w], like those of an uncertain network."""
     logits = sureness * np.eye(3, dtype=np.float32)[classes[CELL // 2 :: CELL, CELL // 2 :: CELL]]
     if rng is not None:
         logits = logits + rng.normal(0, 0.6, logits.shape)
@@ -53,7 +53,7 @@ def next_frame(smoother, image, scores, covered=WHOLE):
 
 
 def drive(smoother, frames=20):
-    """Pan over the scenery; return the share of cells that change, and of those that are right."""
+    """Pan over the scenery; return the shares of cells that change and that are correct."""
     picture, rng = scenery(), np.random.default_rng(1)
     classes = true_classes(picture)
     changes, right, before = [], [], None
@@ -101,7 +101,7 @@ def test_history_moves_as_far_as_the_image(cells_right, cells_down):
     inner = np.s_[:, 3:-5, 3:-5]
     expected = scores.roll((-cells_down, -cells_right), (1, 2))
     difference = (moved - expected)[inner].abs()
-    # A twentieth of a cell too far would be seen, and half a pixel is an eighth.
+    # An error of a twentieth of a cell would show, and half a pixel is an eighth.
     slope = scores.diff(dim=2)[inner].abs().mean()
     assert difference.mean() < 0.05 * slope
 
@@ -139,7 +139,7 @@ def test_without_warp_it_is_the_exponential_average():
 
 
 def test_padding_of_the_grid_takes_no_part_in_the_movement():
-    """The grid is larger than the image: what moves on the image moves as far on the grid."""
+    """The grid is larger than the image, yet motion has the same extent on both."""
     picture = scenery()
     classes = true_classes(picture)
     smoother = ScoreSmoother(0.9, 'flow')
@@ -161,7 +161,7 @@ def test_standing_camera_keeps_scores_in_place(warp):
 
 
 def forgets(smoother, change):
-    """Whether nothing of a first frame is left in the next one after `change`."""
+    """Whether `change` removes every trace of one frame from the next."""
     image = panned(scenery(), 0)
     smoother(image, torch.ones(3, *map(int, WHOLE)), WHOLE)
     smoother.begin(10.0)

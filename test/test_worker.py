@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The newest-wins slots and their thread."""
+"""The worker: newest items first, in batches, in its own thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_S = 10.0
 
 
 class GatedProcess:
-    """Processes items only when the test lets it, and records what it was given."""
+    """Processes items when the test allows it, and records them."""
 
     def __init__(self) -> None:
         self.started: queue.Queue[object] = queue.Queue()
@@ -171,7 +171,7 @@ def test_calls_that_wait_when_the_worker_stops_are_refused(process):
     stopping.start()
     process.let_one_finish()
     outcome = outcomes.get(timeout=TIMEOUT_S)
-    # Either the call came before the stop and ran, or it was refused; it never hangs.
+    # The call either ran before the stop or was refused; it never hangs.
     assert ran.is_set() or isinstance(outcome, WorkerStopped)
     stopping.join(TIMEOUT_S)
     asking.join(TIMEOUT_S)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to run the image side of a network, and the choice among them."""
+"""Backends: several ways to run the image side of a network."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ['BACKENDS', 'Backend', 'EagerBackend', 'normalise', 'open_backend']
 def open_backend(name: str, model: LSeg, threads: int = 0) -> Backend:
     """Return the backend called `name` for `model`, on the model's device and in its dtype.
 
-    auto is openvino for a network on a CPU that it can run, where the package is installed, else
-    torch; eager runs the network as written. `threads` is the number of CPU threads that openvino
-    uses, 0 for all. Raise ValueError for an unknown name, a network that the backend cannot run,
-    or a backend whose package is not installed.
+    auto is openvino on a CPU, if it is installed and can run the network, else torch; eager runs
+    the network as written. `threads` is the number of CPU threads that openvino uses, 0 for all.
+    Raise ValueError for an unknown name, a network that the backend cannot run, or a backend whose
+    package is not installed.
     """
     if name not in BACKENDS:
         raise ValueError(f'unknown backend {name!r}: use one of {", ".join(BACKENDS)}')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a backend does, and the plainest one."""
+"""The interface of a backend, and the plainest one."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from lseg_ros.model.lseg import LSeg
 
 
 class Backend(Protocol):
-    """Runs the image side of a network and correlates what comes out of it with text."""
+    """Runs the image side of a network and correlates its embeddings with text."""
 
     name: str
 
     def project(self, text: Tensor) -> Tensor:
-        """Return text [K, D], as `LSeg.encode_text` gives it, as rows [K, E] for `correlate`."""
+        """Return rows of `LSeg.encode_text`, [K, D], as rows [K, E] for `correlate`."""
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """Return logits [B, K, h, w] of uint8 RGB images [B, H, W, 3] and rows of `project`.
 
-        They are those of `LSeg.correlate`, in any floating-point type and any order in memory.
-        The images are on the network's device, and are padded at the bottom and the right to
-        multiples of the network's stride: h x w is the decoder's grid of the padded image.
-        The result may be overwritten by the next call.
+        They are those of `LSeg.correlate`, in any floating-point type and memory layout. The images
+        are on the network's device and are padded at the bottom and right to multiples of its
+        stride; h x w is the decoder's grid over the padded image. The next call may overwrite the
+        result.
         """
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return unit embeddings, float32 [B, D, h, w], of images as `correlate` takes them.
+        """Return unit embeddings, float32 [B, D, h, w], of images as in `correlate`.
 
-        They are those of `LSeg.encode_image`. The result may be overwritten by the next call.
+        They are those of `LSeg.encode_image`. The next call may overwrite the result.
         """
 
 
 class EagerBackend:
-    """The network as it is written, one operation after the other: what the others must equal."""
+    """The network as written, one operation at a time: the reference for the others."""
 
     name = 'eager'
 
@@ -63,6 +63,6 @@ def normalise(images: Tensor, model: LSeg) -> Tensor:
 
 
 def pad(pixels: Tensor, stride: int) -> Tensor:
-    """Pad [B, C, H, W] with zeros at the bottom and the right to multiples of `stride`."""
+    """Pad [B, C, H, W] with zeros at the bottom and right to multiples of `stride`."""
     height, width = pixels.shape[2:]
     return F.pad(pixels, (0, -width % stride, 0, -height % stride))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the network runs and in which number format, from the words that users write."""
+"""Devices, number formats and CPU threads, from the names that users write."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PRECISIONS = MappingProxyType(
 )
 
 
-def find_device(name: str) -> torch.device:
-    """Return the device called `name`; auto is a GPU when there is one, else the CPU.
+def find_device(name: str | torch.device) -> torch.device:
+    """Return the device called `name`; auto is a GPU if there is one, else the CPU.
 
-    Raises ValueError with the reason when it cannot be used here.
+    Raise ValueError, with the reason, if it cannot be used here.
     """
     if name == 'auto':
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -26,15 +26,14 @@ def find_device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f'device {name!r} cannot be used here: {reason}') from error
+        raise ValueError(f'device {str(name)!r} cannot be used here: {reason}') from error
 
 
 def find_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type called `name`; auto is the fastest that keeps the result.
+    """Return the dtype called `name`; auto is the fastest that preserves the result.
 
-    That is float16 on a GPU with tensor cores, else float32: on a CPU bfloat16 is faster still,
-    but its eight bits make a few pixels in a hundred another class.
-    Raises ValueError for a name that no precision has.
+    That is float16 on a GPU with tensor cores, else float32. On a CPU bfloat16 is faster still,
+    but changes the class of a few percent of the pixels. Raise ValueError for an unknown name.
     """
     if name == 'auto':
         return torch.float16 if _has_tensor_cores(device) else torch.float32
@@ -44,9 +43,9 @@ def find_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def limit_cpu_threads(threads: int) -> None:
-    """Let PyTorch and OpenCV use this many CPU threads in this process; 0: as many as they like.
+    """Limit PyTorch and OpenCV to this many CPU threads in this process; 0 is no limit.
 
-    Raises ValueError for a negative number.
+    Raise ValueError for a negative number.
     """
     if threads < 0:
         raise ValueError(f'cpu_threads must be 0 or more, not {threads}')
@@ -55,7 +54,7 @@ def limit_cpu_threads(threads: int) -> None:
 
 
 def free_memory() -> None:
-    """Give back to the device what networks held that are no longer used."""
+    """Release the device memory of networks that are no longer in use."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

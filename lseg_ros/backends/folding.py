@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image side of a network with fewer operations, and the same result up to rounding."""
+"""The image side of a network in fewer operations, with the same result up to rounding."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from lseg_ros.model.lseg import LSeg
 
 
 class FoldedNetwork(nn.Module):
-    """uint8 RGB images [B, H, W, 3] -> unit embeddings [B, E, h, w], float32, for a backend.
+    """Maps uint8 RGB images [B, H, W, 3] to unit embeddings, float32 [B, E, h, w].
 
     Batch normalisations that follow a convolution are folded into it. The decoder's last layer, a
-    1x1 convolution x -> W x + b from N to D > N + 1 channels, is turned so that only the
-    E = N + 1 directions which its results can have are computed: with W = Q R and Q' the columns
-    of Q and the part of b across them, embedding and text have the products that Q'^T of both
-    have. Neither the norm nor any cosine changes, and text is turned once (`project`).
+    1x1 convolution x -> W x + b from N to D > N + 1 channels, is rotated so that only the
+    E = N + 1 dimensions its results can span are computed. With W = Q R, and Q' the columns of Q
+    and the component of b orthogonal to them, embeddings and text keep their inner products when
+    both are multiplied by Q'^T. Norms and cosines stay the same; text is rotated once (`project`).
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: LSeg, dtype: torch.dtype) -> None:
-        """Copy the image side of `model`, on its device; its layers have `dtype`."""
+        """Copy the image side of `model`, on its device, with layers in `dtype`."""
         super().__init__()
         self.stride = model.stride
         self.dtype = dtype
@@ -39,11 +42,11 @@ class FoldedNetwork(nn.Module):
         with torch.no_grad():
             example = torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=model.device)
             fold_batch_norms(layers, example)
-            self.basis, self.across = _turn(layers[1])
+            self.basis, self.across = _rotate(layers[1])
         self.layers = layers.to(dtype)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the embeddings; see the class."""
+        """See the class."""
         pixels = pad((images.permute(0, 3, 1, 2) - self.mean) / self.std, self.stride)
         x = self.layers(pixels.to(self.dtype)).float()
         if self.across is None:
@@ -57,36 +60,39 @@ class FoldedNetwork(nn.Module):
             return text
         return (text.float() @ self.basis.to(text.device)).to(text.dtype)
 
-    def turn_back(self, embeddings: Tensor) -> Tensor:
-        """Return embeddings [B, E, h, w] as the model's own, [B, D, h, w]."""
+    def restore(self, embeddings: Tensor) -> Tensor:
+        """Return the model's own embeddings, [B, D, h, w], from those of `forward`."""
         if self.basis is None:
             return embeddings
         return torch.einsum('behw,de->bdhw', embeddings, self.basis)
 
 
 def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
-    """Fold, in place, each batch normalisation into the convolution whose result it takes.
+    """Fold, in place, each batch normalisation into the convolution that feeds it.
 
-    Which follow each other is seen by running `network` on `example`. For evaluation mode only.
+    Running `network` on `example` shows which those are. For evaluation mode only.
     """
     names = {module: name for name, module in network.named_modules()}
     for convolution, norm in _pairs(network, example):
         fused = fuse_conv_bn_eval(convolution, norm)
         convolution.weight, convolution.bias = fused.weight, fused.bias
         parent, _, name = names[norm].rpartition('.')
-        # timm's normalisations apply the activation as well.
+        # timm's normalisations include the activation.
         setattr(network.get_submodule(parent), name, getattr(norm, 'act', nn.Identity()))
 
 
 def _pairs(
     network: nn.Module, example: tuple[Tensor, ...]
 ) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Return the convolutions that run once and whose result a batch normalisation takes."""
-    made: list[tuple[nn.Module, Tensor]] = []
+    """Yield the convolutions that run once, with the batch normalisation that each feeds."""
+    made: list[tuple[nn.Conv2d, Tensor]] = []
     taken: list[tuple[nn.BatchNorm2d, Tensor]] = []
     with ExitStack() as hooks:
         for module in network.modules():
-            if type(module) in (nn.Conv2d, Conv2dSame):  # others alter their weights as they run
+            if type(module) in (
+                nn.Conv2d,
+                Conv2dSame,
+            ):  # other kinds change their weights as they run
                 hooks.enter_context(
                     module.register_forward_hook(
                         lambda module, _, result: made.append((module, result))
@@ -106,11 +112,11 @@ def _pairs(
                 yield convolution, norm
 
 
-def _turn(decoder: nn.Module) -> tuple[Tensor | None, float | None]:
-    """Turn, in place, the last layer of `decoder` into its own directions (see FoldedNetwork).
+def _rotate(decoder: nn.Module) -> tuple[Tensor | None, float | None]:
+    """Rotate, in place, the last layer of `decoder` (see FoldedNetwork).
 
-    Returns the directions [D, E] and the length of the bias across the others; None for the
-    length where there is no such bias, and for both where nothing is to be gained.
+    Return Q' [D, E] and the length of the bias orthogonal to Q: None without a bias, and both None
+    if rotating would save nothing.
     """
     layer = getattr(decoder, 'projection', None)
     if layer is None or layer.out_channels <= layer.in_channels + 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network's image side and its product with the text, run by OpenVINO on a CPU."""
+"""OpenVINO running the image side of a network and its product with the text, on a CPU."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.model.lseg import LSeg
 
-# Few CPUs calculate in float16, and on others OpenVINO would silently take bfloat16 for it.
+# Few CPUs compute in float16; on the others OpenVINO would silently use bfloat16 instead.
 _PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f32'}
-# Height and width of the image that the network is recorded with: not square, and padded.
+# Height and width of the image that the network is recorded with: not square, needs padding.
 _EXAMPLE_SIZE = (100, 150)
-_KEPT_KERNELS = 300  # a size needs some tens
+_KEPT_KERNELS = 300  # each image size needs a few dozen
 
 
 class OpenVinoBackend:
-    """Compiles the network once, for images of every size, and any number of them and of labels.
+    """Compiles the network once for any image size, batch size and number of labels.
 
-    The first image of another size takes about three times as long as the next.
+    The first image of a new size takes about three times as long as the next.
     """
 
     name = 'openvino'
@@ -33,8 +33,8 @@ class OpenVinoBackend:
     def __init__(self, model: LSeg, threads: int = 0) -> None:
         """Compile `model` for `threads` CPU threads, 0 for all, in the model's dtype.
 
-        Raises ValueError for a network on another device, or one of which a recording of one run
-        does not hold for images of every size.
+        Raise ValueError for a network on another device, or one whose operations depend on the
+        image size, so that it cannot be recorded for all sizes.
         """
         if model.device.type != 'cpu':
             raise ValueError(f'the backend openvino runs on the CPU, not on {model.device}')
@@ -49,7 +49,7 @@ class OpenVinoBackend:
         self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
-        """See Backend; the logits of a pixel lie beside each other."""
+        """See Backend; the logits of a pixel are contiguous."""
         return self._spatial(self._run(images, text))
 
     def embed(self, images: Tensor) -> Tensor:
@@ -57,7 +57,10 @@ class OpenVinoBackend:
         return self._run(images, self._dimensions)
 
     def _run(self, images: Tensor, text: Tensor) -> Tensor:
-        given = images.contiguous(), text.float().contiguous()  # kept until they have been read
+        given = (
+            images.contiguous(),
+            text.float().contiguous(),
+        )  # kept alive until they have been read
         self._request.infer(
             {
                 index: openvino.Tensor(tensor.numpy(), shared_memory=True)
@@ -68,7 +71,7 @@ class OpenVinoBackend:
 
 
 class _Correlation(nn.Module):
-    """Images [B, H, W, 3] and text [K, E] -> logits [B, h, w, K], not yet regularised."""
+    """Maps images [B, H, W, 3] and text [K, E] to logits [B, h, w, K], not yet regularised."""
 
     def __init__(self, network: FoldedNetwork, temperature: float) -> None:
         super().__init__()
@@ -92,7 +95,7 @@ def _compile(network: _Correlation, threads: int, precision: str) -> openvino.Co
             'INFERENCE_NUM_THREADS': threads,
             'INFERENCE_PRECISION_HINT': precision,
             'PERFORMANCE_HINT': 'LATENCY',
-            # A thread that may not leave a core waits for whatever else runs there.
+            # Pinned threads would wait for other programs on their core.
             'ENABLE_CPU_PINNING': False,
             # Kernels kept for sizes seen before; by default the cache grows to gigabytes.
             'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
@@ -101,15 +104,14 @@ def _compile(network: _Correlation, threads: int, precision: str) -> openvino.Co
 
 
 def _record(network: nn.Module, *example: Tensor) -> openvino.Model:
-    """Return what `network` does to inputs like those of `example`, as OpenVINO has it.
+    """Convert `network`, traced on `example`, to an OpenVINO model.
 
-    The steps are those of openvino.convert_model, which would also report its use over the
-    internet.
+    The steps are those of openvino.convert_model, which also sends usage data over the internet.
     """
     with warnings.catch_warnings(), torch.no_grad():
-        # Deprecated in PyTorch 2.9 for torch.export, of which OpenVINO takes five times as long.
+        # PyTorch 2.9 deprecates this for torch.export, which OpenVINO converts five times slower.
         warnings.simplefilter('ignore')
         trace = torch.jit.trace(network.eval(), example, check_trace=False)
-        decoder = TorchScriptPythonDecoder(trace)  # named, as nothing else keeps it alive
+        decoder = TorchScriptPythonDecoder(trace)  # a variable, as nothing else keeps it alive
         frontend = FrontEndManager().load_by_framework('pytorch')
         return frontend.convert(frontend.load(decoder))

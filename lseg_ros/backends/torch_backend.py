@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image side of a network run by PyTorch, with fewer operations and, on a GPU, one launch."""
+"""PyTorch running a folded network; on a GPU it is recorded and launched at once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.model.lseg import LSeg
 
-# Sizes of a batch whose graphs are kept: more cameras than that seldom share a GPU.
+# Recordings kept, one per batch shape; more cameras than this seldom share a GPU.
 GRAPHS = 8
 _WARM_UP_RUNS = 3
-# What a thread does to the whole device, such as waiting for it, breaks another one's recording.
+# One recording at a time: an operation on the whole device breaks those in progress.
 _RECORDING = threading.Lock()
 
 
 class TorchBackend:
-    """The folded network; on a GPU it is recorded once for each size of a batch, and replayed."""
+    """Runs the folded network; on a GPU it is recorded once per batch shape and replayed."""
 
     name = 'torch'
 
@@ -40,14 +40,14 @@ class TorchBackend:
 
     def embed(self, images: Tensor) -> Tensor:
         """See Backend."""
-        return self._network.turn_back(self._encode(images))
+        return self._network.restore(self._encode(images))
 
 
 class RecordedRuns:
-    """Calls a network as it is for the first batch of a size, and by a recording from the second.
+    """Runs a network directly on the first batch of a shape, and by a recording from the second.
 
-    The recordings last used are kept, `GRAPHS` of them. One takes as long as several runs: sizes
-    that are seen but once, or that are too many, are not worth it.
+    The `GRAPHS` recordings used last are kept. Recording takes as long as several runs, so it is
+    not worth it for shapes seen once.
     """
 
     def __init__(
@@ -55,36 +55,36 @@ class RecordedRuns:
         network: Callable[[Tensor], Tensor],
         record: Callable[[Callable[[Tensor], Tensor], Tensor], Callable[[Tensor], Tensor]],
     ) -> None:
-        """`record` makes of `network` and a batch what replays it for batches of that shape."""
+        """Use `record` to turn `network` and a batch into a replay for that shape."""
         self._network = network
         self._record = record
         self._runs: OrderedDict[torch.Size, Callable[[Tensor], Tensor]] = OrderedDict()
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return what the network makes of `images`, in memory that the next may overwrite."""
+        """Return the network's result for `images`, which the next call may overwrite."""
         run = self._runs.pop(images.shape, None)
         if run is None:
             run = self._network
         elif run is self._network:
             run = self._record(self._network, images)
-        self._runs[images.shape] = run  # at the end: the one last used
+        self._runs[images.shape] = run  # the one used last is at the end
         if len(self._runs) > GRAPHS:
             self._runs.popitem(last=False)
         return run(images)
 
 
 class _Graph:
-    """The kernels of one run in a CUDA graph: Python and the driver have no part in a replay."""
+    """The kernels of one run as a CUDA graph, replayed without Python in between."""
 
     def __init__(self, network: Callable[[Tensor], Tensor], images: Tensor) -> None:
         """Record `network` for batches of the shape of `images`, on their device."""
         self._images = images.clone()
         self._graph = torch.cuda.CUDAGraph()
-        # Streams and graphs are made on the thread's device, which need not be that of the images.
+        # Streams and graphs belong to the thread's current device, which may be another one.
         with _RECORDING, torch.cuda.device(images.device):
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):  # libraries choose kernels and make workspaces
+            with torch.cuda.stream(stream):  # lets libraries choose kernels and allocate workspaces
                 for _ in range(_WARM_UP_RUNS):
                     network(self._images)
             torch.cuda.current_stream().wait_stream(stream)
@@ -92,7 +92,7 @@ class _Graph:
                 self._embeddings = network(self._images)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the embeddings of `images`, in memory that the next call overwrites."""
+        """Return the embeddings of `images`, which the next call overwrites."""
         with torch.cuda.device(images.device):
             self._images.copy_(images)
             self._graph.replay()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth and class ids to labelled points: an organised cloud, one point for each pixel."""
+"""Organised clouds of labelled points, one point per pixel, from depth and class ids."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.polynomial import chebyshev
 
 from lseg_ros.core.geometry import nearest
 
-# A point as it lies in memory. rgb holds the bytes 0, R, G, B of a whole number, from the highest
-# to the lowest, in the place of a float, as the Point Cloud Library has it.
+# A point in memory. rgb is an integer 0x00RRGGBB stored in the bytes of a float, by the
+# convention of the Point Cloud Library.
 POINT = np.dtype(
     [
         ('x', '<f4'),
@@ -23,20 +23,20 @@ POINT = np.dtype(
         ('confidence', '<f4'),
     ]
 )
-# A ray that its distortion does not bring back this close to its pixel has no meaning.
+# Rays that distort back to a point further than this from their pixel are invalid.
 MAX_REPROJECTION_PX = 0.5
-# So far may a ray be from its pixel where rays are interpolated between a few that are exact.
+# The greatest error, in pixels, allowed for interpolated rays.
 MAX_INTERPOLATION_PX = 0.01
-_NODES = 24  # exact rays along each side of the image, between which the others are interpolated
-_PROBES = 48  # rays along each side at which that is checked
+_NODES = 24  # exact rays along each side of the image, for interpolating the others
+_PROBES = 48  # interpolated rays checked along each side
 _UNDISTORT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-7)
 
 
 @dataclass(frozen=True)
 class PixelGrid:
-    """Which pixels of an image stand for those of a smaller or larger one, by nearest neighbour.
+    """The pixels of an image nearest to those of a smaller or larger one.
 
-    `rows` and `columns` are whole numbers, [h] and [w].
+    `rows` [h] and `columns` [w] are integers.
     """
 
     rows: np.ndarray
@@ -46,26 +46,26 @@ class PixelGrid:
     def between(
         cls, image_size: tuple[int, int], size: tuple[int, int], stride: int = 1
     ) -> PixelGrid:
-        """Return the pixels of an image of `image_size` for every `stride`-th one of `size`.
+        """Return the pixels of an image of `image_size` nearest to every `stride`-th of `size`.
 
-        Sizes are (height, width). They are the pixels that `Segmenter.segment` samples.
+        Sizes are (height, width). `Segmenter.segment` samples the same pixels.
         """
         return cls(*(nearest(old, new, stride) for old, new in zip(image_size, size)))
 
     def sample(self, pixels: np.ndarray) -> np.ndarray:
-        """Return [h, w, ...] of an image [H, W, ...]; the image itself where nothing changes."""
+        """Return [h, w, ...] of an image [H, W, ...]; the image itself if the sizes agree."""
         if pixels.shape[:2] == (len(self.rows), len(self.columns)):
-            return pixels  # a grid of the image's own size has every pixel once
-        return pixels[self.rows[:, None], self.columns]
+            return pixels
+        sampled: np.ndarray = pixels[self.rows[:, None], self.columns]
+        return sampled
 
 
 def pixel_rays(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
-    """Return x/z and y/z of the points that the pixels of `grid` show, float32 [2, h, w].
+    """Return x/z and y/z of the points seen by the pixels of `grid`, float32 [2, h, w].
 
     `matrix` is K, [3, 3], and `distortion` the 0, 4, 5, 8, 12 or 14 coefficients of OpenCV's
-    model (plumb_bob, rational). NaN where the distortion cannot be undone. Keep the result: under
-    a distortion too wild to be interpolated each pixel is undistorted by itself, which takes a
-    moment.
+    model (plumb_bob, rational). Rays are NaN where the distortion cannot be undone. Cache the
+    result: strong distortion is undone pixel by pixel, which is slow.
     """
     pixels = _pixels(grid.rows, grid.columns)
     if np.any(distortion):
@@ -76,10 +76,10 @@ def pixel_rays(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -> n
 
 
 def _interpolated(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray | None:
-    """Return where the pixels of a grid would be without distortion, [h, w, 2].
+    """Return the undistorted pixels of a grid, [h, w, 2], by polynomial interpolation.
 
-    A lens is smooth: a polynomial through a few pixels, in Chebyshev's places, serves all. None
-    for a small grid, and where the lens does not bring the result back to its pixels.
+    Lenses are smooth, so a polynomial through a few pixels, at Chebyshev nodes, fits the others.
+    Return None for a small grid, or if the result does not distort back to the pixels.
     """
     if min(len(grid.rows), len(grid.columns)) < 2 * _NODES:
         return None
@@ -91,7 +91,7 @@ def _interpolated(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -
     )
     pixels = _pixels(grid.rows[probes[0]], grid.columns[probes[1]])
     error = np.abs(_distorted(ideal[probes], matrix, distortion) - pixels).max()
-    return ideal if error < MAX_INTERPOLATION_PX else None  # an error of NaN is not small
+    return ideal if error < MAX_INTERPOLATION_PX else None  # None for an error of NaN, too
 
 
 def _pixels(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -100,9 +100,9 @@ def _pixels(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _chebyshev(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Chebyshev's nodes between the least and greatest of n places, [_NODES].
+    """Return the Chebyshev nodes for n places, [_NODES], and an interpolation matrix.
 
-    With them comes the matrix [n, _NODES] that takes values at the nodes to values at the places.
+    The matrix, [n, _NODES], maps values at the nodes to values at the places.
     """
     middle, reach = (places.max() + places.min()) / 2, np.ptp(places) / 2
     nodes = chebyshev.chebpts1(_NODES)
@@ -113,7 +113,7 @@ def _chebyshev(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _undistorted(pixels: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
-    """Return where pixels [h, w, 2] would be without distortion; NaN where that is unknown."""
+    """Return undistorted pixels [h, w, 2], NaN where the distortion cannot be undone."""
     ideal = cv2.undistortImagePoints(
         pixels.reshape(-1, 1, 2), matrix, distortion, None, _UNDISTORT
     ).reshape(pixels.shape)
@@ -123,7 +123,7 @@ def _undistorted(pixels: np.ndarray, matrix: np.ndarray, distortion: np.ndarray)
 
 
 def _distorted(ideal: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
-    """Return the pixels [h, w, 2] at which the lens shows what it should show at `ideal`."""
+    """Return undistorted pixels [h, w, 2] as the lens distorts them."""
     rays = (ideal.reshape(-1, 1, 2) - matrix[:2, 2]) / np.diag(matrix)[:2]
     pixels, _ = cv2.projectPoints(
         cv2.convertPointsToHomogeneous(rays), np.zeros(3), np.zeros(3), matrix, distortion
@@ -132,9 +132,9 @@ def _distorted(ideal: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) ->
 
 
 def depth_in_metres(depth: np.ndarray) -> np.ndarray:
-    """Return depth, whole millimetres or metres as floats, as float32 metres.
+    """Return depth in integer millimetres or float metres as float32 metres.
 
-    What is no distance (zero, negative, infinite, NaN) becomes NaN.
+    Values that are no distance (zero, negative, infinite, NaN) become NaN.
     """
     unit = np.float32(1e-3 if depth.dtype.kind == 'u' else 1.0)
     metres = depth * unit
@@ -152,9 +152,9 @@ def labelled_points(
 ) -> None:
     """Fill `points`, an organised cloud: [h, w] of `POINT`, in metres in the optical frame.
 
-    `depth` is float32 [h, w], the distance along the optical axis, NaN where there is none; `rays`
-    as `pixel_rays` gives them; `image` uint8 RGB [h, w, 3]; `ids` and `confidence` uint8 [h, w].
-    Points without depth have NaN as x, y and z; confidence becomes 0..1.
+    `depth` is float32 [h, w], the distance along the optical axis, NaN where unknown; `rays` comes
+    from `pixel_rays`; `image` is uint8 RGB [h, w, 3]; `ids` and `confidence` are uint8 [h, w].
+    Points without depth have NaN as x, y and z; confidence is scaled to 0..1.
     """
     x, y = (cv2.multiply(depth, ray) for ray in rays)
     blank = np.isnan(x)  # a ray may be NaN too

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From scores on the network's grid to a class and its score for each pixel of a larger grid.
+"""Choose each pixel's class: the one whose bilinearly interpolated score is highest.
 
-Both ways below choose, for each pixel, the class whose bilinearly interpolated score is highest.
+Scores lie on the network's grid, pixels on a larger one. A GPU and a CPU get there in two ways.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from lseg_ros.core.geometry import nearest
 
-# Planes that are enlarged together on a GPU; this bounds the memory that many classes take.
+# Planes enlarged together on a GPU; this bounds the memory needed for many classes.
 PLANES = 32
-# Values that are interpolated together on a CPU: they stay in its cache.
+# Values interpolated together on a CPU; they fit into its cache.
 CHUNK = 1 << 18
 
 
@@ -27,13 +27,13 @@ def decide(
 ) -> tuple[Tensor, Tensor]:
     """Return the id of each pixel's best class, uint8 [H, W], and its score, float32 [H, W].
 
-    `scores` is float32 [C, h, w], `class_ids` uint8 [C], `size` is (H, W), and `step` the cells
-    of the grid, down and across, that one pixel takes. Of equal scores any may win.
+    `scores` is float32 [C, h, w], `class_ids` uint8 [C], `size` is (H, W), and `step` the number
+    of grid cells, down and across, that one pixel spans. Of equal scores, any may win.
     """
     if scores.is_cuda:
         return decide_by_planes(scores, class_ids, size, step)
-    # A class that wins in no cell hardly ever wins between two.  The winners are found several
-    # times as fast by NumPy, and where the scores of a cell lie beside each other.
+    # A class that wins in no cell hardly ever wins between two. NumPy finds the winners several
+    # times as fast, if the scores of a cell are contiguous.
     cells = scores.movedim(0, -1).contiguous()
     winners = torch.from_numpy(np.flatnonzero(np.bincount(cells.numpy().argmax(-1).ravel())))
     return decide_by_seams(scores[winners], class_ids[winners], size, step)
@@ -42,25 +42,28 @@ def decide(
 def decide_by_planes(
     scores: Tensor, class_ids: Tensor, size: tuple[int, int], step: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """Enlarge the plane of every class, then compare: the fewest launches, no wait for a GPU."""
-    best, ids = None, None
-    for planes, names in zip(scores.split(PLANES), class_ids.split(PLANES)):
+    """Enlarge the plane of every class, then compare: few kernel launches, no wait for a GPU."""
+
+    def winners(planes: Tensor, plane_ids: Tensor) -> tuple[Tensor, Tensor]:
         score, winner = interpolate(planes[None], size, step)[0].max(0)
-        chosen = names[winner]
-        if best is not None:
-            chosen = torch.where(score > best, chosen, ids)
-            score = torch.maximum(score, best)
-        best, ids = score, chosen
+        return plane_ids[winner], score
+
+    chunks = zip(scores.split(PLANES), class_ids.split(PLANES))
+    ids, best = winners(*next(chunks))
+    for planes, plane_ids in chunks:
+        chosen, score = winners(planes, plane_ids)
+        ids = torch.where(score > best, chosen, ids)
+        best = torch.maximum(score, best)
     return ids, best
 
 
 def decide_by_seams(
     scores: Tensor, class_ids: Tensor, size: tuple[int, int], step: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """Enlarge across, then down, and there compare the classes only where the winner changes.
+    """Enlarge across, then down, comparing the classes only where the winner changes.
 
-    Between two neighbours in a column that one class wins, it wins throughout, and its score is
-    the interpolated score of the winner: both are copied for most pixels of an image.
+    Where one class wins two neighbouring cells of a column, it wins every pixel between them, and
+    its score is interpolated between the two: for most pixels no other class is looked at.
     """
     height, width = size
     planes = scores[None].contiguous(memory_format=torch.channels_last)
@@ -68,7 +71,7 @@ def decide_by_seams(
     cells = rows.reshape(-1, rows.shape[2])
     best, winner = (part.view(-1, width) for part in cells.max(1))
     above, below, weight = _sources(height, len(best), step[0])
-    # Whole rows and whole vectors are copied: index_select and take are made for that.
+    # index_select and take are fastest at copying whole rows and vectors.
     score = torch.lerp(best.index_select(0, above), best.index_select(0, below), weight[:, None])
     names = class_ids.numpy()
     ids = names.take(winner.numpy()).take(above.numpy(), axis=0)
@@ -86,12 +89,14 @@ def decide_by_seams(
 
 
 def interpolate(planes: Tensor, size: tuple[int, int], step: tuple[float, float]) -> Tensor:
-    """Resize [B, C, h, w] bilinearly to `size`, where a pixel takes `step` cells.
+    """Resize [B, C, h, w] bilinearly to `size`, where a pixel spans `step` cells.
 
-    `torch.nn.functional.interpolate` takes a size or a scale; the scores of a padded image, from
-    which the padding is cut off at the same time, need both.
+    `torch.nn.functional.interpolate` takes either a size or a scale. Cutting off the padding in
+    the same step needs both.
     """
-    return torch.ops.aten.upsample_bilinear2d(planes, size, False, 1 / step[0], 1 / step[1])
+    down, across = step
+    resized: Tensor = torch.ops.aten.upsample_bilinear2d(planes, size, False, 1 / down, 1 / across)
+    return resized
 
 
 def sample(planes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -108,9 +113,9 @@ def sample(planes: Tensor, size: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _sources(pixels: int, cells: int, step: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for each of `pixels` in a column the cell above, the next, and the share of that.
+    """Return, for each pixel of a column, the cell above, the cell below and the latter's weight.
 
-    Indices are int64, shares float32.
+    Indices are int64, weights float32.
     """
     source = ((torch.arange(pixels, dtype=torch.float64) + 0.5) * step - 0.5).clamp(0, cells - 1)
     above = source.long()
@@ -122,7 +127,7 @@ def _between(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield y and x of the pixels below a cell where `changes` [h - 1, W] is true.
 
-    `above` holds the cell above each y. About `size` pixels come at a time.
+    `above` is the cell above each y. Each step yields about `size` pixels.
     """
     first = np.searchsorted(above, np.arange(len(changes) + 1))
     count = np.diff(first)

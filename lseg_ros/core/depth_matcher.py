@@ -1,27 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which depth frame belongs to an image: the one nearest in time, if it is near enough."""
+"""Match depth frames to images: the nearest in time, if it is near enough."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
-from sensor_msgs.msg import Image
+Message = TypeVar('Message')
 
-# Depth frames kept for an image that has yet to be begun.
+# Depth frames kept for images that have not begun yet.
 KEPT = 16
 FAR_NS = 10**9
-# Images that wait at the same time: depth may lag by as many images.
+# Images that wait at the same time; depth may lag behind by as many.
 OPEN = 4
 
 
 @dataclass(frozen=True)
 class DepthCounts:
-    """What became of the images that wanted depth, and the depth frames that did not fit one.
+    """How many depth frames were `received` or `unusable`, and how many images found theirs.
 
-    Of the images without: `late` when the nearest depth frame was older than the image, `early`
-    when it was newer, `missing` when there was none within a second.
+    An image without a match is `late` if the nearest depth frame was older than the image, `early`
+    if it was newer, and `missing` if there was none within a second.
     """
 
     received: int = 0
@@ -32,44 +33,44 @@ class DepthCounts:
     unusable: int = 0
 
     def plus(self, **events: int) -> DepthCounts:
-        """Return the counts with some of them raised."""
+        """Return these counts with some of them increased."""
         return replace(self, **{name: getattr(self, name) + more for name, more in events.items()})
 
 
 @dataclass(frozen=True)
-class _Depth:
+class _Depth(Generic[Message]):
     stamp_ns: int
-    message: Image
+    message: Message
 
 
-class DepthMatcher:
-    """Keeps the last depth frames, and finds those of the last few images.
+class DepthMatcher(Generic[Message]):
+    """Keeps the last depth frames and finds those of the last few images.
 
-    A depth frame may come before its image, while that is segmented, or after. May be used from
-    any thread.
+    A depth frame may arrive before its image, while the image is segmented, or later. Safe to use
+    from any thread.
     """
 
     def __init__(self, slop_s: float) -> None:
         """Match frames whose stamps differ by at most `slop_s` seconds."""
         self._lock = threading.Lock()
-        self._kept: deque[_Depth] = deque(maxlen=KEPT)
-        # The nearest depth so far of each image that is open, by its stamp, oldest first.
-        self._open: dict[int, _Depth | None] = {}
+        self._kept: deque[_Depth[Message]] = deque(maxlen=KEPT)
+        # The nearest depth so far of each open image, by its stamp, oldest first.
+        self._open: dict[int, _Depth[Message] | None] = {}
         self._counts = DepthCounts()
         self.set_slop(slop_s)
 
     @property
     def counts(self) -> DepthCounts:
-        """Totals since the start; an image is counted a few images after it was begun."""
+        """Totals since the start; an image is counted a few images later."""
         return self._counts
 
     def set_slop(self, slop_s: float) -> None:
-        """Allow this difference in seconds from now on."""
+        """Change the greatest difference between stamps, in seconds."""
         with self._lock:
             self._slop_ns = round(slop_s * 1e9)
 
-    def add(self, stamp_ns: int, message: Image) -> None:
-        """Keep a depth frame; one that is older than the last starts the time line anew."""
+    def add(self, stamp_ns: int, message: Message) -> None:
+        """Keep a depth frame; one older than the last discards those before it."""
         depth = _Depth(stamp_ns, message)
         with self._lock:
             if self._kept and stamp_ns < self._kept[-1].stamp_ns:
@@ -80,7 +81,7 @@ class DepthMatcher:
                 self._consider(image_ns, depth)
 
     def begin(self, image_ns: int) -> None:
-        """Look for the depth of the image with this stamp from now on."""
+        """Start looking for the depth of the image with this stamp."""
         with self._lock:
             if image_ns in self._open:
                 self._close(image_ns)
@@ -90,31 +91,31 @@ class DepthMatcher:
             for depth in self._kept:
                 self._consider(image_ns, depth)
 
-    def find(self, image_ns: int) -> Image | None:
-        """Return the depth of one of the images begun last; None while it is not here."""
+    def find(self, image_ns: int) -> Message | None:
+        """Return the depth of one of the last images; None if it has not arrived."""
         with self._lock:
             nearest = self._open.get(image_ns)
-            return nearest.message if self._is_match(nearest, image_ns) else None
+            return nearest.message if nearest and self._is_match(nearest, image_ns) else None
 
     def refuse(self) -> None:
-        """Count a depth frame that cannot be used."""
+        """Count an unusable depth frame."""
         with self._lock:
             self._counts = self._counts.plus(unusable=1)
 
-    def _consider(self, image_ns: int, depth: _Depth) -> None:
+    def _consider(self, image_ns: int, depth: _Depth[Message]) -> None:
         nearest = self._open[image_ns]
         if nearest is None or (abs(depth.stamp_ns - image_ns) < abs(nearest.stamp_ns - image_ns)):
             self._open[image_ns] = depth
 
-    def _is_match(self, depth: _Depth | None, image_ns: int) -> bool:
+    def _is_match(self, depth: _Depth[Message] | None, image_ns: int) -> bool:
         return depth is not None and abs(depth.stamp_ns - image_ns) <= self._slop_ns
 
     def _close(self, image_ns: int) -> None:
         nearest = self._open.pop(image_ns)
-        if self._counts.received:  # a camera without depth misses nothing
+        if self._counts.received:  # otherwise the camera has no depth
             self._counts = self._counts.plus(**{self._verdict(nearest, image_ns): 1})
 
-    def _verdict(self, nearest: _Depth | None, image_ns: int) -> str:
+    def _verdict(self, nearest: _Depth[Message] | None, image_ns: int) -> str:
         if self._is_match(nearest, image_ns):
             return 'matched'
         if nearest is None or abs(nearest.stamp_ns - image_ns) > FAR_NS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The embedding of an image: on the network's grid, and of each of its pixels, band by band."""
+"""The embedding of an image, on the network's grid or for each pixel, band by band."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from lseg_ros.core.geometry import ImageGeometry
 
 _BAND_VALUES = 16 * 2**20  # of float32: 64 MiB
-# The share of values at either end that the colours of a preview do not tell apart.
+# The share of values clipped at either end in the colours of a preview.
 _CLIPPED = 0.01
 
 
@@ -33,7 +33,7 @@ class ImageEmbedding:
 
     @property
     def cells(self) -> Tensor:
-        """float32 [h, w, D]: the grid without the cells that only cover padding."""
+        """float32 [h, w, D]: the grid without the cells that cover only padding."""
         height, width = map(math.ceil, self.geometry.covered(self.grid.shape[1:]))
         return self.grid[:, :height, :width].permute(1, 2, 0)
 
@@ -47,14 +47,14 @@ class ImageEmbedding:
     def rows(self, first: int, last: int) -> Tensor:
         """Return unit vectors, float32 [last - first, W, D], for these rows of the image.
 
-        They are interpolated between cells as the logits are, then brought to unit length.
+        They are interpolated between cells like the logits, then normalised.
         """
         y, x = (self._positions(axis) for axis in (0, 1))
         band = _interpolate(_interpolate(self.grid, y[first:last], 1), x, 2)
         return F.normalize(band, dim=0).permute(1, 2, 0)
 
     def bands(self) -> Iterator[tuple[int, Tensor]]:
-        """Iterate over (first row, rows) of the whole image in bands of 64 MiB at most."""
+        """Yield (first row, rows) of the whole image, in bands of at most 64 MiB."""
         height, width = self.geometry.image
         count = max(1, _BAND_VALUES // (width * self.grid.shape[0]))
         for first in range(0, height, count):
@@ -63,7 +63,7 @@ class ImageEmbedding:
     def preview(self) -> np.ndarray:
         """Return uint8 [H, W, 3]: the three principal components as red, green and blue.
 
-        Alike colours mean alike embeddings, within this image only.
+        Similar colours mean similar embeddings, but only within one image.
         """
         cells = self.cells
         values = cells.reshape(-1, cells.shape[2]).double()
@@ -79,7 +79,7 @@ class ImageEmbedding:
         return (255 * picture[0]).round().byte().permute(1, 2, 0).cpu().numpy()
 
     def _positions(self, axis: int) -> Tensor:
-        """Return, for each row or column of the image, where it lies on the grid."""
+        """Return the grid position of each row or column of the image."""
         image, resized, padded = (
             size[axis]
             for size in (self.geometry.image, self.geometry.resized, self.geometry.padded)

@@ -31,38 +31,51 @@ def open_segmenter(
     text_model: str | Path | None = None,
     progress: Callable[[Sequence[Window]], Iterable[Window]] = iter,
 ) -> Segmenter:
-    """Load a model and return a segmenter that runs it as fast as this machine can.
+    """Open a segmenter that runs a model as fast as this machine can.
 
-    `model` is the name of a model or the path of its weights, as `lseg_ros.model.load` takes it
-    (`text_model` too), or a loaded LSeg, which keeps its device and dtype. `device`, `precision`
-    and `threads` are explained in `lseg_ros.backends.device`, `backend` in `open_backend`; with
-    the backend eager or quality best, precision auto is float32, as in the authors' figures.
+    `model` is a name or the path of weights, loaded by `lseg_ros.model.load` with `text_model`, or
+    a loaded LSeg, which keeps its device and dtype. `lseg_ros.backends` explains `device`,
+    `precision`, `backend` and `threads`; precision auto is float32 for the network as written.
 
     quality fast is one pass, for which images are reduced to a short side of `input_size` pixels:
     by default the model's own; 0 keeps their size. quality best is the authors' protocol of six
-    scales, dozens of passes through the network as written; `progress` is given the windows of
-    each image and returns an iterable of them, e.g. tqdm.
+    scales, dozens of passes of the network as written; `progress` takes the windows of each image
+    and returns an iterable of them, e.g. tqdm.
 
-    Raise ValueError for a setting that is unknown, cannot be used here or contradicts another,
-    and whatever `load` raises.
+    Raise ValueError for settings that are unknown, unusable here or contradictory, and whatever
+    `load` raises.
     """
+    _check_quality(quality, backend, input_size)
     best = quality == 'best'
-    if quality not in QUALITIES:
-        raise ValueError(f'unknown quality {quality!r}: use one of {", ".join(QUALITIES)}')
-    if best and (backend not in ('auto', 'eager') or input_size is not None):
-        raise ValueError(
-            "quality 'best' runs the network as written, at sizes of its own: "
-            'leave out backend and input_size'
-        )
     limit_cpu_threads(threads)
     if not isinstance(model, LSeg):
-        place = find_device(device)
-        as_written = best or backend == 'eager'
-        name = 'float32' if as_written and precision == 'auto' else precision
-        model = load(model, place, find_precision(name, place), text_model)
+        model = _load(model, device, precision, text_model, best or backend == 'eager')
     elif (device, precision, text_model) != ('auto', 'auto', None):
         raise ValueError('a loaded model keeps its device, precision and text_model: omit them')
     if best:
         return MultiScaleSegmenter(MultiScaleEvaluator(model, progress=progress))
     runner = open_backend(backend, model, threads)
     return SinglePassSegmenter(model, backend=runner, input_size=input_size)
+
+
+def _check_quality(quality: str, backend: str, input_size: int | None) -> None:
+    if quality not in QUALITIES:
+        raise ValueError(f'unknown quality {quality!r}: use one of {", ".join(QUALITIES)}')
+    if quality == 'best' and (backend not in ('auto', 'eager') or input_size is not None):
+        raise ValueError(
+            "quality 'best' runs the network as written, at its own sizes: "
+            'omit backend and input_size'
+        )
+
+
+def _load(
+    model: str | Path,
+    device: str | torch.device,
+    precision: str,
+    text_model: str | Path | None,
+    as_written: bool,
+) -> LSeg:
+    place = find_device(device)
+    if as_written and precision == 'auto':  # as in the authors' figures
+        precision = 'float32'
+    return load(model, place, find_precision(precision, place), text_model)

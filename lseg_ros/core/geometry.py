@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class ImageGeometry:
         height, width = (math.ceil(side / stride) * stride for side in resized)
         return cls(image, resized, (height, width), decision_size(image))
 
-    def covered(self, grid: Size) -> tuple[float, float]:
+    def covered(self, grid: Sequence[int]) -> tuple[float, float]:
         """Return how many rows and columns of the network's grid the image covers."""
         rows, columns = (
             cells * resized / padded
@@ -51,7 +52,7 @@ class ImageGeometry:
         )
         return rows, columns
 
-    def step(self, grid: Size) -> tuple[float, float]:
+    def step(self, grid: Sequence[int]) -> tuple[float, float]:
         """Return how many cells of the network's grid, down and across, one decided pixel spans."""
         down, across = (
             cells / padded * resized / decided

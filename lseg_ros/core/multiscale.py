@@ -34,16 +34,16 @@ class Window:
 
 
 class MultiScaleEvaluator:
-    """Gives the logits that the published numbers of LSeg were made with, on any device.
+    """Computes logits by the protocol behind LSeg's published figures, on any device.
 
     At each scale the image's long side becomes `base * scale` pixels. Windows of `crop` x `crop`
-    pixels, two thirds of that apart, cover it; what a window has beyond the image is black. The
-    logits of each window and of its mirror image are added, overlapping windows are averaged, and
-    the scales are added at the image's own size. All resizing is bilinear with aligned corners.
+    pixels, two thirds of that apart, cover the image; what lies beyond it is black. The logits of
+    each window and of its mirror image are added, overlapping windows are averaged, and the scales
+    are added at the image's own size. All resizing is bilinear with aligned corners.
 
-    The protocol is PyTorch-Encoding's, as Li et al., 2022 (arXiv 2201.03546) and Ranftl et al.,
-    2021 (arXiv 2103.13413) use it. Defaults are theirs for ADE20K; Cityscapes takes base 2048,
-    crop 768 and CITYSCAPES_SCALES. A 480 x 640 image costs 36 passes through the network.
+    The protocol is that of PyTorch-Encoding, as used by Li et al., 2022 (arXiv 2201.03546) and
+    Ranftl et al., 2021 (arXiv 2103.13413). The defaults are theirs for ADE20K; for Cityscapes use
+    base 2048, crop 768 and CITYSCAPES_SCALES. A 480 x 640 image takes 36 passes.
     """
 
     def __init__(
@@ -58,11 +58,9 @@ class MultiScaleEvaluator:
     ) -> None:
         """Use `model`, on its device and in its dtype.
 
-        `batch` crops go through the network in one call: 1 as with the authors, more where that
-        is faster; the results agree to rounding. `progress` is given the windows of an image and
-        returns an iterable of them, e.g. tqdm.
-
-        Raises ValueError for settings that the protocol or the network cannot work with.
+        `batch` is the number of crops in one pass: 1 in the authors' code, more where that is
+        faster; the results agree up to rounding. `progress` takes the windows of an image and
+        returns an iterable of them, e.g. tqdm. Raise ValueError for unusable settings.
         """
         if base < 1 or crop < 1 or batch < 1:
             raise ValueError(f'base, crop and batch must be positive, not {base}, {crop}, {batch}')
@@ -72,8 +70,8 @@ class MultiScaleEvaluator:
             below = crop // model.stride * model.stride
             nearest = ' or '.join(str(c) for c in (below, below + model.stride) if c)
             raise ValueError(
-                f'crop {crop} is no multiple of {model.stride}, which the network '
-                f'needs; use {nearest}'
+                f'crop must be a multiple of {model.stride} for this network, not {crop}: '
+                f'use {nearest}'
             )
         self.model = model
         self.base, self.crop, self.scales = base, crop, tuple(scales)
@@ -81,11 +79,11 @@ class MultiScaleEvaluator:
 
     @property
     def passes(self) -> int:
-        """How many logits of the network are added up at each pixel: the sum's scale."""
+        """How many logits are added up at each pixel; divide by it for their mean."""
         return 2 * len(self.scales)
 
     def windows(self, height: int, width: int) -> list[Window]:
-        """Return the windows of an image of this size, scale by scale; each costs two passes."""
+        """Return the windows of an image of this size, scale by scale; each takes two passes."""
         return [
             window
             for scale in self.scales
@@ -98,9 +96,9 @@ class MultiScaleEvaluator:
     ) -> Tensor:
         """Return the summed logits, float32 [K, H, W], on the network's device.
 
-        `image` is uint8 RGB [H, W, 3], or a float tensor [3, H, W] that is already normalised;
-        `text` is [K, D] as encode_text gives it. `size` (height, width) asks for another grid
-        than the image's own. Raises ValueError for an image of another kind.
+        `image` is uint8 RGB [H, W, 3], or a normalised float tensor [3, H, W]; `text` is [K, D],
+        as from `LSeg.encode_text`. `size` (height, width) replaces the image's own. Raise
+        ValueError for any other image.
         """
         pixels = self._pixels(image)
         height, width = pixels.shape[-2:]
@@ -109,13 +107,13 @@ class MultiScaleEvaluator:
         windows = iter(self.progress(self.windows(height, width)))
         for scale in self.scales:
             total += _resize(self._logits_at(scale, pixels, text, windows), size)
-        next(windows, None)  # shows a progress bar its end
+        next(windows, None)  # lets a progress bar finish
         return total
 
     def _logits_at(
         self, scale: float, pixels: Tensor, text: Tensor, windows: Iterator[Window]
     ) -> Tensor:
-        """Return the logits [K, h, w] of the image at one scale, whose windows come next."""
+        """Return the logits [K, h, w] at one scale, taking its windows from `windows`."""
         height, width = self._size_at(scale, *pixels.shape[-2:])
         scaled = self._pad(_resize(pixels, (height, width)))
         logits = torch.zeros(len(text), *scaled.shape[-2:], device=pixels.device)
@@ -145,9 +143,9 @@ class MultiScaleEvaluator:
         return max(1, int(height * long / width + 0.5)), long
 
     def _windows_at(self, image: tuple[int, int]) -> list[Window]:
-        """Return the windows over an image of this size, once padded to at least one crop.
+        """Return the windows over an image of this size, padded to at least one crop.
 
-        The last window of a row or column is cut short where the padded image ends.
+        The last window of a row or column ends where the padded image ends.
         """
         stride = int(self.crop * 2 / 3)
         height, width = (max(side, self.crop) for side in image)
@@ -178,7 +176,7 @@ class MultiScaleEvaluator:
         return self.model.normalise(pixels[None])[0]
 
     def _pad(self, pixels: Tensor) -> Tensor:
-        """Put black to the right of and below pixels [3, h, w] that are smaller than a crop."""
+        """Pad pixels [3, h, w] smaller than a crop with black, on the right and below."""
         height, width = pixels.shape[-2:]
         if min(height, width) >= self.crop:
             return pixels

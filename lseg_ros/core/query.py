@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking one image for texts: how relevant each pixel is to them, beside the present labels.
+"""Find texts in one image: how relevant each pixel is to them, compared with the labels.
 
-A text alone would be found everywhere, as something always fits best; so it is compared with
-`other` and the classes of a LabelSet, as in LERF (Kerr et al., 2023, arXiv 2303.09553) with its
-canonical phrases.
+On its own a text would match everywhere, since something always fits best. It therefore competes
+with `other` and the classes of a LabelSet, as queries in LERF (Kerr et al., 2023, arXiv
+2303.09553) compete with its canonical phrases.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PROMPTS_PER_QUERY = 32
 
 @dataclass(frozen=True)
 class PreparedQuery:
-    """Texts to ask for, encoded, and the classes that they are compared with."""
+    """The texts to find, encoded, and the classes they compete with."""
 
     prompts: tuple[str, ...]
     background: LabelSet
-    text: Tensor  # [K + P, D] unit rows: the background's prompts, then those asked for
+    text: Tensor  # [K + P, D] unit rows: the background's prompts, then `prompts`
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Comparison:
 class Relevance:
     """Where one text is in an image.
 
-    `pixels` is uint8 [H, W], 0..255 for a relevance of 0..1; `peak` the greatest relevance, 0..1;
-    `peak_u` (column) and `peak_v` (row) the pixel that has it.
+    `pixels` is uint8 [H, W], a relevance of 0..1 scaled to 0..255. `peak` is the greatest
+    relevance, 0..1, found at column `peak_u` and row `peak_v`.
     """
 
     pixels: np.ndarray
@@ -67,12 +67,12 @@ class Relevance:
 
 
 def prepare_query(segmenter: Segmenter, prompts: Sequence[str], labels: LabelSet) -> PreparedQuery:
-    """Encode `prompts` and what they are compared with: `labels`, and `other` if not among them.
+    """Encode `prompts` and their competitors: `labels`, plus `other` if it is not among them.
 
-    Raises LabelError for no prompts, more than 32, or one that cannot be used.
+    Raise LabelError for no prompts, more than 32, or an unusable one.
     """
     if not prompts:
-        raise LabelError('no prompts: give at least one text to look for')
+        raise LabelError('no prompts: give at least one text to find')
     if len(prompts) > PROMPTS_PER_QUERY:
         raise LabelError(f'{len(prompts)} prompts; at most {PROMPTS_PER_QUERY} in one call')
     prompts = tuple(map(check_prompt, prompts))
@@ -85,9 +85,9 @@ def prepare_query(segmenter: Segmenter, prompts: Sequence[str], labels: LabelSet
 def ask(segmenter: Segmenter, image: np.ndarray, query: PreparedQuery) -> list[Relevance]:
     """Return where each prompt of `query` is in `image`, uint8 RGB [H, W, 3].
 
-    The relevance of a pixel is the softmax of the prompt's logit against those of the background's
-    classes, without a class that has the same prompt: asking for a class is no contest with
-    itself. Raises ValueError for an image that `Segmenter.segment` would refuse.
+    The relevance of a pixel is the softmax of the prompt's logit against those of the background
+    classes, except classes with the same prompt: a class does not compete with itself.
+    Raise ValueError for an image that `Segmenter.segment` would refuse.
     """
     counts = [len(label.prompts) for label in query.background.classes]
     with torch.inference_mode():

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class scores smoothed over time: what a network is unsure of shall not flicker.
+"""Smooth class scores over time, so that uncertain pixels do not flicker.
 
-Each score is an exponential moving average over the frames.  While the camera moves, the average
-of the frames before is first moved along with the image, by dense optical flow (DIS: Kroeger et
-al., Fast Optical Flow using Dense Inverse Search, ECCV 2016), and dropped where the moved image
-does not look like the new one: at what comes into view, and where the flow is wrong.
+Each score is an exponential moving average over the frames. For a moving camera, the average of
+earlier frames is first moved along with the image by dense optical flow (DIS: Kroeger et al., Fast
+Optical Flow using Dense Inverse Search, ECCV 2016), and dropped where the moved image does not
+match the new one: at newly visible parts, and where the flow is wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,16 +19,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 WARPS = ('none', 'flow')
-# Frames further apart than this, seconds, do not show the same; nor do those that go back in time.
+# Frames further apart than this, in seconds, are not averaged; nor is time that runs backwards.
 LONGEST_GAP_S = 1.0
-_FLOW_SIDE = 212  # the image's longer side, in pixels, when flow is computed
+_FLOW_SIDE = 212  # longer side, in pixels, of the images between which flow is computed
 _TOLERANCE = 14.0  # grey levels by which the moved image may differ from the new one
-_PATCH = 5  # pixels of the small image over which that difference is averaged: noise is no change
+_PATCH = 5  # side, in pixels, over which that difference is averaged, against noise
 
 
 @dataclass(frozen=True)
 class _Moment:
-    """What is kept of a frame: its smoothed scores [C, h, w], and its image, small and grey."""
+    """What is kept of a frame: its smoothed scores [C, h, w] and its image, small and grey."""
 
     scores: Tensor
     grey: np.ndarray | None
@@ -35,17 +36,17 @@ class _Moment:
 
 
 class ScoreSmoother:
-    """Smooths the scores of one camera, frame after frame, in one thread.
+    """Smooths the scores of one camera, frame by frame, in one thread.
 
-    Call `begin` before each frame, give it to `Segmenter.segment` as the camera's filter, and call
-    `reset` when the labels change. A change of size resets it by itself.
+    Call `begin` before each frame, pass the smoother to `Segmenter.segment` as the camera's
+    filter, and call `reset` when the labels change. A new image size resets it automatically.
     """
 
     def __init__(self, smoothing: float, warp: str = 'none') -> None:
-        """Keep `smoothing`, 0 to less than 1, of the average at each frame; 0: no smoothing.
+        """Keep the share `smoothing` of the average at each frame: 0 to less than 1; 0 is off.
 
-        `warp`: 'none' leaves the average where it is, for a camera that stands; 'flow' moves it
-        along with the image.  Raises ValueError for other values.
+        `warp` 'flow' moves the average along with the image; 'none' leaves it in place, for a
+        fixed camera. Raise ValueError for other values.
         """
         if not 0.0 <= smoothing < 1.0:
             raise ValueError(f'smoothing must be 0 or more and less than 1, not {smoothing}')
@@ -58,25 +59,25 @@ class ScoreSmoother:
         self._stamp_s: float | None = None
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Forget all earlier frames."""
         self._last = self._present = None
 
     def begin(self, stamp_s: float) -> None:
-        """Let the calls from now on be of the frame of this time; a jump of time resets."""
-        if self._present is not None:  # else the frame before has failed
+        """Start the frame with this stamp; a jump in time resets the smoother."""
+        if self._present is not None:  # otherwise the last frame failed
             self._last, self._present = self._present, None
         if self._stamp_s is not None and not 0.0 <= stamp_s - self._stamp_s <= LONGEST_GAP_S:
             self.reset()
         self._stamp_s = stamp_s
 
     def __call__(self, image: np.ndarray, scores: Tensor, covered: tuple[float, float]) -> Tensor:
-        """Return the smoothed scores of the frame begun, [C, h, w], and remember them.
+        """Return the smoothed scores [C, h, w] of the current frame, and remember them.
 
-        A frame may be given again, as after a failure further on: nothing is counted twice.
-        `image` is uint8 [H, W, 3] RGB; it covers the first `covered` rows and columns of the grid.
+        Passing a frame again, after a failure further on, does not count it twice. `image` is
+        uint8 [H, W, 3] RGB; it covers the first `covered` rows and columns of the grid.
         """
         if not self.smoothing:
-            self.reset()  # what is remembered is old once smoothing is switched on again
+            self.reset()  # or switching it on later would average with old frames
             return scores
         grey = _small_grey(image) if self.warp == 'flow' else None
         last = self._last
@@ -106,22 +107,23 @@ class ScoreSmoother:
 
 
 def _small_grey(image: np.ndarray) -> np.ndarray:
-    """Reduce an image to uint8 [h, w] for the flow; small ones keep their size."""
+    """Reduce an image to uint8 [h, w] for computing flow; never enlarge it."""
     height, width = image.shape[:2]
     scale = min(1.0, _FLOW_SIDE / max(height, width))
-    # DIS needs some pixels to build its patches on.
+    # DIS needs room for its patches.
     size = tuple(max(16, round(scale * side)) for side in (width, height))
     return cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
 
 
 def _trace_back(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Say of each pixel of `now` where it was, and how sure that is.
+    """Return where each pixel of `now` was in `before`, and how certain that is.
 
-    Returns float32 [h, w, 2], the place (x, y) in `before` as a share of its width and height, 0
-    to 1 from edge to edge, and float32 [h, w], 0..1.
+    Positions are float32 [h, w, 2], (x, y) as shares of the width and height, 0 to 1 from edge to
+    edge; certainties are float32 [h, w], 0..1.
     """
     height, width = now.shape
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(now, before, None)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    flow = dis.calc(now, before, None)  # type: ignore[call-overload]  # None: no initial flow
     y, x = np.mgrid[:height, :width].astype(np.float32)
     x, y = x + flow[..., 0], y + flow[..., 1]
     moved = cv2.remap(before, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -132,21 +134,22 @@ def _trace_back(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _grid_positions(
-    grid: tuple[int, int], covered: tuple[float, float], size: tuple[int, int]
+    grid: Sequence[int], covered: tuple[float, float], size: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and y, float32 [h, w]: the pixel of a small image at the centre of each cell."""
+    """Return x and y, float32 [h, w], of each cell's centre in pixels of a small image."""
     rows, columns = (
         (np.arange(cells, dtype=np.float32) + 0.5) / extent * side - 0.5
         for cells, extent, side in zip(grid, covered, size)
     )
-    return tuple(np.broadcast_to(part, grid).copy() for part in (columns, rows[:, None]))
+    x, y = (np.broadcast_to(part, tuple(grid)).copy() for part in (columns, rows[:, None]))
+    return x, y
 
 
 def _sample(scores: Tensor, source: np.ndarray, covered: tuple[float, float]) -> Tensor:
-    """Return scores [C, h, w] taken at `source`, float32 [h, w, 2] as `_trace_back` gives it.
+    """Return scores [C, h, w] sampled at `source`, float32 [h, w, 2], as from `_trace_back`.
 
-    Between the cells runs Catmull and Rom's cubic spline: linear interpolation, done again at
-    every frame, would blur and shift the borders of what is kept.
+    Cells are interpolated by a Catmull-Rom spline: linear interpolation, repeated at every frame,
+    would blur and shift borders.
     """
     classes, rows, columns = scores.shape
     places = torch.from_numpy(source.reshape(-1, 2)).to(scores.device)
@@ -154,7 +157,7 @@ def _sample(scores: Tensor, source: np.ndarray, covered: tuple[float, float]) ->
     y, y_shares = _neighbours(places[:, 1] * covered[0], rows)
     cells = (y[:, :, None] * columns + x[:, None]).flatten(1)
     shares = (y_shares[:, :, None] * x_shares[:, None]).flatten(1)
-    # All classes of a cell lie together, so that each neighbour costs one look into memory.
+    # All classes of a cell are contiguous, so that each neighbour costs one memory access.
     sums = F.embedding_bag(
         cells, scores.reshape(classes, -1).t().contiguous(), mode='sum', per_sample_weights=shares
     )
@@ -162,9 +165,9 @@ def _sample(scores: Tensor, source: np.ndarray, covered: tuple[float, float]) ->
 
 
 def _neighbours(places: Tensor, cells: int) -> tuple[Tensor, Tensor]:
-    """Return the four cells round each of N places on an axis, and their shares, both [N, 4].
+    """Return the four cells around each of N places on an axis and their weights, both [N, 4].
 
-    Places are counted in cells from the edge; beyond it the outermost cell goes on.
+    Places are in cells from the edge, beyond which the outermost cell is repeated.
     """
     centres = (places - 0.5).clamp(0, cells - 1)
     first = centres.floor()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stream of images has been doing: counters since the start, rates and delays of late."""
+"""Statistics of an image stream: totals since the start, recent rates and delays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW_S = 10.0
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Median and 95th percentile of a delay in milliseconds; NaN when nothing was measured."""
+    """Median and 95th percentile of a delay in milliseconds; NaN without measurements."""
 
     p50_ms: float
     p95_ms: float
@@ -24,7 +24,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class StreamReport:
-    """One look at the statistics: totals, and rates (Hz) and delays of the last seconds."""
+    """A snapshot of the statistics: totals, and rates (Hz) and delays of the last ten seconds."""
 
     received: int
     published: int
@@ -40,29 +40,29 @@ class StreamReport:
 
 
 class StreamStatistics:
-    """Collects the events of a stream; may be told and asked in any thread."""
+    """Counts the events of a stream; safe to use from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start empty; `clock` gives seconds and must not run backwards."""
+        """Start empty; `clock` returns seconds and must not run backwards."""
         self._clock = clock
         self._lock = threading.Lock()
         self._start = self._last_arrival = clock()
         self._arrivals: deque[float] = deque()
-        # Of each published frame: when, its age by its stamp, and how long it was worked on.
+        # Of each published frame: the time, its latency and its processing time.
         self._outputs: deque[tuple[float, float, float]] = deque()
         self._received = self._published = self._dropped = self._bad = self._failed = 0
         self._time_jumps = 0
         self._last_problem = ''
 
     def image_received(self) -> None:
-        """Count an image that the camera sent."""
+        """Count an image from the camera."""
         with self._lock:
             self._received += 1
             self._last_arrival = self._clock()
             self._arrivals.append(self._last_arrival)
 
     def image_dropped(self) -> None:
-        """Count an image that gave way to a newer one."""
+        """Count an image replaced by a newer one."""
         with self._lock:
             self._dropped += 1
 
@@ -79,23 +79,23 @@ class StreamStatistics:
             self._last_problem = problem
 
     def frame_published(self, latency_s: float, processing_s: float) -> None:
-        """Count a frame that went out: its age by its stamp, and the time spent on it."""
+        """Count a published frame, with its age by its stamp and the time spent on it."""
         with self._lock:
             self._published += 1
             self._outputs.append((self._clock(), latency_s, processing_s))
 
     def time_ran_back(self) -> None:
-        """Count an image that is stamped before the one that was segmented last."""
+        """Count an image stamped earlier than the last one segmented."""
         with self._lock:
             self._time_jumps += 1
 
     def seconds_since_image(self) -> float:
-        """Return how long ago the last image came, or since `restart` when none did."""
+        """Return the seconds since the last image, or since `restart` if none has come."""
         with self._lock:
             return self._clock() - self._last_arrival
 
     def restart(self) -> None:
-        """Measure rates and silence from now on: the stream has just been switched on."""
+        """Measure rates and silence from now on, as the stream was just switched on."""
         with self._lock:
             self._arrivals.clear()
             self._outputs.clear()
@@ -120,7 +120,7 @@ class StreamStatistics:
             )
 
     def _forget_old(self) -> float:
-        """Drop what lies before the window; return the window's length so far in seconds."""
+        """Drop events older than the window; return its length so far in seconds."""
         now = self._clock()
         while self._arrivals and self._arrivals[0] < now - WINDOW_S:
             self._arrivals.popleft()

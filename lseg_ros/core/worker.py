@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Newest-wins slots in front of one thread: a camera is never made to wait for the network."""
+"""A worker thread that takes the newest items, so that no camera waits for the network."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Result = TypeVar('Result')
 
 
 class WorkerStopped(RuntimeError):
-    """The worker was stopped before it could do what was asked."""
+    """The worker was stopped before it could run a call."""
 
 
 class Worker(Generic[Item]):
-    """Processes the newest items offered to it, in batches, in a thread of its own.
+    """Processes the newest items offered to it, in batches, in its own thread.
 
-    Each key has a slot for one waiting item, and a newer one takes its place. A batch is whatever
-    the slots hold when the thread is free: it waits for no key, and no key is passed over. An
-    exception in `process` is handed to `on_error`; the thread lives on.
+    Each key has a slot for one waiting item, which a newer one replaces. A batch is whatever the
+    slots hold when the thread is free: it waits for no key and skips none. An exception in
+    `process` is passed to `on_error`, and the thread carries on.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class Worker(Generic[Item]):
         self._waiting: dict[str, Item] = {}
         self._period_s = 0.0
         self._last_batch = -float('inf')
-        self._calls: deque[tuple[Future, Callable[[], Any]]] = deque()
+        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def offer(self, item: Item, key: str = '') -> bool:
-        """Put `item` into the slot of `key` for the next batch; returns at once.
+        """Put `item` into the slot of `key` for the next batch, without blocking.
 
-        The result is False when an older item had to give way.
+        Return False if it replaces an older item.
         """
         with self._changed:
             is_first = key not in self._waiting
@@ -57,21 +57,21 @@ class Worker(Generic[Item]):
         return is_first
 
     def discard(self) -> None:
-        """Empty the slots; a batch that is being processed is not disturbed."""
+        """Empty the slots; a batch in progress continues."""
         with self._changed:
             self._waiting.clear()
 
     def set_period(self, seconds: float) -> None:
-        """Let at least this time pass between the starts of two batches; 0: no limit."""
+        """Set the least time between the starts of two batches; 0 is no limit."""
         with self._changed:
             self._period_s = seconds
             self._changed.notify()
 
     def submit(self, function: Callable[[], Result]) -> Future[Result]:
-        """Run `function` in the worker's thread before the next batch; returns at once.
+        """Run `function` in the worker's thread before the next batch, without blocking.
 
-        The future raises what `function` raises, and WorkerStopped when the worker stops before
-        its turn. Raises WorkerStopped when it has stopped already.
+        The future raises whatever `function` raises, or WorkerStopped if the worker stops first.
+        Raise WorkerStopped if it has already stopped.
         """
         future: Future[Result] = Future()
         with self._changed:
@@ -82,7 +82,7 @@ class Worker(Generic[Item]):
         return future
 
     def stop(self) -> None:
-        """Let the batch in progress finish, end the thread and wait for it."""
+        """Finish the batch in progress and end the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -94,7 +94,7 @@ class Worker(Generic[Item]):
         self._refuse_calls()
 
     def _next_step(self) -> Callable[[], None] | None:
-        """Wait for something to do; calls go before batches. None when it is time to end."""
+        """Wait for work and return it, calls before batches; None once the worker is stopped."""
         with self._changed:
             while not self._stopping:
                 if self._calls:
@@ -116,23 +116,23 @@ class Worker(Generic[Item]):
     def _process_batch(self, batch: Mapping[str, Item]) -> None:
         try:
             self._process(batch)
-        except Exception as error:  # whatever one batch does, the next gets its turn
+        except Exception as error:  # one failing batch must not stop the next
             self._report(error)
 
     def _report(self, error: Exception) -> None:
         try:
             self._on_error(error)
         except Exception:
-            logging.getLogger(__name__).exception('on_error failed while it reported %r', error)
+            logging.getLogger(__name__).exception('on_error failed while reporting %r', error)
 
     def _refuse_calls(self) -> None:
         with self._changed:
             for future, _ in self._calls:
-                future.set_exception(WorkerStopped('the worker was stopped meanwhile'))
+                future.set_exception(WorkerStopped('the worker was stopped before this call'))
             self._calls.clear()
 
 
-def _resolve(future: Future, function: Callable[[], Any]) -> None:
+def _resolve(future: Future[Any], function: Callable[[], Any]) -> None:
     try:
         future.set_result(function())
     except Exception as error:

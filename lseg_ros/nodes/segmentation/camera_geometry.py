@@ -66,7 +66,7 @@ class CameraGeometry:
 
     def __init__(self, outputs: Outputs, settings: Settings) -> None:
         """Start without CameraInfo and depth, so with nothing to publish."""
-        self.depth = DepthMatcher(settings.depth_slop)
+        self.depth: DepthMatcher[Image] = DepthMatcher(settings.depth_slop)
         self.infos = CameraInfoHistory()
         self._stride = settings.points_stride
         self._rectified = settings.rectified

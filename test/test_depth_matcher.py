@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
-from sensor_msgs.msg import Image
 
 from lseg_ros.core.depth_matcher import KEPT, OPEN, DepthMatcher
 
@@ -12,7 +13,7 @@ MS = 10**6
 
 
 def depth(stamp_ns):
-    return Image(width=stamp_ns // MS)
+    return SimpleNamespace(width=stamp_ns // MS)
 
 
 @pytest.fixture

@@ -70,10 +70,11 @@ def test_silence_is_measured_from_the_last_image_or_the_restart(statistics, cloc
 
 
 def test_images_without_a_result_are_counted_by_reason(statistics):
-    for count, event in enumerate(
-        (statistics.image_refused, statistics.frame_failed, statistics.image_dropped), 1
-    ):
-        for _ in range(count):
-            event()
+    statistics.image_dropped()
+    for reason in ('too big', 'too small'):
+        statistics.image_refused(reason)
+    for _ in range(3):
+        statistics.frame_failed('no memory')
     report = statistics.report()
-    assert (report.bad, report.failed, report.dropped) == (1, 2, 3)
+    assert (report.dropped, report.bad, report.failed) == (1, 2, 3)
+    assert report.last_problem == 'no memory'
