@@ -16,7 +16,7 @@ from lseg_lab.rooms import appliances, sanitary, small_things
 from lseg_lab.rooms.assets import find_assets
 from lseg_lab.rooms.catalogue import Model, load_catalogues, split_held_out
 from lseg_lab.rooms.drive_recording import drive_cameras
-from lseg_lab.rooms.geometry import Mesh, box, cushion, simplified
+from lseg_lab.rooms.meshes import Mesh, box, cushion, simplified
 from lseg_lab.rooms.model_labels import CLASSES, label_of
 from lseg_lab.rooms.plan import Opening, lower_part, make_room, rectangle, wall_mesh
 from lseg_lab.rooms.scene import NEAR, Camera, perspective

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, box, panel, triple
+from lseg_lab.rooms.meshes import Mesh, box, panel, triple
 from lseg_lab.rooms.piece import Piece, solid, whole_top
 from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.style import Style

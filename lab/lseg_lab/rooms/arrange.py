@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import transform
+from lseg_lab.rooms.meshes import transform
 from lseg_lab.rooms.piece import Piece, Top
 from lseg_lab.rooms.plan import Opening, Room, Wall
 from lseg_lab.rooms.scene import Item

@@ -12,7 +12,7 @@ import numpy as np
 from lseg_lab.rooms.arrange import Arrangement
 from lseg_lab.rooms.catalogue import Model
 from lseg_lab.rooms.furnishing import USE_SHARES, USES, furnish
-from lseg_lab.rooms.geometry import transform, triple
+from lseg_lab.rooms.meshes import transform, triple
 from lseg_lab.rooms.plan import Room, random_room
 from lseg_lab.rooms.scene import Item, Lighting, PointLight, Scene, WindowLight
 from lseg_lab.rooms.shell import Daylight, Shell, ceiling_light, room_behind

@@ -19,14 +19,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from lseg_lab.rooms.geometry import NO_TEXTURE, NORMAL, POSITION, Mesh, simplified
+from lseg_lab.rooms.meshes import NO_TEXTURE, NORMAL, POSITION, Mesh, simplified
 from lseg_lab.rooms.model_labels import label_of
 from lseg_lab.rooms.obj import Archive, read_obj
 
 TEXTURE_SIZE = 256
 _MAX_TRIANGLES = 8_000  # finer detail is invisible in a picture of a room
 _HOPELESS_TRIANGLES = 150_000  # too slow to read
-_CACHE_FORMAT = 4
+_CACHE_FORMAT = 5  # changes with the classes in the pickle, and where they are
 _PROPERTIES = (
     'PluginFurnitureCatalog.properties',
     'com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties',

@@ -9,7 +9,7 @@ import numpy as np
 
 from lseg_lab.rooms import fittings
 from lseg_lab.rooms.context import RoomContext
-from lseg_lab.rooms.geometry import box, stadium, transform
+from lseg_lab.rooms.meshes import box, stadium, transform
 from lseg_lab.rooms.piece import solid
 from lseg_lab.rooms.plan import Opening, Wall
 from lseg_lab.rooms.scene import Item

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, box, cylinder, grid, merge, panel, tilt, transform
+from lseg_lab.rooms.meshes import Mesh, box, cylinder, grid, merge, panel, tilt, transform
 from lseg_lab.rooms.patterns import random_colour
 from lseg_lab.rooms.piece import solid
 from lseg_lab.rooms.plan import WALL_THICKNESS, Opening

@@ -9,7 +9,7 @@ import numpy as np
 
 from lseg_lab.rooms import joinery
 from lseg_lab.rooms.context import RoomContext
-from lseg_lab.rooms.geometry import transform
+from lseg_lab.rooms.meshes import transform
 from lseg_lab.rooms.piece import Piece
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, box, cylinder, stadium
+from lseg_lab.rooms.meshes import Mesh, box, cylinder, stadium
 from lseg_lab.rooms.piece import Piece, Top, solid, whole_top
 from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.style import Style

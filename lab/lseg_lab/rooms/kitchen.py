@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lseg_lab.rooms.context import RoomContext
-from lseg_lab.rooms.geometry import box, cylinder
 from lseg_lab.rooms.joinery import Front, front_panels
+from lseg_lab.rooms.meshes import box, cylinder
 from lseg_lab.rooms.piece import Piece, solid, whole_top
 from lseg_lab.rooms.plan import Wall
 from lseg_lab.rooms.scene import Item, Surface

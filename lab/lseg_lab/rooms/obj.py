@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import COLOUR, LAYER, NO_TEXTURE, Mesh, triangles
+from lseg_lab.rooms.meshes import COLOUR, LAYER, NO_TEXTURE, Mesh, triangles
 
 _SEE_THROUGH_BELOW = 0.35  # materials less opaque than this are treated as glass and left out
 _DEFAULT_COLOUR = (0.65, 0.63, 0.6)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, merge
+from lseg_lab.rooms.meshes import Mesh, merge
 from lseg_lab.rooms.scene import Item, Surface
 
 

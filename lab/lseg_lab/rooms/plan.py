@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, box, merge, quads, transform
+from lseg_lab.rooms.meshes import Mesh, box, merge, quads, transform
 
 WALL_THICKNESS = 0.14
 

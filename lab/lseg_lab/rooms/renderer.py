@@ -15,7 +15,7 @@ import moderngl
 import numpy as np
 
 from lseg_lab.rooms import shaders
-from lseg_lab.rooms.geometry import Mesh
+from lseg_lab.rooms.meshes import Mesh
 from lseg_lab.rooms.model_labels import CLASS_INDEX
 from lseg_lab.rooms.scene import (
     FAR,

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import box, cylinder, lathe, tilt, transform, triple
+from lseg_lab.rooms.meshes import box, cylinder, lathe, tilt, transform, triple
 from lseg_lab.rooms.piece import Piece, solid, whole_top
 from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.style import Style

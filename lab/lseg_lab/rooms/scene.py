@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lseg_lab.rooms.geometry import NO_TEXTURE, Mesh, triple
+from lseg_lab.rooms.meshes import NO_TEXTURE, Mesh, triple
 
 NEAR, FAR = 0.05, 40.0
 

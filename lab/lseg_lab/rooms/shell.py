@@ -10,7 +10,7 @@ import numpy as np
 
 from lseg_lab.rooms import fittings
 from lseg_lab.rooms.arrange import Arrangement
-from lseg_lab.rooms.geometry import NO_TEXTURE, Mesh, box, cylinder, lathe, quads
+from lseg_lab.rooms.meshes import NO_TEXTURE, Mesh, box, cylinder, lathe, quads
 from lseg_lab.rooms.patterns import paint_colour, random_colour
 from lseg_lab.rooms.piece import solid
 from lseg_lab.rooms.plan import (

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import (
+from lseg_lab.rooms.meshes import (
     Mesh,
     box,
     cylinder,

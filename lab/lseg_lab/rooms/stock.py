@@ -11,7 +11,7 @@ import numpy as np
 
 from lseg_lab.rooms import appliances, joinery, sanitary, small_things, upholstery
 from lseg_lab.rooms.catalogue import Model
-from lseg_lab.rooms.geometry import triple
+from lseg_lab.rooms.meshes import triple
 from lseg_lab.rooms.patterns import random_colour
 from lseg_lab.rooms.piece import Piece, whole_top
 from lseg_lab.rooms.scene import Item, Surface

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lseg_lab.rooms.geometry import Mesh, box, cushion, cylinder, grid, tilt, transform
+from lseg_lab.rooms.meshes import Mesh, box, cushion, cylinder, grid, tilt, transform
 from lseg_lab.rooms.patterns import crumple
 from lseg_lab.rooms.piece import Piece, solid, whole_top
 from lseg_lab.rooms.scene import Item

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_lab.rooms.building import Building
-from lseg_lab.rooms.geometry import triple
+from lseg_lab.rooms.meshes import triple
 from lseg_lab.rooms.model_labels import CLASS_INDEX, CLASSES
 from lseg_lab.rooms.renderer import View
 from lseg_lab.rooms.scene import Camera
