@@ -3,6 +3,7 @@
 
 import argparse
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 from lseg_lab.commands import evaluate
 from lseg_lab.evaluation import calibration
-from lseg_lab.evaluation.folder import open_folder, read_example, read_names
+from lseg_lab.evaluation.boxes import open_boxes, score_boxes
+from lseg_lab.evaluation.folder import Example, open_folder, read_example, read_names
 from lseg_lab.evaluation.metrics import ConfusionMatrix, Reliability
 from lseg_lab.evaluation.rendered import ROBOT_LABELS, RoomExamples, score_rooms
 from lseg_lab.evaluation.score import score
@@ -45,6 +47,14 @@ def test_pixels_are_pooled_over_images():
     once, twice = matrix(), matrix()
     twice.counts += once.counts
     assert twice.mean_iou == once.mean_iou
+
+
+def test_precision_and_recall():
+    """Pixels without a prediction count against recall only."""
+    confusion = matrix()
+    assert confusion.precision.tolist() == pytest.approx([1.0, 2 / 3, 0.0])
+    assert confusion.recall[:2].tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert np.isnan(confusion.recall[2])
 
 
 def test_scores_without_pixels_are_nan():
@@ -116,6 +126,83 @@ def test_score_equals_the_segmenter(photos, tiny_model):
     assert set(result.per_class()) == {'floor', 'wall'}
 
 
+class Answers:
+    """A segmenter whose answer is the first channel of the image, its confidence the second."""
+
+    def prepare(self, labels):
+        """Keep the labels as they are."""
+        return labels
+
+    def segment(self, images, _prepared):
+        """Return ids from 1."""
+        return [SimpleNamespace(ids=i[..., 0] + 1, confidence=i[..., 1]) for i in images]
+
+
+def test_false_positives_are_counted_twice_when_confident():
+    """Two of eight wall pixels are called floor, one of them with confidence."""
+    image = np.full((2, 5, 3), 1, np.uint8)
+    mask = np.full((2, 5), 1, np.uint8)
+    mask[:, 0], image[:, 0, 0] = 0, 0  # two pixels of floor, found
+    image[0, 1:3, 0] = 0
+    image[0, 1:3, 1] = 240, 200
+    errors = score(Answers(), ['floor', 'wall'], [Example('a', image, mask)]).errors()
+    assert errors['floor'] == {
+        'precision': pytest.approx(0.5),
+        'recall': pytest.approx(1.0),
+        'false_positive_rate': pytest.approx(0.25),
+        'confident_false_positive_rate': pytest.approx(0.125),
+    }
+    assert errors['wall']['false_positive_rate'] == 0.0
+
+
+@pytest.fixture
+def doors(tmp_path):
+    """One photograph: a door fills its left quarter, a strip of another is on the right."""
+    root = tmp_path / 'doors'
+    root.mkdir()
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:, :10] = 1
+    image[:20, 39] = 1
+    cv2.imwrite(str(root / 'a.png'), image)
+    (root / 'boxes.tsv').write_text(
+        'file\tclass\tleft\ttop\tright\tbottom\n'
+        'a.png\tdoor\t0\t0\t10\t40\n'
+        'a.png\tdoor\t20\t0\t40\t40\n'
+        'a.png\thandle\t30\t0\t30\t4\n'
+    )
+    return root
+
+
+def test_boxes_are_found_or_missed(doors):
+    """Scores cover the middle of each box; pixels beside the middle are not outside."""
+    photos = open_boxes(doors, 'door')
+    result = score_boxes(Answers(), ['wall', 'door'], 'door', photos)
+    assert result.summary() == {
+        'boxes': 2, 'share': 0.5, 'found': 0.5, 'missed': 0.5, 'outside': 0.0,
+    }  # fmt: skip
+    assert result.shares['wall'].tolist() == [0.0, 1.0]
+    whole = score_boxes(Answers(), ['wall', 'door'], 'door', photos, middle=1.0)
+    assert whole.shares['door'].tolist() == [1.0, pytest.approx(0.025)]
+
+
+def test_pixels_outside_all_boxes(doors):
+    """A label without its box is a false find."""
+    (doors / 'boxes.tsv').write_text('file\tleft\ttop\tright\tbottom\na.png\t0\t0\t10\t40\n')
+    result = score_boxes(Answers(), ['wall', 'door'], 'door', open_boxes(doors, 'door'))
+    assert result.outside == pytest.approx(20 / 420)
+
+
+def test_boxes_that_cannot_be_scored_are_refused(doors):
+    """The errors name the label and the photograph."""
+    with pytest.raises(ValueError, match="no boxes of 'stairs'"):
+        open_boxes(doors, 'stairs')
+    with pytest.raises(ValueError, match="'door' is not among the labels wall"):
+        score_boxes(Answers(), ['wall'], 'door', open_boxes(doors, 'door'))
+    (doors / 'a.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'a\.png'):
+        open_boxes(doors, 'door')
+
+
 @pytest.fixture
 def rooms(tmp_path):
     """Two images of a floor, a desk, an armchair and a class excluded from training."""
@@ -182,6 +269,20 @@ def test_the_command_scores_a_folder(photos, tiny_model, tmp_path, capsys):
     assert 'mIoU' in capsys.readouterr().out
     (numbers,) = json.loads((tmp_path / 's.json').read_text()).values()
     assert numbers['images'] == 2 and set(numbers['iou']) == {'floor', 'wall'}
+
+
+def test_the_command_scores_boxes(doors, tiny_model, tmp_path, capsys):
+    """A label file of the node lists the labels to ask for."""
+    save(tiny_model, tmp_path / 'tiny.safetensors')
+    (tmp_path / 'labels.yaml').write_text('labels: {wall: [wall], door: [door, doorway]}')
+    data = ('--dataset', 'boxes', '--root', doors, '--labels', tmp_path / 'labels.yaml')
+    model = ('--model', tmp_path / 'tiny.safetensors', '--json', tmp_path / 's.json')
+    assert run(*data, *model, '--label', 'door') == 0
+    assert 'labels in the boxes' in capsys.readouterr().out
+    numbers = json.loads((tmp_path / 's.json').read_text())
+    assert numbers['boxes'] == 2 and sum(numbers['labels_in_boxes'].values()) == pytest.approx(1)
+    with pytest.raises(ValueError, match='--label'):
+        run(*data, *model)
 
 
 def test_the_command_calibrates_on_rooms(rooms, tiny_model, tmp_path):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lseg_lab.annotation.box_table import read_box_table
 from lseg_lab.annotation.labelme import Annotation, Shape, write_annotation
 from lseg_ros.labels.registry import LabelRegistry
 from lseg_ros.media.images import read_image
@@ -37,19 +37,16 @@ def read_boxes(path: Path) -> dict[str, list[Shape]]:
 
     Boxes of classes without a label are skipped. Raise ValueError if a column is missing.
     """
-    boxes = defaultdict(list)
-    with path.open(encoding='utf-8', newline='') as table:
-        for row in csv.DictReader(table, delimiter='\t'):
-            try:
-                label = BOX_LABELS.get(row['class'])
-                edges = (float(row[key]) for key in ('left', 'top', 'right', 'bottom'))
-                left, top, right, bottom = edges
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f'{path}: {row} is not a box: {error!r}') from error
-            if label:
+    shapes = defaultdict(list)
+    for file, boxes in read_box_table(path).items():
+        for box in boxes:
+            if not box.kind:
+                raise ValueError(f'{path} has no column class')
+            if box.kind in BOX_LABELS:
+                left, top, right, bottom = box.left, box.top, box.right, box.bottom
                 corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
-                boxes[row['file']].append(Shape(label, np.array(corners)))
-    return dict(boxes)
+                shapes[file].append(Shape(BOX_LABELS[box.kind], np.array(corners)))
+    return dict(shapes)
 
 
 def areas(ids: np.ndarray, names: dict[int, str]) -> list[Shape]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,14 +27,21 @@ HELP = 'score a model on labelled images'
 DESCRIPTION = """\
 Score a model on labelled images: your own, rendered rooms, or a published benchmark.
 
-folder and rooms are scored with the code that the node runs. The table shows mIoU over the classes
-present (pixels pooled over all images), pixel accuracy, the IoU of each class, and the expected
-calibration error of the confidence.
+folder, rooms and boxes are scored with the code that the node runs. For folder and rooms, the table
+shows mIoU over the classes present (pixels pooled over all images), pixel accuracy and the expected
+calibration error of the confidence; and for each class IoU, precision, recall, and the share of all
+other classes' pixels that it takes, at any confidence and at 0.9 or more.
 
   folder    images with index masks next to them, and --labels, a file with one label per mask
             index: `name` or `name=prompt|prompt`. Mask value 255 is not counted.
-  rooms     folders written by `lseg rooms`. Scores all classes, twenty robot labels, synonyms that
-            were never used in training, and classes that were left out of training.
+  boxes     photographs with boxes around things of one kind, which --label names. boxes.tsv has the
+            columns file, left, top, right, bottom, separated by tabs, and class if there are boxes
+            of several kinds. --labels lists all labels to ask for. Shows which share of the middle
+            of a box is the label, how many boxes are found or missed, how much of the label is
+            outside them, and which labels the boxes contain.
+  rooms     folders written by `lseg rooms` or `lseg annotate masks`. Scores all classes, twenty
+            robot labels, synonyms that were never used in training, and classes that were left out
+            of training.
 
 The benchmarks follow the authors' protocol; the table also shows the published scores.
 
@@ -50,6 +59,7 @@ With torchrun, several processes share the images, one per GPU.
 examples:
   lseg evaluate --dataset folder --root photos --labels names.txt
   lseg evaluate --dataset folder --root photos --masks '{stem}_labels.png' --labels names.txt
+  lseg evaluate --dataset boxes --root doors --labels config/labels/indoor.yaml --label door
   lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors --json a.json
   lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors \\
       --calibrate lseg-lite.safetensors
@@ -64,7 +74,10 @@ BENCHMARKS = (*FOLDED, 'fss1000', 'ade20k')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        '--dataset', choices=('folder', 'rooms', *BENCHMARKS), required=True, help='see above'
+        '--dataset',
+        choices=('folder', 'rooms', 'boxes', *BENCHMARKS),
+        required=True,
+        help='see above',
     )
     parser.add_argument('--root', type=Path, required=True, help='folder of the data set')
     parser.add_argument(
@@ -81,12 +94,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('folder and rooms')
-    group.add_argument('--labels', type=Path, help='folder: file with one label per mask index')
+    group = parser.add_argument_group('folder, rooms and boxes')
+    group.add_argument(
+        '--labels',
+        type=Path,
+        help='folder: file with one label per mask index; boxes: file with the labels to ask for; '
+        'a label file of the node (.yaml) also works',
+    )
+    group.add_argument('--label', help='boxes: label of the things in the boxes')
+    group.add_argument(
+        '--middle',
+        type=float,
+        default=0.7,
+        help='boxes: scored share of the width and height of a box (%(default)s)',
+    )
     group.add_argument(
         '--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)'
     )
-    group.add_argument('--other', action='store_true', help="folder: also ask for 'other'")
+    group.add_argument('--other', action='store_true', help="folder, boxes: also ask for 'other'")
     group.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file used in training')
     group.add_argument(
         '--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)'
@@ -191,6 +216,8 @@ def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
 def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
     from lseg_lab.evaluation.report import table, write_json
 
+    if args.dataset == 'boxes':
+        return _boxes(args, device)
     scores = _folder(args, device) if args.dataset == 'folder' else _rooms(args, device)
     print(table(scores))
     if args.json:
@@ -207,14 +234,40 @@ def _open_segmenter(args: argparse.Namespace, device: torch.device) -> Segmenter
 
 
 def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
-    from lseg_lab.evaluation.folder import open_folder, read_names
+    from lseg_lab.evaluation.folder import open_folder
     from lseg_lab.evaluation.score import score
 
     if args.labels is None:
         raise ValueError('--dataset folder needs --labels, a file with one label per mask index')
-    examples, labels = open_folder(args.root, args.masks), read_names(args.labels)
+    examples, labels = open_folder(args.root, args.masks), _labels(args.labels)
     segmenter = _open_segmenter(args, device)
     return {args.root.name: score(segmenter, labels, examples, other=args.other)}
+
+
+def _boxes(args: argparse.Namespace, device: torch.device) -> int:
+    """Print and write the scores of photographs with boxes; return the exit status."""
+    from lseg_lab.evaluation.boxes import open_boxes, score_boxes
+
+    if args.labels is None or args.label is None:
+        raise ValueError(
+            '--dataset boxes needs --label, the label of the things in the boxes, and --labels, a '
+            'file with the labels to ask for'
+        )
+    photos, labels = open_boxes(args.root, args.label), _labels(args.labels)
+    segmenter = _open_segmenter(args, device)
+    result = score_boxes(segmenter, labels, args.label, photos, args.middle, other=args.other)
+    print(result.table())
+    if args.json:
+        args.json.write_text(json.dumps(result.as_json(), indent=2) + '\n', encoding='utf-8')
+    return 0
+
+
+def _labels(path: Path) -> Sequence[str]:
+    """Read the labels of a names file, or of a label file of the node (.yaml)."""
+    from lseg_lab.evaluation.folder import read_names
+    from lseg_ros.labels.files import read_label_file
+
+    return read_label_file(path).labels if path.suffix == '.yaml' else read_names(path)
 
 
 def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:

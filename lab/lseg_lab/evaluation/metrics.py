@@ -36,9 +36,23 @@ class ConfusionMatrix:
     def iou(self) -> np.ndarray:
         """Return intersection over union per class, float64 [classes]; NaN if absent."""
         hit = np.diagonal(self.counts)
-        union = self.truth + self.counts[:, :-1].sum(0) - hit
-        with np.errstate(invalid='ignore', divide='ignore'):
-            return np.where(self.truth > 0, hit / union, np.nan)
+        iou = _ratio(hit, self.truth + self.answers - hit)
+        return np.where(self.truth > 0, iou, np.nan)
+
+    @property
+    def answers(self) -> np.ndarray:
+        """Return the number of pixels predicted as each class, int64 [classes]."""
+        return self.counts[:, :-1].sum(0)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Return the share of each class's predictions that are right, float64 [classes]."""
+        return _ratio(np.diagonal(self.counts), self.answers)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Return the share of each class's pixels that are found, float64 [classes]."""
+        return _ratio(np.diagonal(self.counts), self.truth)
 
     @property
     def mean_iou(self) -> float:
@@ -51,6 +65,13 @@ class ConfusionMatrix:
         """Return the share of counted pixels that are right; NaN if there are none."""
         total = self.counts.sum()
         return float(np.trace(self.counts[:, :-1]) / total) if total else float('nan')
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, NaN where `whole` is 0."""
+    with np.errstate(invalid='ignore', divide='ignore'):
+        ratio: np.ndarray = part / whole
+    return ratio
 
 
 class Reliability:
