@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: vocabulary, label sets, augmentation, objective, and exact resume."""
 
+import argparse
 import json
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lseg_lab.commands import train as train_command
 from lseg_lab.training import augment
 from lseg_lab.training.averaging import WeightAverage, mean_state
 from lseg_lab.training.config import TrainingConfig
@@ -17,10 +19,11 @@ from lseg_lab.training.lite import LiteRecipe
 from lseg_lab.training.objective import class_weights, label_set_loss
 from lseg_lab.training.questions import Question, QuestionSampler
 from lseg_lab.training.regularisation import LevelDropout, randomise_style
+from lseg_lab.training.sampling import ImageSampler, Part
 from lseg_lab.training.trainer import Trainer
 from lseg_lab.training.vocabulary import load_vocabulary
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.model import LSegConfig, build
+from lseg_ros.model import LSegConfig, build, save
 
 VOCABULARY = load_vocabulary()
 CLASSES = ('floor', 'wall', 'armchair', 'desk', 'box', 'crib')
@@ -54,9 +57,8 @@ def stream(root, seed=0, **options):
     """Return samples of a folder."""
     folder = open_folders([root])
     questions = QuestionSampler(VOCABULARY, folder.classes)
-    return SampleStream(
-        folder, questions, class_shares(folder), crop=(64, 64), seed=seed, **options
-    )
+    sampler = ImageSampler(class_shares(folder))
+    return SampleStream(folder, questions, sampler, crop=(64, 64), seed=seed, **options)
 
 
 @pytest.mark.parametrize(
@@ -223,9 +225,92 @@ def test_any_of_several_right_answers_will_do():
     assert loss.item() == pytest.approx(0.0, abs=1e-5)
 
 
+def shares_of(images, classes=3):
+    """Return shares of images that show one class each."""
+    return np.eye(classes, dtype=np.float32)[images]
+
+
+def test_every_batch_contains_its_share_of_photographs():
+    """Eight samples in a row are two photographs and six rooms, whatever their numbers."""
+    rooms, photographs = np.arange(90), np.arange(90, 94)
+    parts = (Part(rooms, 0.75), Part(photographs, 0.25, exact=False))
+    sampler = ImageSampler(shares_of([0] * 92 + [1] * 2), parts)
+    rng = np.random.default_rng(0)
+    drawn = [sampler.draw(number, rng) for number in range(400)]
+    batches = np.array([index >= 90 for index, _ in drawn]).reshape(-1, 8)
+    assert (batches.sum(1) == 2).all()
+    assert all(part.exact == (index < 90) for index, part in drawn)
+    assert {index for index, _ in drawn if index >= 90} == {90, 91, 92, 93}
+
+
+def test_a_class_in_a_single_image_does_not_wear_it_out():
+    """Half of the draws by class would otherwise take the one image of the second class."""
+    rng = np.random.default_rng(0)
+    sampler = ImageSampler(shares_of([0] * 99 + [1]), balance=1.0)
+    single = np.mean([sampler.draw(number, rng)[0] == 99 for number in range(2000)])
+    assert single == pytest.approx(0.05 / 1.05, abs=0.02)
+    sampler = ImageSampler(shares_of([0] * 80 + [1] * 20), balance=1.0)
+    rare = np.mean([sampler.draw(number, rng)[0] >= 80 for number in range(2000)])
+    assert rare == pytest.approx(0.5, abs=0.05)
+
+
+def test_class_shares_follow_the_mixture():
+    """A class of the few photographs counts as often as it is drawn."""
+    shares = shares_of([0] * 8 + [1] * 2)
+    parts = (Part(np.arange(8), 0.5), Part(np.arange(8, 10), 0.5))
+    assert ImageSampler(shares, parts).mean_shares() == pytest.approx([0.5, 0.5, 0.0])
+    assert ImageSampler(shares).mean_shares() == pytest.approx([0.8, 0.2, 0.0])
+
+
+def test_names_narrower_than_a_persons_label_are_not_wrong():
+    """A cabinet in a photograph may be a wardrobe; in a rendering it is not."""
+    classes = ('cabinet', 'wardrobe', 'wall', 'desk')
+    sampler = QuestionSampler(VOCABULARY, classes, hide=0.0)
+    wardrobe = sampler.texts.index('wardrobe')
+
+    def asked(exact, present):
+        rng = np.random.default_rng(0)
+        drawn = [sampler.sample(present, rng, exact=exact) for _ in range(200)]
+        return any(wardrobe in question.texts for question in drawn)
+
+    assert asked(True, [0, 2])
+    assert not asked(False, [0, 2])
+    assert asked(False, [0, 1]), 'if both are shown, they are told apart'
+
+
+def test_unlabelled_parts_of_a_photograph_teach_nothing():
+    """The loss is that of the labelled pixels alone."""
+    torch.manual_seed(0)
+    embeddings = torch.nn.functional.normalize(torch.randn(1, 8, 4, 6), dim=1)
+    embeddings.requires_grad_(True)
+    masks = torch.full((1, 4, 6), UNLABELLED, dtype=torch.uint8)
+    masks[:, :2] = 0
+    question = Question(np.array([0, 1, 2]), np.array([[True, False, False]]))
+    loss = label_set_loss(embeddings, masks, [question], torch.eye(8)[:3], 0.07, torch.ones(1))
+    loss.backward()
+    assert embeddings.grad[:, :, 2:].abs().max() == 0 < embeddings.grad[:, :, :2].abs().max()
+
+
+def test_large_photographs_are_reduced(tmp_path):
+    """At a zoom of 1, the crop of a photograph of any size shows as much as that of a room."""
+    root = write_rooms(tmp_path / 'photographs', images=1)
+    file = root / '000000_0.jpg'
+    cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (1600, 1280)))
+    mask = np.zeros((1280, 1600), np.uint8)
+    mask[:, 800:] = 1
+    cv2.imwrite(str(root / '000000_0.mask.png'), mask)
+    folder = open_folders([root])
+    questions, sampler = QuestionSampler(VOCABULARY, folder.classes), ImageSampler(np.ones((1, 3)))
+    samples = SampleStream(folder, questions, sampler, crop=(288, 360), zoom=(1.0, 1.0))
+    shown = np.mean([(samples[n].mask != UNLABELLED).mean() for n in range(8)])
+    balance = np.mean([(samples[n].mask == 1).mean() for n in range(8)])
+    assert shown > 0.8
+    assert 0.3 < balance < 0.7
+
+
 def test_rare_classes_weigh_more():
     """Weights respect the limits, even for a class that never occurs."""
-    weights = class_weights(np.array([[0.8, 0.2, 0.0]]), 0.5, (0.25, 4.0)).tolist()
+    weights = class_weights(np.array([0.8, 0.2, 0.0]), 0.5, (0.25, 4.0)).tolist()
     assert weights == pytest.approx([(0.5 / 0.8) ** 0.5, (0.5 / 0.2) ** 0.5, 4.0])
 
 
@@ -347,3 +432,31 @@ def test_another_config_does_not_resume(rooms, tmp_path):
     train(rooms, tmp_path / 'run', until=1)
     with pytest.raises(ValueError, match='different learning_rate'):
         train(rooms, tmp_path / 'run', learning_rate=1e-4)
+
+
+def run_command(*arguments):
+    """Run `lseg train`."""
+    parser = argparse.ArgumentParser()
+    train_command.add_arguments(parser)
+    return train_command.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_the_command_mixes_photographs_into_rooms(rooms, tmp_path):
+    """The run starts from given weights and saves new ones; classes are those of both folders."""
+    photographs = write_rooms(tmp_path / 'photographs', ('floor', 'stairs', 'sky'), images=2)
+    torch.manual_seed(0)
+    save(build(LSegConfig(width=16)), tmp_path / 'start.safetensors')
+    data = (
+        '--data',
+        rooms,
+        '--photographs',
+        photographs,
+        '--start',
+        tmp_path / 'start.safetensors',
+    )
+    length = ('--steps', 2, '--batch', 4, '--workers', 0, '--crop', 64, 64)
+    assert run_command(*data, *length, '--out', tmp_path / 'run') == 0
+    start, end = (load_file(tmp_path / f) for f in ('start.safetensors', 'run/weights.safetensors'))
+    assert any(not torch.equal(start[name], end[name]) for name in start)
+    with pytest.raises(ValueError, match=r'--photograph-share 1\.0'):
+        run_command(*data, *length, '--out', tmp_path / 'all', '--photograph-share', 1)

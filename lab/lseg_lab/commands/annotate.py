@@ -22,7 +22,7 @@ examples:
   labelme photos --output labels --nodata
   lseg annotate show labels photos check
   lseg annotate masks labels photos dataset
-  lseg train --data rooms_train dataset --out runs/photos
+  lseg train --data rooms_train --photographs dataset --start lseg-lite --out runs/photos
 """
 
 

@@ -90,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--json', type=Path, help='also write all scores to this file')
     _add_labelled_images(parser)
+    _add_boxes(parser)
     _add_benchmarks(parser)
 
 
@@ -100,13 +101,6 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help='folder: file with one label per mask index; boxes: file with the labels to ask for; '
         'a label file of the node (.yaml) also works',
-    )
-    group.add_argument('--label', help='boxes: label of the things in the boxes')
-    group.add_argument(
-        '--middle',
-        type=float,
-        default=0.7,
-        help='boxes: scored share of the width and height of a box (%(default)s)',
     )
     group.add_argument(
         '--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)'
@@ -134,6 +128,17 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
         default='auto',
         help='what runs the network: auto is the fastest here, as on a robot; eager is the network '
         'as written, which benchmarks always use (%(default)s)',
+    )
+
+
+def _add_boxes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('boxes')
+    group.add_argument('--label', help='label of the things in the boxes')
+    group.add_argument(
+        '--middle',
+        type=float,
+        default=0.7,
+        help='scored share of the width and height of a box (%(default)s)',
     )
 
 

@@ -26,7 +26,8 @@ embedding of each pixel is pulled towards the text of its label. There are two r
 
 --dataset says what --data contains:
 
-  rooms     folders written by `lseg rooms` (dataset.json, <id>.jpg, <id>.mask.png)
+  rooms     folders written by `lseg rooms` or `lseg annotate masks` (dataset.json, <id>.jpg,
+            <id>.mask.png)
   folder    images with index masks next to them; --labels is a file that names the indices
   ade20k    ADEChallengeData2016
   pascal5i, coco20i, fss1000   HSNet's data folder, see `lseg evaluate --help`
@@ -43,6 +44,8 @@ examples:
   lseg rooms rooms_train --rooms 4000
   lseg train --data rooms_train --out runs/a --steps 6000
   lseg train --data rooms_train --out runs/a --validate rooms_test --every 1000
+  lseg train --data rooms_train --photographs dataset --start lseg-lite --out runs/p \
+      --steps 1500 --learning-rate 5e-4
   lseg train --data rooms_train --out runs/b --validate photos --validate-labels names.txt
   lseg train --recipe paper --dataset folder --data photos --labels names.txt --out runs/c \\
       --epochs 40
@@ -74,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('data')
     group.add_argument('--data', type=Path, nargs='+', required=True, help='training data')
+    group.add_argument(
+        '--photographs',
+        type=Path,
+        nargs='+',
+        help='lite: folders written by `lseg annotate masks`, mixed with the rooms of --data; '
+        '--photograph-share of every batch',
+    )
     group.add_argument(
         '--dataset', choices=train_runs.DATASETS, default='rooms', help='kind of data (%(default)s)'
     )
@@ -118,7 +128,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         '--start',
         nargs='+',
         metavar='WEIGHTS',
-        help='weights to start from instead of --model; several files are averaged',
+        help='weights, or a model by name, to start from instead of --model; several are averaged',
     )
     model.add_argument(
         '--text-model',

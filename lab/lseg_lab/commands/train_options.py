@@ -13,6 +13,8 @@ from typing import Any
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     'lite': {
         'device': 'cpu',
+        'photographs': None,
+        'photograph_share': 0.5,
         'crop': (240, 320),
         'zoom': (0.7, 1.6),
         'coarse': 0.2,
@@ -30,8 +32,9 @@ def add_samples(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--vocabulary', type=Path, help='vocabulary file (that of the package)')
     for option, kind, count, help_text in (
         ('crop', int, 2, 'height and width of a sample in pixels'),
-        ('zoom', float, 2, 'range of the random zoom; 1 keeps the scale'),
+        ('zoom', float, 2, 'range of the random zoom; at 1, the short side is at most 288 pixels'),
         ('coarse', float, None, 'share of samples asked for broad instead of specific labels'),
+        ('photograph-share', float, None, 'share of samples that come from --photographs'),
         ('balance', float, None, 'share of samples drawn by class, so that rare classes are seen'),
         ('recolour', float, None, 'share of samples with recoloured regions'),
         (

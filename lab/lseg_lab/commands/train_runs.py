@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from lseg_lab.distributed import Workers
     from lseg_lab.evaluation.episodes import Benchmark
     from lseg_lab.evaluation.folder import Example
-    from lseg_lab.training.dataset import LabelledFolder
+    from lseg_lab.training.dataset import LabelledFolder, SampleStream
+    from lseg_lab.training.sampling import Part
     from lseg_lab.training.trainer import Trainer
     from lseg_ros.model import LSeg
 
@@ -53,31 +54,18 @@ def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]
 
 def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
     from lseg_lab.training.config import TrainingConfig
-    from lseg_lab.training.dataset import SampleStream, class_shares
     from lseg_lab.training.lite import LiteRecipe
     from lseg_lab.training.objective import class_weights
-    from lseg_lab.training.questions import QuestionSampler
     from lseg_lab.training.trainer import Trainer
-    from lseg_lab.training.vocabulary import load_vocabulary
     from lseg_ros.model.backbones import EFFICIENTNET_LITE
 
     if team.count > 1:
         raise ValueError('the recipe lite uses one process: start it without torchrun')
     if args.dataset in EPISODES:
         raise ValueError(f'{args.dataset} consists of zero-shot episodes: use --recipe paper')
-    folder = _open_folder(args)
-    shares = class_shares(folder)
-    samples = SampleStream(
-        folder,
-        QuestionSampler(load_vocabulary(args.vocabulary), folder.classes, coarse=args.coarse),
-        shares,
-        crop=tuple(args.crop),
-        zoom=tuple(args.zoom),
-        balance=args.balance,
-        recolour=args.recolour,
-        seed=args.seed,
-    )
-    weights = class_weights(shares, args.class_weighting, (0.25, 4.0))
+    samples = _sample_stream(args)
+    share = samples.sampler.mean_shares()
+    weights = class_weights(share, args.class_weighting, (0.25, 4.0))
     fields = dataclasses.fields(TrainingConfig)
     config = TrainingConfig(**{field.name: getattr(args, field.name) for field in fields})
     model = _model(args).to(team.device)
@@ -85,6 +73,48 @@ def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
         raise ValueError(f'the recipe lite cannot train {model.name}: use --recipe paper')
     recipe = LiteRecipe(model, samples.questions.texts, weights, config)
     return Trainer(recipe, samples, args.out, team)
+
+
+def _sample_stream(args: argparse.Namespace) -> SampleStream:
+    from lseg_lab.training.dataset import SampleStream, class_shares
+    from lseg_lab.training.questions import QuestionSampler
+    from lseg_lab.training.sampling import ImageSampler
+    from lseg_lab.training.vocabulary import load_vocabulary
+
+    folder, vocabulary = _open_folder(args), load_vocabulary(args.vocabulary)
+    left_out = [c for c, name in enumerate(folder.classes) if name in vocabulary.left_out]
+    sampler = ImageSampler(
+        class_shares(folder), _parts(args, folder), balance=args.balance, ignored=left_out
+    )
+    questions = QuestionSampler(vocabulary, folder.classes, coarse=args.coarse)
+    return SampleStream(
+        folder,
+        questions,
+        sampler,
+        crop=tuple(args.crop),
+        zoom=tuple(args.zoom),
+        recolour=args.recolour,
+        seed=args.seed,
+    )
+
+
+def _parts(args: argparse.Namespace, folder: LabelledFolder) -> tuple[Part, Part] | None:
+    """Return rooms and photographs apart, or None without --photographs."""
+    import numpy as np
+
+    from lseg_lab.training.sampling import Part
+
+    if not args.photographs:
+        return None
+    if not 0 < args.photograph_share < 1:
+        raise ValueError(
+            f'--photograph-share {args.photograph_share}: use more than 0 and less than 1'
+        )
+    photographs = np.array([root >= len(args.data) for _, _, root in folder.pairs])
+    return (
+        Part(np.flatnonzero(~photographs), 1 - args.photograph_share),
+        Part(np.flatnonzero(photographs), args.photograph_share, exact=False),
+    )
 
 
 def _paper(args: argparse.Namespace, team: Workers) -> Trainer:
@@ -123,7 +153,9 @@ def _open_folder(args: argparse.Namespace) -> LabelledFolder:
     from lseg_lab.training.labelled_folders import open_ade20k_training, open_masked_folder
 
     if args.dataset == 'rooms':
-        return open_folders(args.data)
+        return open_folders([*args.data, *(args.photographs or ())])
+    if args.photographs:
+        raise ValueError('--photographs can be mixed with --dataset rooms only')
     if args.dataset == 'folder' and args.labels is None:
         raise ValueError('--dataset folder needs --labels, a file with one label per mask index')
     root = _single_root(args)

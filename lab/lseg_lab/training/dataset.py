@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from lseg_lab.training import augment
 from lseg_lab.training.questions import Question, QuestionSampler
+from lseg_lab.training.sampling import PRESENT_SHARE, ImageSampler
 from lseg_ros.labels.ids import UNLABELLED
 
-PRESENT_SHARE = 0.01  # of the image's pixels: the least share at which a class counts as shown
+SHORT_SIDE = 288  # pixels, at a zoom of 1, of larger images: that of rendered rooms
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
-    """Join folders written by `lseg rooms`: dataset.json, <id>.jpg and <id>.mask.png.
+    """Join folders of dataset.json, <id>.jpg and <id>.mask.png.
+
+    `lseg rooms` and `lseg annotate masks` write them.
 
     Their class lists may differ; the joint list contains every name once. Raise FileNotFoundError
     if a folder has no dataset.json or no labelled image.
@@ -62,7 +65,10 @@ def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
     for index, root in enumerate(Path(r) for r in roots):
         description = root / 'dataset.json'
         if not description.is_file():
-            raise FileNotFoundError(f'{description} not found: is {root} written by `lseg rooms`?')
+            raise FileNotFoundError(
+                f'{description} not found: {root} must be written by `lseg rooms` '
+                'or `lseg annotate masks`'
+            )
         names = json.loads(description.read_text(encoding='utf-8'))['classes']
         classes += [name for name in names if name not in classes]
         palette = np.full(256, UNLABELLED, np.uint8)
@@ -110,11 +116,10 @@ class SampleStream:
         self,
         folder: LabelledFolder,
         questions: QuestionSampler,
-        shares: np.ndarray,
+        sampler: ImageSampler,
         *,
         crop: tuple[int, int],
         zoom: tuple[float, float] = (0.65, 1.4),
-        balance: float = 0.6,
         recolour: float = 0.35,
         seed: int = 0,
     ) -> None:
@@ -123,37 +128,37 @@ class SampleStream:
         Args:
             folder: the images.
             questions: draws the label set of each sample.
-            shares: `class_shares(folder)`.
+            sampler: draws the image of each sample.
             crop: height and width of the samples.
-            zoom: range of the random zoom.
-            balance: share of samples drawn by class, with rare classes as likely as common ones;
-                the rest are drawn by image.
+            zoom: range of the random zoom; at 1, an image's short side is at most SHORT_SIDE.
             recolour: share of samples with recoloured regions.
             seed: of all random numbers.
         """
-        self.folder, self.questions, self.seed = folder, questions, seed
-        self.crop, self.zoom, self.balance, self.recolour = crop, zoom, balance, recolour
-        shown = [np.flatnonzero(column > PRESENT_SHARE) for column in shares.T]
-        left_out = questions.vocabulary.left_out
-        self._by_class = [
-            images
-            for name, images in zip(folder.classes, shown)
-            if len(images) and name not in left_out
-        ]
+        self.folder, self.questions, self.sampler, self.seed = folder, questions, sampler, seed
+        self.crop, self.zoom, self.recolour = crop, zoom, recolour
 
     def __getitem__(self, number: int) -> Sample:
         """Return sample `number`, counted from 0 without end."""
         rng = np.random.default_rng((self.seed, number))
-        image, mask = self.folder.read(self._draw(rng))
-        image, mask = augment.geometric(image, mask, self.crop, self.zoom, rng)
+        index, part = self.sampler.draw(number, rng)
+        image, mask = _reduced(*self.folder.read(index), round(SHORT_SIDE * self.zoom[1]))
+        scale = min(1.0, SHORT_SIDE / min(mask.shape))
+        zoom = (self.zoom[0] * scale, self.zoom[1] * scale)
+        image, mask = augment.geometric(image, mask, self.crop, zoom, rng)
         if rng.random() < self.recolour:
             image = augment.recolour_regions(image, mask, rng)
         image = augment.photometric(image, rng)
         count = np.bincount(mask.ravel(), minlength=256)[: len(self.folder.classes)]
         present = np.flatnonzero(count > 0.1 * PRESENT_SHARE * mask.size)
-        return Sample(image, mask, self.questions.sample(present.tolist(), rng))
+        question = self.questions.sample(present.tolist(), rng, exact=part.exact)
+        return Sample(image, mask, question)
 
-    def _draw(self, rng: np.random.Generator) -> int:
-        if self._by_class and rng.random() < self.balance:
-            return int(rng.choice(self._by_class[rng.integers(len(self._by_class))]))
-        return int(rng.integers(len(self.folder.pairs)))
+
+def _reduced(image: np.ndarray, mask: np.ndarray, short: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reduce an image and its mask to a short side of at most `short` pixels."""
+    scale = short / min(mask.shape)
+    if scale >= 1:
+        return image, mask
+    size = round(mask.shape[1] * scale), round(mask.shape[0] * scale)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return small, cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)

@@ -57,12 +57,11 @@ def _answerable(mask: Tensor, accepted: Tensor) -> Tensor:
     return table[mask.long()]
 
 
-def class_weights(shares: np.ndarray, power: float, limits: tuple[float, float]) -> Tensor:
-    """Return weights float32 [C] from `class_shares` [images, C]; rare classes weigh more.
+def class_weights(share: np.ndarray, power: float, limits: tuple[float, float]) -> Tensor:
+    """Return weights float32 [C] from each class's share of the pixels, [C]; rare ones weigh more.
 
     A weight is (mean share of all classes / share of the class) ** power, clipped to `limits`.
     """
-    share = shares.mean(0)
     present = share[share > 0].mean() if (share > 0).any() else 1.0
     weights = (present / np.maximum(share, 1e-9)) ** power
     return torch.from_numpy(np.clip(weights, *limits).astype(np.float32))

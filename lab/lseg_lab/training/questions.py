@@ -59,16 +59,26 @@ class QuestionSampler:
         self.texts = tuple(sorted(spoken))
         self._row = {text: row for row, text in enumerate(self.texts)}
 
-    def sample(self, present: Sequence[int], rng: np.random.Generator) -> Question:
-        """Draw a question for an image that shows the classes with indices `present`."""
+    def sample(
+        self, present: Sequence[int], rng: np.random.Generator, *, exact: bool = True
+    ) -> Question:
+        """Draw a question for an image that shows the classes with indices `present`.
+
+        Unless the labels are `exact`, names narrower than those of the classes shown are not asked,
+        because they may be right as well.
+        """
         kind = rng.random()
+        shown = [self.classes[c] for c in present]
         if kind >= self.coarse:
-            asked = self._fine_names([self.classes[c] for c in present], rng)
+            asked = self._fine_names(shown, rng)
         elif kind < 0.6 * self.coarse and self.vocabulary.label_sets:
             asked = self._label_set(rng)
         else:
             asked = self._some(self.names, int(rng.integers(2, 40)), rng)
             asked += [OTHER] if rng.random() < 0.5 else []
+        if not exact:
+            above = self.vocabulary.broader_names
+            asked = [n for n in asked if n in shown or above(n).isdisjoint(shown)] or [OTHER]
         return self.ask(asked, rng)
 
     def ask(self, asked: Sequence[str], rng: np.random.Generator) -> Question:

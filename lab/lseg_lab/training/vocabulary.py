@@ -44,6 +44,11 @@ class Vocabulary:
             pending = {b for name in pending for b in self.concept(name).broader} - found
         return tuple(sorted(found))
 
+    def broader_names(self, name: str) -> frozenset[str]:
+        """Return the broader names of all levels above `name`."""
+        direct = self.concept(name).broader
+        return frozenset(direct).union(*(self.broader_names(above) for above in direct))
+
     def answers(self, name: str, asked: Collection[str]) -> tuple[str, ...]:
         """Return the asked names that are right for an object called `name`.
 
