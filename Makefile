@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The commands of this project. Each sets up what it needs first; later runs re-use it.
+# The commands of this project. The first run sets up what they need; later runs reuse it.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -14,20 +14,21 @@ DEMO_ARGS := $(if $(IMAGE),--image "$(IMAGE)") $(if $(VIDEO),--video "$(VIDEO)")
 .PHONY: help setup demo test lint docs bench clean
 
 help:
-	@echo "make demo    camera node, segmentation node and a client; results in demo_output/"
-	@echo "             IMAGE=photo.jpg, VIDEO=clip.mp4 or CAMERA=0: your own input"
-	@echo "             SCENE=drive: three cameras, points, mIoU against the truth, a map"
-	@echo "             KEEP=1: leave it running until Ctrl-C"
-	@echo "make test    the tests; PYTEST_ARGS=test/test_labels.py chooses among them"
-	@echo "make lint    ruff and mypy"
-	@echo "make docs    the documentation, as HTML in build/docs/html"
-	@echo "make bench   time and memory on this machine, in one table and bench_output/bench.json"
-	@echo "             BENCH_ARGS=--quick: a minute; BENCH_ARGS=--help: what else there is"
-	@echo "make setup   only what the others need: ROS 2, Python packages, colcon build"
-	@echo "make clean   remove build/, demo_output/ and bench_output/ (the environments in .venv* stay)"
+	@echo "make demo    run a camera node, the segmentation node and a client; see demo_output/"
+	@echo "             IMAGE=photo.jpg, VIDEO=clip.mp4 or CAMERA=0 for your own input"
+	@echo "             SCENE=drive: three cameras, points, a map, and the mIoU against ground truth"
+	@echo "             KEEP=1: keep running until Ctrl-C"
+	@echo "make test    run the tests; PYTEST_ARGS=test/test_labels.py selects some"
+	@echo "             PYTEST_ARGS=\"-m 'not slow'\": the quick ones, in two minutes"
+	@echo "make lint    check style and types with ruff and mypy"
+	@echo "make docs    build the documentation: build/docs/html/index.html"
+	@echo "make bench   measure time and memory on this machine; also bench_output/bench.json"
+	@echo "             BENCH_ARGS=--quick takes a minute; BENCH_ARGS=--help lists the options"
+	@echo "make setup   only prepare the above: ROS 2, Python packages, colcon build"
+	@echo "make clean   remove build/, demo_output/ and bench_output/, but not .venv*"
 	@echo
-	@echo "A sourced ROS 2 is used when there is one, else Kilted wheels from PyPI,"
-	@echo "or those of Jazzy with ROS_DISTRO=jazzy. PYTHON=python3.12 chooses an interpreter."
+	@echo "A sourced ROS 2 is used if there is one, else Jazzy from PyPI wheels, or Kilted with"
+	@echo "ROS_DISTRO=kilted. PYTHON=python3.12 selects the interpreter."
 
 setup:
 	@$(PYTHON) -m tools.pypi_ros setup

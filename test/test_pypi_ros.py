@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The set-up of a ROS 2 environment: which one is chosen, what runs again and what does not."""
+"""The set-up of a ROS 2 environment: which one is chosen, and which steps run again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tools.pypi_ros import cmake_paths, environment
+from tools.pypi_ros import __main__ as command_line
+from tools.pypi_ros import cmake_paths, environment, installation
 from tools.pypi_ros.installation import PINS, STAND_INS
 from tools.pypi_ros.steps import Step, StepError, fingerprint, run_steps
 
@@ -36,9 +37,11 @@ def failing_step(tmp_path: Path) -> Step:
 
 
 @pytest.fixture
-def no_ros(monkeypatch):
+def no_ros(monkeypatch, tmp_path):
+    """No ROS 2 is sourced, and the checkout, an empty directory, has no environment yet."""
     for name in ('ROS_DISTRO', 'AMENT_PREFIX_PATH'):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(environment, 'ROOT', tmp_path)
 
 
 def test_a_step_runs_once_and_again_when_its_inputs_change(tmp_path):
@@ -56,7 +59,7 @@ def test_a_step_runs_again_when_its_product_is_gone(tmp_path):
     assert calls == ['a', 'a']
 
 
-def test_a_failed_step_says_which_and_what_mends_it_and_is_not_taken_as_done(tmp_path):
+def test_a_failed_step_is_named_with_a_remedy_and_runs_again(tmp_path):
     for _ in range(2):
         with pytest.raises(StepError, match=r'(?s)\[1/1\] A bad step failed.*Try this\.'):
             run_steps([failing_step(tmp_path)], tmp_path / 'stamps')
@@ -83,11 +86,44 @@ def test_include_directories_become_those_of_this_machine(tmp_path):
     assert cmake_paths.relocate(tmp_path, Path('/usr/include/python3.11'), numpy_include) == 0
 
 
-def test_kilted_wheels_unless_another_is_asked_for(no_ros, monkeypatch):
-    assert environment.detect().venv.name == '.venv'
-    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+def test_jazzy_wheels_unless_another_is_asked_for(no_ros, monkeypatch):
     chosen = environment.detect()
-    assert (chosen.distro, chosen.sourced, chosen.venv.name) == ('jazzy', False, '.venv-jazzy')
+    assert (chosen.distro, chosen.sourced, chosen.venv.name) == ('jazzy', False, '.venv')
+    monkeypatch.setenv('ROS_DISTRO', 'kilted')
+    chosen = environment.detect()
+    assert (chosen.distro, chosen.sourced, chosen.venv.name) == ('kilted', False, '.venv-kilted')
+
+
+def test_an_environment_of_another_distribution_is_refused(no_ros, tmp_path):
+    stamps = tmp_path / '.venv' / '.lseg_ros'
+    stamps.mkdir(parents=True)
+    (stamps / 'venv-kilted').touch()
+    with pytest.raises(ValueError, match=r'not made for ROS 2 Jazzy; remove it \(rm -rf \.venv\)'):
+        environment.detect()
+    (stamps / 'venv-jazzy').touch()
+    assert environment.detect().venv == tmp_path / '.venv'
+
+
+@pytest.mark.parametrize('action', [['env'], ['run', 'true']])
+def test_entering_before_the_set_up_says_what_to_run(no_ros, monkeypatch, capsys, action):
+    monkeypatch.setattr(sys, 'argv', ['pypi_ros', *action])
+    assert command_line.main() == 1
+    assert 'not set up yet; run `make setup` first' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('sourced', [False, True])
+def test_only_the_wheels_are_limited_to_some_pythons(monkeypatch, tmp_path, sourced):
+    commands = []
+    monkeypatch.setattr(installation, 'WHEELS_PYTHON', ((3, 1), (3, 2)))
+    monkeypatch.setattr(subprocess, 'run', lambda command, **_: commands.append(command))
+    chosen = environment.Environment('jazzy', sourced, tmp_path / 'venv', tmp_path / 'build')
+    make_venv = installation.steps(chosen)[0].action
+    if sourced:
+        make_venv()
+        assert '--system-site-packages' in commands[0]
+    else:
+        with pytest.raises(OSError, match='no ROS wheels for Python 3'):
+            make_venv()
 
 
 def test_a_distribution_without_wheels_is_refused(no_ros, monkeypatch):
@@ -96,6 +132,7 @@ def test_a_distribution_without_wheels_is_refused(no_ros, monkeypatch):
         environment.detect()
 
 
+@pytest.mark.ros
 def test_a_sourced_ros_is_used_instead_of_wheels(monkeypatch):
     pytest.importorskip('rclpy')
     monkeypatch.setenv('ROS_DISTRO', 'rolling')
@@ -120,7 +157,7 @@ def test_traffic_stays_on_this_machine_in_a_domain_of_its_own(no_ros):
     assert len(domains) > 1 and all(1 <= domain <= 101 for domain in domains)
 
 
-@pytest.mark.skipif(environment.detect().sourced, reason='of the wheels')
+@pytest.mark.skipif(environment.detect().sourced, reason='concerns the wheels')
 def test_environment_can_be_entered_from_within():
     enter = [sys.executable, '-m', 'tools.pypi_ros', 'run']
     subprocess.run(

@@ -12,15 +12,15 @@ from .environment import Environment, detect, shell_lines
 from .steps import StepError, run_steps
 
 DESCRIPTION = """\
-A ROS 2 environment in which lseg_ros is built and run.
+Set up a ROS 2 environment, build lseg_ros in it and run commands there.
 
-A ROS 2 that is sourced is used as it is. Without one, ROS 2 comes from PyPI wheels into a virtual
-environment: Kilted into .venv, or with ROS_DISTRO=jazzy Jazzy into .venv-jazzy.
+A sourced ROS 2 is used as it is. Otherwise ROS 2 is installed from PyPI wheels into a virtual
+environment: Jazzy into .venv, or with ROS_DISTRO=kilted, Kilted into .venv-kilted.
 
 examples:
-  python3 -m tools.pypi_ros setup                        set up and build; again: seconds
-  python3 -m tools.pypi_ros run python -m pytest     one command inside
-  source <(python3 -m tools.pypi_ros env)                this shell, from now on
+  python3 -m tools.pypi_ros setup                  set up and build; seconds when up to date
+  python3 -m tools.pypi_ros run python -m pytest   run one command in the environment
+  source <(python3 -m tools.pypi_ros env)          enter the environment in this shell
 """
 
 
@@ -31,9 +31,9 @@ def main() -> int:
         environment = detect()
         if arguments.action == 'setup':
             print(environment.title, flush=True)
-            run_steps(installation.steps(environment), environment.venv / '.lseg_ros')
+            run_steps(installation.steps(environment), environment.stamps)
         elif arguments.action == 'env':
-            print(_everything(environment))
+            print(_entered(environment))
         else:
             _run(environment, arguments.command)
     except (ValueError, StepError) as error:
@@ -60,13 +60,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(environment: Environment, command: list[str]) -> None:
     """Replace this process by `command` inside the environment."""
+    os.execvp('bash', ['bash', '-c', f'{_entered(environment)}\nexec "$@"', 'bash', *command])
+
+
+def _entered(environment: Environment) -> str:
+    """Return the bash lines that enter the environment, lseg_ros included.
+
+    Raise ValueError if lseg_ros has not been built.
+    """
     if not (environment.install / 'local_setup.bash').exists():
-        raise ValueError('nothing is set up yet; run `python3 -m tools.pypi_ros setup` first')
-    os.execvp('bash', ['bash', '-c', f'{_everything(environment)}\nexec "$@"', 'bash', *command])
-
-
-def _everything(environment: Environment) -> str:
-    """Return the bash lines that enter the environment with lseg_ros in it."""
+        raise ValueError(f'{environment.title} is not set up yet; run `make setup` first.')
     return shell_lines(environment, [*environment.underlays, environment.install])
 
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WHEEL_DISTROS = ('kilted', 'jazzy')
+WHEEL_DISTROS = ('jazzy', 'kilted')  # the first is the default
 DISCOVERY_PORT_BASE, DISCOVERY_PORTS_PER_DOMAIN = 7400, 250
 LAST_PORTABLE_DOMAIN = 101
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One ROS 2 to build and run with: its distribution and the directories it is kept in."""
+    """A ROS 2 to build and run with: its distribution and its directories."""
 
     distro: str
     sourced: bool
@@ -30,7 +30,7 @@ class Environment:
 
     @property
     def title(self) -> str:
-        """What is used and where from, for a person."""
+        """Which ROS 2 this is and where it comes from, for people to read."""
         origin = 'as sourced' if self.sourced else f'PyPI wheels in {self.venv.name}'
         return f'ROS 2 {self.distro.capitalize()}, {origin}'
 
@@ -40,25 +40,36 @@ class Environment:
         return self.venv / 'bin' / 'python'
 
     @property
+    def stamps(self) -> Path:
+        """Where the finished steps of the set-up are recorded."""
+        return self.venv / '.lseg_ros'
+
+    @property
+    def venv_stamp(self) -> Path:
+        """The record that the virtual environment was made for this distribution."""
+        return self.stamps / f'venv-{self.distro}'
+
+    @property
     def overlay(self) -> Path:
-        """Where the stand-ins for packages that PyPI lacks are installed."""
+        """The install directory of the stand-ins for packages that PyPI lacks."""
         return self.venv / 'overlay'
 
     @property
     def underlays(self) -> list[Path]:
-        """The install directories that lseg_ros is built upon."""
+        """The colcon install directories that lseg_ros is built on."""
         return [] if self.sourced else [self.overlay]
 
     @property
     def install(self) -> Path:
-        """Where colcon installs lseg_ros."""
+        """The colcon install directory of lseg_ros."""
         return self.build / 'install'
 
 
 def detect() -> Environment:
-    """Return the sourced ROS 2 when there is one, else the wheels that ROS_DISTRO names.
+    """Return the sourced ROS 2 if there is one, else the wheels that ROS_DISTRO names.
 
-    Raises ValueError when ROS_DISTRO names a distribution that has no wheels.
+    Raise ValueError if ROS_DISTRO names a distribution without wheels, or if the virtual
+    environment was made for another distribution.
     """
     distro = os.environ.get('ROS_DISTRO') or WHEEL_DISTROS[0]
     if _ros_is_sourced():
@@ -71,11 +82,22 @@ def detect() -> Environment:
             ' Source that ROS 2, or unset ROS_DISTRO.'
         )
     venv = '.venv' if distro == WHEEL_DISTROS[0] else f'.venv-{distro}'
-    return Environment(distro, False, ROOT / venv, ROOT / 'build' / distro)
+    environment = Environment(distro, False, ROOT / venv, ROOT / 'build' / distro)
+    _check_distro(environment)
+    return environment
+
+
+def _check_distro(environment: Environment) -> None:
+    """Raise ValueError if the existing virtual environment is of another distribution."""
+    if environment.venv.exists() and not environment.venv_stamp.is_file():
+        raise ValueError(
+            f'{environment.venv.name} was not made for ROS 2 {environment.distro.capitalize()};'
+            f' remove it (rm -rf {environment.venv.name}) and run `make setup`.'
+        )
 
 
 def _ros_is_sourced() -> bool:
-    """Tell whether this shell has a ROS 2, other than wheels in a virtual environment."""
+    """Return whether this shell has sourced a ROS 2 that is not a virtual environment."""
     prefixes = [Path(name) for name in os.environ.get('AMENT_PREFIX_PATH', '').split(':') if name]
     if not prefixes or any((prefix / 'pyvenv.cfg').exists() for prefix in prefixes):
         return False
@@ -86,8 +108,8 @@ def _ros_is_sourced() -> bool:
 def shell_lines(environment: Environment, prefixes: Iterable[Path]) -> str:
     """Return the bash lines that enter the environment and colcon's install directories in it.
 
-    Traffic stays on this machine, in a domain that nothing else uses, and OpenMP threads sleep
-    rather than spin while another process needs the cores.
+    ROS traffic stays on this machine, in a domain of its own, and waiting OpenMP threads sleep
+    instead of spinning on cores that other processes need.
     """
     variables = {
         'VIRTUAL_ENV': environment.venv,
@@ -98,7 +120,7 @@ def shell_lines(environment: Environment, prefixes: Iterable[Path]) -> str:
     if not environment.sourced:
         variables |= _wheel_variables(environment)
     lines = [f'export {name}={shlex.quote(str(value))}' for name, value in variables.items()]
-    # Left by a Python of the wheels, it keeps the next from finding their libraries.
+    # A Python started from the wheels sets this, and its children then miss their libraries.
     lines.append('unset _ROS_WHEELS_BOOTSTRAP_COMPLETE')
     lines.append(f'export PATH={shlex.quote(str(environment.venv / "bin"))}:"$PATH"')
     lines += [f'. {shlex.quote(str(prefix / "local_setup.bash"))}' for prefix in prefixes]

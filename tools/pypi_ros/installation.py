@@ -20,7 +20,7 @@ STAND_INS = Path(__file__).parent / 'overlay'
 LAB = ROOT / 'lab'
 REQUIREMENTS = [*sorted((ROOT / 'requirements').glob('*.txt')), LAB / 'requirements.txt']
 OWN_PACKAGES = {'lseg_ros'}  # built here, not fetched
-SUPPORTED_PYTHON = ((3, 10), (3, 13))
+WHEELS_PYTHON = ((3, 10), (3, 13))
 
 INCLUDES_PROGRAM = """
 import json, numpy, sysconfig
@@ -59,23 +59,23 @@ def steps(environment: Environment) -> list[Step]:
 
 def _venv(environment: Environment) -> Step:
     return Step(
-        name='venv',
+        name=environment.venv_stamp.name,
         title=f'Virtual environment {environment.venv.name}',
         inputs=fingerprint([], sys.version),
         product=environment.python,
         action=lambda: _create_venv(environment),
-        mend='Python 3.10 to 3.13 with its venv module is needed (Debian: apt install'
-        ' python3-venv); PYTHON=python3.12 before `make` chooses another interpreter.',
+        mend='The venv module of Python is needed (Debian: apt install python3-venv), and for the'
+        ' wheels Python 3.10 to 3.13; `make PYTHON=python3.12` chooses another interpreter.',
     )
 
 
 def _create_venv(environment: Environment) -> None:
-    first, last = SUPPORTED_PYTHON
-    if not first <= sys.version_info[:2] <= last:
-        raise OSError(f'this is Python {sys.version_info[0]}.{sys.version_info[1]}')
     if environment.python.exists():
-        _check_version(environment)
+        _check_python_version(environment)
         return
+    first, last = WHEELS_PYTHON
+    if not environment.sourced and not first <= sys.version_info[:2] <= last:
+        raise OSError(f'there are no ROS wheels for Python {sys.version.split()[0]}')
     command = [sys.executable, '-m', 'venv', str(environment.venv)]
     if environment.sourced:
         command.append('--system-site-packages')
@@ -88,8 +88,8 @@ def _create_venv(environment: Environment) -> None:
     subprocess.run([*pip, 'install', 'pip'], check=True)
 
 
-def _check_version(environment: Environment) -> None:
-    """Raise OSError when an environment that exists is of another Python than this one."""
+def _check_python_version(environment: Environment) -> None:
+    """Raise OSError if the existing environment was made for another Python than this one."""
     version = _python_output(environment, 'import sys; print(sys.version)').strip()
     if version != sys.version:
         raise OSError(
@@ -128,10 +128,10 @@ def _distribution(requirement: str) -> str:
 
 
 def _keeping_system_packages(wanted: list[str], present: dict[str, str | None]) -> list[str]:
-    """Return the requirements without those that a sourced ROS 2 brings itself.
+    """Return the requirements without those that a sourced ROS 2 provides.
 
-    Its cv_bridge is compiled against the system's NumPy, which must not move, and its OpenCV is
-    one that pip does not know.
+    Its cv_bridge is compiled against the system's NumPy, so NumPy stays at that version, and pip
+    does not know the system's OpenCV.
     """
     kept = [line for line in wanted if _distribution(line) not in present]
     return kept + [f'{name}=={version}' for name, version in present.items() if version]
@@ -212,34 +212,35 @@ def _lab(environment: Environment) -> Step:
 
 
 def _source_paths(folder: Path) -> list[Path]:
-    """Return everything below a folder but what Python leaves there."""
+    """Return everything below a folder except Python's caches."""
     return [path for path in folder.rglob('*') if '__pycache__' not in path.parts]
 
 
 def _build_package(environment: Environment) -> None:
-    # CMake refuses to export an include directory that lies in the source tree, as NumPy's does
-    # in a virtual environment inside the checkout; seen through a link, the tree does not hold it.
+    # CMake refuses to export an include directory inside the source tree, such as NumPy's in a
+    # virtual environment in the checkout. Behind a symbolic link, it no longer looks inside.
     source = environment.build / 'src' / 'lseg_ros'
     source.parent.mkdir(parents=True, exist_ok=True)
     if not source.is_symlink():
         source.symlink_to(os.path.relpath(ROOT, source.parent))
     entered = shell_lines(environment, environment.underlays)
     options = ['--symlink-install', '--install-base', str(environment.install)]
-    _colcon_build(environment, entered, [str(source)], options, 'package')
+    _colcon_build(environment, entered, [str(source)], options, 'package', '-DLSEG_ROS_DEMO=ON')
 
 
 def _colcon_build(
-    environment: Environment, entered: str, packages: list[str], options: list[str], name: str
+    environment: Environment,
+    entered: str,
+    packages: list[str],
+    options: list[str],
+    name: str,
+    *definitions: str,
 ) -> None:
-    """Build packages in a shell that `entered` prepares; `name` sets their build folder apart."""
+    """Build packages in a shell prepared by the lines `entered`; `name` is their build folder."""
     work = environment.build / name
     command = ['colcon', '--log-level', 'error', '--log-base', str(work / 'log'), 'build']
     command += ['--paths', *packages, '--build-base', str(work), *options, '--cmake-args']
-    command += [
-        f'-DPython3_EXECUTABLE={environment.python}',
-        '-DBUILD_TESTING=OFF',
-        '-DLSEG_ROS_DEMO=ON',
-    ]
+    command += [f'-DPython3_EXECUTABLE={environment.python}', '-DBUILD_TESTING=OFF', *definitions]
     shell = ['bash', '-c', f'{entered}\nexec "$@"', 'bash']
     subprocess.run([*shell, *command], check=True, cwd=ROOT)
 
