@@ -88,6 +88,7 @@ def test_configure_fails_with_one_line_and_can_be_retried(
     assert client.state() == 'inactive'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'message, reason',
     [
@@ -120,7 +121,6 @@ def test_bad_image_is_dropped_counted_and_explained_and_the_next_one_is_segmente
     assert set(np.unique(ids_of(client.segment_frame()))) <= {0, 1, 2}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('keep', [0.5, 0.0])
 def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     client = start(labels=['floor'], image_transport='compressed')
