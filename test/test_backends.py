@@ -186,6 +186,7 @@ def test_folding_leaves_the_model_as_it_was(tiny_model):
     torch.testing.assert_close(tiny_model.image_state_dict(), before, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @needs_openvino
 def test_the_fastest_on_a_cpu_is_chosen(tiny_model):
     assert open_backend('auto', tiny_model).name == 'openvino'

@@ -69,6 +69,7 @@ def test_segment_writes_overlay_ids_and_table(lseg, photo, tmp_path):
     assert np.array(Image.open(folder / 'photo.overlay.png')).shape == (40, 60, 3)
 
 
+@pytest.mark.slow
 def test_segment_takes_folders_to_their_depths_and_globs_but_not_its_own_results(lseg, tmp_path):
     write_image(tmp_path / 'in' / 'a.png')
     write_image(tmp_path / 'in' / 'sub' / 'a.JPG')
@@ -83,6 +84,7 @@ def test_segment_takes_folders_to_their_depths_and_globs_but_not_its_own_results
     assert names == {'a.ids.png', 'sub/a.ids.png', 'f1.ids.png', 'f2.ids.png'}
 
 
+@pytest.mark.slow
 def test_segment_follows_the_orientation_in_exif(lseg, tmp_path):
     image = Image.new('RGB', (60, 40))
     exif = image.getexif()
@@ -92,6 +94,7 @@ def test_segment_follows_the_orientation_in_exif(lseg, tmp_path):
     assert Image.open(tmp_path / 'lseg_output' / 'turned.ids.png').size == (40, 60)
 
 
+@pytest.mark.slow
 def test_segment_skips_a_broken_image_says_so_and_returns_1(lseg, photo, tmp_path):
     broken = tmp_path / 'in' / 'broken.png'
     broken.write_bytes(photo.read_bytes()[:200])
@@ -101,6 +104,7 @@ def test_segment_skips_a_broken_image_says_so_and_returns_1(lseg, photo, tmp_pat
     assert 'broken.png' in err and 'text.jpg' in err
 
 
+@pytest.mark.slow
 def test_segment_without_other_and_with_a_threshold(lseg, photo, tmp_path):
     lseg.segment(photo, '--no-other', labels='a, b')
     path = tmp_path / 'lseg_output' / 'photo.ids.png'
@@ -109,6 +113,7 @@ def test_segment_without_other_and_with_a_threshold(lseg, photo, tmp_path):
     assert (np.array(Image.open(path)) == 255).any()
 
 
+@pytest.mark.slow
 def test_segment_at_best_quality_decides_by_all_scales(lseg, photo, tmp_path, tiny_model):
     path = tmp_path / 'lseg_output' / 'photo.ids.png'
     assert lseg.segment(photo, '--no-other', '--quality', 'best')[0] == 0
@@ -126,6 +131,7 @@ def test_segment_reads_labels_from_a_file(lseg, photo, tmp_path):
     assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'дверь']
 
 
+@pytest.mark.slow
 def test_segment_takes_the_labels_of_a_shipped_file_by_its_name(lseg, photo, tmp_path):
     assert lseg.segment(photo, '--labels-file', 'navigation', labels=None)[0] == 0
     table = json.loads((tmp_path / 'lseg_output' / 'labels.json').read_text('utf-8'))

@@ -23,6 +23,7 @@ def convert(*arguments):
     return cli.main(['convert', *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_file(weights, tmp_path):
     target = tmp_path / 'out' / 'small.safetensors'
     target.parent.mkdir()
@@ -68,6 +69,7 @@ def test_a_folder_that_is_missing_is_named(weights, tmp_path, capsys):
     assert str(target) in error and error.count('\n') == 1
 
 
+@pytest.mark.slow
 def test_half_precision_of_a_small_model_can_be_loaded(weights, tmp_path):
     target = tmp_path / 'half.safetensors'
     assert convert(weights, target, '--half') == 0
