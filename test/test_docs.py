@@ -53,6 +53,7 @@ def test_every_page_is_in_the_table_of_contents():
     assert {page.stem for page in DOCS.glob('*.md')} <= listed
 
 
+@pytest.mark.slow
 def test_python_page_runs_from_top_to_bottom():
     page = (DOCS / 'python.md').read_text(encoding='utf-8')
     code = '\n'.join(re.findall(r'^```python\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))

@@ -113,6 +113,7 @@ def test_embed_writes_a_unit_vector_for_each_pixel(embed, tmp_path, model, pictu
     }
 
 
+@pytest.mark.slow
 def test_embed_on_the_grid_is_smaller_and_says_the_size_of_a_cell(embed, tmp_path, model, picture):
     assert embed('photo.png', '--resolution', 'grid')[0] == 0
     values = np.load(tmp_path / 'out' / 'photo.npy')
@@ -123,6 +124,7 @@ def test_embed_on_the_grid_is_smaller_and_says_the_size_of_a_cell(embed, tmp_pat
     assert np.allclose(np.linalg.norm(values.astype(float), axis=2), 1, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_embed_skips_what_is_no_image_and_takes_no_video(embed, tmp_path):
     (tmp_path / 'bad.png').write_text('hello')
     status, out, err = embed('photo.png', 'bad.png')
