@@ -84,6 +84,7 @@ def test_gpu_gives_the_ids_of_the_cpu_run_after_run(images, expected):
         assert share_of_other_ids(segmented(segmenter, images), expected) <= 0.005
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [(1, 1), (33, 95), (240, 320), (240, 427)])
 def test_backend_takes_every_size_and_number_of_images(size, fast, model):
     images = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8)

@@ -63,6 +63,7 @@ def rn101(tmp_path_factory):
     path.unlink()
 
 
+@pytest.mark.slow
 def test_vitl16_equals_the_authors_network(vitl16):
     model = load(vitl16, spatial='none')
     with torch.inference_mode():
@@ -70,6 +71,7 @@ def test_vitl16_equals_the_authors_network(vitl16):
     assert error(logits, 'vitl16') < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['bottleneck', 'depthwise'])
 def test_spatial_regularisation_equals_the_authors(kind, vitl16):
     with pytest.raises(CheckpointError, match='spatial='):
