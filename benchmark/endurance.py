@@ -38,17 +38,10 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--frames', type=int, default=10_000, help='(default: %(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
-    parser.add_argument(
-        '--allowed-mb',
-        type=float,
-        default=16.0,
-        help='acceptable growth in MB (default: %(default)s)',
-    )
+    parser.add_argument('--allowed-mb', type=float, default=16.0, help='acceptable growth in MB (default: %(default)s)')
     return parser
 
 

@@ -61,10 +61,7 @@ def measure_in_turn(
             cpu[name].append(time.process_time() - cpu_started)
             progress.update()
     progress.close()
-    return {
-        name: Measurement(tuple(times[name]), float(np.median(cpu[name])), peak[name])
-        for name in calls
-    }
+    return {name: Measurement(tuple(times[name]), float(np.median(cpu[name])), peak[name]) for name in calls}
 
 
 def _warm_up(call: Callable[[], object], device: torch.device) -> float:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
 from lseg_lab.evaluation.metrics import ConfusionMatrix
-from lseg_ros.core import open_segmenter
+from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import PreparedLabels, Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.labels import LabelRegistry
@@ -97,8 +97,7 @@ def main() -> None:
         ]
         flicker, in_place, mean_iou, milliseconds = np.mean(rows, axis=0)
         print(
-            f'{smoothing:>9.1f} {warp:>5} {flicker:>8.2%} {in_place:>8.2%} {mean_iou:>6.3f} '
-            f'{milliseconds:>5.1f}',
+            f'{smoothing:>9.1f} {warp:>5} {flicker:>8.2%} {in_place:>8.2%} {mean_iou:>6.3f} {milliseconds:>5.1f}',
             flush=True,
         )
 
@@ -122,12 +121,7 @@ def _measure(
             changes.append(_changed(before, ids))
             in_place.append(_changed(before[y:, x:], ids[: WINDOW[1] - y, : WINDOW[0] - x]))
         before = ids
-    return (
-        float(np.mean(changes)),
-        float(np.mean(in_place)),
-        confusion.mean_iou,
-        float(np.median(timed.times)),
-    )
+    return (float(np.mean(changes)), float(np.mean(in_place)), confusion.mean_iou, float(np.median(timed.times)))
 
 
 def _frames(camera: str, prepared: PreparedLabels, noise: float) -> Iterator[Frame]:
@@ -154,15 +148,10 @@ def _changed(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', default='lseg-lite', help='model name or path')
     parser.add_argument(
-        '--noise',
-        type=float,
-        default=4.0,
-        help='standard deviation of the noise in grey levels of 255 (default: 4)',
+        '--noise', type=float, default=4.0, help='standard deviation of the noise in grey levels of 255 (default: 4)'
     )
     return parser
 

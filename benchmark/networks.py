@@ -15,12 +15,7 @@ from lseg_ros.model.zoo import build
 
 # The paper's network at its evaluation size, with random weights.
 LARGE = 'lseg-vitl16'
-_LARGE_PARTS = {
-    'encoder': 'vit_large_patch16_384',
-    'decoder': 'dpt',
-    'width': 256,
-    'input_size': 480,
-}
+_LARGE_PARTS = {'encoder': 'vit_large_patch16_384', 'decoder': 'dpt', 'width': 256, 'input_size': 480}
 
 
 def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
@@ -46,9 +41,7 @@ class PlainNetwork:
         pixels = pixels.contiguous()
         return lambda: self._logits(pixels, text)
 
-    def images_to_ids(
-        self, images: list[np.ndarray], size: tuple[int, int], text: Tensor
-    ) -> Callable[[], np.ndarray]:
+    def images_to_ids(self, images: list[np.ndarray], size: tuple[int, int], text: Tensor) -> Callable[[], np.ndarray]:
         """Return a function that computes ids [B, H, W] of equally large uint8 images [H, W, 3]."""
         return lambda: self._ids(np.stack(images), size, text)
 
@@ -61,10 +54,7 @@ class PlainNetwork:
         model = self.model
         pixels = torch.from_numpy(images).to(model.device).permute(0, 3, 1, 2).float() / 255
         pixels = F.interpolate(pixels, size, mode='bilinear', antialias=True)
-        mean, std = (
-            torch.tensor(value, device=model.device)[:, None, None]
-            for value in (model.mean, model.std)
-        )
+        mean, std = (torch.tensor(value, device=model.device)[:, None, None] for value in (model.mean, model.std))
         logits = self._logits((pixels - mean) / std, text)
         logits = F.interpolate(logits, images.shape[1:3], mode='bilinear')
         return logits.softmax(1).argmax(1).cpu().numpy()

@@ -83,9 +83,7 @@ class Camera:
 
 
 @contextmanager
-def running_node(
-    parameters: Mapping[str, str],
-) -> Iterator[tuple[SegmentationClient, Camera, Process]]:
+def running_node(parameters: Mapping[str, str]) -> Iterator[tuple[SegmentationClient, Camera, Process]]:
     """Run an unconfigured segmentation node with `parameters` (as in YAML) and a camera for it."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
     use_profile(TRANSPORT)

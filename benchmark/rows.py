@@ -125,16 +125,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _number(row.peak_mb, '.0f'),
         _number(row.floor_share, '.0%'),
     )
-    return (
-        row.name,
-        row.model,
-        row.device,
-        row.precision,
-        row.size,
-        str(row.batch),
-        str(row.labels),
-        *numbers,
-    )
+    return (row.name, row.model, row.device, row.precision, row.size, str(row.batch), str(row.labels), *numbers)
 
 
 def _number(value: float | None, form: str) -> str:

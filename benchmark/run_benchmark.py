@@ -96,29 +96,19 @@ def _machine(device: torch.device) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--model',
-        help='model name or path; lseg-vitl16 gets random weights '
-        '(default: lseg-lite, on a GPU also lseg-vitl16)',
+        help='model name or path; lseg-vitl16 gets random weights (default: lseg-lite, on a GPU also lseg-vitl16)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
     parser.add_argument('--precision', default='auto', help=f'auto, {", ".join(PRECISIONS)}')
     parser.add_argument('--cpu-threads', type=int, default=0, help='0: one per core (default: 0)')
     parser.add_argument('--repeats', type=int, default=50, help='runs per row (default: 50)')
+    parser.add_argument('--quick', action='store_true', help='one size, batch and number of labels; about a minute')
+    parser.add_argument('--all', action='store_true', help='also lseg-vitl16 on a CPU; several seconds per image')
     parser.add_argument(
-        '--quick', action='store_true', help='one size, batch and number of labels; about a minute'
-    )
-    parser.add_argument(
-        '--all', action='store_true', help='also lseg-vitl16 on a CPU; several seconds per image'
-    )
-    parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('bench_output/bench.json'),
-        help='file for the rows (default: %(default)s)',
+        '--output', type=Path, default=Path('bench_output/bench.json'), help='file for the rows (default: %(default)s)'
     )
     return parser
 

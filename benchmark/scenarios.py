@@ -21,7 +21,7 @@ from torch import Tensor
 from floor import floor_ms
 from lseg_ros.backends import Backend, normalise, open_backend
 from lseg_ros.backends.device import PRECISIONS
-from lseg_ros.core import open_segmenter
+from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.media.sources import open_source
@@ -47,12 +47,7 @@ class Setting:
     repeats: int
 
     def row(
-        self,
-        name: str,
-        size: tuple[int, int],
-        batch: int = 1,
-        labels: int = USUAL_LABELS,
-        precision: str = '',
+        self, name: str, size: tuple[int, int], batch: int = 1, labels: int = USUAL_LABELS, precision: str = ''
     ) -> Row:
         """Return a row without numbers."""
         return Row(
@@ -162,10 +157,7 @@ def _logits_of(backend: Backend, images: Tensor, text: Tensor) -> Callable[[], o
 
 
 def _whole(
-    setting: Setting,
-    segmenter: Segmenter,
-    varied: str,
-    cases: list[tuple[tuple[int, int], int, int]],
+    setting: Setting, segmenter: Segmenter, varied: str, cases: list[tuple[tuple[int, int], int, int]]
 ) -> list[Row]:
     """Measure image arrays to ids for cases of (size, batch, number of labels).
 

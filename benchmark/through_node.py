@@ -56,7 +56,5 @@ def _frames(setting: Setting, size: tuple[int, int], camera: Camera, process: Pr
         camera.segment(image)
     before = process.cpu_s()
     times = tuple(camera.segment(image) for _ in range(setting.repeats))
-    taken = Measurement(
-        times, (process.cpu_s() - before) / setting.repeats, process.memory_mb('VmHWM')
-    )
+    taken = Measurement(times, (process.cpu_s() - before) / setting.repeats, process.memory_mb('VmHWM'))
     return setting.row('d message to message', size).filled(taken)

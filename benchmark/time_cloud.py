@@ -62,9 +62,7 @@ def _spread(function: Callable[[], Any], repeats: int) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--size', default='640x480', help='image size (default: 640x480)')
     parser.add_argument('--repeats', type=int, default=100, help='clouds per row (default: 100)')
     return parser

@@ -62,8 +62,7 @@ def default_scenes(photograph_dir: Path) -> tuple[DemoScene, ...]:
     """
     drive = DemoScene('drive', 'drive', _ROOM_REQUESTS)
     photographs = (
-        DemoScene(folder.name, str(folder), _OBJECT_REQUESTS)
-        for folder in _write_photographs(photograph_dir)
+        DemoScene(folder.name, str(folder), _OBJECT_REQUESTS) for folder in _write_photographs(photograph_dir)
     )
     return (drive, *photographs)
 

@@ -76,9 +76,7 @@ class DriveListener(Node):
             callback = self._taker(camera, take)
             self.create_subscription(kind, f'lseg/{camera}/{topic}', callback, RESULTS)
 
-    def _taker(
-        self, camera: str, take: Callable[[DriveScore, str, int, Any], None]
-    ) -> Callable[[Any], None]:
+    def _taker(self, camera: str, take: Callable[[DriveScore, str, int, Any], None]) -> Callable[[Any], None]:
         """Return a callback that passes the messages of known frames to `take`."""
 
         def taken(message: Any) -> None:
@@ -101,16 +99,12 @@ class DriveListener(Node):
                 if item.key == 'images dropped':
                     self._dropped[status.name] = int(item.value)
 
-    def _take_label_image(
-        self, score: DriveScore, camera: str, number: int, message: Image
-    ) -> None:
+    def _take_label_image(self, score: DriveScore, camera: str, number: int, message: Image) -> None:
         ids = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
         score.add_label_image(camera, number, ids)
         self.received['label_image'] += 1
 
-    def _take_points(
-        self, score: DriveScore, camera: str, number: int, message: PointCloud2
-    ) -> None:
+    def _take_points(self, score: DriveScore, camera: str, number: int, message: PointCloud2) -> None:
         points = np.frombuffer(message.data, dtype_from_fields(message.fields))
         score.add_points(camera, number, points.reshape(message.height, message.width))
         self.received['points'] += 1

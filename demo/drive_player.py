@@ -60,9 +60,7 @@ def play_and_save(rate: float, folder: Path) -> dict[str, float]:
         return save(listener, score, frames, folder)
 
 
-def play(
-    listener: DriveListener, score: DriveScore, cameras: dict[str, DriveCamera], rate: float
-) -> int:
+def play(listener: DriveListener, score: DriveScore, cameras: dict[str, DriveCamera], rate: float) -> int:
     """Publish every frame, `rate` per second; return their number.
 
     Like a robot's cameras, it does not wait for the node, which drops the frames that it cannot
@@ -114,15 +112,10 @@ def _summary(listener: DriveListener, score: DriveScore, frames: int) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument(
-        '--rate',
-        type=float,
-        default=5.0,
-        help='frames per second of each camera (default: %(default)s, as recorded)',
+        '--rate', type=float, default=5.0, help='frames per second of each camera (default: %(default)s, as recorded)'
     )
     return parser
 

@@ -31,15 +31,7 @@ from lseg_ros.nodes.transport import use_profile
 
 HERE = Path(__file__).resolve().parent
 CONFIG = Path(get_package_share_directory('lseg_ros')) / 'config'
-COLUMNS = (
-    'scene',
-    'images in',
-    'images out',
-    'dropped',
-    'latency p50 (ms)',
-    'p95 (ms)',
-    'label change (ms)',
-)
+COLUMNS = ('scene', 'images in', 'images out', 'dropped', 'latency p50 (ms)', 'p95 (ms)', 'label change (ms)')
 LEGEND = """
 latency: from the camera's stamp to the arrival of the label image at the client
 label change: from the response of set_labels to the first mask under the new labels
@@ -77,15 +69,12 @@ def main() -> int:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         '--scene',
         choices=('drive',),
-        help='drive: replay the recorded drive with three cameras and depth, score the result '
-        'and map it',
+        help='drive: replay the recorded drive with three cameras and depth, score the result and map it',
     )
     source.add_argument('--image', help='your own photograph')
     source.add_argument('--video', help='your own video file')
@@ -119,9 +108,7 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[DemoScene, 
 
 def _show_drive(output: Path) -> int:
     """Play the drive to a node with three cameras; return the exit code."""
-    with _segmentation_node(
-        'cameras:=[front,left,rear]', 'labels_file:=navigation', 'points_stride:=2'
-    ):
+    with _segmentation_node('cameras:=[front,left,rear]', 'labels_file:=navigation', 'points_stride:=2'):
         player = subprocess.run([sys.executable, HERE / 'drive_player.py', '--output', output])
     if player.returncode == 0:
         print(

@@ -33,9 +33,7 @@ MASKS_SHOWN = 3
 
 def main() -> int:
     """Show each label set, save pictures and figures; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument('--requests', required=True, help='JSON: [[name, [label, …]], …]')
     parser.add_argument('--frames', type=int, default=20, help='label images to time per set')
@@ -73,9 +71,7 @@ def show_label_sets(
     return {'label_change_ms': delays_ms, **recorder.measurements()}
 
 
-def show_label_set(
-    client: SegmentationClient, recorder: FrameRecorder, labels: list[str], folder: Path
-) -> float:
+def show_label_set(client: SegmentationClient, recorder: FrameRecorder, labels: list[str], folder: Path) -> float:
     """Set the labels and save pictures; return the ms from the response to the first new mask."""
     response = client.set_labels(labels)
     responded = time.monotonic()

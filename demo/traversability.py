@@ -44,9 +44,7 @@ class TraversabilityMap:
         self._shape = tuple(np.ceil((np.ptp(places, 0) + 2 * reach) / CELL_M).astype(int))
         self._votes = np.zeros((2, int(np.prod(self._shape))))  # rows: free, blocked
 
-    def add(
-        self, points: np.ndarray, is_free: np.ndarray, weight: np.ndarray, pose: np.ndarray
-    ) -> None:
+    def add(self, points: np.ndarray, is_free: np.ndarray, weight: np.ndarray, pose: np.ndarray) -> None:
         """Add the votes of one camera's points.
 
         Args:

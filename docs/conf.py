@@ -104,13 +104,9 @@ def restore_root_pages(app: Sphinx) -> None:
         shutil.copy(path, source.parent)
 
 
-def escape_markup(
-    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
-) -> None:
+def escape_markup(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Escape | and * in docstrings, which mean nothing in them, outside of literals."""
-    lines[:] = [
-        _LITERAL_OR_MARKUP.sub(lambda found: found[1] or f'\\{found[2]}', line) for line in lines
-    ]
+    lines[:] = [_LITERAL_OR_MARKUP.sub(lambda found: found[1] or f'\\{found[2]}', line) for line in lines]
 
 
 def mock_missing_packages(app: Sphinx, config: Config) -> None:

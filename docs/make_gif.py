@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lseg_ros.core import open_segmenter
+from lseg_ros.core.factory import open_segmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.media.sources import open_source

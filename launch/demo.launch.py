@@ -20,9 +20,7 @@ def generate_launch_description() -> LaunchDescription:
     # Without this profile, Fast DDS loses images larger than half a megabyte.
     profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
     name = (
-        'FASTRTPS_DEFAULT_PROFILES_FILE'
-        if os.environ.get('ROS_DISTRO') == 'jazzy'
-        else 'FASTDDS_DEFAULT_PROFILES_FILE'
+        'FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS_DEFAULT_PROFILES_FILE'
     )
     transport = SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
     camera = Node(
@@ -61,21 +59,14 @@ def _arguments() -> list[DeclareLaunchArgument]:
             'of a webcam, or the path of an image, a folder of images or a video.',
         ),
         DeclareLaunchArgument(
-            'rate',
-            default_value='5.0',
-            description='Images per second that the camera node publishes.',
+            'rate', default_value='5.0', description='Images per second that the camera node publishes.'
         ),
         DeclareLaunchArgument(
             'params_file',
             description='YAML file with the parameters of the segmentation node.',
-            default_value=PathJoinSubstitution(
-                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']
-            ),
+            default_value=PathJoinSubstitution([FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']),
         ),
         DeclareLaunchArgument(
-            'rviz',
-            default_value='true',
-            choices=['true', 'false'],
-            description='Whether to start RViz.',
+            'rviz', default_value='true', choices=['true', 'false'], description='Whether to start RViz.'
         ),
     ]

@@ -24,10 +24,7 @@ def generate_launch_description() -> LaunchDescription:
         output='screen',
         # PyTorch's idle threads must not keep cores from the other programs of the robot.
         additional_env={'OMP_WAIT_POLICY': 'PASSIVE'},
-        parameters=[
-            LaunchConfiguration('params_file'),
-            {'use_sim_time': LaunchConfiguration('use_sim_time')},
-        ],
+        parameters=[LaunchConfiguration('params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[
             ('image', LaunchConfiguration('image')),
             ('image/compressed', [LaunchConfiguration('image'), '/compressed']),
@@ -39,9 +36,7 @@ def generate_launch_description() -> LaunchDescription:
     is_node = matches_action(node)
     configure = EmitEvent(
         condition=IfCondition(LaunchConfiguration('autostart')),
-        event=ChangeState(
-            lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_CONFIGURE
-        ),
+        event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_CONFIGURE),
     )
     activate = RegisterEventHandler(
         condition=IfCondition(LaunchConfiguration('autostart')),
@@ -52,9 +47,7 @@ def generate_launch_description() -> LaunchDescription:
             handle_once=True,  # after the first start, activating is left to the caller
             entities=[
                 EmitEvent(
-                    event=ChangeState(
-                        lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_ACTIVATE
-                    )
+                    event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_ACTIVATE)
                 )
             ],
         ),
@@ -67,9 +60,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             'params_file',
             description='YAML file with the parameters of the node.',
-            default_value=PathJoinSubstitution(
-                [FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']
-            ),
+            default_value=PathJoinSubstitution([FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']),
         ),
         DeclareLaunchArgument(
             'image',
@@ -83,9 +74,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
             description='Topic of the depth images, which must be aligned to the camera images.',
         ),
         DeclareLaunchArgument(
-            'camera_info',
-            default_value='camera_info',
-            description='Topic of the camera calibration (CameraInfo).',
+            'camera_info', default_value='camera_info', description='Topic of the camera calibration (CameraInfo).'
         ),
         DeclareLaunchArgument('name', default_value='lseg', description='Name of the node.'),
         DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
@@ -102,8 +91,6 @@ def _arguments() -> list[DeclareLaunchArgument]:
             description='Whether the node takes its time from /clock.',
         ),
         DeclareLaunchArgument(
-            'log_level',
-            default_value='info',
-            description='Lowest severity to log: debug, info, warn, error or fatal.',
+            'log_level', default_value='info', description='Lowest severity to log: debug, info, warn, error or fatal.'
         ),
     ]

@@ -48,12 +48,7 @@ def image(index: int, pixels: np.ndarray, encoding: str = 'rgb8', **changes):
 
 def compressed(index: int, data: bytes, kind: str = 'png'):
     """Return a CompressedImage of encoded bytes."""
-    return new(
-        'sensor_msgs/msg/CompressedImage',
-        header=header(index),
-        format=kind,
-        data=np.frombuffer(data, np.uint8),
-    )
+    return new('sensor_msgs/msg/CompressedImage', header=header(index), format=kind, data=np.frombuffer(data, np.uint8))
 
 
 def camera_info(index: int, width: int, height: int):
@@ -72,20 +67,11 @@ def camera_info(index: int, width: int, height: int):
         p=np.pad(matrix.reshape(3, 3), ((0, 0), (0, 1))).ravel(),
         binning_x=0,
         binning_y=0,
-        roi=new(
-            'sensor_msgs/msg/RegionOfInterest',
-            x_offset=0,
-            y_offset=0,
-            height=0,
-            width=0,
-            do_rectify=False,
-        ),
+        roi=new('sensor_msgs/msg/RegionOfInterest', x_offset=0, y_offset=0, height=0, width=0, do_rectify=False),
     )
 
 
-def write_bag(
-    path: Path, topics: dict[str, list], storage: str = 'sqlite3', period_ns: int = PERIOD_NS
-) -> Path:
+def write_bag(path: Path, topics: dict[str, list], storage: str = 'sqlite3', period_ns: int = PERIOD_NS) -> Path:
     """Write the messages of each topic, the n-th of each recorded at the n-th instant."""
     with Writer(path, version=8, storage_plugin=STORAGES[storage]) as writer:
         for topic, messages in topics.items():
@@ -93,9 +79,7 @@ def write_bag(
             connection = writer.add_connection(topic, kind, typestore=TYPES)
             for index, message in enumerate(messages):
                 writer.write(
-                    connection,
-                    START_NS + index * period_ns + TRANSPORT_NS,
-                    TYPES.serialize_cdr(message, kind),
+                    connection, START_NS + index * period_ns + TRANSPORT_NS, TYPES.serialize_cdr(message, kind)
                 )
     return path
 
@@ -110,8 +94,6 @@ def rgbd_topics(count: int = 3) -> dict[str, list]:
     """Return what an RGB-D camera gives."""
     return {
         '/camera/image_raw': [image(i, each) for i, each in enumerate(pictures(count))],
-        '/camera/depth': [
-            image(i, np.full((40, 60), 1000 + i, np.uint16), '16UC1') for i in range(count)
-        ],
+        '/camera/depth': [image(i, np.full((40, 60), 1000 + i, np.uint16), '16UC1') for i in range(count)],
         '/camera/camera_info': [camera_info(i, 60, 40) for i in range(count)],
     }

@@ -25,9 +25,7 @@ SPREAD = {
 def published_state(model):
     """Return a published state dict, prefix and all, that fits `model` (it may be on meta)."""
     keys = {
-        published_key(key): tensor.shape
-        for key, tensor in model.state_dict().items()
-        if tensor.is_floating_point()
+        published_key(key): tensor.shape for key, tensor in model.state_dict().items() if tensor.is_floating_point()
     }
     return {f'net.{key}': torch.from_numpy(fill(key, tuple(shape))) for key, shape in keys.items()}
 
@@ -38,9 +36,7 @@ def published_outline(name):
     One number is seen in every shape: names and shapes are what it is for, and the file is small.
     """
     state = build(NETWORKS[name].config, device='meta').state_dict()
-    return {
-        published_key(key): torch.zeros(()).expand(tensor.shape) for key, tensor in state.items()
-    }
+    return {published_key(key): torch.zeros(()).expand(tensor.shape) for key, tensor in state.items()}
 
 
 def fill(key, shape):
@@ -73,10 +69,6 @@ def _spread(key, shape):
         return 0.0, 0.5
     if len(shape) == 1:
         return (1.0, 0.1) if leaf == 'weight' else (0.0, 0.02)
-    transposed = (
-        key.startswith('pretrained.act_postprocess')
-        and key.endswith('.4.weight')
-        and key[26] in '123'
-    )
+    transposed = key.startswith('pretrained.act_postprocess') and key.endswith('.4.weight') and key[26] in '123'
     fan_in = shape[0] if transposed or leaf == 'text_projection' else math.prod(shape[1:])
     return 0.0, math.sqrt(3 / fan_in)

@@ -22,9 +22,7 @@ from lseg_ros.model.spatial import SpatialRegularisation, SpatialSettings
 from lseg_ros.model.zoo import build
 
 LABELS = ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person', 'cup', 'cat')
-needs_openvino = pytest.mark.skipif(
-    importlib.util.find_spec('openvino') is None, reason='openvino is not installed'
-)
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec('openvino') is None, reason='openvino is not installed')
 
 
 @pytest.fixture(scope='module')
@@ -70,9 +68,7 @@ def test_backend_gives_the_ids_of_the_network_itself(fast, model, images, expect
 def test_half_precision_changes_few_ids(images, expected):
     half = load('lseg-lite', dtype=torch.float16)
     some = slice(None, None, 3)  # float16 is slow on a CPU
-    results = segmented(
-        SinglePassSegmenter(half, backend=open_backend('torch', half)), images[some]
-    )
+    results = segmented(SinglePassSegmenter(half, backend=open_backend('torch', half)), images[some])
     assert share_of_other_ids(results, expected[some]) <= 0.005
 
 
@@ -92,9 +88,7 @@ def test_backend_takes_every_size_and_number_of_images(size, fast, model):
     plain = EagerBackend(model)
     with torch.inference_mode():
         for batch in (images, images[:1]):
-            logits, others = (
-                backend.correlate(batch, backend.project(text)) for backend in (plain, fast)
-            )
+            logits, others = (backend.correlate(batch, backend.project(text)) for backend in (plain, fast))
             torch.testing.assert_close(others, logits, atol=1e-4, rtol=0)
             embeddings, others = (backend.embed(batch) for backend in (plain, fast))
             torch.testing.assert_close(others, embeddings, atol=1e-4, rtol=0)
@@ -102,19 +96,13 @@ def test_backend_takes_every_size_and_number_of_images(size, fast, model):
 
 def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, model):
     plain = EagerBackend(model)
-    shown = [
-        torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
-        for size in ((64, 96), (50, 70), (96, 64))
-    ]
+    shown = [torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8) for size in ((64, 96), (50, 70), (96, 64))]
     texts = [model.encode_text(LABELS[:count]) for count in (1, 10)]
     with torch.inference_mode():
         for images in shown * 2:
             for text in texts:
                 torch.testing.assert_close(
-                    fast.correlate(images, fast.project(text)),
-                    plain.correlate(images, text),
-                    atol=1e-4,
-                    rtol=0,
+                    fast.correlate(images, fast.project(text)), plain.correlate(images, text), atol=1e-4, rtol=0
                 )
 
 
@@ -152,9 +140,7 @@ def test_only_sizes_that_come_again_are_recorded():
 
 def test_folded_network_has_no_batch_norm_and_only_the_directions_it_needs(tiny_model):
     network = FoldedNetwork(tiny_model, torch.float32)
-    norms = [
-        name for name, module in network.named_modules() if isinstance(module, torch.nn.BatchNorm2d)
-    ]
+    norms = [name for name, module in network.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
     # Norms before a convolution stay, because their output is padded with zeros.
     assert all('laterals' in name for name in norms)
     assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape[1] == 16 + 1

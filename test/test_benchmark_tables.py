@@ -28,9 +28,7 @@ def update(tmp_path, monkeypatch):
     from rows import Row
 
     def run(page, *names, **numbers):
-        rows = [
-            Row(name, 'lseg-lite', 'cpu', 'float32', '640x480', 1, 12, **numbers) for name in names
-        ]
+        rows = [Row(name, 'lseg-lite', 'cpu', 'float32', '640x480', 1, 12, **numbers) for name in names]
         bench, docs = tmp_path / 'bench.json', tmp_path / 'page.md'
         bench.write_text(json.dumps([asdict(row) for row in rows]))
         docs.write_text(page)
@@ -42,20 +40,11 @@ def update(tmp_path, monkeypatch):
 
 
 def test_rows_take_the_place_of_the_old_ones_and_the_rest_of_the_page_stays(update):
-    page = update(
-        PAGE,
-        'd message to message',
-        p50_ms=22.7,
-        p95_ms=23.8,
-        per_second=44.1,
-        cpu_s=0.0213,
-        peak_mb=1234.0,
-    )
+    page = update(PAGE, 'd message to message', p50_ms=22.7, p95_ms=23.8, per_second=44.1, cpu_s=0.0213, peak_mb=1234.0)
     before, table = page.split('<!-- bench node -->\n')
     assert before == PAGE.split('<!-- bench node -->\n')[0]
     assert table.splitlines()[2:] == [
-        '| d message to message | float32 | 640x480 | 1 | 12 | 22.7 | 23.8 | 44.1 | 21.3 | 1234 '
-        '| - |',
+        '| d message to message | float32 | 640x480 | 1 | 12 | 22.7 | 23.8 | 44.1 | 21.3 | 1234 | - |',
         '<!-- end of bench node -->',
     ]
 

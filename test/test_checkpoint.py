@@ -34,11 +34,7 @@ def rewrite(path, tensors=None, metadata=None):
     with safe_open(path, framework='pt') as file:
         kept = file.metadata()
     kept_tensors = load_file(path)
-    save_file(
-        kept_tensors if tensors is None else tensors,
-        path,
-        metadata=kept if metadata is None else metadata,
-    )
+    save_file(kept_tensors if tensors is None else tensors, path, metadata=kept if metadata is None else metadata)
 
 
 def refusal(path) -> str:

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from lseg_ros import __version__, cli
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.model import save
 
 
@@ -115,10 +114,11 @@ def test_segment_without_other_and_with_a_threshold(lseg, photo, tmp_path):
 
 @pytest.mark.slow
 def test_segment_at_best_quality_decides_by_all_scales(lseg, photo, tmp_path, tiny_model):
+    multiscale = pytest.importorskip('lseg_lab.evaluation.multiscale')
     path = tmp_path / 'lseg_output' / 'photo.ids.png'
     assert lseg.segment(photo, '--no-other', '--quality', 'best')[0] == 0
     text = tiny_model.encode_text(['floor', 'wall'])
-    best = MultiScaleEvaluator(tiny_model)(np.array(Image.open(photo)), text).argmax(0) + 1
+    best = multiscale.MultiScaleEvaluator(tiny_model)(np.array(Image.open(photo)), text).argmax(0) + 1
     assert (np.array(Image.open(path)) == best.numpy()).all()
     lseg.segment(photo, '--no-other')
     assert (np.array(Image.open(path)) != best.numpy()).any()
@@ -165,13 +165,7 @@ def test_segment_tells_an_error_in_one_line(lseg, photo, tmp_path, arguments, la
 def test_info_tells_what_a_model_is(lseg, weights):
     status, out, _ = lseg('info', weights)
     assert status == 0
-    for fact in (
-        'tf_efficientnet_lite0',
-        'all-MiniLM-L6-v2',
-        '384 dimensions',
-        '0.07',
-        'multiples of 32',
-    ):
+    for fact in ('tf_efficientnet_lite0', 'all-MiniLM-L6-v2', '384 dimensions', '0.07', 'multiples of 32'):
         assert fact in out
 
 
@@ -214,12 +208,8 @@ def add_ons(monkeypatch):
     """Return a function that installs add-ons, given as values of entry points, in place of all."""
 
     def install(**values):
-        entries = [
-            metadata.EntryPoint(name, each, cli.ENTRY_POINTS) for name, each in values.items()
-        ]
-        monkeypatch.setattr(
-            metadata, 'entry_points', lambda group: entries if group == cli.ENTRY_POINTS else []
-        )
+        entries = [metadata.EntryPoint(name, each, cli.ENTRY_POINTS) for name, each in values.items()]
+        monkeypatch.setattr(metadata, 'entry_points', lambda group: entries if group == cli.ENTRY_POINTS else [])
 
     return install
 
@@ -240,8 +230,7 @@ def test_without_the_lab_its_commands_say_what_to_install(add_ons, capsys, comma
     assert cli.main([command, '--anything']) == 2
     error = capsys.readouterr().err
     assert error == (
-        f'lseg: error: {command} needs the lab, which is not installed: '
-        'pip install ./lab in a checkout of lseg_ros\n'
+        f'lseg: error: {command} needs the lab, which is not installed: pip install ./lab in a checkout of lseg_ros\n'
     )
 
 

@@ -35,9 +35,7 @@ def project(rays, distortion, matrix=MATRIX):
     return (matrix[0, 0] * distorted_x + matrix[0, 2], matrix[1, 1] * distorted_y + matrix[1, 2])
 
 
-@pytest.mark.parametrize(
-    'distortion', [np.zeros(0), PLUMB_BOB, RATIONAL], ids=['none', 'plumb_bob', 'rational']
-)
+@pytest.mark.parametrize('distortion', [np.zeros(0), PLUMB_BOB, RATIONAL], ids=['none', 'plumb_bob', 'rational'])
 def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
     u, v = project(pixel_rays(whole(), MATRIX, distortion).astype(np.float64), distortion)
     rows, columns = np.mgrid[:48, :64]
@@ -50,17 +48,12 @@ def test_rays_of_the_pixels_meet_the_lens_at_those_pixels(distortion):
     'distortion, bound',
     [
         ([-0.35, 0.14, 0.001, -0.002, -0.02], 0.01),  # a webcam
-        (
-            [0.5, -2.7, 0.0005, -0.0003, 1.6, 0.38, -2.5, 1.5],
-            0.01,
-        ),  # a depth camera's colour sensor
+        ([0.5, -2.7, 0.0005, -0.0003, 1.6, 0.38, -2.5, 1.5], 0.01),  # a depth camera's colour sensor
         ([0.3, -0.1, 0.001, 0.002, 0.01, 0.6, -0.05, 0.02], 0.5),  # not invertible in the corners
     ],
     ids=['plumb_bob', 'rational', 'beyond reach'],
 )
-def test_rays_of_a_whole_image_meet_the_lens_within_a_hundredth_of_a_pixel(
-    distortion, bound, stride
-):
+def test_rays_of_a_whole_image_meet_the_lens_within_a_hundredth_of_a_pixel(distortion, bound, stride):
     matrix = np.array([[380.0, 0.0, 322.0], [0.0, 381.0, 238.0], [0.0, 0.0, 1.0]])
     grid = PixelGrid.between((480, 640), (480, 640), stride)
     rays = pixel_rays(grid, matrix, np.array(distortion)).astype(np.float64)

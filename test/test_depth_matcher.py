@@ -67,12 +67,7 @@ def test_depth_may_lag_by_only_a_few_images(matcher):
 
 @pytest.mark.parametrize(
     'stamps, verdict',
-    [
-        ([2000 * MS], 'matched'),
-        ([1900 * MS, 2200 * MS], 'late'),
-        ([2050 * MS], 'early'),
-        ([500 * MS], 'missing'),
-    ],
+    [([2000 * MS], 'matched'), ([1900 * MS, 2200 * MS], 'late'), ([2050 * MS], 'early'), ([500 * MS], 'missing')],
 )
 def test_images_are_counted_by_the_fate_of_their_depth(matcher, stamps, verdict):
     add(matcher, *stamps)
@@ -81,9 +76,7 @@ def test_images_are_counted_by_the_fate_of_their_depth(matcher, stamps, verdict)
     counts = matcher.counts
     assert counts.received == len(stamps)
     assert {
-        name: getattr(counts, name)
-        for name in ('matched', 'late', 'early', 'missing')
-        if getattr(counts, name)
+        name: getattr(counts, name) for name in ('matched', 'late', 'early', 'missing') if getattr(counts, name)
     } == {verdict: 1}
 
 

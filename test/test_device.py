@@ -21,19 +21,14 @@ def test_device_that_is_not_here_is_refused_by_name(name):
 
 @pytest.mark.parametrize(
     'name, device, expected',
-    [
-        ('auto', 'cpu', torch.float32),
-        ('bfloat16', 'cpu', torch.bfloat16),
-        ('float32', 'cuda', torch.float32),
-    ],
+    [('auto', 'cpu', torch.float32), ('bfloat16', 'cpu', torch.bfloat16), ('float32', 'cuda', torch.float32)],
 )
 def test_precision(name, device, expected):
     assert find_precision(name, torch.device(device)) is expected
 
 
 @pytest.mark.parametrize(
-    'capability, expected',
-    [((6, 1), torch.float32), ((7, 0), torch.float16), ((9, 0), torch.float16)],
+    'capability, expected', [((6, 1), torch.float32), ((7, 0), torch.float16), ((9, 0), torch.float16)]
 )
 def test_half_precision_is_for_gpus_with_tensor_cores(capability, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)

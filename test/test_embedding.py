@@ -82,18 +82,7 @@ def embed(model, picture, monkeypatch, tmp_path, capsys):
     Image.fromarray(picture).save(tmp_path / 'photo.png')
 
     def run(*arguments):
-        status = cli.main(
-            [
-                'embed',
-                '--model',
-                'tiny.safetensors',
-                '--device',
-                'cpu',
-                '--output',
-                'out',
-                *arguments,
-            ]
-        )
+        status = cli.main(['embed', '--model', 'tiny.safetensors', '--device', 'cpu', '--output', 'out', *arguments])
         return (status, *capsys.readouterr())
 
     return run
@@ -106,11 +95,7 @@ def test_embed_writes_a_unit_vector_for_each_pixel(embed, tmp_path, model, pictu
     assert values.dtype == np.float16
     assert np.allclose(values, reference(model, picture), atol=1e-3)
     assert Image.open(tmp_path / 'out' / 'photo.pca.png').size == SIZE[::-1]
-    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'photo.npy',
-        'photo.pca.png',
-        'embeddings.json',
-    }
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'photo.npy', 'photo.pca.png', 'embeddings.json'}
 
 
 @pytest.mark.slow

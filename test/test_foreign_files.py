@@ -72,9 +72,7 @@ def test_nothing(tmp_path, capsys):
     assert 'no weights file at' in refusal(tmp_path / 'demo_e200.ckpt', capsys)
 
 
-def test_a_checkpoint_from_before_pytorch_1_6_is_refused_with_the_way_to_save_it_again(
-    tmp_path, capsys, state
-):
+def test_a_checkpoint_from_before_pytorch_1_6_is_refused_with_the_way_to_save_it_again(tmp_path, capsys, state):
     path, again = tmp_path / 'old.ckpt', tmp_path / 'new.ckpt'
     torch.save(state, path, _use_new_zipfile_serialization=False)
     line = refusal(path, capsys)
@@ -110,9 +108,7 @@ def test_weights_packed_in_a_zip_file(tmp_path, capsys):
     path = tmp_path / 'demo_e200.zip'
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr('demo_e200.ckpt', b'weights')
-    assert 'zip file that PyTorch did not write: if the weights are inside, unpack it' in refusal(
-        path, capsys
-    )
+    assert 'zip file that PyTorch did not write: if the weights are inside, unpack it' in refusal(path, capsys)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +126,7 @@ def test_a_state_dict_of_another_network(tmp_path, capsys):
     path = tmp_path / 'resnet18.pth'
     torch.save(timm.create_model('resnet18').state_dict(), path)
     line = refusal(path, capsys)
-    assert re.search(
-        "not one of the networks that LSeg's authors.*it has 122 entries.*expected lseg-vitl16: ",
-        line,
-    )
+    assert re.search("not one of the networks that LSeg's authors.*it has 122 entries.*expected lseg-vitl16: ", line)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +159,5 @@ def test_a_state_dict_of_another_network(tmp_path, capsys):
 def test_a_checkpoint_that_does_not_fit(tmp_path, capsys, state, changed, problem):
     path = tmp_path / 'file.ckpt'
     whole = {**state, **changed}
-    torch.save(
-        {
-            'state_dict': {
-                f'net.{key}': tensor for key, tensor in whole.items() if tensor is not None
-            }
-        },
-        path,
-    )
+    torch.save({'state_dict': {f'net.{key}': tensor for key, tensor in whole.items() if tensor is not None}}, path)
     assert re.search(problem, refusal(path, capsys))

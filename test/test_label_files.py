@@ -115,10 +115,7 @@ def test_file_of_the_user_is_found_by_its_path_and_before_a_shipped_one(tmp_path
     [
         ('labels: [floor, door=door|doorway]', ['floor', 'door=door|doorway']),
         ('- floor\n- wall', ['floor', 'wall']),
-        (
-            'floor: [floor, ground]\nwall:\ndoor: doorway',
-            ['floor=floor|ground', 'wall=wall', 'door=doorway'],
-        ),
+        ('floor: [floor, ground]\nwall:\ndoor: doorway', ['floor=floor|ground', 'wall=wall', 'door=doorway']),
     ],
 )
 def test_label_file_forms(tmp_path, text, expected):
@@ -132,9 +129,7 @@ def test_robot_sets_say_where_to_drive_and_what_moves(name):
     file = read_label_file(name)
     groups = LabelRegistry().replace(file.labels, file.groups).groups
     assert {'traversable', 'dynamic'} <= set(groups)
-    assert not set(groups['traversable']) & {
-        i for group in groups.keys() - {'traversable'} for i in groups[group]
-    }
+    assert not set(groups['traversable']) & {i for group in groups.keys() - {'traversable'} for i in groups[group]}
 
 
 @pytest.mark.parametrize('name', ['indoor', 'navigation'])
@@ -154,10 +149,7 @@ def test_label_file_may_have_groups(tmp_path):
     path.write_text('labels: [floor, rug, cat]\ngroups: {ground: [floor, rug], moving: [cat]}')
     file = read_label_file(path)
     assert file.groups == {'ground': ('floor', 'rug'), 'moving': ('cat',)}
-    assert LabelRegistry().replace(file.labels, file.groups).groups == {
-        'ground': (1, 2),
-        'moving': (3,),
-    }
+    assert LabelRegistry().replace(file.labels, file.groups).groups == {'ground': (1, 2), 'moving': (3,)}
 
 
 @pytest.mark.parametrize(

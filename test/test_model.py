@@ -65,9 +65,7 @@ def test_number_of_labels_is_free(model, pixels, labels):
 
 def test_a_label_scores_the_same_whatever_stands_beside_it(model, pixels):
     few, many = model.encode_text(['door', 'tv']), model.encode_text(['a', 'door', 'b', 'tv'])
-    torch.testing.assert_close(
-        model(pixels, few), model(pixels, many)[:, [1, 3]], atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(model(pixels, few), model(pixels, many)[:, [1, 3]], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize('height, width', [(32, 32), (32, 320), (224, 160)])
@@ -160,7 +158,7 @@ def test_unknown_image_encoder_names_those_there_are():
 
 def test_the_shipped_model_is_in_the_package_and_calibrated():
     model = load('lseg-lite')
-    assert model.name == 'lseg-lite' and model.temperature == 0.07
+    assert model.name == 'lseg-lite' and model.config.temperature == 0.07
     assert model.calibration != 1.0
     logits = model(torch.zeros(1, 3, 224, 288), model.encode_text(['floor', 'ceiling']))
     assert logits.shape == (1, 2, 224, 288) and logits.isfinite().all()

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from lseg_ros.core import open_segmenter
-from lseg_ros.core.multiscale import MultiScaleEvaluator
+from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.query import ask, prepare_query
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import save
@@ -42,9 +41,11 @@ def test_input_size_is_the_short_side_that_the_network_is_given(tiny_model):
 
 
 def test_best_quality_compares_images_with_texts_but_has_no_embedding(tiny_model, monkeypatch):
+    multiscale = pytest.importorskip('lseg_lab.evaluation.multiscale')
     best = open_segmenter(tiny_model, quality='best')
     assert best.backend_name == 'eager'
-    monkeypatch.setattr(best, '_evaluator', MultiScaleEvaluator(tiny_model, 64, 64, (1.0, 1.5)))
+    evaluator = multiscale.MultiScaleEvaluator(tiny_model, 64, 64, (1.0, 1.5))
+    monkeypatch.setattr(best, '_evaluator', evaluator)
     labels = LabelRegistry().replace(['floor'])
     (found,) = ask(best, IMAGE, prepare_query(best, ['cat'], labels))
     assert found.pixels.shape == IMAGE.shape[:2]
@@ -68,3 +69,9 @@ def test_best_quality_compares_images_with_texts_but_has_no_embedding(tiny_model
 def test_settings_that_do_not_fit_are_refused(tiny_model, settings, reason):
     with pytest.raises(ValueError, match=reason):
         open_segmenter(tiny_model, **settings)
+
+
+def test_best_quality_without_the_lab_says_what_to_install(tiny_model, monkeypatch):
+    monkeypatch.setattr('importlib.metadata.entry_points', lambda **_: ())
+    with pytest.raises(ValueError, match=r'pip install ./lab'):
+        open_segmenter(tiny_model, quality='best')

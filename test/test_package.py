@@ -38,11 +38,7 @@ INTERFACES = {
     },
     'msg.LabelSet': {'header': 'std_msgs/Header', 'classes': 'sequence<lseg_ros/LabelClass>'},
     'srv.SetLabels.Request': {'labels': 'sequence<string>', 'mode': 'string'},
-    'srv.SetLabels.Response': {
-        'success': 'boolean',
-        'message': 'string',
-        'label_set': 'lseg_ros/LabelSet',
-    },
+    'srv.SetLabels.Response': {'success': 'boolean', 'message': 'string', 'label_set': 'lseg_ros/LabelSet'},
     'srv.SegmentImage.Request': {'image': 'sensor_msgs/Image', 'labels': 'sequence<string>'},
     'srv.SegmentImage.Response': {
         'success': 'boolean',
@@ -114,9 +110,7 @@ def normalised(distribution: str) -> str:
 
 def test_the_version_is_the_one_in_package_xml():
     version = MANIFEST.findtext('version')
-    setup = subprocess.run(
-        [sys.executable, 'setup.py', '--version'], cwd=ROOT, capture_output=True, text=True
-    )
+    setup = subprocess.run([sys.executable, 'setup.py', '--version'], cwd=ROOT, capture_output=True, text=True)
     assert lseg_ros.__version__ == version
     assert setup.stdout.split()[-1:] == [version], setup.stderr
     # catkin_prepare_release renames the heading at a release.
@@ -143,11 +137,7 @@ def test_every_interface_is_frozen_here():
 @pytest.mark.ros
 def test_set_labels_modes():
     request = pytest.importorskip('lseg_ros.srv').SetLabels.Request
-    assert (request.MODE_REPLACE, request.MODE_ADD, request.MODE_REMOVE) == (
-        'replace',
-        'add',
-        'remove',
-    )
+    assert (request.MODE_REPLACE, request.MODE_ADD, request.MODE_REMOVE) == ('replace', 'add', 'remove')
 
 
 def test_only_the_nodes_import_ros():
@@ -225,8 +215,6 @@ def test_colcon_installs_code_interfaces_programs_and_data():
         sources = {path.name for path in (ROOT / folder).iterdir() if path.suffix != '.pyc'}
         assert sources - {'__pycache__'} <= {path.name for path in (share / folder).iterdir()}
     program = 'import lseg_ros, lseg_ros.srv; print(lseg_ros.__file__, lseg_ros.__version__)'
-    found = subprocess.run(
-        [sys.executable, '-c', program], cwd=share, capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, '-c', program], cwd=share, capture_output=True, text=True, check=True)
     assert found.stdout.split()[0].startswith(str(prefix))
     assert found.stdout.split()[1] == lseg_ros.__version__

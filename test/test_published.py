@@ -44,9 +44,7 @@ def error(logits: torch.Tensor, name: str) -> float:
 def zero_shot_logits(model: LSeg) -> torch.Tensor:
     """Return [4, 2, H, W]: each label against "others", as the zero-shot networks are asked."""
     with torch.inference_mode():
-        return torch.cat(
-            [model(normalised(model), model.encode_text(['others', label])) for label in LABELS]
-        )
+        return torch.cat([model(normalised(model), model.encode_text(['others', label])) for label in LABELS])
 
 
 @pytest.fixture(scope='module')
@@ -143,8 +141,7 @@ def test_the_authors_half_precision_text_weights_are_used_in_float32(tmp_path):
     torch.save(
         {
             'state_dict': {
-                f'net.{key}': tensor
-                for key, tensor in {**state, 'clip_pretrained.text_projection': projection}.items()
+                f'net.{key}': tensor for key, tensor in {**state, 'clip_pretrained.text_projection': projection}.items()
             },
             'hyper_parameters': argparse.Namespace(backbone='clip_vitb32_384'),
         },
@@ -178,9 +175,7 @@ def test_position_embeddings_are_resized_once_a_size_and_follow_new_weights(monk
     sizes = []
     resize = backbones.resize_positions
     monkeypatch.setattr(
-        backbones,
-        'resize_positions',
-        lambda embedding, grid: sizes.append(grid) or resize(embedding, grid),
+        backbones, 'resize_positions', lambda embedding, grid: sizes.append(grid) or resize(embedding, grid)
     )
     torch.manual_seed(0)
     settings = backbones.VisionTransformerSettings((2, 5, 8, 11), (8, 16, 32, 32))

@@ -80,9 +80,7 @@ def test_include_directories_become_those_of_this_machine(tmp_path):
     exported.write_text(EXPORTED)
     numpy_include = Path(np.get_include())
     assert cmake_paths.relocate(tmp_path, Path('/usr/include/python3.11'), numpy_include) == 1
-    assert exported.read_text() == (
-        f'INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11;{numpy_include}"'
-    )
+    assert exported.read_text() == (f'INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11;{numpy_include}"')
     assert cmake_paths.relocate(tmp_path, Path('/usr/include/python3.11'), numpy_include) == 0
 
 
@@ -160,12 +158,7 @@ def test_traffic_stays_on_this_machine_in_a_domain_of_its_own(no_ros):
 @pytest.mark.skipif(environment.detect().sourced, reason='concerns the wheels')
 def test_environment_can_be_entered_from_within():
     enter = [sys.executable, '-m', 'tools.pypi_ros', 'run']
-    subprocess.run(
-        [*enter, *enter, 'python', '-c', 'import rclpy'],
-        cwd=environment.ROOT,
-        timeout=60,
-        check=True,
-    )
+    subprocess.run([*enter, *enter, 'python', '-c', 'import rclpy'], cwd=environment.ROOT, timeout=60, check=True)
 
 
 @pytest.mark.parametrize('distro', environment.WHEEL_DISTROS)
@@ -176,8 +169,4 @@ def test_every_wheel_is_pinned(distro):
 
 
 def test_the_stand_ins_are_what_pypi_lacks():
-    assert {path.name for path in STAND_INS.iterdir()} == {
-        'cv_bridge',
-        'sensor_msgs_py',
-        'vision_msgs',
-    }
+    assert {path.name for path in STAND_INS.iterdir()} == {'cv_bridge', 'sensor_msgs_py', 'vision_msgs'}

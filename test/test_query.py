@@ -39,8 +39,7 @@ def test_relevance_is_the_softmax_against_the_labels_and_other(segmenter):
 def test_backend_that_turns_the_embeddings_finds_the_same(segmenter, tiny_model):
     turned = SinglePassSegmenter(tiny_model, backend=open_backend('torch', tiny_model))
     found, again = (
-        ask(each, IMAGE, prepare_query(each, ['cat'], labels('floor', 'door')))[0]
-        for each in (segmenter, turned)
+        ask(each, IMAGE, prepare_query(each, ['cat'], labels('floor', 'door')))[0] for each in (segmenter, turned)
     )
     assert np.abs(found.pixels.astype(int) - again.pixels).max() <= 1
 
@@ -49,8 +48,7 @@ def test_class_that_is_asked_for_is_not_its_own_rival(segmenter):
     alone = labels('floor')
     with_itself = labels('floor', 'cat=cat|kitten')
     found, again = (
-        ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], rivals))[0]
-        for rivals in (alone, with_itself)
+        ask(segmenter, IMAGE, prepare_query(segmenter, ['cat'], rivals))[0] for rivals in (alone, with_itself)
     )
     assert np.array_equal(found.pixels, again.pixels)
 

@@ -7,17 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from bags import (
-    PERIOD_NS,
-    START_NS,
-    TRANSPORT_NS,
-    compressed,
-    header,
-    image,
-    pictures,
-    rgbd_topics,
-    write_bag,
-)
+from bags import PERIOD_NS, START_NS, TRANSPORT_NS, compressed, header, image, pictures, rgbd_topics, write_bag
 from PIL import Image
 from rosbags.highlevel import AnyReader
 
@@ -43,16 +33,7 @@ def segment(monkeypatch, tmp_path, weights, capsys):
 
     def run(*arguments):
         status = cli.main(
-            [
-                'segment',
-                '--model',
-                str(weights),
-                '--device',
-                'cpu',
-                '--labels',
-                ', '.join(LABELS),
-                *map(str, arguments),
-            ]
+            ['segment', '--model', str(weights), '--device', 'cpu', '--labels', ', '.join(LABELS), *map(str, arguments)]
         )
         return (status, *capsys.readouterr())
 
@@ -161,9 +142,7 @@ def test_encodings_of_a_bag_give_the_same_ids(segment, tmp_path, expected_ids, m
     status, _, err = segment('run')
     assert status == 0, err
     (mask,) = (
-        each
-        for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels')
-        if topic == '/lseg/label_image'
+        each for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels') if topic == '/lseg/label_image'
     )
     assert np.array_equal(mask.data.reshape(40, 60), expected_ids(picture))
 

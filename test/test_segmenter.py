@@ -107,9 +107,7 @@ def test_scaled_image_comes_back_in_place(size, grid):
     # Only pixels within one grid cell of a seam may differ.
     seam = int(np.ceil(grid * min(size) / 240))
     rows, columns = np.nonzero(result.ids != ids)
-    to_seam = np.minimum(
-        np.abs(rows + 0.5 - size[0] // 3), np.abs(columns + 0.5 - size[1] * 3 // 7)
-    )
+    to_seam = np.minimum(np.abs(rows + 0.5 - size[0] // 3), np.abs(columns + 0.5 - size[1] * 3 // 7))
     assert to_seam.size == 0 or to_seam.max() < seam
 
 
@@ -128,18 +126,14 @@ def test_a_disc_is_found_where_it_is(size, grid):
 @pytest.mark.parametrize('size', [(1, 3000), (3000, 1), (2, 5001), (33, 31), (500, 20)])
 def test_padding_takes_no_part(size):
     segmenter = SinglePassSegmenter(ColorNetwork(input_size=64, grid=4))
-    result = segmenter.segment(
-        [np.full((*size, 3), (0, 0, 255), np.uint8)], colour_labels(segmenter)
-    )[0]
+    result = segmenter.segment([np.full((*size, 3), (0, 0, 255), np.uint8)], colour_labels(segmenter))[0]
     assert result.ids.shape == size and (result.ids[: size[0] // 2 + 1] == 4).all()
 
 
 def test_small_images_are_not_enlarged_and_strips_are_reduced(monkeypatch):
     seen = []
     network = ColorNetwork(input_size=100)
-    monkeypatch.setattr(
-        network, 'encode_image', lambda pixels: seen.append(pixels.shape[2:]) or pixels
-    )
+    monkeypatch.setattr(network, 'encode_image', lambda pixels: seen.append(pixels.shape[2:]) or pixels)
     segmenter = SinglePassSegmenter(network)
     for size in ((40, 50), (100, 200), (200, 100), (50, 4000)):
         segmenter.segment([np.zeros((*size, 3), np.uint8)], colour_labels(segmenter))
@@ -163,9 +157,7 @@ def test_output_size_samples_the_result_by_nearest_neighbour(tiny, noise, size):
     prepared = labelled(tiny, 'floor', 'wall', 'chair')
     (full,) = tiny.segment([noise], prepared)
     (sampled,) = tiny.segment([noise], prepared, output_size=size)
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, full.ids.shape)
-    )
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, full.ids.shape))
     np.testing.assert_array_equal(sampled.ids, full.ids[rows][:, columns])
     np.testing.assert_array_equal(sampled.confidence, full.confidence[rows][:, columns])
 
@@ -174,10 +166,7 @@ def test_result_is_that_of_the_network_itself(tiny, tiny_model, noise):
     prepared = labelled(tiny, 'floor', 'wall', 'chair', 'table')
     mean, std = (torch.tensor(value) for value in (tiny_model.mean, tiny_model.std))
     pixels = ((torch.from_numpy(noise) / 255 - mean) / std).permute(2, 0, 1)[None]
-    scores = (
-        tiny_model(pixels, prepared.text).softmax(1).amax(1),
-        tiny_model(pixels, prepared.text).argmax(1) + 1,
-    )
+    scores = (tiny_model(pixels, prepared.text).softmax(1).amax(1), tiny_model(pixels, prepared.text).argmax(1) + 1)
     result = tiny.segment([noise], prepared)[0]
     assert (result.ids == scores[1][0].numpy()).mean() > 0.98
     assert np.abs(result.confidence - 255 * scores[0][0].numpy()).max() < 4

@@ -92,9 +92,7 @@ def test_history_moves_as_far_as_the_image(cells_right, cells_down):
     y, x = CELL * cells_down, CELL * cells_right
     smoother = ScoreSmoother(0.9, 'flow')
     scores = torch.from_numpy(
-        cv2.GaussianBlur(
-            np.random.default_rng(2).random((*map(int, WHOLE), 3), np.float32), (0, 0), 1.5
-        )
+        cv2.GaussianBlur(np.random.default_rng(2).random((*map(int, WHOLE), 3), np.float32), (0, 0), 1.5)
     ).permute(2, 0, 1)
     next_frame(smoother, picture[:HEIGHT, :WIDTH], scores)
     moved = next_frame(smoother, picture[y : y + HEIGHT, x : x + WIDTH], 0 * scores) / 0.9

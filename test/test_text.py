@@ -27,9 +27,7 @@ def minilm() -> text.MiniLM:
 def test_vectors_equal_those_of_sentence_transformers(minilm):
     rows = minilm.encode([entry['prompt'] for entry in REFERENCE])
     expected = torch.tensor([entry['first'] + entry['last'] for entry in REFERENCE])
-    torch.testing.assert_close(
-        torch.cat([rows[:, :8], rows[:, -4:]], dim=1), expected, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(torch.cat([rows[:, :8], rows[:, -4:]], dim=1), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
 
@@ -98,9 +96,7 @@ def test_cache_encodes_long_lists_in_batches():
 
 def test_cache_gives_right_rows_to_many_threads(minilm):
     prompts = [
-        f'{color} {thing}'
-        for color in ('red', 'blue', 'green', 'white')
-        for thing in ('chair', 'table', 'lamp')
+        f'{color} {thing}' for color in ('red', 'blue', 'green', 'white') for thing in ('chair', 'table', 'lamp')
     ]
     expected = dict(zip(prompts, minilm.encode(prompts)))
     cache = text.PromptCache(minilm.encode, capacity=4)
@@ -111,9 +107,7 @@ def test_cache_gives_right_rows_to_many_threads(minilm):
 
     with ThreadPoolExecutor(4) as threads:
         for chosen, rows in threads.map(ask, range(24)):
-            torch.testing.assert_close(
-                rows, torch.stack([expected[prompt] for prompt in chosen]), atol=1e-6, rtol=0
-            )
+            torch.testing.assert_close(rows, torch.stack([expected[prompt] for prompt in chosen]), atol=1e-6, rtol=0)
     assert len(cache) == 4
 
 
@@ -194,10 +188,6 @@ def test_loading_does_not_import_sentence_transformers():
         'print("sentence_transformers" in sys.modules, "transformers" in sys.modules)'
     )
     done = subprocess.run(
-        [sys.executable, '-c', script],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[1],
-        check=True,
+        [sys.executable, '-c', script], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=True
     )
     assert done.stdout.split() == ['False', 'False']

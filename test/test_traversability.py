@@ -7,19 +7,12 @@ import pytest
 
 from drive_score import DriveScore
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
-from lseg_ros.core import open_segmenter
 from lseg_ros.core.cloud import POINT, PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelRegistry, read_label_file
 from lseg_ros.media.sources import open_source, recorded_drive
-from traversability import (
-    CELL_M,
-    ROBOT_HEIGHT_M,
-    Ground,
-    TraversabilityMap,
-    floor_recall,
-    obstacle_misses,
-)
+from traversability import CELL_M, ROBOT_HEIGHT_M, Ground, TraversabilityMap, floor_recall, obstacle_misses
 
 EVERY = 8  # of the drive's frames; there are 14 cm from one to the next
 STRIDE = 2
@@ -41,9 +34,7 @@ def cloud(camera, number, result):
     size = (source.camera.height, source.camera.width)
     grid = PixelGrid.between(size, size, STRIDE)
     rays = pixel_rays(grid, np.reshape(source.camera.matrix, (3, 3)), np.zeros(0))
-    depth = cv2.imread(
-        str(recorded_drive() / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED
-    )
+    depth = cv2.imread(str(recorded_drive() / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED)
     image = np.zeros((*size, 3), np.uint8)
     points = np.empty(rays.shape[1:], POINT)
     labelled_points(
@@ -83,9 +74,7 @@ def test_points_vote_where_they_lie_in_the_world():
 
 
 def test_what_hangs_above_the_robot_or_has_no_depth_says_nothing():
-    grid = voted(
-        np.vstack([at((1.0, 0.0, ROBOT_HEIGHT_M + 0.1)), np.full((1, 3), np.nan)]), [False, False]
-    )
+    grid = voted(np.vstack([at((1.0, 0.0, ROBOT_HEIGHT_M + 0.1)), np.full((1, 3), np.nan)]), [False, False])
     assert not grid.ground().any()
 
 
@@ -114,9 +103,7 @@ def test_true_masks_give_the_true_map(labels):
             ids = ids_by_class(labels, truth.classes)[truth.mask(number)]
             ids[ids == 255] = 2  # what is not asked is not to be driven on
             score.add_label_image(camera, number, ids)
-            score.add_points(
-                camera, number, cloud(camera, number, Segmentation(ids, np.full_like(ids, 255)))
-            )
+            score.add_points(camera, number, cloud(camera, number, Segmentation(ids, np.full_like(ids, 255))))
         assert score.mean_iou(camera) > 0.9
     assert (score.floor_recall, score.obstacle_misses) == (1.0, 0.0)
 
@@ -142,8 +129,6 @@ def test_picture_shows_the_map_beside_the_truth(labels):
     score.add_points('front', 0, cloud('front', 0, Segmentation(ids, np.full_like(ids, 255))))
     picture = score.picture()
     half = (picture.shape[1] - 16) // 2
-    ours, truth = (
-        set(map(tuple, part.reshape(-1, 3))) for part in (picture[:, :half], picture[:, -half:])
-    )
+    ours, truth = (set(map(tuple, part.reshape(-1, 3))) for part in (picture[:, :half], picture[:, -half:]))
     green = (90, 170, 90)
     assert green in truth and green not in ours

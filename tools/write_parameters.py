@@ -61,9 +61,7 @@ def _yaml_lines() -> Iterator[str]:
         if spec.name in SECTIONS:
             yield f'    # -- {SECTIONS[spec.name]} '.ljust(98, '-')
         text = f'{spec.description}{_limits(spec)} {EFFECT[spec.applies]}'
-        yield from textwrap.wrap(
-            text, 98, initial_indent='    # ', subsequent_indent='    # ', break_on_hyphens=False
-        )
+        yield from textwrap.wrap(text, 98, initial_indent='    # ', subsequent_indent='    # ', break_on_hyphens=False)
         yield f'    {spec.name}: {_yaml_value(spec.default)}'
 
 

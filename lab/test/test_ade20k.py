@@ -11,8 +11,8 @@ from PIL import Image
 
 from lseg_lab.evaluation import benchmarks
 from lseg_lab.evaluation.ade20k import ade20k_names
+from lseg_lab.evaluation.multiscale import MultiScaleEvaluator
 from lseg_lab.evaluation.tally import Counting
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 
 
 class ColourNetwork(RedNetwork):
@@ -50,11 +50,7 @@ def test_ade20k_scores(tmp_path, monkeypatch):
     root = tmp_path / 'ADEChallengeData2016'
     walls = np.zeros((40, 30), np.uint8)
     walls[:20], walls[20:30] = 1, 2
-    for name, index, values in (
-        ('a', 0, walls),
-        ('b', 64, np.full((40, 30), 65)),
-        ('c', 130, np.full((40, 30), 131)),
-    ):
+    for name, index, values in (('a', 0, walls), ('b', 64, np.full((40, 30), 65)), ('c', 130, np.full((40, 30), 131))):
         path = root / 'images' / 'validation' / f'{name}.jpg'
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new('RGB', (30, 40), tuple(ade_colour(index))).save(path, 'PNG')

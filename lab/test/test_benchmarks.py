@@ -80,9 +80,7 @@ def test_pascal_scores(pascal):
     assert score.iou['cat'] == pytest.approx(100 * cat[0] / cat[1])
     assert score.mean_iou == pytest.approx((score.iou['bus'] + score.iou['cat']) / 5)
     foreground = (bus[0] + cat[0]) / (bus[1] + cat[1])
-    assert score.foreground_background_iou == pytest.approx(
-        50 * (foreground + background[0] / background[1])
-    )
+    assert score.foreground_background_iou == pytest.approx(50 * (foreground + background[0] / background[1]))
 
 
 def coco_split(root, images, fold=2):
@@ -99,10 +97,7 @@ def coco(tmp_path):
     for index, names in images.items():
         for name in names:
             picture(tmp_path / 'COCO2014' / name, size=(6, 48))
-            mask(
-                (tmp_path / 'COCO2014' / 'annotations' / name).with_suffix('.png'),
-                columns(index + 1, 12)[:6],
-            )
+            mask((tmp_path / 'COCO2014' / 'annotations' / name).with_suffix('.png'), columns(index + 1, 12)[:6])
     coco_split(tmp_path, images)
     return tmp_path
 
@@ -182,10 +177,7 @@ def test_fss_scores(fss, tmp_path):
     report = benchmarks.evaluate_fss1000(fss, RedNetwork, Counting(ALONE, tmp_path / 'state'))
     assert report.iou['test'] == [('ac_wall', pytest.approx(75)), ('zebra', pytest.approx(50))]
     foreground, background = 4 / 6, 6 / 8
-    assert report.rows['red'] == {
-        'mIoU': pytest.approx(62.5),
-        'FB-IoU': pytest.approx(50 * (foreground + background)),
-    }
+    assert report.rows['red'] == {'mIoU': pytest.approx(62.5), 'FB-IoU': pytest.approx(50 * (foreground + background))}
 
 
 def test_a_root_of_fss_without_images_is_refused(fss):

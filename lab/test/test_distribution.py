@@ -57,7 +57,5 @@ def test_a_command_and_its_help_load_without_torch(module):
         'sys.exit("torch" in sys.modules)\n'
     )
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, '-c', program], capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -11,12 +11,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from lseg_lab.training.initial_weights import (
-    PACKAGES,
-    build_pretrained,
-    config_of,
-    imagenet_weights,
-)
+from lseg_lab.training.initial_weights import PACKAGES, build_pretrained, config_of, imagenet_weights
 from lseg_ros.model import LSegConfig
 
 
@@ -27,9 +22,7 @@ def test_imagenet_weights_recognise_photographs(name):
     classifier.load_state_dict(imagenet_weights(name))
     photographs = load_sample_images()
     china = next(
-        image
-        for file, image in zip(photographs.filenames, photographs.images)
-        if Path(file).name == 'china.jpg'
+        image for file, image in zip(photographs.filenames, photographs.images) if Path(file).name == 'china.jpg'
     )
     camera = np.repeat(skimage.data.camera()[..., None], 3, axis=2)
     images = [skimage.data.chelsea(), skimage.data.coffee(), camera, china]
@@ -49,13 +42,7 @@ def test_image_encoder_has_the_pretrained_features():
     with torch.no_grad():
         maps = encoder(pixels)
         torch.testing.assert_close(maps[-1], classifier.forward_features(pixels))
-    assert [tuple(m.shape[1:]) for m in maps] == [
-        (24, 16, 24),
-        (40, 8, 12),
-        (112, 4, 6),
-        (320, 2, 3),
-        (1280, 2, 3),
-    ]
+    assert [tuple(m.shape[1:]) for m in maps] == [(24, 16, 24), (40, 8, 12), (112, 4, 6), (320, 2, 3), (1280, 2, 3)]
     assert encoder.channels == (24, 40, 112, 320, 1280)
 
 
@@ -68,9 +55,7 @@ def _classifier_input(image: np.ndarray) -> torch.Tensor:
     """Return the centre of `image` (uint8 [H, W, 3]) as the classifier's 224 x 224 input."""
     picture = Image.fromarray(image)
     scale = 256 / min(picture.size)
-    picture = picture.resize(
-        [round(side * scale) for side in picture.size], Image.Resampling.BICUBIC
-    )
+    picture = picture.resize([round(side * scale) for side in picture.size], Image.Resampling.BICUBIC)
     left, top = (side // 2 - 112 for side in picture.size)
     pixels = np.array(picture.crop((left, top, left + 224, top + 224)))
     return torch.from_numpy(pixels).permute(2, 0, 1) / 127.5 - 1

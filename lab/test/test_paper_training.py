@@ -298,9 +298,7 @@ def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(
-    photos, tmp_path, capsys
-):
+def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(photos, tmp_path, capsys):
     """Its rates are those of the whole run.
 
     So are its weights when it stops.
@@ -315,10 +313,7 @@ def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(
     whole, parts = (torch.load(tmp_path / run / 'state.pt') for run in ('whole', 'parts'))
     assert whole['step'] == parts['step'] == 6
     assert all(torch.equal(tensor, parts['model'][name]) for name, tensor in whole['model'].items())
-    rows = [
-        [json.loads(line)['loss'] for line in (tmp_path / run / 'log.jsonl').open()]
-        for run in ('whole', 'parts')
-    ]
+    rows = [[json.loads(line)['loss'] for line in (tmp_path / run / 'log.jsonl').open()] for run in ('whole', 'parts')]
     assert rows[0] == rows[1]
 
 
@@ -329,9 +324,7 @@ def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(
         ('lseg-vitl61', "did you mean 'lseg-vitl16'?"),
     ],
 )
-def test_command_says_which_weights_it_cannot_start_from(
-    photos, tmp_path, capsys, monkeypatch, model, missing
-):
+def test_command_says_which_weights_it_cannot_start_from(photos, tmp_path, capsys, monkeypatch, model, missing):
     monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
     monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path / 'empty'))
     options = ('--out', tmp_path / 'run', '--model', model)
@@ -374,9 +367,7 @@ def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos, tiny_tr
         ),
     ],
 )
-def test_command_tells_an_error_in_one_line(
-    photos, tmp_path, capsys, monkeypatch, arguments, reason
-):
+def test_command_tells_an_error_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, reason):
     monkeypatch.chdir(photos)
     assert run_command('--data', photos, '--out', tmp_path / 'run', *arguments) == 2
     error = capsys.readouterr().err

@@ -446,14 +446,7 @@ def test_the_command_mixes_photographs_into_rooms(rooms, tmp_path):
     photographs = write_rooms(tmp_path / 'photographs', ('floor', 'stairs', 'sky'), images=2)
     torch.manual_seed(0)
     save(build(LSegConfig(width=16)), tmp_path / 'start.safetensors')
-    data = (
-        '--data',
-        rooms,
-        '--photographs',
-        photographs,
-        '--start',
-        tmp_path / 'start.safetensors',
-    )
+    data = ('--data', rooms, '--photographs', photographs, '--start', tmp_path / 'start.safetensors')
     length = ('--steps', 2, '--batch', 4, '--workers', 0, '--crop', 64, 64)
     assert run_command(*data, *length, '--out', tmp_path / 'run') == 0
     start, end = (load_file(tmp_path / f) for f in ('start.safetensors', 'run/weights.safetensors'))

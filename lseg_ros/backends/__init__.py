@@ -37,9 +37,7 @@ def _open_fastest(model: LSeg, threads: int) -> Backend:
         try:
             return _open_openvino(model, threads)
         except Exception as error:  # an OpenVINO release that does not fit: slower, but it runs
-            logging.getLogger(__name__).warning(
-                'OpenVINO cannot run %s, PyTorch does: %s', model.name, error
-            )
+            logging.getLogger(__name__).warning('OpenVINO cannot run %s, PyTorch does: %s', model.name, error)
     return _open_torch(model)
 
 

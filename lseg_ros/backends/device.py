@@ -10,9 +10,7 @@ import cv2
 import torch
 
 _ALL_THREADS = torch.get_num_threads()
-PRECISIONS = MappingProxyType(
-    {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
-)
+PRECISIONS = MappingProxyType({'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16})
 
 
 def find_device(name: str | torch.device) -> torch.device:

@@ -81,28 +81,19 @@ def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
         setattr(network.get_submodule(parent), name, getattr(norm, 'act', nn.Identity()))
 
 
-def _pairs(
-    network: nn.Module, example: tuple[Tensor, ...]
-) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Yield the convolutions that run once, with the batch normalisation that each feeds."""
     made: list[tuple[nn.Conv2d, Tensor]] = []
     taken: list[tuple[nn.BatchNorm2d, Tensor]] = []
     with ExitStack() as hooks:
         for module in network.modules():
-            if type(module) in (
-                nn.Conv2d,
-                Conv2dSame,
-            ):  # other kinds change their weights as they run
+            if type(module) in (nn.Conv2d, Conv2dSame):  # other kinds change their weights as they run
                 hooks.enter_context(
-                    module.register_forward_hook(
-                        lambda module, _, result: made.append((module, result))
-                    )
+                    module.register_forward_hook(lambda module, _, result: made.append((module, result)))
                 )
             elif isinstance(module, nn.BatchNorm2d):
                 hooks.enter_context(
-                    module.register_forward_pre_hook(
-                        lambda module, given: taken.append((module, given[0]))
-                    )
+                    module.register_forward_pre_hook(lambda module, given: taken.append((module, given[0])))
                 )
         network(*example)
     runs = Counter(module for module, _ in made)

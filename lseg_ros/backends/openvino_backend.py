@@ -43,9 +43,9 @@ class OpenVinoBackend:
         folded = FoldedNetwork(model, torch.float32)
         self.project = folded.project
         # The logits of these rows are the dimensions of the embedding.
-        self._dimensions = model.temperature * folded.project(torch.eye(model.text_encoder.dim))
+        self._dimensions = model.config.temperature * folded.project(torch.eye(model.text_encoder.dim))
         self._spatial = deepcopy(model.spatial).float()
-        network = _Correlation(folded, model.temperature)
+        network = _Correlation(folded, model.config.temperature)
         self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
@@ -57,15 +57,9 @@ class OpenVinoBackend:
         return self._run(images, self._dimensions)
 
     def _run(self, images: Tensor, text: Tensor) -> Tensor:
-        given = (
-            images.contiguous(),
-            text.float().contiguous(),
-        )  # kept alive until they have been read
+        given = (images.contiguous(), text.float().contiguous())  # kept alive until they have been read
         self._request.infer(
-            {
-                index: openvino.Tensor(tensor.numpy(), shared_memory=True)
-                for index, tensor in enumerate(given)
-            }
+            {index: openvino.Tensor(tensor.numpy(), shared_memory=True) for index, tensor in enumerate(given)}
         )
         return torch.from_numpy(self._request.get_output_tensor().data).movedim(-1, 1)
 

@@ -22,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument('source', metavar='CHECKPOINT', help="checkpoint of LSeg's authors")
     parser.add_argument('target', metavar='FILE.safetensors', help='file to write')
-    parser.add_argument(
-        '--half', action='store_true', help='store the weights as float16: half the size'
-    )
+    parser.add_argument('--half', action='store_true', help='store the weights as float16: half the size')
     parser.add_argument(
         '--spatial',
         metavar='KIND:DEPTH:ACTIVATION',

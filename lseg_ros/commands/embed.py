@@ -46,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--resolution',
         choices=('image', 'grid'),
         default='image',
-        help="a vector for each pixel, or for each cell of the network's grid "
-        '(default: %(default)s)',
+        help="a vector for each pixel, or for each cell of the network's grid (default: %(default)s)",
     )
     parser.add_argument('--pca', action='store_true', help='write an image of each embedding')
     add_model_options(parser)
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from lseg_ros.core import open_segmenter
+    from lseg_ros.core.factory import open_segmenter
 
     segmenter = open_segmenter(args.model, device=args.device, backend=args.backend)
     images = {}

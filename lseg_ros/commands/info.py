@@ -31,9 +31,7 @@ PACKAGES = ('torch', 'timm', 'tokenizers', 'numpy', 'pillow', 'rclpy')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument(
-        'model', nargs='?', metavar='MODEL|FILE', help='name of a model, or path of a weights file'
-    )
+    parser.add_argument('model', nargs='?', metavar='MODEL|FILE', help='name of a model, or path of a weights file')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +58,7 @@ def describe(model: LSeg) -> dict[str, str]:
         'input size': f'{size}, padded to multiples of {model.stride}',
         'spatial regularisation': model.config.spatial,
         'mean, std': f'{_numbers(model.mean)}, {_numbers(model.std)}',
-        'temperature': f'{model.temperature:g}',
+        'temperature': f'{model.config.temperature:g}',
         'calibration': f'{model.calibration:g}{calibrated}',
     }
 

@@ -26,9 +26,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help='name of a model, or path of its weights; see lseg info (default: %(default)s)',
     )
     parser.add_argument(
-        '--device',
-        default='auto',
-        help='cpu, cuda, cuda:1 ...; auto: a GPU if there is one (default: %(default)s)',
+        '--device', default='auto', help='cpu, cuda, cuda:1 ...; auto: a GPU if there is one (default: %(default)s)'
     )
     parser.add_argument(
         '--backend',

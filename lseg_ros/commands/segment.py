@@ -58,11 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'recursively), or a quoted glob',
     )
     _add_label_options(parser)
-    parser.add_argument(
-        '--topic',
-        default='',
-        help='image topic of the bags (default: the only one that is not depth)',
-    )
+    parser.add_argument('--topic', default='', help='image topic of the bags (default: the only one that is not depth)')
     add_output_option(parser, 'lseg_output')
     add_model_options(parser)
     parser.add_argument(
@@ -83,14 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_label_options(parser: argparse.ArgumentParser) -> None:
     labels = parser.add_mutually_exclusive_group(required=True)
-    labels.add_argument(
-        '--labels', metavar='LIST', help='labels separated by commas: "floor, chair=chair|armchair"'
-    )
+    labels.add_argument('--labels', metavar='LIST', help='labels separated by commas: "floor, chair=chair|armchair"')
     labels.add_argument(
         '--labels-file',
         metavar='NAME|YAML',
-        help=f'a label file: one that is shipped ({", ".join(shipped_label_files())}), or the path '
-        'of your own',
+        help=f'a label file: one that is shipped ({", ".join(shipped_label_files())}), or the path of your own',
     )
     parser.add_argument('--no-other', action='store_true', help='assign every pixel to a label')
 
@@ -102,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from lseg_ros.core import open_segmenter
+    from lseg_ros.core.factory import open_segmenter
     from lseg_ros.media.segmenting import FileSegmenter
 
     segmenter = open_segmenter(

@@ -13,16 +13,7 @@ from lseg_ros.core.geometry import nearest
 
 # A point in memory. rgb is an integer 0x00RRGGBB stored in the bytes of a float, by the
 # convention of the Point Cloud Library.
-POINT = np.dtype(
-    [
-        ('x', '<f4'),
-        ('y', '<f4'),
-        ('z', '<f4'),
-        ('rgb', '<f4'),
-        ('label', '<u4'),
-        ('confidence', '<f4'),
-    ]
-)
+POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<f4'), ('label', '<u4'), ('confidence', '<f4')])
 # Rays that distort back to a point further than this from their pixel are invalid.
 MAX_REPROJECTION_PX = 0.5
 # The greatest error, in pixels, allowed for interpolated rays.
@@ -43,9 +34,7 @@ class PixelGrid:
     columns: np.ndarray
 
     @classmethod
-    def between(
-        cls, image_size: tuple[int, int], size: tuple[int, int], stride: int = 1
-    ) -> PixelGrid:
+    def between(cls, image_size: tuple[int, int], size: tuple[int, int], stride: int = 1) -> PixelGrid:
         """Return the pixels of an image of `image_size` nearest to every `stride`-th of `size`.
 
         Sizes are (height, width). `Segmenter.segment` samples the same pixels.
@@ -86,9 +75,7 @@ def _interpolated(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -
     (rows, by_row), (columns, by_column) = map(_chebyshev, (grid.rows, grid.columns))
     nodes = _undistorted(_pixels(rows, columns), matrix, distortion)
     ideal = np.stack([by_row @ part @ by_column.T for part in np.moveaxis(nodes, 2, 0)], axis=2)
-    probes = tuple(
-        slice(None, None, max(1, len(places) // _PROBES)) for places in (grid.rows, grid.columns)
-    )
+    probes = tuple(slice(None, None, max(1, len(places) // _PROBES)) for places in (grid.rows, grid.columns))
     pixels = _pixels(grid.rows[probes[0]], grid.columns[probes[1]])
     error = np.abs(_distorted(ideal[probes], matrix, distortion) - pixels).max()
     return ideal if error < MAX_INTERPOLATION_PX else None  # None for an error of NaN, too
@@ -106,17 +93,15 @@ def _chebyshev(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     middle, reach = (places.max() + places.min()) / 2, np.ptp(places) / 2
     nodes = chebyshev.chebpts1(_NODES)
-    at_places, at_nodes = (
-        chebyshev.chebvander(at, _NODES - 1) for at in ((places - middle) / reach, nodes)
-    )
+    at_places, at_nodes = (chebyshev.chebvander(at, _NODES - 1) for at in ((places - middle) / reach, nodes))
     return middle + reach * nodes, at_places @ np.linalg.inv(at_nodes)
 
 
 def _undistorted(pixels: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
     """Return undistorted pixels [h, w, 2], NaN where the distortion cannot be undone."""
-    ideal = cv2.undistortImagePoints(
-        pixels.reshape(-1, 1, 2), matrix, distortion, None, _UNDISTORT
-    ).reshape(pixels.shape)
+    ideal = cv2.undistortImagePoints(pixels.reshape(-1, 1, 2), matrix, distortion, None, _UNDISTORT).reshape(
+        pixels.shape
+    )
     error = np.abs(_distorted(ideal, matrix, distortion) - pixels).max(2)
     ideal[~(error < MAX_REPROJECTION_PX)] = np.nan
     return ideal
@@ -125,9 +110,7 @@ def _undistorted(pixels: np.ndarray, matrix: np.ndarray, distortion: np.ndarray)
 def _distorted(ideal: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
     """Return undistorted pixels [h, w, 2] as the lens distorts them."""
     rays = (ideal.reshape(-1, 1, 2) - matrix[:2, 2]) / np.diag(matrix)[:2]
-    pixels, _ = cv2.projectPoints(
-        cv2.convertPointsToHomogeneous(rays), np.zeros(3), np.zeros(3), matrix, distortion
-    )
+    pixels, _ = cv2.projectPoints(cv2.convertPointsToHomogeneous(rays), np.zeros(3), np.zeros(3), matrix, distortion)
     return pixels.reshape(ideal.shape)
 
 
@@ -143,12 +126,7 @@ def depth_in_metres(depth: np.ndarray) -> np.ndarray:
 
 
 def labelled_points(
-    depth: np.ndarray,
-    rays: np.ndarray,
-    image: np.ndarray,
-    ids: np.ndarray,
-    confidence: np.ndarray,
-    points: np.ndarray,
+    depth: np.ndarray, rays: np.ndarray, image: np.ndarray, ids: np.ndarray, confidence: np.ndarray, points: np.ndarray
 ) -> None:
     """Fill `points`, an organised cloud: [h, w] of `POINT`, in metres in the optical frame.
 
@@ -161,12 +139,5 @@ def labelled_points(
     depth = np.where(blank, np.float32(np.nan), depth)
     blue_green_red = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGRA)
     rgb = blue_green_red.view('<u4')[..., 0] & np.uint32(0xFFFFFF)
-    planes = (
-        x,
-        y,
-        depth,
-        rgb.view('<f4'),
-        ids.astype('<u4').view('<f4'),
-        confidence * np.float32(1 / 255),
-    )
+    planes = (x, y, depth, rgb.view('<f4'), ids.astype('<u4').view('<f4'), confidence * np.float32(1 / 255))
     cv2.merge(planes, points.view('<f4').reshape(*points.shape, len(planes)))

@@ -78,9 +78,7 @@ def decide_by_seams(
     for y, x in _between((winner[1:] != winner[:-1]).numpy(), above.numpy(), CHUNK // len(scores)):
         top = torch.from_numpy(above.numpy().take(y) * width + x)
         share = weight.index_select(0, torch.from_numpy(y))
-        values = torch.lerp(
-            cells.index_select(0, top), cells.index_select(0, top + width), share[:, None]
-        )
+        values = torch.lerp(cells.index_select(0, top), cells.index_select(0, top + width), share[:, None])
         best, winner = values.max(1)
         pixels = y * width + x
         score.view(-1).scatter_(0, torch.from_numpy(pixels), best)
@@ -122,9 +120,7 @@ def _sources(pixels: int, cells: int, step: float) -> tuple[Tensor, Tensor, Tens
     return above, (above + 1).clamp(max=cells - 1), (source - above).float()
 
 
-def _between(
-    changes: np.ndarray, above: np.ndarray, size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _between(changes: np.ndarray, above: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield y and x of the pixels below a cell where `changes` [h - 1, W] is true.
 
     `above` is the cell above each y. Each step yields about `size` pixels.

@@ -81,8 +81,7 @@ class ImageEmbedding:
     def _positions(self, axis: int) -> Tensor:
         """Return the grid position of each row or column of the image."""
         image, resized, padded = (
-            size[axis]
-            for size in (self.geometry.image, self.geometry.resized, self.geometry.padded)
+            size[axis] for size in (self.geometry.image, self.geometry.resized, self.geometry.padded)
         )
         cells = self.grid.shape[1 + axis]
         pixels = torch.arange(image, dtype=torch.float64, device=self.grid.device)

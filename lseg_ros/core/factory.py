@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 
 from lseg_ros.backends import open_backend
 from lseg_ros.backends.device import find_device, find_precision, limit_cpu_threads
-from lseg_ros.core.multiscale import MultiScaleEvaluator, Window
-from lseg_ros.core.multiscale_segmenter import MultiScaleSegmenter
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.model import LSeg, load
 
 QUALITIES = ('fast', 'best')
+ENTRY_POINTS = 'lseg_ros.segmenters'  # where the lab offers the segmenter of quality best
+Progress: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 def open_segmenter(
@@ -29,7 +31,7 @@ def open_segmenter(
     input_size: int | None = None,
     quality: str = 'fast',
     text_model: str | Path | None = None,
-    progress: Callable[[Sequence[Window]], Iterable[Window]] = iter,
+    progress: Progress = iter,
 ) -> Segmenter:
     """Open a segmenter that runs a model as fast as this machine can.
 
@@ -39,8 +41,8 @@ def open_segmenter(
 
     quality fast is one pass, for which images are reduced to a short side of `input_size` pixels:
     by default the model's own; 0 keeps their size. quality best is the authors' protocol of six
-    scales, dozens of passes of the network as written; `progress` takes the windows of each image
-    and returns an iterable of them, e.g. tqdm.
+    scales, dozens of passes of the network as written, and needs the lab; `progress` takes the
+    windows of each image and returns an iterable of them, e.g. tqdm.
 
     Raise ValueError for settings that are unknown, unusable here or contradictory, and whatever
     `load` raises.
@@ -53,7 +55,7 @@ def open_segmenter(
     elif (device, precision, text_model) != ('auto', 'auto', None):
         raise ValueError('a loaded model keeps its device, precision and text_model: omit them')
     if best:
-        return MultiScaleSegmenter(MultiScaleEvaluator(model, progress=progress))
+        return _open_best(model, progress)
     runner = open_backend(backend, model, threads)
     return SinglePassSegmenter(model, backend=runner, input_size=input_size)
 
@@ -62,18 +64,18 @@ def _check_quality(quality: str, backend: str, input_size: int | None) -> None:
     if quality not in QUALITIES:
         raise ValueError(f'unknown quality {quality!r}: use one of {", ".join(QUALITIES)}')
     if quality == 'best' and (backend not in ('auto', 'eager') or input_size is not None):
-        raise ValueError(
-            "quality 'best' runs the network as written, at its own sizes: "
-            'omit backend and input_size'
-        )
+        raise ValueError("quality 'best' runs the network as written, at its own sizes: omit backend and input_size")
+
+
+def _open_best(model: LSeg, progress: Progress) -> Segmenter:
+    for entry in metadata.entry_points(group=ENTRY_POINTS, name='best'):
+        segmenter: Segmenter = entry.load()(model, progress)
+        return segmenter
+    raise ValueError("quality 'best' needs the lab: pip install ./lab in a checkout of lseg_ros")
 
 
 def _load(
-    model: str | Path,
-    device: str | torch.device,
-    precision: str,
-    text_model: str | Path | None,
-    as_written: bool,
+    model: str | Path, device: str | torch.device, precision: str, text_model: str | Path | None, as_written: bool
 ) -> LSeg:
     place = find_device(device)
     if as_written and precision == 'auto':  # as in the authors' figures

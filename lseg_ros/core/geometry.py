@@ -46,19 +46,14 @@ class ImageGeometry:
 
     def covered(self, grid: Sequence[int]) -> tuple[float, float]:
         """Return how many rows and columns of the network's grid the image covers."""
-        rows, columns = (
-            cells * resized / padded
-            for cells, resized, padded in zip(grid, self.resized, self.padded)
-        )
+        rows, columns = (cells * resized / padded for cells, resized, padded in zip(grid, self.resized, self.padded))
         return rows, columns
 
     def step(self, grid: Sequence[int]) -> tuple[float, float]:
         """Return how many cells of the network's grid, down and across, one decided pixel spans."""
         down, across = (
             cells / padded * resized / decided
-            for cells, padded, resized, decided in zip(
-                grid, self.padded, self.resized, self.decision
-            )
+            for cells, padded, resized, decided in zip(grid, self.padded, self.resized, self.decision)
         )
         return down, across
 

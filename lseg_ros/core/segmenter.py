@@ -115,9 +115,7 @@ class Segmenter(ABC):
         results: dict[int, Tensor] = {}
         with torch.inference_mode():
             for batch in self._logits(images, prepared.text):
-                scored = zip(
-                    batch.indices, batch.geometries, _probabilities(batch.logits, prepared)
-                )
+                scored = zip(batch.indices, batch.geometries, _probabilities(batch.logits, prepared))
                 for index, geometry, scores in scored:
                     if filters is not None:
                         covered = geometry.covered(scores.shape[1:])
@@ -180,9 +178,7 @@ def check_image(image: np.ndarray, index: int) -> None:
         kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
         raise ValueError(f'image {index} must be a NumPy array of uint8, not {kind}')
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(
-            f'image {index} must be [height, width, 3] with pixels, not {list(image.shape)}'
-        )
+        raise ValueError(f'image {index} must be [height, width, 3] with pixels, not {list(image.shape)}')
 
 
 def _as_bytes(share: Tensor) -> Tensor:

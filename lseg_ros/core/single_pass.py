@@ -27,9 +27,7 @@ class SinglePassSegmenter(Segmenter):
     size once resized form one batch.
     """
 
-    def __init__(
-        self, model: LSeg, *, backend: Backend | None = None, input_size: int | None = None
-    ) -> None:
+    def __init__(self, model: LSeg, *, backend: Backend | None = None, input_size: int | None = None) -> None:
         """Use `model`, on its device and in its dtype.
 
         `backend` runs the network (see `lseg_ros.backends.open_backend`); by default the network

@@ -81,25 +81,18 @@ class ScoreSmoother:
             return scores
         grey = _small_grey(image) if self.warp == 'flow' else None
         last = self._last
-        if (
-            last is not None
-            and last.scores.shape == scores.shape
-            and last.image_size == image.shape[:2]
-        ):
+        if last is not None and last.scores.shape == scores.shape and last.image_size == image.shape[:2]:
             scores = self._blend(last, scores, grey, covered)
         self._present = _Moment(scores, grey, image.shape[:2])
         return scores
 
-    def _blend(
-        self, last: _Moment, scores: Tensor, grey: np.ndarray | None, covered: tuple[float, float]
-    ) -> Tensor:
+    def _blend(self, last: _Moment, scores: Tensor, grey: np.ndarray | None, covered: tuple[float, float]) -> Tensor:
         if grey is None or last.grey is None:
             return torch.lerp(scores, last.scores, self.smoothing)
         source, likeness = _trace_back(last.grey, grey)
         to_grid = _grid_positions(scores.shape[1:], covered, grey.shape)
         source, likeness = (
-            cv2.remap(part, *to_grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for part in (source, likeness)
+            cv2.remap(part, *to_grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in (source, likeness)
         )
         history = _sample(last.scores, source, covered)
         trust = torch.from_numpy(likeness * self.smoothing).to(scores.device, scores.dtype)
@@ -158,9 +151,7 @@ def _sample(scores: Tensor, source: np.ndarray, covered: tuple[float, float]) ->
     cells = (y[:, :, None] * columns + x[:, None]).flatten(1)
     shares = (y_shares[:, :, None] * x_shares[:, None]).flatten(1)
     # All classes of a cell are contiguous, so that each neighbour costs one memory access.
-    sums = F.embedding_bag(
-        cells, scores.reshape(classes, -1).t().contiguous(), mode='sum', per_sample_weights=shares
-    )
+    sums = F.embedding_bag(cells, scores.reshape(classes, -1).t().contiguous(), mode='sum', per_sample_weights=shares)
     return sums.t().reshape(classes, *source.shape[:2])
 
 
@@ -173,11 +164,7 @@ def _neighbours(places: Tensor, cells: int) -> tuple[Tensor, Tensor]:
     first = centres.floor()
     t = centres - first
     shares = (
-        torch.stack(
-            [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2],
-            dim=1,
-        )
-        / 2
+        torch.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], dim=1) / 2
     )
     offsets = torch.arange(-1, 3, device=places.device)
     return (first.long()[:, None] + offsets).clamp(0, cells - 1), shares

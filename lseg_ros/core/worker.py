@@ -28,10 +28,7 @@ class Worker(Generic[Item]):
     """
 
     def __init__(
-        self,
-        process: Callable[[Mapping[str, Item]], None],
-        on_error: Callable[[Exception], None],
-        name: str = 'worker',
+        self, process: Callable[[Mapping[str, Item]], None], on_error: Callable[[Exception], None], name: str = 'worker'
     ) -> None:
         """Start the thread; `process` and `on_error` are called in it."""
         self._process = process

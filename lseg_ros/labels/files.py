@@ -80,9 +80,7 @@ def _groups(content: object, path: Path) -> dict[str, tuple[str, ...]]:
     if not isinstance(content, dict):
         raise LabelError(f'{path}: groups must be name: [label, label] lines')
     for name, members in content.items():
-        if not isinstance(members, list) or not all(
-            isinstance(text, str) for text in (name, *members)
-        ):
+        if not isinstance(members, list) or not all(isinstance(text, str) for text in (name, *members)):
             raise LabelError(f'{path}: group {quote(name)} must be a list of names of labels')
     return {name: tuple(members) for name, members in content.items()}
 

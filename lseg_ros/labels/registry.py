@@ -8,15 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.ids import MAX_LABELS, OTHER
 from lseg_ros.labels.label_set import LabelClass, LabelSet
-from lseg_ros.labels.syntax import (
-    OTHER_NAME,
-    LabelError,
-    parse_group,
-    parse_label,
-    parse_labels,
-    quote,
-    topic_name,
-)
+from lseg_ros.labels.syntax import OTHER_NAME, LabelError, parse_group, parse_label, parse_labels, quote, topic_name
 
 
 class LabelRegistry:
@@ -32,19 +24,13 @@ class LabelRegistry:
     """
 
     def __init__(
-        self,
-        *,
-        include_other: bool = True,
-        other_prompts: Sequence[str] = (OTHER_NAME,),
-        max_id: int = MAX_LABELS,
+        self, *, include_other: bool = True, other_prompts: Sequence[str] = (OTHER_NAME,), max_id: int = MAX_LABELS
     ) -> None:
         """Start without labels; ids are 1 to `max_id`."""
         if not 1 <= max_id <= MAX_LABELS:
             raise ValueError(f'max_id must be 1..{MAX_LABELS}, not {max_id}')
         self._max_id = max_id
-        self._default = (
-            dict([parse_label(f'{OTHER_NAME}={"|".join(other_prompts)}')]) if include_other else {}
-        )
+        self._default = dict([parse_label(f'{OTHER_NAME}={"|".join(other_prompts)}')]) if include_other else {}
         self._current: LabelSet | None = None
         # Every name that owns an id. Those not in use are in the order in which they were freed.
         self._owners: dict[str, int] = {}
@@ -55,9 +41,7 @@ class LabelRegistry:
         """The LabelSet after the last successful call; None before the first."""
         return self._current
 
-    def replace(
-        self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None
-    ) -> LabelSet:
+    def replace(self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> LabelSet:
         """Replace all labels, and the groups unless `groups` is None; return the new set.
 
         `groups` maps the name of each group to its members' names.
@@ -86,9 +70,7 @@ class LabelRegistry:
             return dict(self._default)
         return {label.name: label.prompts for label in self._current.classes}
 
-    def _accept(
-        self, asked: dict[str, tuple[str, ...]], groups: dict[str, tuple[str, ...]] | None = None
-    ) -> LabelSet:
+    def _accept(self, asked: dict[str, tuple[str, ...]], groups: dict[str, tuple[str, ...]] | None = None) -> LabelSet:
         groups = self._groups if groups is None else groups
         names = [name for name in asked if name != OTHER_NAME]
         self._check_count(names)
@@ -108,8 +90,7 @@ class LabelRegistry:
             raise LabelError(f'the set would be empty: it needs a label besides {OTHER_NAME!r}')
         if len(names) > self._max_id:
             raise LabelError(
-                f'{len(names)} labels are too many, from {quote(names[self._max_id])} on; '
-                f'at most {self._max_id}'
+                f'{len(names)} labels are too many, from {quote(names[self._max_id])} on; at most {self._max_id}'
             )
 
     def _assign(self, names: Sequence[str]) -> dict[str, int]:
@@ -125,9 +106,7 @@ class LabelRegistry:
         return freed | used
 
 
-def _groups_of_names(
-    groups: Mapping[str, Sequence[str]], names: Container[str]
-) -> dict[str, tuple[str, ...]]:
+def _groups_of_names(groups: Mapping[str, Sequence[str]], names: Container[str]) -> dict[str, tuple[str, ...]]:
     """Return the groups of each name, from the members of each group."""
     found: dict[str, tuple[str, ...]] = {}
     for group, members in groups.items():
@@ -135,9 +114,7 @@ def _groups_of_names(
         for member in members:
             name, _ = parse_label(member)
             if name not in names:
-                raise LabelError(
-                    f'group {quote(group)} has {quote(member)}, which is not among the labels'
-                )
+                raise LabelError(f'group {quote(group)} has {quote(member)}, which is not among the labels')
             found[name] = tuple(dict.fromkeys((*found.get(name, ()), cleaned)))
     return found
 

@@ -10,9 +10,7 @@ import numpy as np
 from torch import Tensor
 
 
-def write_embedding(
-    path: Path, shape: tuple[int, int, int], bands: Iterable[tuple[int, Tensor]]
-) -> None:
+def write_embedding(path: Path, shape: tuple[int, int, int], bands: Iterable[tuple[int, Tensor]]) -> None:
     """Write an array of `shape` [H, W, D], float16, from bands (first row, rows [n, W, D]).
 
     Only one band is in memory at a time, and nothing appears at `path` until all are written.

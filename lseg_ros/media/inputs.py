@@ -42,9 +42,7 @@ class Input:
     target: Path
 
 
-def plan(
-    arguments: Iterable[str], output: Path, kinds: Sequence[Kind] = tuple(Kind)
-) -> list[Input]:
+def plan(arguments: Iterable[str], output: Path, kinds: Sequence[Kind] = tuple(Kind)) -> list[Input]:
     """Find the inputs that `arguments` name, and assign each a path below `output`.
 
     An argument is a file, the folder of a bag, a folder of images or a glob. Folders are searched
@@ -77,8 +75,7 @@ def _find(argument: str, output: Path) -> list[tuple[Path, Path]]:
         found = [
             (image, image.relative_to(path).with_suffix(''))
             for image in sorted(path.rglob('*'))
-            if image.suffix.lower() in IMAGE_SUFFIXES
-            and output.resolve() not in image.resolve().parents
+            if image.suffix.lower() in IMAGE_SUFFIXES and output.resolve() not in image.resolve().parents
         ]
     else:
         names = [argument] if path.exists() else sorted(glob(argument, recursive=True))

@@ -18,8 +18,7 @@ from lseg_ros.media.inputs import is_bag_folder
 # Of vision_msgs 4, which rosbags does not include.
 _VISION_MSGS = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
-    'vision_msgs/msg/LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\n'
-    'float32 threshold\n',
+    'vision_msgs/msg/LabelInfo': 'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n',
 }
 _UNSET = interfaces.QosTime(0, 0)
 _LATCHED = interfaces.Qos(
@@ -48,9 +47,7 @@ class LabelBagWriter:
     The images have the header and the time of recording of the camera images.
     """
 
-    def __init__(
-        self, path: Path, labels: LabelSet, threshold: float, storage: StoragePlugin
-    ) -> None:
+    def __init__(self, path: Path, labels: LabelSet, threshold: float, storage: StoragePlugin) -> None:
         """Create the folder `path`; raise FileExistsError if it exists."""
         if path.exists():
             raise FileExistsError(f'{path} already exists: remove it or give another --output')
@@ -85,12 +82,8 @@ class LabelBagWriter:
         self._write(self._label_image, recorded_ns, self._image(header, segmentation.ids))
         self._write(self._confidence, recorded_ns, self._image(header, segmentation.confidence))
 
-    def _connect(
-        self, name: str, kind: str, qos: list[interfaces.Qos] | None = None
-    ) -> interfaces.Connection:
-        return self._writer.add_connection(
-            f'/lseg/{name}', kind, typestore=self._types, offered_qos_profiles=qos or []
-        )
+    def _connect(self, name: str, kind: str, qos: list[interfaces.Qos] | None = None) -> interfaces.Connection:
+        return self._writer.add_connection(f'/lseg/{name}', kind, typestore=self._types, offered_qos_profiles=qos or [])
 
     def _write(self, connection: interfaces.Connection, recorded_ns: int, message: Any) -> None:
         data = self._types.serialize_cdr(message, connection.msgtype)
@@ -115,10 +108,7 @@ class LabelBagWriter:
             for label in self._labels.classes
         ]
         return self._new(
-            'vision_msgs/msg/LabelInfo',
-            header=self._header(0, 0, ''),
-            class_map=classes,
-            threshold=self._threshold,
+            'vision_msgs/msg/LabelInfo', header=self._header(0, 0, ''), class_map=classes, threshold=self._threshold
         )
 
     def _header(self, sec: int, nanosec: int, frame_id: str) -> Any:

@@ -29,9 +29,7 @@ _PANEL = (16, 16, 16, 170)
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def overlay(
-    image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA
-) -> np.ndarray:
+def overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA) -> np.ndarray:
     """Return an image, uint8 RGB [H, W, 3], blended with the colours of `ids`, uint8 [H, W].
 
     `alpha` is the weight of the colours, 0..1; the borders between classes are opaque.
@@ -61,9 +59,7 @@ def classes_in_view(ids: np.ndarray, labels: LabelSet) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=64)
-def legend(
-    labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int
-) -> Image.Image | None:
+def legend(labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int) -> Image.Image | None:
     """Return the legend for an image of this size as an RGBA strip of the same width.
 
     Rows of colours and names take at most a third of the height; "+n" stands for names that do
@@ -138,9 +134,7 @@ def _lay_out(
     return places
 
 
-def _draw_entry(
-    draw: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, label: LabelClass
-) -> None:
+def _draw_entry(draw: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, label: LabelClass) -> None:
     x, y = corner
     text, font = _caption(label, size)
     draw.rectangle((x, y + size // 4, x + size, y + size // 4 + size), label.color, 'white')

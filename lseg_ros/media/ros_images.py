@@ -93,8 +93,7 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
             return np.asarray(eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
         raise ValueError(
-            f'compressed image of format {message.format!r}: its {len(message.data)} bytes are not '
-            'an image'
+            f'compressed image of format {message.format!r}: its {len(message.data)} bytes are not an image'
         ) from None
     except Exception as error:  # a decoder can fail in any way on bad data
         raise ValueError(f'compressed image of format {message.format!r}: {error}') from error
@@ -121,8 +120,7 @@ def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:
         raise ValueError(f'empty image: {message.width} x {message.height} pixels')
     if message.step < row:
         raise ValueError(
-            f'step {message.step} is shorter than a row: {message.width} pixels '
-            f'of {message.encoding} take {row} bytes'
+            f'step {message.step} is shorter than a row: {message.width} pixels of {message.encoding} take {row} bytes'
         )
     size = message.step * message.height
     if len(message.data) < size:

@@ -23,9 +23,7 @@ Frame = TypeVar('Frame')
 class FileSegmenter:
     """Segments files with one set of labels; videos and bags show a progress bar."""
 
-    def __init__(
-        self, segmenter: Segmenter, labels: LabelSet, threshold: float = 0.0, bag_topic: str = ''
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, labels: LabelSet, threshold: float = 0.0, bag_topic: str = '') -> None:
         """Encode the labels.
 
         Pixels with a confidence below `threshold` become 255. `bag_topic` is that of

@@ -64,9 +64,7 @@ class Recording:
             matrix = tuple(float(value) for value in np.ravel(facts['K']))
             self.camera = CameraModel(int(facts['width']), int(facts['height']), matrix)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f'{folder}/camera.json must contain width, height and K: {error!r}'
-            ) from error
+            raise ValueError(f'{folder}/camera.json must contain width, height and K: {error!r}') from error
 
     def __iter__(self) -> Iterator[Shot]:
         for path in self._pictures:
@@ -111,8 +109,7 @@ def open_source(source: str) -> ImageSource:
     if paths := sorted(map(Path, glob.glob(str(path)))):
         return ImageFiles([path for path in paths if _is_image(path)])
     raise FileNotFoundError(
-        f'no image source {source!r}: give drive, the number of a webcam, or the path of an image, '
-        'a folder or a video'
+        f'no image source {source!r}: give drive, the number of a webcam, or the path of an image, a folder or a video'
     )
 
 

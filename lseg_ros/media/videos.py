@@ -72,9 +72,7 @@ class VideoWriter:
         """Append a frame; raise OSError if the file cannot be created."""
         if self._writer is None:
             height, width = frame.shape[:2]
-            self._writer = cv2.VideoWriter(
-                self._path, cv2.VideoWriter.fourcc(*'mp4v'), self._rate, (width, height)
-            )
+            self._writer = cv2.VideoWriter(self._path, cv2.VideoWriter.fourcc(*'mp4v'), self._rate, (width, height))
             if not self._writer.isOpened():
                 raise OSError(f'cannot write the video {self._path}')
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))

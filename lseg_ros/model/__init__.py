@@ -5,14 +5,4 @@ from lseg_ros.model.checkpoint import CheckpointError, save
 from lseg_ros.model.lseg import LSeg, LSegConfig
 from lseg_ros.model.zoo import MODELS, ModelSpec, build, load, outline
 
-__all__ = [
-    'MODELS',
-    'CheckpointError',
-    'LSeg',
-    'LSegConfig',
-    'ModelSpec',
-    'build',
-    'load',
-    'outline',
-    'save',
-]
+__all__ = ['MODELS', 'CheckpointError', 'LSeg', 'LSegConfig', 'ModelSpec', 'build', 'load', 'outline', 'save']

@@ -29,12 +29,8 @@ class VisionTransformerSettings:
 
 VISION_TRANSFORMERS = MappingProxyType(
     {
-        'vit_large_patch16_384': VisionTransformerSettings(
-            blocks=(5, 11, 17, 23), channels=(256, 512, 1024, 1024)
-        ),
-        'vit_base_patch32_384': VisionTransformerSettings(
-            blocks=(2, 5, 8, 11), channels=(96, 192, 384, 768)
-        ),
+        'vit_large_patch16_384': VisionTransformerSettings(blocks=(5, 11, 17, 23), channels=(256, 512, 1024, 1024)),
+        'vit_base_patch32_384': VisionTransformerSettings(blocks=(2, 5, 8, 11), channels=(96, 192, 384, 768)),
     }
 )
 

@@ -29,11 +29,7 @@ class ClipTextSettings:
 
 # By the name in a model's configuration.
 CLIP_TEXT = MappingProxyType(
-    {
-        'clip-vit-b-32': ClipTextSettings(
-            width=512, layers=12, dim=512, open_clip_name='ViT-B-32-quickgelu'
-        )
-    }
+    {'clip-vit-b-32': ClipTextSettings(width=512, layers=12, dim=512, open_clip_name='ViT-B-32-quickgelu')}
 )
 
 

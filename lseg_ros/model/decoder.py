@@ -55,8 +55,7 @@ class PyramidDecoder(Decoder):
         self.head = nn.Conv2d(head, width, 1)
         self.context = nn.Conv2d(head, width, 1)
         self.levels = nn.ModuleList(
-            nn.Sequential(*(SeparableBlock(width) for _ in range(count)))
-            for count in self.blocks_per_level
+            nn.Sequential(*(SeparableBlock(width) for _ in range(count))) for count in self.blocks_per_level
         )
         projection = nn.Conv2d(width, dim, 1)
         self.output = nn.Sequential(nn.ReLU(), nn.Dropout2d(dropout), projection)

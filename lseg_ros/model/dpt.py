@@ -35,9 +35,7 @@ class Reassemble(nn.Module):
         patches = tokens[:, 1:]
         readout = tokens[:, :1].expand_as(patches)
         patches = F.gelu(self.readout(torch.cat((patches, readout), dim=2)))
-        maps: Tensor = self.resample(
-            self.project(patches.transpose(1, 2).reshape(len(patches), -1, *grid))
-        )
+        maps: Tensor = self.resample(self.project(patches.transpose(1, 2).reshape(len(patches), -1, *grid)))
         return maps
 
 
@@ -93,12 +91,9 @@ class FusionDecoder(Decoder):
     def __init__(self, channels: Sequence[int], width: int, dim: int) -> None:
         """Build for maps of `channels`, fine to coarse, and embeddings of `dim` channels."""
         super().__init__()
-        self.laterals = nn.ModuleList(
-            nn.Conv2d(level, width, 3, padding=1, bias=False) for level in channels
-        )
+        self.laterals = nn.ModuleList(nn.Conv2d(level, width, 3, padding=1, bias=False) for level in channels)
         self.fusions = nn.ModuleList(
-            FeatureFusion(width, has_skip=level < len(channels) - 1)
-            for level in range(len(channels))
+            FeatureFusion(width, has_skip=level < len(channels) - 1) for level in range(len(channels))
         )
         self.head = nn.Conv2d(width, dim, 1)
 

@@ -81,11 +81,7 @@ class LSeg(nn.Module):
     text_encoder: TextEncoder
 
     def __init__(
-        self,
-        config: LSegConfig,
-        image_encoder: ImageEncoder,
-        decoder: Decoder,
-        text_encoder: TextEncoder,
+        self, config: LSegConfig, image_encoder: ImageEncoder, decoder: Decoder, text_encoder: TextEncoder
     ) -> None:
         """Combine the three parts; `config` may be replaced later, for example to calibrate."""
         super().__init__()
@@ -124,11 +120,6 @@ class LSeg(nn.Module):
         return self.config.input_size
 
     @property
-    def temperature(self) -> float:
-        """The divisor that turns cosines into logits."""
-        return self.config.temperature
-
-    @property
     def calibration(self) -> float:
         """The divisor of logits in the softmax that gives the confidence."""
         return self.config.calibration
@@ -159,9 +150,7 @@ class LSeg(nn.Module):
         The pixels are float32, on the network's device, in channels-last layout.
         """
         pixels = images.to(self.device).permute(0, 3, 1, 2) / 255
-        mean, std = (
-            torch.tensor(rgb, device=self.device)[:, None, None] for rgb in (self.mean, self.std)
-        )
+        mean, std = (torch.tensor(rgb, device=self.device)[:, None, None] for rgb in (self.mean, self.std))
         return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
@@ -173,8 +162,7 @@ class LSeg(nn.Module):
         height, width = pixels.shape[-2:]
         if height % self.stride or width % self.stride:
             raise ValueError(
-                f'pixels are {height} x {width}: pad or resize them so that both sides '
-                f'are multiples of {self.stride}'
+                f'pixels are {height} x {width}: pad or resize them so that both sides are multiples of {self.stride}'
             )
         return F.normalize(self.decoder(self.image_encoder(pixels)).float(), dim=1)
 
@@ -191,7 +179,7 @@ class LSeg(nn.Module):
         If the network has spatial regularisation, it is applied.
         """
         cosine = torch.einsum('bdhw,kd->bkhw', embeddings.to(text.dtype), text)
-        logits: Tensor = self.spatial(cosine / self.temperature)
+        logits: Tensor = self.spatial(cosine / self.config.temperature)
         return logits
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
@@ -201,13 +189,7 @@ class LSeg(nn.Module):
 
     def image_state_dict(self) -> dict[str, Tensor]:
         """Return the state dict without the text encoder."""
-        return {
-            key: tensor
-            for key, tensor in self.state_dict().items()
-            if not key.startswith(TEXT_PREFIX)
-        }
+        return {key: tensor for key, tensor in self.state_dict().items() if not key.startswith(TEXT_PREFIX)}
 
     def _to_image_size(self, maps: Tensor, pixels: Tensor) -> Tensor:
-        return F.interpolate(
-            maps, size=pixels.shape[-2:], mode='bilinear', align_corners=self.config.align_corners
-        )
+        return F.interpolate(maps, size=pixels.shape[-2:], mode='bilinear', align_corners=self.config.align_corners)

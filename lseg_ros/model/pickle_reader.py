@@ -125,9 +125,7 @@ class PickleFile:
                     memory[start : start + CHUNK] = source.read(CHUNK)
             return data.as_strided(view.shape, view.stride, view.offset).contiguous()
         except (EOFError, RuntimeError, zipfile.BadZipFile) as error:
-            raise PickleError(
-                f'has a damaged storage {storage.key} ({error}): {DOWNLOAD}'
-            ) from error
+            raise PickleError(f'has a damaged storage {storage.key} ({error}): {DOWNLOAD}') from error
 
 
 def is_zip(path: Path) -> bool:
@@ -141,9 +139,7 @@ def _find_root(archive: zipfile.ZipFile) -> str:
     entries = {entry.filename: entry for entry in archive.infolist()}
     names = [name for name in entries if name.endswith('/data.pkl')]
     if len(names) != 1:
-        raise PickleError(
-            'is a zip file that PyTorch did not write: if the weights are inside, unpack it'
-        )
+        raise PickleError('is a zip file that PyTorch did not write: if the weights are inside, unpack it')
     root = names[0].removesuffix('data.pkl')
     if f'{root}constants.pkl' in entries:
         raise PickleError('is a TorchScript program, not weights: save the state dict instead')
@@ -176,9 +172,7 @@ def _rebuild_tensor(storage: Storage, offset: int, shape: Any, stride: Any, *_: 
     """Describe a tensor; takes the arguments of torch._utils._rebuild_tensor and its v2."""
     if not isinstance(storage, Storage):
         raise PickleError('has a tensor without a storage')
-    return TensorView(
-        storage, _whole(offset), tuple(map(_whole, shape)), tuple(map(_whole, stride))
-    )
+    return TensorView(storage, _whole(offset), tuple(map(_whole, shape)), tuple(map(_whole, stride)))
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> Any:

@@ -55,26 +55,16 @@ class PublishedNetwork:
 
 def _config(name: str, encoder: str) -> LSegConfig:
     return LSegConfig(
-        name=name,
-        encoder=encoder,
-        decoder='dpt',
-        width=256,
-        text='clip-vit-b-32',
-        input_size=480,
-        align_corners=True,
+        name=name, encoder=encoder, decoder='dpt', width=256, text='clip-vit-b-32', input_size=480, align_corners=True
     )
 
 
 _NETWORKS = (
     PublishedNetwork(
-        _config('lseg-vitl16', 'vit_large_patch16_384'),
-        'pretrained.model.patch_embed.proj.weight',
-        (1024, 3, 16, 16),
+        _config('lseg-vitl16', 'vit_large_patch16_384'), 'pretrained.model.patch_embed.proj.weight', (1024, 3, 16, 16)
     ),
     PublishedNetwork(
-        _config('lseg-vitb32', 'vit_base_patch32_384'),
-        'pretrained.model.patch_embed.proj.weight',
-        (768, 3, 32, 32),
+        _config('lseg-vitb32', 'vit_base_patch32_384'), 'pretrained.model.patch_embed.proj.weight', (768, 3, 32, 32)
     ),
     PublishedNetwork(
         replace(_config('lseg-rn101', 'resnet101'), mean=IMAGENET_MEAN, std=IMAGENET_STD),
@@ -104,10 +94,7 @@ def find_state_dict(content: Any) -> Mapping[str, Any]:
             content = content[name]
             break
     if not isinstance(content, dict) or not content:
-        raise ValueError(
-            'has no state dict: save the state_dict() of the network, alone or '
-            'under the key state_dict'
-        )
+        raise ValueError('has no state dict: save the state_dict() of the network, alone or under the key state_dict')
     return {re.sub(r'^((net|module)\.)+', '', str(key)): value for key, value in content.items()}
 
 
@@ -154,9 +141,7 @@ def published_key(key: str) -> str:
 def describe(content: Any, state: Mapping[str, HasShape], config: LSegConfig) -> dict[str, str]:
     """Return the properties of a published file, by name."""
     lightning = isinstance(content.get('state_dict'), dict)
-    unused = sum(
-        math.prod(tensor.shape) for key, tensor in state.items() if not is_used(key, config)
-    )
+    unused = sum(math.prod(tensor.shape) for key, tensor in state.items() if not is_used(key, config))
     has_optimizer = bool(content.get('optimizer_states') or content.get('optimizer'))
     facts = {
         'layout': 'checkpoint of PyTorch Lightning' if lightning else 'state dict of PyTorch',
@@ -178,9 +163,7 @@ def _describe_unknown(state: Mapping[str, HasShape]) -> str:
         if key in state
     ]
     found = backbones[0] if backbones else f'{len(state)} entries, first {min(state)}'
-    expected = ', '.join(
-        f'{name}: {network.key} {list(network.shape)}' for name, network in NETWORKS.items()
-    )
+    expected = ', '.join(f'{name}: {network.key} {list(network.shape)}' for name, network in NETWORKS.items())
     return (
         f"is not one of the networks that LSeg's authors published: it has {found}, "
         f'expected {expected}; give one of their checkpoints'

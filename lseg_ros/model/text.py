@@ -98,9 +98,7 @@ class PromptCache:
     that ask for a new prompt at the same moment may both encode it, with the same result.
     """
 
-    def __init__(
-        self, encode: Callable[[Sequence[str]], Tensor], capacity: int = 4096, batch: int = 64
-    ) -> None:
+    def __init__(self, encode: Callable[[Sequence[str]], Tensor], capacity: int = 4096, batch: int = 64) -> None:
         """Cache at most `capacity` rows of `encode`, which gets `batch` prompts at a time."""
         self._encode = encode
         self._capacity = capacity
@@ -157,9 +155,7 @@ def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
             return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
     if directory:
         folder = Path(directory)
-        problem = (
-            f'has no {" and no ".join(_missing(folder))}' if folder.is_dir() else 'is not a folder'
-        )
+        problem = f'has no {" and no ".join(_missing(folder))}' if folder.is_dir() else 'is not a folder'
         raise FileNotFoundError(
             f'text model {folder} {problem}: give the folder that contains {MINILM_NAME}, or none '
             'to use the installed one'
@@ -229,10 +225,7 @@ def _rename_bert(source: dict[str, Tensor]) -> dict[str, Tensor]:
         old, new = f'encoder.layer.{index}', f'layers.layers.{index}'
         for kind in ('weight', 'bias'):
             renamed[f'{new}.self_attn.in_proj_{kind}'] = torch.cat(
-                [
-                    source[f'{old}.attention.self.{part}.{kind}']
-                    for part in ('query', 'key', 'value')
-                ]
+                [source[f'{old}.attention.self.{part}.{kind}'] for part in ('query', 'key', 'value')]
             )
             for bert, ours in _LAYER_KEYS.items():
                 renamed[f'{new}.{ours}.{kind}'] = source[f'{old}.{bert}.{kind}']

@@ -39,9 +39,7 @@ class ModelSpec:
 
 _SPECS = (
     ModelSpec(
-        'lseg-lite',
-        'EfficientNet-Lite, MiniLM text; indoor rooms; runs on a CPU',
-        weights='lseg-lite.safetensors',
+        'lseg-lite', 'EfficientNet-Lite, MiniLM text; indoor rooms; runs on a CPU', weights='lseg-lite.safetensors'
     ),
     ModelSpec(
         'lseg-vitl16',
@@ -109,9 +107,7 @@ def outline(
         yield build(stored.config, text_model, device='meta'), stored
 
 
-def build(
-    config: LSegConfig, text_model: str | Path | None = None, device: str | torch.device = 'cpu'
-) -> LSeg:
+def build(config: LSegConfig, text_model: str | Path | None = None, device: str | torch.device = 'cpu') -> LSeg:
     """Build the network that `config` describes, with random weights on `device`.
 
     A text encoder that has a file of its own is loaded from `text_model`, or where it is
@@ -133,9 +129,7 @@ def _build_text_encoder(config: LSegConfig, text_model: str | Path | None) -> Te
         with torch.device('cpu'):
             return TEXT_ENCODERS[config.text](text_model)
     if text_model and not Path(text_model).exists():  # not needed, but a sign of a mistake
-        raise FileNotFoundError(
-            f'no text model at {text_model}; {config.name} has its own, so leave it out'
-        )
+        raise FileNotFoundError(f'no text model at {text_model}; {config.name} has its own, so leave it out')
     return ClipText(CLIP_TEXT[config.text])
 
 
@@ -145,9 +139,7 @@ def check_name(name: str) -> None:
         return
     close = difflib.get_close_matches(name, MODELS, n=1)
     hint = f'; did you mean {close[0]!r}?' if close else ''
-    raise ValueError(
-        f'unknown model {name!r}: use one of {", ".join(MODELS)}, or the path of a file{hint}'
-    )
+    raise ValueError(f'unknown model {name!r}: use one of {", ".join(MODELS)}, or the path of a file{hint}')
 
 
 def _check_parts(config: LSegConfig) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -116,19 +117,19 @@ class SegmentationClient:
 
     def set_parameter(self, name: str, value: Any) -> SetParametersResult:
         """Set a parameter; if the node refuses it, the result's `reason` says why."""
-        request = SetParameters.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg()]
-        )
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
         return self._call('set_parameters', request).results[0]
 
     def _call(self, name: str, request: Any, timeout_s: float | None = None) -> Any:
         self._wait_for_service(name)
         timeout_s = timeout_s or self._timeout_s
-        try:
-            return self._services[name].call(request, timeout_s)
-        except TimeoutError:
+        response = None
+        with suppress(TimeoutError):  # Jazzy returns None instead
+            response = self._services[name].call(request, timeout_s)
+        if response is None:
             full_name = self._services[name].service_name
-            raise TimeoutError(f'no response from {full_name} within {timeout_s:g} s') from None
+            raise TimeoutError(f'no response from {full_name} within {timeout_s:g} s')
+        return response
 
     def _wait_for_service(self, name: str) -> None:
         if not self._services[name].wait_for_service(self._timeout_s):

@@ -104,9 +104,7 @@ def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -
     return LabelInfo(
         header=_header(since_ns),
         threshold=threshold,
-        class_map=[
-            VisionClass(class_id=label.id, class_name=label.name) for label in labels.classes
-        ],
+        class_map=[VisionClass(class_id=label.id, class_name=label.name) for label in labels.classes],
     )
 
 
@@ -115,13 +113,7 @@ def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:
     from cv_bridge import CvBridge
 
     height, width = values.shape[:2]
-    plain = Image(
-        height=height,
-        width=width,
-        encoding=encoding,
-        step=values.nbytes // height,
-        data=values.tobytes(),
-    )
+    plain = Image(height=height, width=width, encoding=encoding, step=values.nbytes // height, data=values.tobytes())
     return CvBridge().imgmsg_to_cv2(plain, 'rgb8')
 
 

@@ -10,9 +10,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 # Where Fast DDS looks for a profile: version 2 (Jazzy), or version 3, which warns if both are set.
 PROFILE_VARIABLE = (
-    'FASTRTPS_DEFAULT_PROFILES_FILE'
-    if os.environ.get('ROS_DISTRO') == 'jazzy'
-    else 'FASTDDS_DEFAULT_PROFILES_FILE'
+    'FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS_DEFAULT_PROFILES_FILE'
 )
 
 
@@ -23,9 +21,6 @@ def use_profile(path: Path) -> None:
 
 def loss_hint() -> str:
     """Return why images may be lost on the way, in brackets; empty if they should not be."""
-    if (
-        not get_rmw_implementation_identifier().startswith('rmw_fastrtps')
-        or PROFILE_VARIABLE in os.environ
-    ):
+    if not get_rmw_implementation_identifier().startswith('rmw_fastrtps') or PROFILE_VARIABLE in os.environ:
         return ''
     return ' (Fast DDS loses large images without the profile config/fastdds.xml: see the README)'

@@ -44,9 +44,7 @@ class Client(SegmentationClient):
 
     def __init__(self, context: rclpy.Context, namespace: str) -> None:
         """Create the client's node, which the caller spins and destroys."""
-        super().__init__(
-            rclpy.create_node('client', context=context, namespace=namespace), timeout_s=TIMEOUT_S
-        )
+        super().__init__(rclpy.create_node('client', context=context, namespace=namespace), timeout_s=TIMEOUT_S)
         self.namespace = namespace
         self.received: dict[str, list[Any]] = defaultdict(list)
         self._sent: dict[str, list[int]] = defaultdict(list)
@@ -89,20 +87,14 @@ class Client(SegmentationClient):
         """Return the messages of several topics in the order in which they were published."""
         with self._changed:
             sent = [
-                (when, message)
-                for topic in topics
-                for when, message in zip(self._sent[topic], self.received[topic])
+                (when, message) for topic in topics for when, message in zip(self._sent[topic], self.received[topic])
             ]
         return [message for _, message in sorted(sent, key=lambda pair: pair[0])]
 
-    def send(
-        self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = ''
-    ) -> int:
+    def send(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = '') -> int:
         """Publish a picture as rgb8; return its stamp (ns), by default a new whole second."""
         stamp_ns = next(self._stamp) * 10**9 if stamp_ns is None else stamp_ns
-        header = Header(
-            stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'{camera or "camera"}_optical'
-        )
+        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'{camera or "camera"}_optical')
         self._cameras[camera].publish(array_to_image(pixels, 'rgb8', header))
         return stamp_ns
 
@@ -110,20 +102,14 @@ class Client(SegmentationClient):
         """Publish a message as it is."""
         self._cameras[camera].publish(message)
 
-    def segment_frame(
-        self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = ''
-    ) -> Image:
+    def segment_frame(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = '') -> Image:
         """Send a picture through the stream, again if it gets lost; return its label image."""
         stamps: set[int] = set()
         topic = output('label_image', camera)
 
         def send_and_wait() -> Image | None:
             stamps.add(self.send(pixels, stamp_ns, camera))
-            return self.soon(
-                lambda: next(
-                    (each for each in self.received[topic] if stamp_of(each) in stamps), None
-                )
-            )
+            return self.soon(lambda: next((each for each in self.received[topic] if stamp_of(each) in stamps), None))
 
         return self.poll(send_and_wait, f'a message on {topic}')
 
@@ -172,10 +158,7 @@ class Client(SegmentationClient):
         ]
 
     def wait_for_status(
-        self,
-        condition: Callable[[DiagnosticStatus, dict[str, str]], bool],
-        what: str,
-        part: str = 'segmentation',
+        self, condition: Callable[[DiagnosticStatus, dict[str, str]], bool], what: str, part: str = 'segmentation'
     ) -> tuple[DiagnosticStatus, dict[str, str]]:
         """Return the first status of a part, published from now on, that meets `condition`."""
         seen = len(self.received['/diagnostics'])
@@ -192,9 +175,7 @@ class Client(SegmentationClient):
     def reported(self, key: str, condition: Callable[[str], bool], part: str = '') -> bool:
         """Return whether any diagnostics so far had a value of `key` that meets `condition`."""
         return any(
-            key in values and condition(values[key])
-            for status, values in self.statuses()
-            if status.name.endswith(part)
+            key in values and condition(values[key]) for status, values in self.statuses() if status.name.endswith(part)
         )
 
     def assert_ids_are_in_their_tables(self, camera: str = '') -> None:
@@ -207,9 +188,7 @@ class Client(SegmentationClient):
 
 
 @contextmanager
-def segmentation_node(
-    context: rclpy.Context, namespace: str = '', **parameters: Any
-) -> Iterator[Client]:
+def segmentation_node(context: rclpy.Context, namespace: str = '', **parameters: Any) -> Iterator[Client]:
     """Run an unconfigured node with `parameters` and its client, by default in a new namespace."""
     namespace = namespace or next(_namespaces)
     client = Client(context, namespace)
@@ -218,9 +197,7 @@ def segmentation_node(
             context=context,
             namespace=namespace,
             enable_rosout=False,
-            parameter_overrides=[
-                Parameter(name, value=value) for name, value in parameters.items()
-            ],
+            parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
         )
         with running(node, node.close):
             yield client

@@ -64,9 +64,7 @@ def damaged(tiny_weights, tmp_path):
         ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
     ],
 )
-def test_configure_fails_with_one_line_and_can_be_retried(
-    start, tiny_weights, damaged, capfd, name, value, reason
-):
+def test_configure_fails_with_one_line_and_can_be_retried(start, tiny_weights, damaged, capfd, name, value, reason):
     value = damaged[name] if value == 'damaged' else value
     client = start(**{name: value})
     assert not client.configure()
@@ -97,22 +95,18 @@ def test_configure_fails_with_one_line_and_can_be_retried(
         (changed(data=array('B', bytes(100))), 'data end early'),
         (changed(encoding='klingon8'), "unknown image encoding 'klingon8'"),
         (changed(step=10), 'step 10 is shorter than a row'),
-        (changed(header=Header(stamp=Time(sec=-5))), 'stamp of -5 s and 0 ns is no time'),
-        (changed(header=Header(stamp=Time(nanosec=10**9))), 'stamp of 0 s and 1000000000 ns'),
+        (changed(header=Header(stamp=Time(sec=-5))), 'the stamp, -5 s and 0 ns, is not a valid time'),
+        (changed(header=Header(stamp=Time(nanosec=10**9))), 'the stamp, 0 s and 1000000000 ns,'),
     ],
     ids=['no height', 'no width', 'short data', 'encoding', 'step', 'negative', 'nanoseconds'],
 )
-def test_bad_image_is_dropped_counted_and_explained_and_the_next_one_is_segmented(
-    active, message, reason
-):
+def test_bad_image_is_dropped_counted_and_explained_and_the_next_one_is_segmented(active, message, reason):
     client = active(labels=['floor', 'door'])
     frames = len(client.received['lseg/label_image'])
 
     def is_reported():
         client.send_message(message)
-        return client.soon(
-            lambda: client.reported('last problem', lambda text: reason in text), seconds=1.0
-        )
+        return client.soon(lambda: client.reported('last problem', lambda text: reason in text), seconds=1.0)
 
     client.poll(is_reported, 'the reason in the diagnostics')
     _, values = client.wait_for_status(lambda _, values: True, 'counters')
@@ -125,9 +119,7 @@ def test_bad_image_is_dropped_counted_and_explained_and_the_next_one_is_segmente
 def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     client = start(labels=['floor'], image_transport='compressed')
     assert client.configure() and client.activate()
-    camera = client.node.create_publisher(
-        CompressedImage, 'image/compressed', qos_profile_sensor_data
-    )
+    camera = client.node.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
     file = io.BytesIO()
     Picture.fromarray(PICTURE).save(file, 'jpeg')
     data = file.getvalue()
@@ -135,9 +127,7 @@ def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     client.poll(lambda: camera.get_subscription_count(), 'the node to subscribe')
     for _ in range(5):
         camera.publish(message)
-    _, values = client.wait_for_status(
-        lambda _, values: int(values['images bad']) > 0, 'a bad image'
-    )
+    _, values = client.wait_for_status(lambda _, values: int(values['images bad']) > 0, 'a bad image')
     assert "format 'jpeg'" in values['last problem']
 
 
@@ -226,17 +216,11 @@ def test_missing_camera_is_warned_about_with_its_topic(start, capfd):
 @pytest.mark.slow
 def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
     client = start(
-        **{
-            'labels': ['floor'],
-            'image_timeout': 0.2,
-            'qos_overrides./qos/image.subscription.reliability': 'reliable',
-        },
+        **{'labels': ['floor'], 'image_timeout': 0.2, 'qos_overrides./qos/image.subscription.reliability': 'reliable'},
         namespace='/qos',
     )
     assert client.configure() and client.activate()
-    status, _ = client.wait_for_status(
-        lambda status, _: 'incompatible QoS' in status.message, 'incompatible QoS'
-    )
+    status, _ = client.wait_for_status(lambda status, _: 'incompatible QoS' in status.message, 'incompatible QoS')
     assert status.level == b'\x01'
     assert '/qos/image' in status.message and 'client' in status.message
     assert 'eliab' in status.message
@@ -246,24 +230,16 @@ def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
 @pytest.mark.slow
 def test_failed_activation_leaves_no_subscription_behind(start):
     override = 'qos_overrides./refused/right/depth.subscription.reliability'
-    client = start(
-        labels=['floor'], cameras=['left', 'right'], namespace='/refused', **{override: 'sometimes'}
-    )
+    client = start(labels=['floor'], cameras=['left', 'right'], namespace='/refused', **{override: 'sometimes'})
     assert client.configure()
     assert not client.activate()
     assert client.state() == 'inactive'
-    status, _ = client.wait_for_status(
-        lambda status, _: 'cannot activate' in status.message, 'the reason'
-    )
+    status, _ = client.wait_for_status(lambda status, _: 'cannot activate' in status.message, 'the reason')
     assert 'sometimes' in status.message
     inputs = [
-        f'/refused/{camera}/{topic}'
-        for camera in ('left', 'right')
-        for topic in ('image', 'camera_info', 'depth')
+        f'/refused/{camera}/{topic}' for camera in ('left', 'right') for topic in ('image', 'camera_info', 'depth')
     ]
-    client.poll(
-        lambda: not any(map(client.node.count_subscribers, inputs)), 'the node to unsubscribe'
-    )
+    client.poll(lambda: not any(map(client.node.count_subscribers, inputs)), 'the node to unsubscribe')
 
 
 @pytest.mark.slow
@@ -276,8 +252,7 @@ def test_camera_that_publishes_another_type_is_named(start):
     camera.create_publisher(Image, 'image/compressed', qos_profile_sensor_data)
     assert client.configure() and client.activate()
     status, _ = client.wait_for_status(
-        lambda status, _: 'wrong_camera sends sensor_msgs/msg/Image' in status.message,
-        'the wrong type',
+        lambda status, _: 'wrong_camera sends sensor_msgs/msg/Image' in status.message, 'the wrong type'
     )
     assert 'not sensor_msgs/msg/CompressedImage' in status.message
     rclpy.shutdown(context=context)
@@ -287,6 +262,4 @@ def test_camera_that_publishes_another_type_is_named(start):
 def test_connected_but_silent_camera_is_reported(start):
     client = start(labels=['floor'], image_timeout=0.2)
     assert client.configure() and client.activate()
-    client.wait_for_status(
-        lambda status, _: 'no image arrives' in status.message, 'a silent camera'
-    )
+    client.wait_for_status(lambda status, _: 'no image arrives' in status.message, 'a silent camera')

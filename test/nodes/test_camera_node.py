@@ -157,9 +157,7 @@ def test_recording_is_published_with_depth_and_camera_info_under_one_header(reco
     common = set.intersection(*map(set, by_stamp.values()))
     assert common
     for header in common:
-        image, depth, info = (
-            by_stamp[topic][header] for topic in ('image', 'depth', 'camera_info')
-        )
+        image, depth, info = (by_stamp[topic][header] for topic in ('image', 'depth', 'camera_info'))
         assert image.header.frame_id == 'left'
         assert (depth.encoding, depth.step) == ('16UC1', 128)
         red = tuple(image_to_rgb(image)[0, 0]) == RED

@@ -71,9 +71,7 @@ def test_cameras_of_different_rates_and_sizes_are_served_under_their_own_headers
             assert stamp_of(message) in stamps
             assert message.header.frame_id == f'{camera}_optical'
             assert (message.height, message.width) == size
-    assert len(client.received['lseg/front/label_image']) > len(
-        client.received['lseg/left/label_image']
-    )
+    assert len(client.received['lseg/front/label_image']) > len(client.received['lseg/left/label_image'])
 
 
 @pytest.mark.slow
@@ -85,14 +83,10 @@ def test_silent_camera_is_named_and_does_not_hold_up_the_other(active):
             lambda status, _: status.level == b'\x01', 'the silent camera', 'camera left'
         )
         assert f'{client.namespace}/left/image' in status.message
-        status, values = client.wait_for_status(
-            lambda status, _: status.level == b'\x00', 'the other', 'camera front'
-        )
+        status, values = client.wait_for_status(lambda status, _: status.level == b'\x00', 'the other', 'camera front')
         assert (status.message, values['images bad']) == ('segmenting', '0')
         assert float(values['latency p50 (ms)']) != 0.0
-        status, values = client.wait_for_status(
-            lambda status, _: status.level == b'\x01', 'the node'
-        )
+        status, values = client.wait_for_status(lambda status, _: status.level == b'\x01', 'the node')
     assert status.message.startswith('left: silent')
     assert 'images received' not in values
 
@@ -118,9 +112,7 @@ def test_label_change_gives_each_camera_a_table_stamped_by_its_own_clock(active)
 def test_bad_images_of_one_camera_do_not_affect_the_other(active):
     client = active(**PAIR)
     good = array_to_image(PICTURE, 'rgb8', Header())
-    bad = Image(
-        height=good.height, width=good.width, step=good.step, data=good.data, encoding='klingon8'
-    )
+    bad = Image(height=good.height, width=good.width, step=good.step, data=good.data, encoding='klingon8')
 
     def is_reported():
         client.send_message(bad, 'front')
@@ -149,9 +141,7 @@ def test_frame_that_the_network_fails_on_does_not_take_others_with_it(active, mo
             lambda _, values: int(values['frames failed']) >= 5, 'failures', 'camera front'
         )
         client.wait_for(
-            lambda: (
-                len(set(good) & set(map(stamp_of, client.received['lseg/left/label_image']))) >= 5
-            ),
+            lambda: len(set(good) & set(map(stamp_of, client.received['lseg/left/label_image']))) >= 5,
             'the other camera',
         )
     assert 'no room' in values['last problem']
@@ -167,14 +157,10 @@ def test_max_rate_limits_every_camera_and_releases_a_recent_image(active, camera
     for camera in cameras:
         part = f'camera {camera}' if camera else 'segmentation'
         with shooting(client, camera, 0.02) as held:
-            client.wait_for_status(
-                lambda _, values: int(values['images dropped']) >= 3, 'dropped images', part
-            )
+            client.wait_for_status(lambda _, values: int(values['images dropped']) >= 3, 'dropped images', part)
         label_images = client.received[output('label_image', camera)]
         assert set(held).isdisjoint(map(stamp_of, label_images))
         assert client.set_parameter('max_rate', 0.0).successful
-        (released,) = client.wait_for(
-            lambda: set(held) & set(map(stamp_of, label_images)), 'the image in the slot'
-        )
+        (released,) = client.wait_for(lambda: set(held) & set(map(stamp_of, label_images)), 'the image in the slot')
         assert released not in held[:3]
         assert client.set_parameter('max_rate', 0.001).successful

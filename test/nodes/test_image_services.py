@@ -41,12 +41,7 @@ def test_inactive_node_segments_an_image_under_the_requested_labels(inactive):
     assert stamp_of(answer.label_set) == 77 * 10**9
     for message in (answer.label_image, answer.confidence):
         assert message.header == HEADER
-        assert (message.encoding, message.height, message.width, message.step) == (
-            'mono8',
-            31,
-            45,
-            45,
-        )
+        assert (message.encoding, message.height, message.width, message.step) == ('mono8', 31, 45, 45)
     assert set(np.unique(ids_of(answer.label_image))) <= {0, 2, 3}
 
 
@@ -73,10 +68,7 @@ def test_segmenting_on_demand_leaves_labels_ids_and_tables_of_the_stream_unchang
 def test_unusable_image_or_label_is_refused_with_the_reason(inactive):
     bad_image = picture_message()
     bad_image.encoding = 'klingon8'
-    for image, labels, reason in (
-        (bad_image, [], 'klingon8'),
-        (picture_message(), ['cat', 'cat'], "'cat'"),
-    ):
+    for image, labels, reason in ((bad_image, [], 'klingon8'), (picture_message(), ['cat', 'cat'], "'cat'")):
         answer = inactive.segment(image, labels)
         assert not answer.success
         assert reason in answer.message

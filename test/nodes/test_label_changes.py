@@ -45,9 +45,7 @@ class Load:
 def wait_for_frames_since(client, table, count=2):
     return client.wait_for(
         lambda: [
-            message
-            for message in list(client.received['lseg/label_image'])
-            if stamp_of(message) >= stamp_of(table)
+            message for message in list(client.received['lseg/label_image']) if stamp_of(message) >= stamp_of(table)
         ][count - 1 :],
         f'{count} frames of the new table',
     )
@@ -143,18 +141,14 @@ def test_mask_topics_follow_the_labels(active):
 
     def masks():
         return {
-            name.removeprefix(prefix)
-            for name, _ in client.node.get_topic_names_and_types()
-            if name.startswith(prefix)
+            name.removeprefix(prefix) for name, _ in client.node.get_topic_names_and_types() if name.startswith(prefix)
         }
 
     client.poll(lambda: masks() == {'other', 'floor', 'door'}, 'the masks of the first labels')
     assert client.set_labels(['floor', 'café table', '地板']).success
     client.poll(lambda: masks() == {'other', 'floor', 'cafe_table', 'u5730_u677f'}, 'new masks')
     client.listen('lseg/masks/cafe_table')
-    client.poll(
-        lambda: client.segment_frame() and client.received['lseg/masks/cafe_table'], 'a mask'
-    )
+    client.poll(lambda: client.segment_frame() and client.received['lseg/masks/cafe_table'], 'a mask')
 
 
 @pytest.mark.slow
@@ -266,12 +260,9 @@ def test_labels_file_overrides_the_parameter_at_each_configure(start, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'content, reason',
-    [(None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")],
+    'content, reason', [(None, 'No such file'), ('labels: 3', 'holds no labels'), ('[a=b=c]', "second '='")]
 )
-def test_invalid_labels_file_fails_configure_and_can_be_corrected(
-    start, tmp_path, capfd, content, reason
-):
+def test_invalid_labels_file_fails_configure_and_can_be_corrected(start, tmp_path, capfd, content, reason):
     path = tmp_path / 'labels.yaml'
     if content is not None:
         path.write_text(content)

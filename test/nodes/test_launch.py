@@ -48,9 +48,7 @@ def test_every_argument_has_a_description_and_a_default(path):
 
 @needs_launch
 def test_node_is_started_as_a_lifecycle_node_and_brought_up():
-    kinds = [
-        type(entity).__name__ for entity in describe(PACKAGE / 'launch/lseg.launch.py').entities
-    ]
+    kinds = [type(entity).__name__ for entity in describe(PACKAGE / 'launch/lseg.launch.py').entities]
     assert {'LifecycleNode', 'EmitEvent', 'RegisterEventHandler'} <= set(kinds)
     # The handler must be registered before the event it waits for is emitted.
     assert kinds.index('RegisterEventHandler') < kinds.index('EmitEvent')
@@ -64,18 +62,11 @@ def test_every_input_can_be_remapped_by_launch_arguments():
 
     description = describe(PACKAGE / 'launch/lseg.launch.py')
     context = LaunchContext()
-    context.launch_configurations.update(
-        image='/camera/image_raw', depth='/camera/depth', camera_info='/camera/info'
-    )
-    (node,) = (
-        entity for entity in description.entities if type(entity).__name__ == 'LifecycleNode'
-    )
+    context.launch_configurations.update(image='/camera/image_raw', depth='/camera/depth', camera_info='/camera/info')
+    (node,) = (entity for entity in description.entities if type(entity).__name__ == 'LifecycleNode')
     remapped = {}
     for pair in node._Node__remappings:  # launch_ros has no public accessor
-        source, target = (
-            perform_substitutions(context, normalize_to_list_of_substitutions(part))
-            for part in pair
-        )
+        source, target = (perform_substitutions(context, normalize_to_list_of_substitutions(part)) for part in pair)
         remapped[source] = target
     assert remapped == {
         'image': '/camera/image_raw',
@@ -111,10 +102,7 @@ def test_transport_profile_fits_large_images_and_still_reaches_other_machines():
 
 def test_rviz_shows_camera_overlay_label_image_and_points():
     config = yaml.safe_load((PACKAGE / 'config/lseg.rviz').read_text())
-    displays = {
-        display['Name']: display['Topic']['Value']
-        for display in config['Visualization Manager']['Displays']
-    }
+    displays = {display['Name']: display['Topic']['Value'] for display in config['Visualization Manager']['Displays']}
     assert displays == {
         'Camera': '/image',
         'Overlay': '/lseg/overlay',

@@ -25,9 +25,7 @@ from vision_msgs.msg import LabelInfo
 from lseg_ros.labels import LabelRegistry
 
 LABEL_FILES = Path(__file__).parents[2] / 'config' / 'labels'
-LABELS_QOS = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
+LABELS_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Queue depth of the layer's sensor subscriptions, by branch of its repository.
 SENSOR_DEPTH = {'humble': 50, 'main': 10}
 TIMEOUT_S = 30.0
@@ -72,11 +70,7 @@ class CostmapLayer(Node):
     def synchronised(self, topic='confidence'):
         """Return the pairs of mask and `topic` that an exact-time synchroniser would form."""
         others = {stamp_of(message): message for message in self.of(topic)}
-        return [
-            (mask, others[stamp_of(mask)])
-            for mask in self.of('label_image')
-            if stamp_of(mask) in others
-        ]
+        return [(mask, others[stamp_of(mask)]) for mask in self.of('label_image') if stamp_of(mask) in others]
 
 
 @pytest.fixture
@@ -86,9 +80,7 @@ def layers(ros_context):
 
         def start_layers(client, camera=''):
             return [
-                stack.enter_context(
-                    running(CostmapLayer(ros_context, client.namespace, branch, camera))
-                )
+                stack.enter_context(running(CostmapLayer(ros_context, client.namespace, branch, camera)))
                 for branch in SENSOR_DEPTH
             ]
 
@@ -158,10 +150,7 @@ def test_cloud_shares_the_stamp_of_its_mask_and_has_one_point_per_pixel(active, 
     camera = DepthCamera(client)
     started = layers(client)
     client.poll(
-        lambda: (
-            camera.shoot()
-            and client.soon(lambda: all(layer.synchronised('points') for layer in started), 0.2)
-        ),
+        lambda: camera.shoot() and client.soon(lambda: all(layer.synchronised('points') for layer in started), 0.2),
         'clouds',
     )
     for layer in started:
@@ -182,9 +171,7 @@ def test_each_camera_has_its_own_table(active, layers):
             assert layer.has('label_info')
         feed(client, started, camera)
         assert client.set_labels([f'{camera} thing'], 'add').success
-        client.poll(
-            lambda: all(len(layer.of('label_info')) == 2 for layer in started), 'the changed table'
-        )
+        client.poll(lambda: all(len(layer.of('label_info')) == 2 for layer in started), 'the changed table')
 
 
 @pytest.mark.slow

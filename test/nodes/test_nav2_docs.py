@@ -24,14 +24,7 @@ SOURCE_TOPICS = {
     'labels_topic': 'vision_msgs/msg/LabelInfo',
     'pointcloud_topic': 'sensor_msgs/msg/PointCloud2',
 }
-CLASS_TYPE = {
-    'classes',
-    'base_cost',
-    'max_cost',
-    'mark_confidence',
-    'samples_to_max_cost',
-    'dominant_priority',
-}
+CLASS_TYPE = {'classes', 'base_cost', 'max_cost', 'mark_confidence', 'samples_to_max_cost', 'dominant_priority'}
 
 
 def blocks(language: str) -> list[str]:
@@ -117,9 +110,6 @@ def test_behaviour_tree_calls_the_service_with_valid_labels(start):
     names = set(LabelRegistry().replace(labels).names)
     assert {entry.name for entry in answer.label_set.classes} == names
     costs = {
-        name
-        for source in sources(COSTMAPS[0])
-        for kind in source['class_types']
-        for name in source[kind]['classes']
+        name for source in sources(COSTMAPS[0]) for kind in source['class_types'] for name in source[kind]['classes']
     }
     assert names - {'other'} <= costs

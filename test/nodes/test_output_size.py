@@ -24,8 +24,7 @@ def camera_info_of_the_picture(**fields):
 
 def sampled(pixels, height, width):
     rows, columns = (
-        np.floor((np.arange(new) + 0.5) * old / new).astype(int)
-        for new, old in zip((height, width), pixels.shape)
+        np.floor((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip((height, width), pixels.shape)
     )
     return pixels[rows][:, columns]
 
@@ -42,11 +41,7 @@ def test_all_outputs_have_the_size_and_are_sampled_from_full_resolution(active):
     def complete():
         header = client.segment_frame().header
         found = [
-            client.soon(
-                lambda topic=topic: [
-                    message for message in client.received[topic] if message.header == header
-                ]
-            )
+            client.soon(lambda topic=topic: [message for message in client.received[topic] if message.header == header])
             for topic in topics
         ]
         return all(found) and found
@@ -94,8 +89,7 @@ def test_camera_info_of_another_size_is_reported_and_not_published(active):
         publisher.publish(camera_info())
         client.segment_frame()
         return client.reported(
-            'last geometry problem',
-            lambda text: '640 x 480 pixels, but the image has 64 x 48' in text,
+            'last geometry problem', lambda text: '640 x 480 pixels, but the image has 64 x 48' in text
         )
 
     client.poll(is_reported, 'the reason')

@@ -31,9 +31,7 @@ def make_node(ros_context):
             rclpy.create_node(
                 'parameters',
                 context=ros_context,
-                parameter_overrides=[
-                    Parameter(name, value=value) for name, value in overrides.items()
-                ],
+                parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
             )
         )
         return nodes[-1]
@@ -93,10 +91,7 @@ def test_declared_parameters_have_default_description_and_range(make_node):
         descriptor = node.describe_parameter(spec.name)
         assert descriptor.description == spec.description
         assert descriptor.read_only == (spec.applies is Applies.AT_START)
-        ranges = [
-            (r.from_value, r.to_value)
-            for r in (*descriptor.floating_point_range, *descriptor.integer_range)
-        ]
+        ranges = [(r.from_value, r.to_value) for r in (*descriptor.floating_point_range, *descriptor.integer_range)]
         assert ranges == ([spec.range] if spec.range else [])
 
 
@@ -122,8 +117,7 @@ def run_node(*arguments):
     command = [
         sys.executable,
         '-c',
-        'import sys; '
-        'from lseg_ros.nodes.segmentation.segmentation_node import main; sys.exit(main())',
+        'import sys; from lseg_ros.nodes.segmentation.segmentation_node import main; sys.exit(main())',
         *arguments,
     ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -30,9 +30,7 @@ class DepthCamera:
     def __init__(self, client, **info):
         self._client = client
         self._depth = client.node.create_publisher(Image, 'depth', qos_profile_sensor_data)
-        self._info = client.node.create_publisher(
-            CameraInfo, 'camera_info', qos_profile_sensor_data
-        )
+        self._info = client.node.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self.info = camera_info(**INFO | info)
         self.depth_mm = np.full((48, 64), 1000 * DISTANCE_M, np.uint16)
         client.listen('lseg/points', PointCloud2)
@@ -108,10 +106,7 @@ def test_cloud_has_the_size_of_the_label_image_thinned_by_the_stride(active):
     message = DepthCamera(client).cloud()
     points = points_of(message)
     assert points.shape == (6, 16)
-    assert np.array_equal(
-        points['label'],
-        ids_of(client.wait_for_header('lseg/label_image', message.header))[::2, ::2],
-    )
+    assert np.array_equal(points['label'], ids_of(client.wait_for_header('lseg/label_image', message.header))[::2, ::2])
     # Column 2 of 32 samples column 5 of 64; row 2 of 12 samples row 10 of 48.
     assert points['x'][0, 1] == pytest.approx(DISTANCE_M * (5 - 31.0) / 60.0)
     assert points['y'][1, 0] == pytest.approx(DISTANCE_M * (10 - 23.0) / 55.0)
@@ -156,9 +151,7 @@ def test_depth_that_arrives_after_the_label_image_yields_one_cloud(active):
     def late():
         for stamp in stamps:
             camera.send_depth(stamp)
-        return client.soon(
-            lambda: set(stamps) <= set(map(stamp_of, client.received['lseg/points']))
-        )
+        return client.soon(lambda: set(stamps) <= set(map(stamp_of, client.received['lseg/points'])))
 
     client.poll(late, 'the points of both images')
     clouds = [stamp_of(message) for message in client.received['lseg/points']]
@@ -199,9 +192,7 @@ def test_misaligned_depth_is_refused_and_the_next_one_is_used(active):
 def test_depth_with_an_invalid_stamp_is_refused_and_the_next_one_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
-    values = camera.wait_for_problem(
-        'depth: stamp of -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5))
-    )
+    values = camera.wait_for_problem('depth: stamp of -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5)))
     assert int(values['depth unusable']) > 0
     camera.cloud()
 
@@ -233,9 +224,7 @@ def test_invalid_camera_info_yields_no_cloud_and_is_reported(active, info, reaso
 def test_points_without_depth_are_reported(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
-    camera.wait_for_problem(
-        'points need depth', lambda: (camera.send_info(), client.segment_frame())
-    )
+    camera.wait_for_problem('points need depth', lambda: (camera.send_info(), client.segment_frame()))
 
 
 @pytest.mark.slow

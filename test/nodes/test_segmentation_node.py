@@ -36,9 +36,7 @@ def own(names_and_types):
         '/parameter_events',
         'transition_event',
     )
-    return {
-        name: types for name, types in names_and_types if not any(part in name for part in common)
-    }
+    return {name: types for name, types in names_and_types if not any(part in name for part in common)}
 
 
 def test_names_and_types_of_topics_and_services_are_frozen(active):
@@ -80,12 +78,7 @@ def test_label_image_and_confidence_have_the_header_and_size_of_the_image(active
     confidence = client.wait_for_header('lseg/confidence', label_image.header)
     assert label_image.header.frame_id == 'camera_optical'
     for message in (label_image, confidence):
-        assert (message.encoding, message.height, message.width, message.step) == (
-            'mono8',
-            31,
-            45,
-            45,
-        )
+        assert (message.encoding, message.height, message.width, message.step) == ('mono8', 31, 45, 45)
         assert len(message.data) == 31 * 45
     assert set(np.unique(ids_of(label_image))) <= {0, 1, 2}
 
@@ -96,10 +89,7 @@ def test_masks_are_255_where_the_label_image_has_their_class(active):
     topics = ['lseg/masks/other', 'lseg/masks/floor', 'lseg/masks/door']
     for topic in topics:
         client.listen(topic)
-    client.poll(
-        lambda: client.segment_frame() and all(client.received[topic] for topic in topics),
-        'all masks',
-    )
+    client.poll(lambda: client.segment_frame() and all(client.received[topic] for topic in topics), 'all masks')
     for class_id, topic in enumerate(topics):
         mask = client.received[topic][-1]
         label_image = client.wait_for_header('lseg/label_image', mask.header)
@@ -122,9 +112,7 @@ def test_overlay_has_the_size_of_the_image(active):
 def test_pixels_below_the_confidence_threshold_are_unlabelled(active):
     client = active(labels=LABELS)
     assert client.set_parameter('confidence_threshold', 1.0).successful
-    client.poll(
-        lambda: set(np.unique(ids_of(client.segment_frame()))) == {255}, 'unlabelled pixels'
-    )
+    client.poll(lambda: set(np.unique(ids_of(client.segment_frame()))) == {255}, 'unlabelled pixels')
 
 
 @pytest.mark.slow
@@ -136,9 +124,7 @@ def test_images_are_reduced_to_the_input_size(start, tiny_weights):
     ids = ids_of(client.segment_frame(picture))
     model, labels = load(tiny_weights), LabelRegistry(include_other=False).replace(LABELS)
     small, whole = (SinglePassSegmenter(model, input_size=size) for size in (32, 0))
-    expected, other = (
-        each.segment([picture], each.prepare(labels))[0].ids for each in (small, whole)
-    )
+    expected, other = (each.segment([picture], each.prepare(labels))[0].ids for each in (small, whole))
     assert (ids == expected).mean() > 0.99 > (other == expected).mean()
 
 
@@ -154,9 +140,7 @@ def test_compressed_images_are_segmented(start):
     client = start(labels=LABELS, image_transport='compressed')
     client.listen('lseg/label_image')
     assert client.configure() and client.activate()
-    camera = client.node.create_publisher(
-        CompressedImage, 'image/compressed', qos_profile_sensor_data
-    )
+    camera = client.node.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
     file = io.BytesIO()
     Picture.fromarray(PICTURE).save(file, 'jpeg')
     message = CompressedImage(header=Header(frame_id='left'), format='jpeg', data=file.getvalue())
@@ -184,20 +168,13 @@ def test_tables_are_latched_at_configure_and_reach_late_subscribers(start):
         (1, 'floor', ['floor', 'ground']),
         (2, 'door', ['door']),
     ]
-    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
-        (0, 'other'),
-        (1, 'floor'),
-        (2, 'door'),
-    ]
+    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [(0, 'other'), (1, 'floor'), (2, 'door')]
     assert stamp_of(table) == 0
 
 
 @pytest.mark.slow
 def test_qos_override_of_the_images_applies_only_to_them(start):
-    client = start(
-        namespace='/overridden',
-        **{'qos_overrides./overridden/image.subscription.reliability': 'reliable'},
-    )
+    client = start(namespace='/overridden', **{'qos_overrides./overridden/image.subscription.reliability': 'reliable'})
     assert client.configure() and client.activate()
 
     def reliability(topic):
@@ -261,12 +238,8 @@ def test_diagnostics_report_frame_counts_model_and_delays(active, tiny_weights):
     client = active(labels=LABELS)
     stamp_now = client.node.get_clock().now().nanoseconds
     client.send(stamp_ns=stamp_now)
-    client.wait_for(
-        lambda: stamp_now in map(stamp_of, client.received['lseg/label_image']), 'the label image'
-    )
-    status, values = client.wait_for_status(
-        lambda _, values: int(values.get('frames published', 0)) >= 2, 'two frames'
-    )
+    client.wait_for(lambda: stamp_now in map(stamp_of, client.received['lseg/label_image']), 'the label image')
+    status, values = client.wait_for_status(lambda _, values: int(values.get('frames published', 0)) >= 2, 'two frames')
     assert (status.level, status.message) == (b'\x00', 'segmenting')
     assert values['model'] == tiny_weights
     assert values['labels'] == 'other, floor, door'
@@ -291,10 +264,7 @@ def test_latency_uses_simulated_time_even_when_it_jumps_back(start):
             simulation.publish(clock)
             client.send(stamp_ns=now_s * 10**9 - 25 * 10**7)
             return client.soon(
-                lambda: any(
-                    values.get('latency p95 (ms)') == '250.0' for _, values in client.statuses(-1)
-                ),
-                0.1,
+                lambda: any(values.get('latency p95 (ms)') == '250.0' for _, values in client.statuses(-1)), 0.1
             )
 
         client.poll(measured, 'the latency')

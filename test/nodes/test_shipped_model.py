@@ -10,18 +10,7 @@ from harness import ids_of
 from lseg_lab.evaluation.drive_truth import DriveTruth
 from lseg_ros.media.sources import open_source
 
-FLAT = [
-    'floor=floor|rug',
-    'wall',
-    'ceiling',
-    'door',
-    'window',
-    'table',
-    'chair',
-    'sofa',
-    'bed',
-    'cabinet',
-]
+FLAT = ['floor=floor|rug', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'sofa', 'bed', 'cabinet']
 TRUTH = DriveTruth()
 CLASSES = TRUTH.classes
 
@@ -39,9 +28,7 @@ def client(start):
 @pytest.fixture(scope='module')
 def shots():
     """Every twentieth picture of the drive with its number."""
-    return [
-        (number, shot.image) for number, shot in enumerate(open_source('drive')) if number % 20 == 0
-    ]
+    return [(number, shot.image) for number, shot in enumerate(open_source('drive')) if number % 20 == 0]
 
 
 def true_floor(number):

@@ -18,9 +18,7 @@ def segmented(client, picture, stamp_ns, camera='front'):
 @pytest.fixture
 def smoothing(active):
     """The client of a node with two cameras, smoothed scores of PICTURE on the front one."""
-    client = active(
-        labels=['floor', 'door', 'cat', 'dog'], cameras=['front', 'left'], temporal_warp='none'
-    )
+    client = active(labels=['floor', 'door', 'cat', 'dog'], cameras=['front', 'left'], temporal_warp='none')
     fresh = segmented(client, OTHER_PICTURE, 10**12)
     assert client.set_parameter('temporal_smoothing', 0.95).successful
     first = segmented(client, PICTURE, 2 * 10**12)

@@ -26,10 +26,7 @@ def named(namespace, rows):
 
 
 def short(names_and_types):
-    return {
-        name: types[0].replace('/msg/', '/').replace('/srv/', '/')
-        for name, types in names_and_types
-    }
+    return {name: types[0].replace('/msg/', '/').replace('/srv/', '/') for name, types in names_and_types}
 
 
 def test_topic_and_service_tables_match_the_node(active):
@@ -43,9 +40,9 @@ def test_topic_and_service_tables_match_the_node(active):
     mask = outputs.pop(f'{namespace}/lseg/masks/<class>')
     outputs |= {f'{namespace}/lseg/masks/{name}': mask for name in ('other', 'floor')}
     assert outputs.items() <= topics.items()
-    assert {name for name in topics if '/lseg/' in name or name == '/diagnostics'} - set(
-        outputs
-    ) <= {f'{namespace}/lseg/transition_event'}
+    assert {name for name in topics if '/lseg/' in name or name == '/diagnostics'} - set(outputs) <= {
+        f'{namespace}/lseg/transition_event'
+    }
     assert named(namespace, table_rows('service')).items() <= services.items()
     inputs = named(namespace, table_rows('input'))
     subscribed = short(client.node.get_subscriber_names_and_types_by_node(*node))

@@ -41,9 +41,7 @@ assert numbers == list(range(numbers[0], numbers[0] + 20)), numbers
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp', reason='a profile for Fast DDS'
-)
+@pytest.mark.skipif(get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp', reason='a profile for Fast DDS')
 def test_no_image_is_lost_between_two_processes():
     environment = os.environ | {PROFILE_VARIABLE: str(PROFILE)}
     camera = subprocess.Popen([sys.executable, '-c', CAMERA], env=environment)

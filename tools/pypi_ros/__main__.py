@@ -46,9 +46,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='python3 -m tools.pypi_ros',
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog='python3 -m tools.pypi_ros', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     actions = parser.add_subparsers(dest='action', required=True)
     actions.add_parser('setup', help='create the environment and build lseg_ros in it')

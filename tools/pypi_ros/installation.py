@@ -41,12 +41,7 @@ print(json.dumps(found))
 def steps(environment: Environment) -> list[Step]:
     """Return the steps that set the environment up, in order."""
     if environment.sourced:
-        return [
-            _venv(environment),
-            _python_packages(environment),
-            _package(environment),
-            _lab(environment),
-        ]
+        return [_venv(environment), _python_packages(environment), _package(environment), _lab(environment)]
     return [
         _venv(environment),
         _python_packages(environment),
@@ -229,12 +224,7 @@ def _build_package(environment: Environment) -> None:
 
 
 def _colcon_build(
-    environment: Environment,
-    entered: str,
-    packages: list[str],
-    options: list[str],
-    name: str,
-    *definitions: str,
+    environment: Environment, entered: str, packages: list[str], options: list[str], name: str, *definitions: str
 ) -> None:
     """Build packages in a shell prepared by the lines `entered`; `name` is their build folder."""
     work = environment.build / name

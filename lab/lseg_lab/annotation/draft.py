@@ -56,9 +56,7 @@ def areas(ids: np.ndarray, names: dict[int, str]) -> list[Shape]:
     """
     found = []
     for class_id, name in names.items():
-        outlines, _ = cv2.findContours(
-            (ids == class_id).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-        )
+        outlines, _ = cv2.findContours((ids == class_id).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         for outline in outlines:
             polygon = cv2.approxPolyDP(outline, _TOLERANCE, closed=True)[:, 0]
             if len(polygon) >= 3 and cv2.contourArea(outline) >= _LEAST_SHARE * ids.size:
@@ -87,9 +85,7 @@ def write_drafts(
     return len(missing)
 
 
-def _draft(
-    photo: Path, segmenter: Segmenter, prepared: PreparedLabels, boxes: list[Shape]
-) -> Annotation:
+def _draft(photo: Path, segmenter: Segmenter, prepared: PreparedLabels, boxes: list[Shape]) -> Annotation:
     image = read_image(photo)
     ids = segmenter.segment([image], prepared)[0].ids
     names = {label.id: label.name for label in prepared.labels.classes if label.id}

@@ -92,9 +92,7 @@ def _shape(entry: dict[str, Any]) -> Shape:
         (left, top), (right, bottom) = points
         points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     elif kind != 'polygon' or len(points) < 3:
-        raise ValueError(
-            f"'{entry['label']}' is a {kind} of {len(points)} points; draw a polygon or rectangle"
-        )
+        raise ValueError(f"'{entry['label']}' is a {kind} of {len(points)} points; draw a polygon or rectangle")
     return Shape(entry['label'], points)
 
 

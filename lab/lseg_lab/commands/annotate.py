@@ -33,14 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draft.add_argument('photos', type=Path, metavar='PHOTOS', help='folder of photographs')
     draft.add_argument('out', type=Path, metavar='OUT', help='folder to write LabelMe files to')
     draft.add_argument('--model', default='lseg-lite', help="a model's name or weights")
-    draft.add_argument(
-        '--labels', nargs='+', metavar='NAME', help='labels to ask for (common indoor labels)'
-    )
-    draft.add_argument(
-        '--boxes',
-        type=Path,
-        help='tab-separated table of boxes: file, class, left, top, right, bottom',
-    )
+    draft.add_argument('--labels', nargs='+', metavar='NAME', help='labels to ask for (common indoor labels)')
+    draft.add_argument('--boxes', type=Path, help='tab-separated table of boxes: file, class, left, top, right, bottom')
     for name, text in (('show', 'draw labels over photographs'), ('masks', 'write training data')):
         step = steps.add_parser(name, help=text)
         step.add_argument('labels', type=Path, metavar='LABELS', help='folder of LabelMe files')
@@ -62,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draft(args: argparse.Namespace) -> int:
     from lseg_lab.annotation.draft import DRAFT_LABELS, read_boxes, write_drafts
-    from lseg_ros.core import open_segmenter
+    from lseg_ros.core.factory import open_segmenter
     from lseg_ros.media.inputs import IMAGE_SUFFIXES
 
     boxes = read_boxes(args.boxes) if args.boxes else None

@@ -73,20 +73,11 @@ BENCHMARKS = (*FOLDED, 'fss1000', 'ade20k')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        '--dataset',
-        choices=('folder', 'rooms', 'boxes', *BENCHMARKS),
-        required=True,
-        help='see above',
-    )
+    parser.add_argument('--dataset', choices=('folder', 'rooms', 'boxes', *BENCHMARKS), required=True, help='see above')
     parser.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    parser.add_argument('--model', default='lseg-lite', help='name of a model, or its weights (%(default)s)')
     parser.add_argument(
-        '--model', default='lseg-lite', help='name of a model, or its weights (%(default)s)'
-    )
-    parser.add_argument(
-        '--device',
-        default='cpu',
-        help='cpu, cuda, cuda:1, or auto for a GPU if there is one (%(default)s)',
+        '--device', default='cpu', help='cpu, cuda, cuda:1, or auto for a GPU if there is one (%(default)s)'
     )
     parser.add_argument('--json', type=Path, help='also write all scores to this file')
     _add_labelled_images(parser)
@@ -102,14 +93,10 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
         help='folder: file with one label per mask index; boxes: file with the labels to ask for; '
         'a label file of the node (.yaml) also works',
     )
-    group.add_argument(
-        '--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)'
-    )
+    group.add_argument('--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)')
     group.add_argument('--other', action='store_true', help="folder, boxes: also ask for 'other'")
     group.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file used in training')
-    group.add_argument(
-        '--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)'
-    )
+    group.add_argument('--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)')
     group.add_argument(
         '--calibrate',
         type=Path,
@@ -118,9 +105,7 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
         'the calibrated model to FILE',
     )
     group.add_argument(
-        '--input-size',
-        type=int,
-        help="short side, in pixels, at which images are segmented (the model's own)",
+        '--input-size', type=int, help="short side, in pixels, at which images are segmented (the model's own)"
     )
     group.add_argument(
         '--backend',
@@ -135,10 +120,7 @@ def _add_boxes(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('boxes')
     group.add_argument('--label', help='label of the things in the boxes')
     group.add_argument(
-        '--middle',
-        type=float,
-        default=0.7,
-        help='scored share of the width and height of a box (%(default)s)',
+        '--middle', type=float, default=0.7, help='scored share of the width and height of a box (%(default)s)'
     )
 
 
@@ -159,9 +141,7 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
         default=['truncated', 'full'],
         help='ade20k: class names to use (both)',
     )
-    group.add_argument(
-        '--batch', type=int, default=1, help='ade20k: windows per forward pass (%(default)s)'
-    )
+    group.add_argument('--batch', type=int, default=1, help='ade20k: windows per forward pass (%(default)s)')
     group.add_argument(
         '--state',
         type=Path,
@@ -179,9 +159,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dataset in BENCHMARKS:
             return _run_benchmark(args, team)
         if team.count > 1:
-            raise ValueError(
-                f'--dataset {args.dataset} uses one process: start it without torchrun'
-            )
+            raise ValueError(f'--dataset {args.dataset} uses one process: start it without torchrun')
         return _run_segmenter(args, team.device)
 
 
@@ -231,11 +209,9 @@ def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
 
 
 def _open_segmenter(args: argparse.Namespace, device: torch.device) -> Segmenter:
-    from lseg_ros.core import open_segmenter
+    from lseg_ros.core.factory import open_segmenter
 
-    return open_segmenter(
-        args.model, device=device, backend=args.backend, input_size=args.input_size
-    )
+    return open_segmenter(args.model, device=device, backend=args.backend, input_size=args.input_size)
 
 
 def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
@@ -279,7 +255,7 @@ def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
     from lseg_lab.evaluation.rendered import score_rooms
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.vocabulary import load_vocabulary
-    from lseg_ros.core import open_segmenter
+    from lseg_ros.core.factory import open_segmenter
 
     folder, vocabulary = open_folders([args.root]), load_vocabulary(args.vocabulary)
     if args.calibrate is None:

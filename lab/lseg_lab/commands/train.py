@@ -59,14 +59,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        '--recipe',
-        choices=tuple(train_options.RECIPES),
-        default='lite',
-        help='see above (%(default)s)',
+        '--recipe', choices=tuple(train_options.RECIPES), default='lite', help='see above (%(default)s)'
     )
-    parser.add_argument(
-        '--out', type=Path, required=True, help='directory of the run, created if missing'
-    )
+    parser.add_argument('--out', type=Path, required=True, help='directory of the run, created if missing')
     _add_data(parser)
     _add_validation(parser)
     _add_model(parser)
@@ -84,18 +79,11 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help='lite: folders written by `lseg annotate masks`, mixed with the rooms of --data; '
         '--photograph-share of every batch',
     )
-    group.add_argument(
-        '--dataset', choices=train_runs.DATASETS, default='rooms', help='kind of data (%(default)s)'
-    )
+    group.add_argument('--dataset', choices=train_runs.DATASETS, default='rooms', help='kind of data (%(default)s)')
     group.add_argument('--labels', type=Path, help='folder: file with one label per mask index')
+    group.add_argument('--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)')
     group.add_argument(
-        '--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)'
-    )
-    group.add_argument(
-        '--fold',
-        type=int,
-        choices=range(4),
-        help='pascal5i, coco20i: fold whose classes are held out for testing',
+        '--fold', type=int, choices=range(4), help='pascal5i, coco20i: fold whose classes are held out for testing'
     )
 
 
@@ -103,9 +91,7 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('validation')
     group.add_argument('--validate', type=Path, help='folder to score whenever weights are saved')
     group.add_argument('--validate-labels', type=Path, help='its labels file; omit it for rooms')
-    group.add_argument(
-        '--every', type=int, default=500, help='number of steps between saves (%(default)s)'
-    )
+    group.add_argument('--every', type=int, default=500, help='number of steps between saves (%(default)s)')
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -116,14 +102,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help='lseg-lite, lseg-vitl16, lseg-rn101 or lseg-vitb32, starting from ImageNet weights; '
         'timm downloads those of the last three (%(default)s)',
     )
-    model.add_argument(
-        '--encoder',
-        default='tf_efficientnet_lite0',
-        help='image encoder of lseg-lite (%(default)s)',
-    )
-    model.add_argument(
-        '--width', type=int, default=160, help='channels of the decoder of lseg-lite (%(default)s)'
-    )
+    model.add_argument('--encoder', default='tf_efficientnet_lite0', help='image encoder of lseg-lite (%(default)s)')
+    model.add_argument('--width', type=int, default=160, help='channels of the decoder of lseg-lite (%(default)s)')
     model.add_argument(
         '--start',
         nargs='+',
@@ -136,9 +116,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         'or a download by open_clip',
     )
     model.add_argument(
-        '--input-size',
-        type=int,
-        help='short side, in pixels, that the model will use (lseg-lite: 240, others: 480)',
+        '--input-size', type=int, help='short side, in pixels, that the model will use (lseg-lite: 240, others: 480)'
     )
     model.add_argument('--device', help='auto, cpu, cuda or cuda:N (lite: cpu; paper: auto)')
 

@@ -37,21 +37,12 @@ def add_samples(parser: argparse.ArgumentParser) -> None:
         ('photograph-share', float, None, 'share of samples that come from --photographs'),
         ('balance', float, None, 'share of samples drawn by class, so that rare classes are seen'),
         ('recolour', float, None, 'share of samples with recoloured regions'),
-        (
-            'class-weighting',
-            float,
-            None,
-            'how much rare classes weigh in the loss; 0: all classes alike',
-        ),
+        ('class-weighting', float, None, 'how much rare classes weigh in the loss; 0: all classes alike'),
         ('base', int, None, 'long side of an image before a random zoom of 0.5 to 2'),
     ):
         metavar = {'crop': ('H', 'W'), 'zoom': ('FROM', 'TO')}.get(option)
         group.add_argument(
-            f'--{option}',
-            type=kind,
-            nargs=count,
-            metavar=metavar,
-            help=f'{help_text} ({_defaults_text(option)})',
+            f'--{option}', type=kind, nargs=count, metavar=metavar, help=f'{help_text} ({_defaults_text(option)})'
         )
 
 
@@ -64,11 +55,7 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         ('batch', int, 'images (or episodes) that a process handles at once'),
         ('accumulate', int, 'batches per optimiser step'),
         ('learning-rate', float, 'lite: for the decoder; paper: for the encoder and a batch of 16'),
-        (
-            'encoder-learning-rate',
-            float,
-            "learning rate for the encoder's later stages; 0 freezes it",
-        ),
+        ('encoder-learning-rate', float, "learning rate for the encoder's later stages; 0 freezes it"),
         ('decoder-factor', float, "ratio of the decoder's learning rate to the encoder's"),
         ('momentum', float, 'momentum of stochastic gradient descent'),
         ('weight-decay', float, 'weight decay of all trained parameters'),
@@ -86,14 +73,10 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         '--stop-after',
         type=int,
         metavar='N',
-        help='end the run early, after N epochs (or N steps if --steps is given), on the same '
-        'learning rate schedule',
+        help='end the run early, after N epochs (or N steps if --steps is given), on the same learning rate schedule',
     )
     group.add_argument(
-        '--bfloat16',
-        action='store_true',
-        default=None,
-        help='paper: run encoder and decoder in bfloat16',
+        '--bfloat16', action='store_true', default=None, help='paper: run encoder and decoder in bfloat16'
     )
 
 
@@ -111,9 +94,7 @@ def resolve(args: argparse.Namespace) -> None:
             raise ValueError(f'--{option} is not an option of the recipe {args.recipe}')
     length, unit = (args.steps, 'steps') if args.steps else (args.epochs, 'epochs')
     if args.stop_after is not None and not 1 <= args.stop_after <= length:
-        raise ValueError(
-            f'--stop-after {args.stop_after}: the run has {length} {unit}; use 1 to {length}'
-        )
+        raise ValueError(f'--stop-after {args.stop_after}: the run has {length} {unit}; use 1 to {length}')
 
 
 def _defaults(recipe: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def validation(args: argparse.Namespace) -> Callable[[LSeg], Mapping[str, float]
     from lseg_lab.evaluation.score import score
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.vocabulary import load_vocabulary
-    from lseg_ros.core import open_segmenter
+    from lseg_ros.core.factory import open_segmenter
 
     if args.validate is None:
         return None
@@ -83,18 +83,10 @@ def _sample_stream(args: argparse.Namespace) -> SampleStream:
 
     folder, vocabulary = _open_folder(args), load_vocabulary(args.vocabulary)
     left_out = [c for c, name in enumerate(folder.classes) if name in vocabulary.left_out]
-    sampler = ImageSampler(
-        class_shares(folder), _parts(args, folder), balance=args.balance, ignored=left_out
-    )
+    sampler = ImageSampler(class_shares(folder), _parts(args, folder), balance=args.balance, ignored=left_out)
     questions = QuestionSampler(vocabulary, folder.classes, coarse=args.coarse)
     return SampleStream(
-        folder,
-        questions,
-        sampler,
-        crop=tuple(args.crop),
-        zoom=tuple(args.zoom),
-        recolour=args.recolour,
-        seed=args.seed,
+        folder, questions, sampler, crop=tuple(args.crop), zoom=tuple(args.zoom), recolour=args.recolour, seed=args.seed
     )
 
 
@@ -107,9 +99,7 @@ def _parts(args: argparse.Namespace, folder: LabelledFolder) -> tuple[Part, Part
     if not args.photographs:
         return None
     if not 0 < args.photograph_share < 1:
-        raise ValueError(
-            f'--photograph-share {args.photograph_share}: use more than 0 and less than 1'
-        )
+        raise ValueError(f'--photograph-share {args.photograph_share}: use more than 0 and less than 1')
     photographs = np.array([root >= len(args.data) for _, _, root in folder.pairs])
     return (
         Part(np.flatnonzero(~photographs), 1 - args.photograph_share),
@@ -172,10 +162,9 @@ def _open_episodes(args: argparse.Namespace) -> Benchmark:
         return episode_stream.open_fss1000_training(root)
     if args.fold is None:
         raise ValueError(f'--dataset {args.dataset} needs --fold, whose classes are held out')
-    open_fold = {
-        'pascal5i': episode_stream.open_pascal5i_training,
-        'coco20i': episode_stream.open_coco20i_training,
-    }[args.dataset]
+    open_fold = {'pascal5i': episode_stream.open_pascal5i_training, 'coco20i': episode_stream.open_coco20i_training}[
+        args.dataset
+    ]
     return open_fold(root, args.fold)
 
 

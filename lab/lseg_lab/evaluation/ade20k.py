@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from lseg_lab.evaluation.multiscale import MultiScaleEvaluator
 from lseg_lab.evaluation.names import benchmark_names
 from lseg_lab.evaluation.pictures import read_mask, read_picture
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 
 CLASSES = 150
 # Pixels of an image; rows: intersection, predicted where labelled, true; columns: classes.

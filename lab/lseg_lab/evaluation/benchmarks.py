@@ -13,9 +13,9 @@ import numpy as np
 
 from lseg_lab.evaluation import ade20k, zero_shot
 from lseg_lab.evaluation.episodes import FOLDS, Benchmark, open_coco20i, open_fss1000, open_pascal5i
+from lseg_lab.evaluation.multiscale import MultiScaleEvaluator
 from lseg_lab.evaluation.published_scores import PUBLISHED
 from lseg_lab.evaluation.tally import Counting, fingerprint
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.model import LSeg
 
 
@@ -36,11 +36,7 @@ class BenchmarkReport:
         """Return a table of the measured scores followed by the published ones."""
         published = {f'{name} (published)': row for name, row in PUBLISHED[self.dataset].items()}
         rows = {**self.rows, **published}
-        columns = list(
-            dict.fromkeys(
-                column for row in (*published.values(), *self.rows.values()) for column in row
-            )
-        )
+        columns = list(dict.fromkeys(column for row in (*published.values(), *self.rows.values()) for column in row))
         width = 2 + max(len(name) for name in (self.dataset, *rows))
         lines = [f'{self.dataset:<{width}}' + ''.join(f'{column:>12}' for column in columns)]
         for name, row in rows.items():
@@ -63,11 +59,7 @@ class BenchmarkReport:
 
 
 def evaluate_folds(
-    dataset: str,
-    root: Path,
-    folds: Sequence[int],
-    load_model: Callable[[int], LSeg],
-    counting: Counting,
+    dataset: str, root: Path, folds: Sequence[int], load_model: Callable[[int], LSeg], counting: Counting
 ) -> BenchmarkReport:
     """Score `pascal5i` or `coco20i`; load_model(fold) returns the network of a fold.
 
@@ -90,9 +82,7 @@ def evaluate_folds(
     return report
 
 
-def evaluate_fss1000(
-    root: Path, load_model: Callable[[], LSeg], counting: Counting
-) -> BenchmarkReport:
+def evaluate_fss1000(root: Path, load_model: Callable[[], LSeg], counting: Counting) -> BenchmarkReport:
     """Score FSS-1000; raise the same errors as evaluate_folds."""
     benchmark = open_fss1000(root)
     model = load_model()
@@ -106,11 +96,7 @@ def evaluate_fss1000(
 
 
 def evaluate_ade20k(
-    root: Path,
-    label_sets: Sequence[str],
-    load_model: Callable[[], LSeg],
-    batch: int,
-    counting: Counting,
+    root: Path, label_sets: Sequence[str], load_model: Callable[[], LSeg], batch: int, counting: Counting
 ) -> BenchmarkReport:
     """Score the ADE20K validation images with each label set (truncated or full).
 
@@ -126,18 +112,13 @@ def evaluate_ade20k(
         count = partial(ade20k.count_image, evaluator, model.encode_text(names))
         counts = counting.run(f'ade20k-{label_set}', pairs, count, ade20k.COUNTS, settings)
         score = ade20k.ade20k_score(names, counts)
-        report.rows[f'{model.name}, {label_set} labels'] = {
-            'pixel acc.': score.pixel_accuracy,
-            'mIoU': score.mean_iou,
-        }
+        report.rows[f'{model.name}, {label_set} labels'] = {'pixel acc.': score.pixel_accuracy, 'mIoU': score.mean_iou}
         report.iou[label_set] = score.iou
         report.images[label_set] = len(pairs)
     return report
 
 
-def _zero_shot(
-    part: str, benchmark: Benchmark, model: LSeg, counting: Counting
-) -> zero_shot.ZeroShotScore:
+def _zero_shot(part: str, benchmark: Benchmark, model: LSeg, counting: Counting) -> zero_shot.ZeroShotScore:
     count = partial(zero_shot.count_episode, model, benchmark)
     counts = counting.run(part, benchmark.episodes, count, zero_shot.COUNTS, _settings(model))
     return zero_shot.zero_shot_score(benchmark, counts)

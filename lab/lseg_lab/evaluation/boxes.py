@@ -55,10 +55,7 @@ class BoxScore:
 
     def table(self) -> str:
         """Return the scores, followed by the labels that the boxes contain."""
-        lines = [
-            f'{"label":<18}{"boxes":>7}{"share":>8}{f"found>={FOUND}":>12}'
-            f'{f"missed<{MISSED}":>12}{"outside":>9}'
-        ]
+        lines = [f'{"label":<18}{"boxes":>7}{"share":>8}{f"found>={FOUND}":>12}{f"missed<{MISSED}":>12}{"outside":>9}']
         row = self.summary()
         lines.append(
             f'{self.label:<18}{row["boxes"]:>7}{row["share"]:>8.3f}{row["found"]:>12.3f}'
@@ -79,8 +76,7 @@ def open_boxes(root: Path, label: str) -> dict[Path, list[Box]]:
     """
     table = root / BOX_TABLE
     boxes = {
-        root / file: [box for box in found if box.kind in ('', label)]
-        for file, found in read_box_table(table).items()
+        root / file: [box for box in found if box.kind in ('', label)] for file, found in read_box_table(table).items()
     }
     for photo in boxes:
         if not photo.is_file():

@@ -16,11 +16,7 @@ from lseg_ros.model import LSeg
 
 
 def fit_calibration(
-    model: LSeg,
-    labels: Sequence[str],
-    examples: Iterable[Example],
-    pixels: int = 500,
-    seed: int = 0,
+    model: LSeg, labels: Sequence[str], examples: Iterable[Example], pixels: int = 500, seed: int = 0
 ) -> float:
     """Return the T that minimises the negative log-likelihood of softmax(logits / T).
 
@@ -36,9 +32,7 @@ def fit_calibration(
     return _minimise(logits, truth)
 
 
-def _draw(
-    model: LSeg, text: Tensor, example: Example, pixels: int, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+def _draw(model: LSeg, text: Tensor, example: Example, pixels: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Return logits [N, K] and labels [N] of random labelled pixels."""
     stride = model.stride
     height, width = (side // stride * stride for side in example.mask.shape)

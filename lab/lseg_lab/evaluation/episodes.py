@@ -22,9 +22,7 @@ from lseg_ros.labels.ids import UNLABELLED
 EPISODES = 1000  # of PASCAL-5i and COCO-20i
 FOLDS = (0, 1, 2, 3)
 SPLITS_SOURCE = "copy data/splits from HSNet's repository (juhongm999/hsnet) to splits"
-PASCAL_SOURCE = (
-    'unpack VOC2012 to VOC2012, with the masks of SegmentationClassAug next to JPEGImages'
-)
+PASCAL_SOURCE = 'unpack VOC2012 to VOC2012, with the masks of SegmentationClassAug next to JPEGImages'
 COCO_SOURCE = "unpack COCO 2014 to COCO2014, and HSNet's COCO masks to COCO2014/annotations"
 FSS_SOURCE = 'unpack FSS-1000 to FSS-1000, one folder per category'
 
@@ -63,9 +61,7 @@ def open_pascal5i(root: str | Path, fold: int) -> Benchmark:
         raise ValueError(f'{path} contains no images')
     episodes = [
         Episode(
-            folder / 'JPEGImages' / f'{name}.jpg',
-            folder / 'SegmentationClassAug' / f'{name}.png',
-            classes.index(index),
+            folder / 'JPEGImages' / f'{name}.jpg', folder / 'SegmentationClassAug' / f'{name}.png', classes.index(index)
         )
         for name, index in (entries[i % len(entries)] for i in range(EPISODES))
     ]
@@ -132,8 +128,7 @@ def read_pascal_entry(line: str, classes: Sequence[int], path: Path) -> tuple[st
     name, _, number = line.partition('__')
     if not number.isdecimal() or int(number) - 1 not in classes:
         raise ValueError(
-            f'{path}: {line!r} is not NAME__CLASS with a class of this fold, '
-            f'{classes[0] + 1} to {classes[-1] + 1}'
+            f'{path}: {line!r} is not NAME__CLASS with a class of this fold, {classes[0] + 1} to {classes[-1] + 1}'
         )
     return name, int(number) - 1
 
@@ -154,20 +149,13 @@ def read_coco_split(path: Path, classes: Iterable[int]) -> Mapping[int, list[str
         raise ValueError(f'{path} is not a list of COCO images: {error}') from error
     for index in classes:
         names = images.get(index) if isinstance(images, dict) else None
-        if (
-            not isinstance(names, list)
-            or not names
-            or not all(isinstance(name, str) for name in names)
-        ):
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ValueError(f'{path} lists no images for class {index}')
     return images
 
 
 def checked_benchmark(
-    names: Sequence[str],
-    episodes: Sequence[Episode],
-    read_truth: Callable[[Episode], np.ndarray],
-    source: str,
+    names: Sequence[str], episodes: Sequence[Episode], read_truth: Callable[[Episode], np.ndarray], source: str
 ) -> Benchmark:
     """Assemble a benchmark; raise FileNotFoundError, naming `source`, for a missing file."""
     for episode in episodes:

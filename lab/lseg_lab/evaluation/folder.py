@@ -77,7 +77,5 @@ def read_names(path: str | Path) -> list[str]:
     lines = (line.strip() for line in Path(path).read_text(encoding='utf-8').splitlines())
     names = [line for line in lines if line and not line.startswith('#')]
     if not names:
-        raise ValueError(
-            f'{path} contains no labels; write one per line, in the order of the mask indices'
-        )
+        raise ValueError(f'{path} contains no labels; write one per line, in the order of the mask indices')
     return names

@@ -26,11 +26,7 @@ class RoomExamples:
     """Images of rooms with masks over the asked names; iterating reads them."""
 
     def __init__(
-        self,
-        folder: LabelledFolder,
-        vocabulary: Vocabulary,
-        asked: Sequence[str],
-        images: Sequence[int],
+        self, folder: LabelledFolder, vocabulary: Vocabulary, asked: Sequence[str], images: Sequence[int]
     ) -> None:
         """Translate masks to `asked` for the images with these indices.
 
@@ -55,9 +51,7 @@ class RoomExamples:
             yield Example(self._folder.pairs[index][0].stem, image, cv2.LUT(mask, self._table))
 
 
-def room_examples(
-    folder: LabelledFolder, vocabulary: Vocabulary, asked: Sequence[str], limit: int
-) -> RoomExamples:
+def room_examples(folder: LabelledFolder, vocabulary: Vocabulary, asked: Sequence[str], limit: int) -> RoomExamples:
     """Return at most `limit` images, spread evenly over the folder."""
     count = min(limit, len(folder.pairs))
     images = np.linspace(0, len(folder.pairs) - 1, count).astype(int)
@@ -85,10 +79,7 @@ def score_rooms(
         examples = room_examples(folder, vocabulary, names, limit)
         return score(segmenter, labels, _only(examples, counted))
 
-    scores = {
-        'all_classes': ask(trained, len(trained), {}),
-        'robot_labels': ask(ROBOT_LABELS, len(ROBOT_LABELS), {}),
-    }
+    scores = {'all_classes': ask(trained, len(trained), {}), 'robot_labels': ask(ROBOT_LABELS, len(ROBOT_LABELS), {})}
     if renamed:
         scores['trained_names'] = ask(first, len(renamed), {})
         scores['held_out_names'] = ask(first, len(renamed), renamed)

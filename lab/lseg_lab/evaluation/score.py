@@ -51,8 +51,7 @@ class Score:
         """
         others = self.confusion.counts.sum() - self.confusion.truth
         wrong, confidently_wrong = (
-            matrix.answers - np.diagonal(matrix.counts)
-            for matrix in (self.confusion, self.confident)
+            matrix.answers - np.diagonal(matrix.counts) for matrix in (self.confusion, self.confident)
         )
         columns = {
             'precision': self.confusion.precision,
@@ -61,19 +60,14 @@ class Score:
             'confident_false_positive_rate': confidently_wrong / np.maximum(others, 1),
         }
         present = np.flatnonzero(self.confusion.truth)
-        return {
-            self.labels[k]: {name: float(values[k]) for name, values in columns.items()}
-            for k in present
-        }
+        return {self.labels[k]: {name: float(values[k]) for name, values in columns.items()} for k in present}
 
     def as_json(self) -> Mapping[str, object]:
         """Return plain numbers for JSON."""
         return {**self.summary(), 'iou': self.per_class(), 'errors': self.errors()}
 
 
-def score(
-    segmenter: Segmenter, labels: Sequence[str], examples: Iterable[Example], *, other: bool = False
-) -> Score:
+def score(segmenter: Segmenter, labels: Sequence[str], examples: Iterable[Example], *, other: bool = False) -> Score:
     """Ask for all `labels` (`name` or `name=prompt|prompt`) at once in every example.
 
     Mask value i means labels[i]; higher values are not counted. With `other`, the label for "none

@@ -64,9 +64,7 @@ class Tally:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix('.part')
         with open(temporary, 'wb') as file:
-            np.savez_compressed(
-                file, settings=json.dumps(dict(self.settings)), done=self.done, counts=self.counts
-            )
+            np.savez_compressed(file, settings=json.dumps(dict(self.settings)), done=self.done, counts=self.counts)
         os.replace(temporary, path)
 
 
@@ -113,9 +111,7 @@ class Counting:
         if self.state.is_dir() and not any(self.state.iterdir()):
             self.state.rmdir()
 
-    def _count_share(
-        self, part: str, tally: Tally, items: Sequence[Item], count: Callable[[Item], np.ndarray]
-    ) -> None:
+    def _count_share(self, part: str, tally: Tally, items: Sequence[Item], count: Callable[[Item], np.ndarray]) -> None:
         path = self.state / f'{part}.{self.workers.rank}.npz'
         share = np.flatnonzero(~tally.done)[self.workers.rank :: self.workers.count]
         saved = time.monotonic()

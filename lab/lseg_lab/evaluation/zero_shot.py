@@ -67,8 +67,7 @@ def _answer(model: LSeg, episode: Episode, name: str) -> np.ndarray:
     """Return 1 where the image shows the class and 0 elsewhere, uint8 [480, 480]."""
     if SIDE % model.stride:
         raise ValueError(
-            f'the benchmark uses {SIDE} x {SIDE} pixels, but the network {model.name} needs '
-            f'multiples of {model.stride}'
+            f'the benchmark uses {SIDE} x {SIDE} pixels, but the network {model.name} needs multiples of {model.stride}'
         )
     picture = read_picture(episode.image).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     pixels = model.normalise(torch.from_numpy(np.array(picture))[None]).to(model.dtype)

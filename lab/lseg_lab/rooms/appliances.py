@@ -32,19 +32,14 @@ def refrigerator(style: Style) -> Piece:
     body = box(width, height, depth - 0.06, 0, 0, -0.03)
     leaves, grips = _doors(rng, width, height, depth)
     grip = casing.tinted(0.6) if rng.random() < 0.4 else style.metal()
-    items = [
-        solid('refrigerator', casing.tinted(0.9), [body]),
-        solid('refrigerator', casing, leaves),
-    ]
+    items = [solid('refrigerator', casing.tinted(0.9), [body]), solid('refrigerator', casing, leaves)]
     if rng.random() < 0.85:
         items.append(solid('refrigerator', grip, grips))
     tops = whole_top(width * 0.9, depth * 0.8, height) if height < 1 else ()
     return Piece('refrigerator', (width, height, depth), tuple(items), tops)
 
 
-def _doors(
-    rng: np.random.Generator, width: float, height: float, depth: float
-) -> tuple[list[Mesh], list[Mesh]]:
+def _doors(rng: np.random.Generator, width: float, height: float, depth: float) -> tuple[list[Mesh], list[Mesh]]:
     """Return the doors for the front of a body of this size, and their vertical handles."""
     split = 1.0 if height < 1 else rng.choice([1.0, rng.uniform(0.3, 0.75)])
     beside = width > 0.75 and rng.random() < 0.6
@@ -74,9 +69,7 @@ def television(style: Style) -> Piece:
     dark = Surface(tint=(float(rng.choice([0.04, 0.08, 0.15, 0.6])),) * 3, gloss=0.1)
     frame: list[Mesh] = [box(width, height, 0.04, 0, lift)]
     if lift:
-        frame += [
-            box(0.05, lift, 0.2, x * width, 0) for x in rng.choice([0.0, 0.3]) * np.array([-1, 1])
-        ]
+        frame += [box(0.05, lift, 0.2, x * width, 0) for x in rng.choice([0.0, 0.3]) * np.array([-1, 1])]
     face = panel(width - 2 * rim, height - 2 * rim).at(0, lift + rim, 0.022)
     if rng.random() < 0.6:
         shown = Surface(tint=(float(rng.uniform(0.02, 0.09)),) * 3, gloss=rng.uniform(0.1, 0.4))

@@ -33,10 +33,7 @@ class Arrangement:
         if not self.room.contains(border).all():
             return False
         return not any(
-            x0 < other[2] + gap
-            and other[0] < x1 + gap
-            and z0 < other[3] + gap
-            and other[1] < z1 + gap
+            x0 < other[2] + gap and other[0] < x1 + gap and z0 < other[3] + gap and other[1] < z1 + gap
             for other in self.footprints
         )
 
@@ -52,12 +49,7 @@ class Arrangement:
         self.focuses.append(np.array([*middle, max(width, depth) * max(height, 0.3)]))
 
     def against_wall(
-        self,
-        piece: Piece,
-        wall: Wall | None = None,
-        u: float | None = None,
-        gap: float = 0.03,
-        tries: int = 8,
+        self, piece: Piece, wall: Wall | None = None, u: float | None = None, gap: float = 0.03, tries: int = 8
     ) -> tuple[Wall, float] | None:
         """Stand a piece with its back to a wall.
 
@@ -89,9 +81,7 @@ class Arrangement:
         self.add(piece, wall.frame(u, piece.elevation, depth / 2 + gap))
         return True
 
-    def in_the_open(
-        self, piece: Piece, turn: float | None = None, tries: int = 10
-    ) -> np.ndarray | None:
+    def in_the_open(self, piece: Piece, turn: float | None = None, tries: int = 10) -> np.ndarray | None:
         """Stand a piece at a random free place; return its 4x4 pose, or None if none is free."""
         turn = self.rng.uniform(0, 2 * math.pi) if turn is None else turn
         for _ in range(tries):
@@ -123,9 +113,7 @@ class Arrangement:
         """Put small items on one top of a piece that stands at `pose`."""
         across = self.rng.uniform(-0.46, 0.46) if x is None else x
         deep = self.rng.uniform(-0.42, 0.42) if z is None else z
-        where = pose @ transform(
-            top.x + across * top.width, top.height, top.z + deep * top.depth, turn
-        )
+        where = pose @ transform(top.x + across * top.width, top.height, top.z + deep * top.depth, turn)
         self.fix(items, where)
 
     def fix(self, items: Sequence[Item], frame: np.ndarray) -> None:

@@ -41,9 +41,7 @@ def find_assets(furniture: Sequence[Path], textures: Sequence[Path]) -> Assets:
     for path in (*furniture, *textures):
         if not path.exists():
             raise FileNotFoundError(f'{path} does not exist; {_remedy()}')
-    catalogues = sorted(
-        (file for path in furniture for file in _catalogues_in(path)), key=lambda file: file.name
-    )
+    catalogues = sorted((file for path in furniture for file in _catalogues_in(path)), key=lambda file: file.name)
     if not catalogues:
         raise FileNotFoundError(f'no furniture catalogue in {furniture[0]}; {_remedy()}')
     jars = [file for file in catalogues if file.suffix == '.jar']
@@ -69,15 +67,9 @@ def asset_list(assets: Assets) -> str:
     rows = [_LIST_HEAD, '| model | name | class | author | licence |', '|---|---|---|---|---|']
     rows += map(_row, models)
     rows += ['', '## Texture files', '', '| file | used as | from |', '|---|---|---|']
-    rows += [
-        f'| {file.stem} | {file.kind} | {file.source.name} |'
-        for file in known_files(assets.textures)
-    ]
+    rows += [f'| {file.stem} | {file.kind} | {file.source.name} |' for file in known_files(assets.textures)]
     return '\n'.join(rows)
 
 
 def _row(model: Model) -> str:
-    return (
-        f'| {model.key} | {model.name} | {model.label} | {model.creator or "not stated"} '
-        f'| {model.licence} |'
-    )
+    return f'| {model.key} | {model.name} | {model.label} | {model.creator or "not stated"} | {model.licence} |'

@@ -27,10 +27,7 @@ TEXTURE_SIZE = 256
 _MAX_TRIANGLES = 8_000  # finer detail is invisible in a picture of a room
 _HOPELESS_TRIANGLES = 150_000  # too slow to read
 _CACHE_FORMAT = 5  # changes with the classes in the pickle, and where they are
-_PROPERTIES = (
-    'PluginFurnitureCatalog.properties',
-    'com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties',
-)
+_PROPERTIES = ('PluginFurnitureCatalog.properties', 'com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties')
 _LICENCES = {
     'BlendSwap-CC-0': 'CC0-1.0',
     'BlendSwap-CC-BY': 'CC-BY-3.0',

@@ -59,9 +59,7 @@ _ON_FLOORS = (
 class Clutter:
     """Scatters small objects over the pieces of one room."""
 
-    def __init__(
-        self, style: Style, stock: Stock, arrangement: Arrangement, density: float
-    ) -> None:
+    def __init__(self, style: Style, stock: Stock, arrangement: Arrangement, density: float) -> None:
         """Draw objects from `stock` and add them to `arrangement`."""
         self._style, self._stock, self._arrangement = style, stock, arrangement
         self._rng, self._density = style.rng, density
@@ -116,9 +114,7 @@ class Clutter:
         seats = 1 if top.width < 1.5 or rng.random() < 0.6 else 2
         for seat in range(seats):
             x = (seat - (seats - 1) / 2) * 0.5 + rng.normal(0, 0.06)
-            screens = [
-                small_things.monitor(style) if rng.random() < 0.7 else self._stock.small('computer')
-            ]
+            screens = [small_things.monitor(style) if rng.random() < 0.7 else self._stock.small('computer')]
             if rng.random() < 0.25:
                 screens = [self._stock.small('laptop')]
             put(top, pose, screens[0], rng.normal(0, 0.2), x, -0.22)
@@ -159,9 +155,7 @@ class Clutter:
             lambda s: small_things.book_row(s, 0.3 * top.width, top.depth, 0.24),
         )
         items = makers[self._rng.integers(len(makers))](style)
-        self._arrangement.on_top(
-            top, pose, _as_part_of('bookshelf', items), self._rng.normal(0, 0.1), x, 0.0
-        )
+        self._arrangement.on_top(top, pose, _as_part_of('bookshelf', items), self._rng.normal(0, 0.1), x, 0.0)
 
     def strew_floor(self) -> None:
         """Scatter boxes, bags, papers and toys on the floor."""

@@ -59,11 +59,7 @@ def record_drive(folder: Path, assets: Assets, seed: int) -> int:
     Only held-out models whose licence allows redistribution and generated textures are used.
     """
     catalogue = load_catalogues(assets.catalogues)
-    held_out = [
-        model
-        for model in split_held_out(catalogue.models)[1]
-        if model.licence.startswith(_FREE_LICENCES)
-    ]
+    held_out = [model for model in split_held_out(catalogue.models)[1] if model.licence.startswith(_FREE_LICENCES)]
     textures = build_textures(catalogue.textures, (), held_out=True)
     cameras = drive_cameras()
     way = np.array([camera.position for camera in cameras['front']])[:, [0, 2]]
@@ -74,12 +70,8 @@ def record_drive(folder: Path, assets: Assets, seed: int) -> int:
             for kind in ('rgb', 'depth', 'mask'):
                 (folder / name / kind).mkdir(parents=True, exist_ok=True)
             for number, camera in enumerate(tqdm(on_the_way, name, unit='frame')):
-                _write_frame(
-                    folder / name, number, renderer.render(loaded, camera), _MOUNTS[name].quality
-                )
-            (folder / name / 'camera.json').write_text(
-                json.dumps(_camera_record(on_the_way)), encoding='utf-8'
-            )
+                _write_frame(folder / name, number, renderer.render(loaded, camera), _MOUNTS[name].quality)
+            (folder / name / 'camera.json').write_text(json.dumps(_camera_record(on_the_way)), encoding='utf-8')
     (folder / 'classes.txt').write_text('\n'.join(CLASSES) + '\n', encoding='utf-8')
     (folder / 'CREDITS.md').write_text(_credits(scene.items, held_out, seed), encoding='utf-8')
     return _FRAMES
@@ -126,15 +118,10 @@ def _mounted(front: Camera, mount: _Mount) -> Camera:
 def _smooth_way(waypoints: np.ndarray) -> np.ndarray:
     """Return a dense path through the waypoints with rounded corners and the same ends."""
     steps = np.linspace(0, len(waypoints) - 1, 600)
-    dense = np.stack(
-        [np.interp(steps, range(len(waypoints)), waypoints[:, axis]) for axis in (0, 1)], axis=1
-    )
+    dense = np.stack([np.interp(steps, range(len(waypoints)), waypoints[:, axis]) for axis in (0, 1)], axis=1)
     window = np.hanning(61)
     padded = np.pad(dense, ((30, 30), (0, 0)), mode='edge')
-    return np.stack(
-        [np.convolve(padded[:, axis], window / window.sum(), mode='valid') for axis in (0, 1)],
-        axis=1,
-    )
+    return np.stack([np.convolve(padded[:, axis], window / window.sum(), mode='valid') for axis in (0, 1)], axis=1)
 
 
 def _camera_record(cameras: Sequence[Camera]) -> dict[str, Any]:
@@ -157,14 +144,11 @@ def _credits(items: Sequence[Item], models: Sequence[Model], seed: int) -> str:
     lines = [
         '# Models in the recorded drive',
         '',
-        f'Rendered by `lseg rooms OUT --drive --seed {seed}`. The colours and'
-        ' dimensions of the models were changed.',
+        f'Rendered by `lseg rooms OUT --drive --seed {seed}`. The colours and dimensions of the models were changed.',
         'All other furniture and all textures are generated (Apache-2.0).',
         '',
         '| model | name | author | licence |',
         '|---|---|---|---|',
     ]
-    lines += [
-        f'| {model.key} | {model.name} | {model.creator} | {model.licence} |' for model in used
-    ]
+    lines += [f'| {model.key} | {model.name} | {model.creator} | {model.licence} |' for model in used]
     return '\n'.join(lines) + '\n'

@@ -55,9 +55,7 @@ WAYPOINTS = (  # from the living room via kitchen and corridor to the bedroom
 _CLEARANCE = 0.38  # metres kept free on both sides of the path
 
 
-def furnished_flat(
-    rng: np.random.Generator, textures: Textures, models: Sequence[Model], way: np.ndarray
-) -> Scene:
+def furnished_flat(rng: np.random.Generator, textures: Textures, models: Sequence[Model], way: np.ndarray) -> Scene:
     """Build the flat, keeping the floor along `way` ([N, 2] of x, z in metres) free."""
     rooms = {use: make_room(rectangle(*corners), _HEIGHT) for use, corners in _ROOMS.items()}
     for first, second, middle, width in _DOORWAYS:
@@ -69,8 +67,7 @@ def furnished_flat(
     for use, room in rooms.items():
         arrangement = Arrangement(rng, room)
         arrangement.footprints += [
-            np.array([x - _CLEARANCE, z - _CLEARANCE, x + _CLEARANCE, z + _CLEARANCE])
-            for x, z in way
+            np.array([x - _CLEARANCE, z - _CLEARANCE, x + _CLEARANCE, z + _CLEARANCE]) for x, z in way
         ]
         style = Style(rng, textures)
         shell = Shell(style, arrangement, use)

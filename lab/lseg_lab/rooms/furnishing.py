@@ -43,8 +43,7 @@ _OPEN_PIECES = {
     'kitchen': 'table, table, table, chair, chair, stool, high chair, dog, stool',
     'office': 'desk, table, chair, chair, chair, box, trash can, wheelchair, ladder, person',
     'bathroom': 'stool, basket',
-    'hall': 'person, box, chair, bicycle, suitcase, wheelchair, stroller, dog, treadmill, table,'
-    ' stool',
+    'hall': 'person, box, chair, bicycle, suitcase, wheelchair, stroller, dog, treadmill, table, stool',
 }
 USES = tuple(_WALL_PIECES)
 USE_SHARES = (0.28, 0.19, 0.22, 0.16, 0.06, 0.09)

@@ -91,10 +91,7 @@ def _chairs_around(context: RoomContext, table: Piece, pose: np.ndarray) -> None
             continue
         out = rng.uniform(-0.12, 0.35)
         local = transform(
-            x + end * (width / 2 + out),
-            0,
-            side * (depth / 2 + out),
-            math.atan2(-end, -side) + rng.normal(0, 0.15),
+            x + end * (width / 2 + out), 0, side * (depth / 2 + out), math.atan2(-end, -side) + rng.normal(0, 0.15)
         )
         where = pose @ local
         if context.arrangement.room.contains(where[[0, 2], 3][None])[0]:

@@ -26,31 +26,20 @@ def table(style: Style, label: str = 'table', long: float | None = None) -> Piec
     thickness = rng.uniform(0.018, 0.06)
     roundness = rng.choice([2.0, 2.5, 12.0, 30.0], p=[0.2, 0.05, 0.15, 0.6])
     surface = style.table_top()
-    slab = (
-        stadium(width, depth, thickness, roundness)
-        if roundness < 20
-        else box(width, thickness, depth)
-    )
+    slab = stadium(width, depth, thickness, roundness) if roundness < 20 else box(width, thickness, depth)
     legs = _table_legs(style, width, depth, height - thickness, roundness)
     leg_surface = surface if rng.random() < 0.6 else style.metal()
-    items = [
-        solid(label, surface, [slab.at(0, height - thickness, 0)]),
-        solid(label, leg_surface, legs),
-    ]
+    items = [solid(label, surface, [slab.at(0, height - thickness, 0)]), solid(label, leg_surface, legs)]
     if rng.random() < 0.08:
         items.append(_tablecloth(style, label, (width, height, depth), roundness))
     if roundness > 3 and rng.random() < (0.4 if label == 'coffee table' else 0.12):
         board = box(width * 0.86, 0.02, depth * 0.8, 0, height * rng.uniform(0.2, 0.4))
         items.append(solid(label, surface, [board]))
     inset = 0.7 if roundness < 3 else 0.95
-    return Piece(
-        label, (width, height, depth), tuple(items), whole_top(width * inset, depth * inset, height)
-    )
+    return Piece(label, (width, height, depth), tuple(items), whole_top(width * inset, depth * inset, height))
 
 
-def _tablecloth(
-    style: Style, label: str, size: tuple[float, float, float], roundness: float
-) -> Item:
+def _tablecloth(style: Style, label: str, size: tuple[float, float, float], roundness: float) -> Item:
     """Build a cloth that covers a table top of this size and hangs down around it."""
     width, height, depth = size
     drop = style.rng.uniform(0.04, 0.35)
@@ -58,9 +47,7 @@ def _tablecloth(
     return solid(label, style.cloth(), [cloth.at(0, height - drop + 0.004, 0)])
 
 
-def _table_legs(
-    style: Style, width: float, depth: float, height: float, roundness: float
-) -> list[Mesh]:
+def _table_legs(style: Style, width: float, depth: float, height: float, roundness: float) -> list[Mesh]:
     rng = style.rng
     kind = rng.random()
     if kind < 0.15 or (roundness < 3 and kind < 0.6):
@@ -90,12 +77,8 @@ def pool_table(style: Style) -> Piece:
     width, height, depth = rng.uniform(1.9, 2.7), rng.uniform(0.76, 0.86), rng.uniform(1.1, 1.4)
     rim, apron = rng.uniform(0.08, 0.16), rng.uniform(0.15, 0.3)
     wood = style.wood() if rng.random() < 0.7 else style.paint()
-    frame = [
-        box(width, rim * 0.5, rim, 0, height - rim * 0.5, sz * (depth - rim) / 2) for sz in (-1, 1)
-    ]
-    frame += [
-        box(rim, rim * 0.5, depth, sx * (width - rim) / 2, height - rim * 0.5) for sx in (-1, 1)
-    ]
+    frame = [box(width, rim * 0.5, rim, 0, height - rim * 0.5, sz * (depth - rim) / 2) for sz in (-1, 1)]
+    frame += [box(rim, rim * 0.5, depth, sx * (width - rim) / 2, height - rim * 0.5) for sx in (-1, 1)]
     frame.append(box(width * 0.96, apron, depth * 0.93, 0, height - rim * 0.5 - apron))
     foot = height - rim * 0.5 - apron
     if rng.random() < 0.3:
@@ -122,26 +105,17 @@ def shelf(style: Style) -> Piece:
     rows = max(2, round(height / rng.uniform(0.28, 0.42)))
     board = rng.uniform(0.015, 0.035)
     uprights = [
-        box(board, height, depth, x)
-        for x in np.linspace(-(width - board) / 2, (width - board) / 2, columns + 1)
+        box(board, height, depth, x) for x in np.linspace(-(width - board) / 2, (width - board) / 2, columns + 1)
     ]
     levels = np.linspace(0.03, height - board, rows + 1)
     boards = [box(width, board, depth, 0, y) for y in levels]
     surface = style.board()
     items = [solid('bookshelf', surface, uprights + boards)]
     if rng.random() < 0.7:
-        items.append(
-            solid(
-                'bookshelf',
-                surface.tinted(0.8),
-                [box(width, height, 0.01, 0, 0, -depth / 2 + 0.005)],
-            )
-        )
+        items.append(solid('bookshelf', surface.tinted(0.8), [box(width, height, 0.01, 0, 0, -depth / 2 + 0.005)]))
     bay = (width - board) / columns
     tops = [
-        Top(
-            -width / 2 + board / 2 + bay * (column + 0.5), 0.01, bay - 0.05, depth - 0.04, y + board
-        )
+        Top(-width / 2 + board / 2 + bay * (column + 0.5), 0.01, bay - 0.05, depth - 0.04, y + board)
         for y in levels[:-1]
         for column in range(columns)
     ]
@@ -187,12 +161,7 @@ def case(style: Style, label: str) -> Piece:
     if rng.random() < 0.4:
         slab = box(width + 0.03, 0.025, depth + 0.03, 0, height)
         items.append(solid(label, style.board(), [slab]))
-    return Piece(
-        label,
-        (width, height, depth),
-        tuple(items),
-        whole_top(width * 0.95, depth * 0.9, height + 0.025),
-    )
+    return Piece(label, (width, height, depth), tuple(items), whole_top(width * 0.95, depth * 0.9, height + 0.025))
 
 
 @dataclass(frozen=True)
@@ -220,13 +189,7 @@ class Front:
         width, height = self.width / self.columns, self.height / rows
         for column in range(self.columns):
             for row in range(rows):
-                yield (
-                    column,
-                    (column + 0.5) * width - self.width / 2,
-                    self.y + row * height,
-                    width,
-                    height,
-                )
+                yield (column, (column + 0.5) * width - self.width / 2, self.y + row * height, width, height)
 
 
 def front_panels(style: Style, label: str, surface: Surface, front: Front) -> list[Item]:

@@ -61,19 +61,13 @@ def counter_run(style: Style, width: float, look: KitchenLook, depth: float = 0.
     """Build base cabinets (labelled `cabinet`) under a worktop (labelled `counter`)."""
     columns = max(1, round(width / look.module))
     surface = look.body
-    body = [
-        box(width, look.height - 0.14, depth - 0.03, 0, 0.1, -0.015),
-        box(width, 0.1, depth - 0.1, 0, 0, -0.05),
-    ]
+    body = [box(width, look.height - 0.14, depth - 0.03, 0, 0.1, -0.015), box(width, 0.1, depth - 0.1, 0, 0, -0.05)]
     items = [solid('cabinet', surface, body)]
     items += _unit_fronts(style, look, width, columns, look.height - 0.14, 0.1, depth / 2 - 0.03)
     slab = box(width + 0.01, 0.04, depth + 0.02, 0, look.height - 0.04, 0.01)
     items.append(solid('counter', look.worktop, [slab]))
     return Piece(
-        'counter',
-        (width, look.height, depth),
-        tuple(items),
-        whole_top(width - 0.1, depth - 0.12, look.height),
+        'counter', (width, look.height, depth), tuple(items), whole_top(width - 0.1, depth - 0.12, look.height)
     )
 
 
@@ -109,22 +103,14 @@ def worktop_fitting(style: Style, height: float, width: float) -> list[Item]:
     x = rng.uniform(-0.5, 0.5) * (width - 0.65)
     if rng.random() < 0.4:
         plates = [
-            cylinder(0.085, 0.006).at(x + sx * 0.14, height + 0.008, sz * 0.12)
-            for sx in (-1, 1)
-            for sz in (-1, 1)
+            cylinder(0.085, 0.006).at(x + sx * 0.14, height + 0.008, sz * 0.12) for sx in (-1, 1) for sz in (-1, 1)
         ]
         glass = Surface(tint=(0.05, 0.05, 0.06), gloss=0.3)
-        return [
-            solid('stove', glass, [box(0.56, 0.01, 0.5, x, height)]),
-            solid('stove', style.metal(), plates),
-        ]
+        return [solid('stove', glass, [box(0.56, 0.01, 0.5, x, height)]), solid('stove', style.metal(), plates)]
     steel = Surface(style.textures.pick(rng, 'metal'), 1.0, gloss=0.2)
     rim = [box(0.6, 0.008, 0.46, x, height)]
     bowl = [box(0.5, 0.002, 0.36, x, height + 0.008)]
-    tap = [
-        cylinder(0.015, 0.25, 8).at(x, height, -0.2),
-        box(0.025, 0.025, 0.2, x, height + 0.24, -0.1),
-    ]
+    tap = [cylinder(0.015, 0.25, 8).at(x, height, -0.2), box(0.025, 0.025, 0.2, x, height + 0.24, -0.1)]
     return [solid('sink', steel, rim + tap), solid('sink', steel.tinted(0.45), bowl)]
 
 
@@ -155,9 +141,7 @@ def _fit_wall(context: RoomContext, wall: Wall, look: KitchenLook) -> None:
             u += 0.2
 
 
-def _install(
-    context: RoomContext, wall: Wall, start: float, end: float, unit: Piece, look: KitchenLook
-) -> bool:
+def _install(context: RoomContext, wall: Wall, start: float, end: float, unit: Piece, look: KitchenLook) -> bool:
     """Stand a unit at `start` if it ends before `end`; return whether it fits."""
     width, height, _ = unit.size
     if width > end - start or height > _TALLEST:
@@ -192,13 +176,9 @@ def _equip(context: RoomContext, wall: Wall, u: float, unit: Piece, look: Kitche
             context.arrangement.against_wall(above, wall, u, gap=0.005, tries=1)
 
 
-def _tile_above(
-    context: RoomContext, wall: Wall, u: float, width: float, look: KitchenLook
-) -> None:
+def _tile_above(context: RoomContext, wall: Wall, u: float, width: float, look: KitchenLook) -> None:
     """Add a splashback from the worktop up to the wall cabinets or a window sill."""
-    sills = [
-        hole.bottom for hole in wall.openings if abs(hole.centre - u) < (hole.width + width) / 2
-    ]
+    sills = [hole.bottom for hole in wall.openings if abs(hole.centre - u) < (hole.width + width) / 2]
     rise = min([look.upper_bottom, *sills]) - look.height
     if rise > 0.02:
         splash = Item(box(width, rise, 0.008, 0, look.height), 'wall', look.splash)

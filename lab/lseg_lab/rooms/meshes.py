@@ -94,11 +94,7 @@ def simplified(mesh: Mesh, most: int) -> Mesh:
 
 
 def transform(
-    x: float = 0.0,
-    y: float = 0.0,
-    z: float = 0.0,
-    turn: float = 0.0,
-    scale: Sequence[float] = (1.0, 1.0, 1.0),
+    x: float = 0.0, y: float = 0.0, z: float = 0.0, turn: float = 0.0, scale: Sequence[float] = (1.0, 1.0, 1.0)
 ) -> np.ndarray:
     """Return a 4x4 matrix that scales, turns about y (radians; +z towards +x), then shifts."""
     matrix = np.eye(4)
@@ -159,9 +155,7 @@ _BOX_FACES = np.array(
 _BOX_MESH = quads(_BOX_FACES - np.array([0.5, 0, 0.5], np.float32)).vertices
 
 
-def box(
-    width: float, height: float, depth: float, x: float = 0.0, y: float = 0.0, z: float = 0.0
-) -> Mesh:
+def box(width: float, height: float, depth: float, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
     """Build a box whose bottom centre is at (x, y, z)."""
     vertices = _BOX_MESH.copy()
     vertices[:, POSITION] *= np.array([width, height, depth], np.float32)
@@ -209,10 +203,7 @@ def cushion(width: float, height: float, depth: float, power: float = 4.0, cells
     line = np.sin(np.linspace(-1, 1, cells + 1) * math.pi / 2)
     x, z = np.meshgrid(line, -line)
     bulge = np.sqrt(np.clip((1 - np.abs(x) ** power) * (1 - np.abs(z) ** power), 0, 1))
-    sheets = [
-        np.stack([x * width / 2, height / 2 * (1 + side * bulge), z * depth / 2], axis=2)
-        for side in (1, -1)
-    ]
+    sheets = [np.stack([x * width / 2, height / 2 * (1 + side * bulge), z * depth / 2], axis=2) for side in (1, -1)]
     return merge([grid(sheets[0]), grid(sheets[1][:, ::-1])])
 
 

@@ -96,15 +96,11 @@ def _corner(word: str, geometry: _Geometry) -> tuple[int, int, int]:
     lengths = (len(geometry.positions), len(geometry.uvs), len(geometry.normals))
     fields = [*word.split('/'), '', ''][:3]
     numbers = [int(text) if text else 0 for text in fields]
-    position, uv, normal = (
-        number - 1 if number >= 0 else length + number for number, length in zip(numbers, lengths)
-    )
+    position, uv, normal = (number - 1 if number >= 0 else length + number for number, length in zip(numbers, lengths))
     return position, uv, normal
 
 
-def _read_mtl(
-    archive: Archive, name: str, load_texture: Callable[[str], float]
-) -> dict[str, _Material]:
+def _read_mtl(archive: Archive, name: str, load_texture: Callable[[str], float]) -> dict[str, _Material]:
     materials: dict[str, _Material] = {}
     current = _Material()
     for words in archive.lines(name):

@@ -17,17 +17,7 @@ import numpy as np
 from lseg_lab.rooms import shaders
 from lseg_lab.rooms.meshes import Mesh
 from lseg_lab.rooms.model_labels import CLASS_INDEX
-from lseg_lab.rooms.scene import (
-    FAR,
-    NEAR,
-    Camera,
-    Item,
-    Lighting,
-    Scene,
-    looking_at,
-    orthographic,
-    perspective,
-)
+from lseg_lab.rooms.scene import FAR, NEAR, Camera, Item, Lighting, Scene, looking_at, orthographic, perspective
 from lseg_ros.labels.ids import UNLABELLED
 
 _SUN_MAP, _LAMP_MAP = 1024, 768
@@ -75,9 +65,7 @@ class Renderer:
     `textures` is uint8 [N, S, S, 4]. Raise OSError if no EGL context can be created.
     """
 
-    def __init__(
-        self, textures: np.ndarray, width: int, height: int, supersampling: float = 1.5
-    ) -> None:
+    def __init__(self, textures: np.ndarray, width: int, height: int, supersampling: float = 1.5) -> None:
         """Create the EGL context and upload `textures`; pictures are width x height pixels."""
         self.width, self.height = width, height
         self._size = (round(width * supersampling), round(height * supersampling))
@@ -114,9 +102,7 @@ class Renderer:
             uploaded = (
                 self._shared(item.mesh)
                 if item.shared
-                else self._upload(
-                    item.mesh.vertices, np.arange(len(item.mesh.vertices), dtype=np.uint32)
-                )
+                else self._upload(item.mesh.vertices, np.arange(len(item.mesh.vertices), dtype=np.uint32))
             )
             if not item.shared:
                 own.append(uploaded)
@@ -142,12 +128,8 @@ class Renderer:
         buffer = self._context.buffer(vertices.tobytes())
         index = self._context.buffer(order.tobytes())
         names = ('position', 'normal', 'uv', 'colour', 'layer')
-        lit = self._context.vertex_array(
-            self._scene_program, [(buffer, '3f 3f 2f 3f 1f', *names)], index
-        )
-        silhouette = self._context.vertex_array(
-            self._shadow_program, [(buffer, '3f 36x', 'position')], index
-        )
+        lit = self._context.vertex_array(self._scene_program, [(buffer, '3f 3f 2f 3f 1f', *names)], index)
+        silhouette = self._context.vertex_array(self._shadow_program, [(buffer, '3f 36x', 'position')], index)
         return _Uploaded(buffer, index, lit, silhouette)
 
     def _shared(self, mesh: Mesh) -> _Uploaded:
@@ -248,9 +230,7 @@ def _create_context() -> moderngl.Context:
     try:
         return moderngl.create_context(standalone=True, **settings)
     except Exception as error:  # glcontext raises bare Exceptions
-        raise OSError(
-            f'cannot render: no EGL context ({error}); install libegl1 and libgl1-mesa-dri'
-        ) from error
+        raise OSError(f'cannot render: no EGL context ({error}); install libegl1 and libgl1-mesa-dri') from error
 
 
 def _upload_textures(context: moderngl.Context, textures: np.ndarray) -> moderngl.TextureArray:
@@ -272,9 +252,7 @@ def _indexed(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[np.sort(first)], rank[order.ravel()]
 
 
-def _shadow_target(
-    context: moderngl.Context, side: int
-) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
+def _shadow_target(context: moderngl.Context, side: int) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
     depth = context.depth_texture((side, side))
     depth.compare_func = '<='
     depth.filter = (moderngl.LINEAR, moderngl.LINEAR)
@@ -316,9 +294,7 @@ def _bounding_sphere(item: Item) -> tuple[np.ndarray, float]:
     return centre, float(np.linalg.norm(high - low) / 2 * scale)
 
 
-def _in_view(
-    view: np.ndarray, camera: Camera, aspect: float, centre: np.ndarray, radius: float
-) -> bool:
+def _in_view(view: np.ndarray, camera: Camera, aspect: float, centre: np.ndarray, radius: float) -> bool:
     """Return whether a bounding sphere may be visible."""
     x, y, z = view[:3, :3] @ centre + view[:3, 3]
     vertical = math.tan(camera.vertical_fov / 2)

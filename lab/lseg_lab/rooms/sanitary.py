@@ -29,25 +29,18 @@ def toilet(style: Style) -> Piece:
     width, seat, depth = rng.uniform(0.34, 0.4), rng.uniform(0.38, 0.45), rng.uniform(0.6, 0.72)
     long = rng.uniform(0.42, 0.5)  # length of the bowl
     middle = depth / 2 - long / 2
-    bowl = lathe(
-        [(0.6, 0), (0.55, 0.3), (0.8, 0.75), (1, 0.95), (1, 1), (0.72, 1), (0.5, 0.7), (0, 0.6)], 24
-    ).moved(transform(0, 0, middle, scale=(width / 2, seat - 0.02, long / 2)))
+    bowl = lathe([(0.6, 0), (0.55, 0.3), (0.8, 0.75), (1, 0.95), (1, 1), (0.72, 1), (0.5, 0.7), (0, 0.6)], 24).moved(
+        transform(0, 0, middle, scale=(width / 2, seat - 0.02, long / 2))
+    )
     foot = box(width * 0.55, seat * 0.9, depth - long * 0.6, 0, 0, -depth / 2 + 0.2)
     rear, tank = -depth / 2, rng.uniform(0.3, 0.42)
     cistern = box(rng.uniform(0.36, 0.46), tank, 0.18, 0, seat - 0.03, rear + 0.09)
     items = [solid('toilet', ceramic, [bowl, foot, cistern])]
     items.append(_seat_and_lid(style, ceramic, (width, seat, long), middle, rear))
-    return Piece(
-        'toilet',
-        (0.46, seat - 0.03 + tank, depth),
-        tuple(items),
-        whole_top(0.36, 0.14, seat - 0.03 + tank),
-    )
+    return Piece('toilet', (0.46, seat - 0.03 + tank, depth), tuple(items), whole_top(0.36, 0.14, seat - 0.03 + tank))
 
 
-def _seat_and_lid(
-    style: Style, ceramic: Surface, bowl: tuple[float, float, float], middle: float, rear: float
-) -> Item:
+def _seat_and_lid(style: Style, ceramic: Surface, bowl: tuple[float, float, float], middle: float, rear: float) -> Item:
     """Build the seat and the lid, closed or leaning on the cistern.
 
     `bowl` is the width, height and length of the bowl.
@@ -72,19 +65,8 @@ def washbasin(style: Style) -> Piece:
     rng = style.rng
     ceramic = _ceramic(style)
     width, depth, height = rng.uniform(0.4, 0.75), rng.uniform(0.36, 0.5), rng.uniform(0.8, 0.9)
-    profile = [
-        (0.45, 0),
-        (0.85, 0.6),
-        (1, 0.95),
-        (1, 1),
-        (0.9, 1),
-        (0.75, 0.6),
-        (0.2, 0.3),
-        (0, 0.3),
-    ]
-    bowl = lathe(profile, 24).moved(
-        transform(0, height - 0.16, 0, scale=(width / 2, 0.16, depth / 2))
-    )
+    profile = [(0.45, 0), (0.85, 0.6), (1, 0.95), (1, 1), (0.9, 1), (0.75, 0.6), (0.2, 0.3), (0, 0.3)]
+    bowl = lathe(profile, 24).moved(transform(0, height - 0.16, 0, scale=(width / 2, 0.16, depth / 2)))
     shelf = box(width * 0.9, 0.05, depth * 0.35, 0, height - 0.05, -depth * 0.32)
     items = [solid('sink', ceramic, [bowl, shelf])]
     if rng.random() < 0.5:

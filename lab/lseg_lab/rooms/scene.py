@@ -98,9 +98,7 @@ class Camera:
     def rotation(self) -> np.ndarray:
         """Return 3x3: rows are the camera's right, up and backward axes in the world (OpenGL)."""
         cosine = math.cos(self.pitch)
-        forward = np.array(
-            [math.sin(self.yaw) * cosine, math.sin(self.pitch), math.cos(self.yaw) * cosine]
-        )
+        forward = np.array([math.sin(self.yaw) * cosine, math.sin(self.pitch), math.cos(self.yaw) * cosine])
         right = np.cross(forward, [0, 1, 0])
         right /= np.linalg.norm(right)
         up = np.cross(right, forward)

@@ -7,18 +7,7 @@ import math
 
 import numpy as np
 
-from lseg_lab.rooms.meshes import (
-    Mesh,
-    box,
-    cylinder,
-    grid,
-    lathe,
-    merge,
-    panel,
-    quads,
-    tilt,
-    transform,
-)
+from lseg_lab.rooms.meshes import Mesh, box, cylinder, grid, lathe, merge, panel, quads, tilt, transform
 from lseg_lab.rooms.patterns import crumple, random_colour
 from lseg_lab.rooms.piece import Piece, solid
 from lseg_lab.rooms.scene import Item, Surface
@@ -64,11 +53,7 @@ def papers(style: Style) -> list[Item]:
     rng = style.rng
     sheet = quads([[(-0.105, 0, 0.15), (0.105, 0, 0.15), (0.105, 0, -0.15), (-0.105, 0, -0.15)]])
     sheets = [
-        sheet.moved(
-            transform(
-                rng.normal(0, 0.08), 0.002 + 0.002 * index, rng.normal(0, 0.08), rng.uniform(-1, 1)
-            )
-        )
+        sheet.moved(transform(rng.normal(0, 0.08), 0.002 + 0.002 * index, rng.normal(0, 0.08), rng.uniform(-1, 1)))
         for index in range(rng.integers(1, 6))
     ]
     layer = style.textures.pick(rng, 'paper')
@@ -91,27 +76,16 @@ def monitor(style: Style) -> list[Item]:
     rng = style.rng
     width = rng.uniform(0.38, 0.62)
     height, lift = width * rng.uniform(0.55, 0.8), rng.uniform(0.06, 0.15)
-    frame = [
-        box(width, height, 0.03, 0, lift),
-        box(0.06, lift + 0.1, 0.04, 0, 0, -0.03),
-        cylinder(0.12, 0.015, 14),
-    ]
+    frame = [box(width, height, 0.03, 0, lift), box(0.06, lift + 0.1, 0.04, 0, 0, -0.03), cylinder(0.12, 0.015, 14)]
     picture = panel(width - 0.035, height - 0.035).at(0, lift + 0.0175, 0.017)
     layer = style.textures.pick(rng, 'screen')
     shining = Surface(emission=rng.uniform(0.0, 1.2), gloss=0.1)
-    return [
-        solid('computer', style.plastic(), frame),
-        Item(picture.textured(layer), 'computer', shining),
-    ]
+    return [solid('computer', style.plastic(), frame), Item(picture.textured(layer), 'computer', shining)]
 
 
 def keyboard(style: Style) -> list[Item]:
     """Build a slab with rows of keys."""
-    rows = [
-        box(0.024, 0.01, 0.024, x * 0.029, 0.014, z * 0.029)
-        for x in range(-6, 7)
-        for z in (-2, -1, 0, 1)
-    ]
+    rows = [box(0.024, 0.01, 0.024, x * 0.029, 0.014, z * 0.029) for x in range(-6, 7) for z in (-2, -1, 0, 1)]
     surface = style.plastic()
     return [
         solid('keyboard', surface, [box(0.42, 0.016, 0.15)]),
@@ -121,26 +95,10 @@ def keyboard(style: Style) -> list[Item]:
 
 _PROFILES = {  # label: outlines (relative radius and height), ranges of width and height
     'cup': ([(0, 0), (0.8, 0), (1, 1), (0.9, 1), (0.75, 0.1)], (0.07, 0.1), (0.08, 0.13)),
-    'bottle': (
-        [(0, 0), (1, 0), (1, 0.6), (0.35, 0.78), (0.3, 1), (0, 1)],
-        (0.06, 0.1),
-        (0.18, 0.34),
-    ),
-    'bowl': (
-        [(0, 0), (0.5, 0), (1, 1), (0.93, 1), (0.45, 0.12), (0, 0.1)],
-        (0.12, 0.36),
-        (0.05, 0.13),
-    ),
-    'vase': (
-        [(0, 0), (0.6, 0), (1, 0.35), (0.8, 0.7), (0.4, 0.88), (0.55, 1), (0.4, 0.9)],
-        (0.1, 0.25),
-        (0.15, 0.45),
-    ),
-    'can': (
-        [(0, 0), (0.95, 0), (1, 0.05), (1, 0.95), (0.9, 1), (0, 0.98)],
-        (0.06, 0.075),
-        (0.1, 0.16),
-    ),
+    'bottle': ([(0, 0), (1, 0), (1, 0.6), (0.35, 0.78), (0.3, 1), (0, 1)], (0.06, 0.1), (0.18, 0.34)),
+    'bowl': ([(0, 0), (0.5, 0), (1, 1), (0.93, 1), (0.45, 0.12), (0, 0.1)], (0.12, 0.36), (0.05, 0.13)),
+    'vase': ([(0, 0), (0.6, 0), (1, 0.35), (0.8, 0.7), (0.4, 0.88), (0.55, 1), (0.4, 0.9)], (0.1, 0.25), (0.15, 0.45)),
+    'can': ([(0, 0), (0.95, 0), (1, 0.05), (1, 0.95), (0.9, 1), (0, 0.98)], (0.06, 0.075), (0.1, 0.16)),
 }
 
 
@@ -176,15 +134,7 @@ def table_lamp(style: Style) -> list[Item]:
     shade_low, shade_high = rng.uniform(0.1, 0.2), rng.uniform(0.06, 0.16)
     stem, shade = rng.uniform(0.18, 0.4), rng.uniform(0.14, 0.28)
     foot = lathe(
-        [
-            (0, 0),
-            (0.08, 0),
-            (0.07, 0.02),
-            (rng.uniform(0.01, 0.07), stem / 2),
-            (0.012, stem),
-            (0.012, stem + 0.05),
-        ],
-        14,
+        [(0, 0), (0.08, 0), (0.07, 0.02), (rng.uniform(0.01, 0.07), stem / 2), (0.012, stem), (0.012, stem + 0.05)], 14
     )
     cover = lathe([(shade_low, stem), (shade_high, stem + shade)], 18)
     return [Item(foot, 'lamp', style.paint()), Item(cover, 'lamp', _shade_surface(style))]
@@ -199,10 +149,7 @@ def floor_lamp(style: Style) -> Piece:
     rim = [(wide, height - shade), (narrow, height)]
     if rng.random() < 0.3:
         rim = [(0.02, height - 0.12), (0.16, height)]
-    items = (
-        solid('lamp', style.metal(), stand),
-        Item(lathe(rim, 20), 'lamp', _shade_surface(style)),
-    )
+    items = (solid('lamp', style.metal(), stand), Item(lathe(rim, 20), 'lamp', _shade_surface(style)))
     return Piece('lamp', (0.45, height, 0.45), items)
 
 
@@ -218,14 +165,7 @@ def leafy_plant(style: Style, height: float) -> list[Item]:
     pot_height = height * rng.uniform(0.15, 0.35)
     radius = pot_height * rng.uniform(0.4, 0.7)
     pot = lathe(
-        [
-            (0, 0),
-            (radius * 0.75, 0),
-            (radius, pot_height),
-            (radius * 0.85, pot_height),
-            (0, pot_height * 0.9),
-        ],
-        14,
+        [(0, 0), (radius * 0.75, 0), (radius, pot_height), (radius * 0.85, pot_height), (0, pot_height * 0.9)], 14
     )
     leaf_width = height * rng.uniform(0.02, 0.09)
     leaves = [
@@ -247,9 +187,9 @@ def _leaf(rng: np.random.Generator, length: float, width: float) -> Mesh:
     edges = [np.stack([sign * half, up, out], axis=1) for sign in (-1, 1)]
     blade = np.stack(edges, axis=1)
     shade = rng.uniform(0.6, 1.3)
-    return merge(
-        [quads(np.stack([blade[:-1, 0], blade[:-1, 1], blade[1:, 1], blade[1:, 0]], 1))]
-    ).painted([shade, shade, shade])
+    return merge([quads(np.stack([blade[:-1, 0], blade[:-1, 1], blade[1:, 1], blade[1:, 0]], 1))]).painted(
+        [shade, shade, shade]
+    )
 
 
 def soft_heap(style: Style) -> list[Item]:
@@ -260,9 +200,7 @@ def soft_heap(style: Style) -> list[Item]:
     hill = np.clip(1.2 - np.hypot(x, z), 0, 1) ** 0.5
     y = height * hill * (1 + 0.35 * crumple(rng, 16, 16, 1.6))
     spread = 1 + 0.12 * crumple(rng, 16, 16, 2.2)
-    sheet = grid(
-        np.stack([x * spread * width / 2, np.maximum(y, 0.004), z * spread * depth / 2], axis=2)
-    )
+    sheet = grid(np.stack([x * spread * width / 2, np.maximum(y, 0.004), z * spread * depth / 2], axis=2))
     return [Item(sheet, 'towel', style.cloth())]
 
 
@@ -292,12 +230,7 @@ def trash_can(style: Style) -> Piece:
         items.append(solid('trash can', cover, _squared([lid], segments)))
     elif draw < 0.7:
         bag = lathe(
-            [
-                (top * 1.04, height * 0.85),
-                (top * 1.02, height + 0.01),
-                (top * 0.8, height - 0.05),
-                (0, height * 0.4),
-            ],
+            [(top * 1.04, height * 0.85), (top * 1.02, height + 0.01), (top * 0.8, height - 0.05), (0, height * 0.4)],
             segments,
         )
         shade = float(rng.choice([0.05, 0.7, 0.9]))

@@ -116,11 +116,7 @@ class TextureFile:
 
     def load(self) -> np.ndarray:
         """Return the image as a texture layer."""
-        data = (
-            self.source.read_bytes()
-            if self.entry is None
-            else zipfile.ZipFile(self.source).read(self.entry)
-        )
+        data = self.source.read_bytes() if self.entry is None else zipfile.ZipFile(self.source).read(self.entry)
         return texture_layer(Image.open(io.BytesIO(data)))
 
 

@@ -62,11 +62,7 @@ def bed(style: Style) -> Piece:
     sheet = style.cloth()
     low = rng.uniform(0.0, 0.2)
     frame = [box(width + 0.06, frame_height - low, length, 0, low)]
-    frame += [
-        box(0.07, low + 0.01, 0.07, sx * width * 0.48, 0, sz * length * 0.47)
-        for sx in (-1, 1)
-        for sz in (-1, 1)
-    ]
+    frame += [box(0.07, low + 0.01, 0.07, sx * width * 0.48, 0, sz * length * 0.47) for sx in (-1, 1) for sz in (-1, 1)]
     if rng.random() < 0.85:
         frame.append(box(width + 0.1, head, 0.06, 0, 0, -length / 2 - 0.03))
     if rng.random() < 0.25:
@@ -149,9 +145,7 @@ def _seat_pillows(style: Style, xs: list[float], seat: float, depth: float) -> l
         piece = pillow(style, rng.uniform(0.36, 0.5))
         x = xs[rng.integers(len(xs))] + rng.normal(0, 0.12)
         lean = tilt('x', -rng.uniform(0.9, 1.3))
-        matrix = (
-            transform(x, seat + 0.2, -depth / 2 + rng.uniform(0.3, 0.42), rng.normal(0, 0.3)) @ lean
-        )
+        matrix = transform(x, seat + 0.2, -depth / 2 + rng.uniform(0.3, 0.42), rng.normal(0, 0.3)) @ lean
         items.append(Item(piece.mesh, 'pillow', piece.surface, matrix))
     return items
 
@@ -203,9 +197,7 @@ def chair(style: Style) -> Piece:
     return Piece('chair', (width, height, depth), tuple(items))
 
 
-def _chair_back(
-    rng: np.random.Generator, width: float, depth: float, seat: float, height: float
-) -> list[Mesh]:
+def _chair_back(rng: np.random.Generator, width: float, depth: float, seat: float, height: float) -> list[Mesh]:
     z = -depth / 2 + 0.02
     kind = rng.integers(3)
     if kind == 0:
@@ -213,13 +205,9 @@ def _chair_back(
     rail = [box(width, 0.07, 0.03, 0, height - 0.07, z)]
     if kind == 1:
         return rail + [
-            box(0.03, height - seat, 0.015, x, seat, z)
-            for x in np.linspace(-0.35, 0.35, rng.integers(3, 7)) * width
+            box(0.03, height - seat, 0.015, x, seat, z) for x in np.linspace(-0.35, 0.35, rng.integers(3, 7)) * width
         ]
-    return rail + [
-        box(width, 0.05, 0.02, 0, y, z)
-        for y in np.linspace(seat + 0.15, height - 0.17, rng.integers(1, 4))
-    ]
+    return rail + [box(width, 0.05, 0.02, 0, y, z) for y in np.linspace(seat + 0.15, height - 0.17, rng.integers(1, 4))]
 
 
 def _covered_chair(style: Style, width: float, depth: float, seat: float, height: float) -> Piece:
@@ -230,10 +218,7 @@ def _covered_chair(style: Style, width: float, depth: float, seat: float, height
     back = cushion(width, height + 0.05 - seat, 0.13, 10).at(0, seat - 0.02, -depth / 2 + 0.06)
     body.append(back)
     if rng.random() < 0.3:
-        body += [
-            cushion(0.1, 0.4, depth * 0.8, 8).at(sx * width / 2, seat - 0.1, -0.04)
-            for sx in (-1, 1)
-        ]
+        body += [cushion(0.1, 0.4, depth * 0.8, 8).at(sx * width / 2, seat - 0.1, -0.04) for sx in (-1, 1)]
     items = (solid('chair', cover, body), solid('chair', style.wood(), _feet(width, depth, foot)))
     return Piece('chair', (width + 0.1, height + 0.05, depth), items)
 
@@ -241,10 +226,7 @@ def _covered_chair(style: Style, width: float, depth: float, seat: float, height
 def _office_chair(style: Style, width: float, depth: float, seat: float, height: float) -> Piece:
     rng = style.rng
     frame, cover = style.plastic(), style.upholstery()
-    arms = [
-        box(0.33, 0.035, 0.05, 0.16, 0.04).moved(transform(turn=angle))
-        for angle in np.arange(5) * 2 * math.pi / 5
-    ]
+    arms = [box(0.33, 0.035, 0.05, 0.16, 0.04).moved(transform(turn=angle)) for angle in np.arange(5) * 2 * math.pi / 5]
     stand = [*arms, cylinder(0.03, seat - 0.05, 10)]
     if rng.random() < 0.6:
         stand += [box(0.05, 0.03, depth * 0.6, sx * width / 2, seat + 0.2) for sx in (-1, 1)]
@@ -275,6 +257,4 @@ def ottoman(style: Style) -> Piece:
         solid('stool', style.upholstery(), body),
         solid('stool', style.wood(), _feet(width * 0.85, depth * 0.85, foot + 0.05)),
     )
-    return Piece(
-        'stool', (width, height, depth), items, whole_top(width * 0.6, depth * 0.6, height)
-    )
+    return Piece('stool', (width, height, depth), items, whole_top(width * 0.6, depth * 0.6, height))

@@ -15,11 +15,7 @@ import numpy as np
 
 from lseg_ros.labels.ids import UNLABELLED
 
-BORDERS = (
-    (cv2.BORDER_REFLECT_101, 0),
-    (cv2.BORDER_CONSTANT, (255, 255, 255)),
-    (cv2.BORDER_CONSTANT, (0, 0, 0)),
-)
+BORDERS = ((cv2.BORDER_REFLECT_101, 0), (cv2.BORDER_CONSTANT, (255, 255, 255)), (cv2.BORDER_CONSTANT, (0, 0, 0)))
 
 Photometric = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -33,11 +29,7 @@ def photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def geometric(
-    image: np.ndarray,
-    mask: np.ndarray,
-    size: tuple[int, int],
-    zoom: tuple[float, float],
-    rng: np.random.Generator,
+    image: np.ndarray, mask: np.ndarray, size: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Crop to `size` (height, width) with random zoom, flip, small rotation and perspective.
 
@@ -47,20 +39,13 @@ def geometric(
     border = BORDERS[rng.integers(len(BORDERS))]
     height, width = size
     matrix = _crop_matrix(image.shape[:2], size, zoom, rng)
-    image = cv2.warpPerspective(
-        image, matrix, (width, height), borderMode=border[0], borderValue=border[1]
-    )
-    mask = cv2.warpPerspective(
-        mask, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=UNLABELLED
-    )
+    image = cv2.warpPerspective(image, matrix, (width, height), borderMode=border[0], borderValue=border[1])
+    mask = cv2.warpPerspective(mask, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=UNLABELLED)
     return image, mask
 
 
 def _crop_matrix(
-    source: tuple[int, int],
-    target: tuple[int, int],
-    zoom: tuple[float, float],
-    rng: np.random.Generator,
+    source: tuple[int, int], target: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """Return the homography [3, 3] from source pixels to the pixels of a random crop."""
     scale = np.exp(rng.uniform(*np.log(zoom)))
@@ -83,9 +68,7 @@ def _crop_matrix(
     return np.linalg.inv(middle) @ tilt @ middle @ matrix
 
 
-def recolour_regions(
-    image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, share: float = 0.5
-) -> np.ndarray:
+def recolour_regions(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, share: float = 0.5) -> np.ndarray:
     """Give a random share of the mask's regions another colour and a random pattern.
 
     Shading and fine texture are kept. This breaks the correlation of colour and class in
@@ -115,9 +98,7 @@ def _noise(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> np.n
 def tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change exposure, gamma, contrast and white balance with one look-up table per channel."""
     level = np.linspace(0.0, 1.0, 256)[:, None]
-    cast = rng.choice(
-        [0.06, 0.18], p=[0.8, 0.2]
-    )  # sometimes the camera leaves the lamps' colour uncorrected
+    cast = rng.choice([0.06, 0.18], p=[0.8, 0.2])  # sometimes the camera leaves the lamps' colour uncorrected
     level = level * np.exp(rng.normal(0.0, 0.35)) * np.exp(rng.normal(0.0, cast, 3))
     level = np.clip(level, 0.0, 1.0) ** np.exp(rng.normal(0.0, 0.3))
     level = 0.5 + (level - 0.5) * np.exp(rng.normal(0.0, 0.2)) + rng.normal(0.0, 0.05)
@@ -149,11 +130,7 @@ def random_filter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     kernels = rng.normal(0.0, 1.0, (3, 3, size, size))  # [to, from, size, size]
     pixels = image.astype(np.float32)
     filtered = np.stack(
-        [
-            sum(cv2.filter2D(pixels[..., i], -1, kernel) for i, kernel in enumerate(row))
-            for row in kernels
-        ],
-        axis=2,
+        [sum(cv2.filter2D(pixels[..., i], -1, kernel) for i, kernel in enumerate(row)) for row in kernels], axis=2
     )
     filtered = (filtered - filtered.mean()) / (filtered.std() + 1e-3)
     filtered = filtered * pixels.std() + pixels.mean()
@@ -223,9 +200,7 @@ def lower_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Scale down and up again, as a cheap or digitally zoomed camera does."""
     height, width = image.shape[:2]
     scale = rng.uniform(0.35, 0.9)
-    small = cv2.resize(
-        image, (int(width * scale), int(height * scale)), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(image, (int(width * scale), int(height * scale)), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

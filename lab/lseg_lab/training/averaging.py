@@ -23,9 +23,7 @@ class WeightAverage:
         """Include the weights after step `step`; early steps are forgotten faster."""
         decay = min(self._decay, (1.0 + step) / (10.0 + step))
         current = self._floats()
-        torch._foreach_lerp_(
-            list(self.state.values()), [current[name] for name in self.state], 1.0 - decay
-        )
+        torch._foreach_lerp_(list(self.state.values()), [current[name] for name in self.state], 1.0 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -64,8 +62,6 @@ def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """
     first = states[0]
     return {
-        name: torch.stack([state[name] for state in states]).mean(0)
-        if tensor.is_floating_point()
-        else tensor
+        name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
         for name, tensor in first.items()
     }

@@ -31,11 +31,7 @@ class CropStream:
     """
 
     def __init__(
-        self,
-        folder: LabelledFolder,
-        base: int = 520,
-        crop: tuple[int, int] = (480, 480),
-        seed: int = 0,
+        self, folder: LabelledFolder, base: int = 520, crop: tuple[int, int] = (480, 480), seed: int = 0
     ) -> None:
         """Crop the images of `folder`; see random_crop for `base` and `crop`."""
         self.folder, self.base, self.crop, self.seed = folder, base, crop, seed

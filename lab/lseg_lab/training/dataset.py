@@ -66,8 +66,7 @@ def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
         description = root / 'dataset.json'
         if not description.is_file():
             raise FileNotFoundError(
-                f'{description} not found: {root} must be written by `lseg rooms` '
-                'or `lseg annotate masks`'
+                f'{description} not found: {root} must be written by `lseg rooms` or `lseg annotate masks`'
             )
         names = json.loads(description.read_text(encoding='utf-8'))['classes']
         classes += [name for name in names if name not in classes]

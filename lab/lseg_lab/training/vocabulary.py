@@ -78,9 +78,7 @@ def load_vocabulary(path: str | Path | None = None) -> Vocabulary:
     file = Path(path) if path else resources.files(__package__) / 'vocabulary.yaml'
     content = yaml.safe_load(file.read_text(encoding='utf-8'))
     concepts = {
-        name: Concept(
-            name, *(tuple((entry or {}).get(key, ())) for key in ('names', 'held_out', 'broader'))
-        )
+        name: Concept(name, *(tuple((entry or {}).get(key, ())) for key in ('names', 'held_out', 'broader')))
         for name, entry in content['concepts'].items()
     }
     _check(concepts)
@@ -96,12 +94,9 @@ def _check(concepts: Mapping[str, Concept]) -> None:
         for text in concept.names:
             if owner.setdefault(text, concept.name) != concept.name:
                 raise ValueError(
-                    f"vocabulary: '{text}' names both '{owner[text]}' and '{concept.name}'; "
-                    'remove it from one of them'
+                    f"vocabulary: '{text}' names both '{owner[text]}' and '{concept.name}'; remove it from one of them"
                 )
     for concept in concepts.values():
         for text in concept.held_out:
             if text in owner:
-                raise ValueError(
-                    f"vocabulary: '{text}' is held out for '{concept.name}' but used in training"
-                )
+                raise ValueError(f"vocabulary: '{text}' is held out for '{concept.name}' but used in training")

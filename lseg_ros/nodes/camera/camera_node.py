@@ -31,9 +31,7 @@ _RATE = ParameterDescriptor(
     read_only=True,
     floating_point_range=[FloatingPointRange(from_value=0.1, to_value=1000.0)],
 )
-_LOOP = ParameterDescriptor(
-    description='Whether to start again at the end; otherwise the node exits.', read_only=True
-)
+_LOOP = ParameterDescriptor(description='Whether to start again at the end; otherwise the node exits.', read_only=True)
 _FRAME_ID = ParameterDescriptor(description='frame_id of every header.', read_only=True)
 
 
@@ -51,9 +49,7 @@ class CameraNode(Node):
         self._image = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         if self._source.camera is not None:
             self._depth = self.create_publisher(Image, 'depth', qos_profile_sensor_data)
-            self._camera_info = self.create_publisher(
-                CameraInfo, 'camera_info', qos_profile_sensor_data
-            )
+            self._camera_info = self.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self.finished = False
         self._timer = self.create_timer(1.0 / rate, self._publish_next)
 

@@ -17,12 +17,7 @@ from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.media.ros_images import image_to_depth
 from lseg_ros.nodes.conversions import OrganisedCloud
-from lseg_ros.nodes.segmentation.camera_info import (
-    CameraInfoHistory,
-    image_camera,
-    lens,
-    scaled_camera_info,
-)
+from lseg_ros.nodes.segmentation.camera_info import CameraInfoHistory, image_camera, lens, scaled_camera_info
 from lseg_ros.nodes.segmentation.frames import Frame, stamp_ns
 from lseg_ros.nodes.segmentation.outputs import Outputs
 from lseg_ros.nodes.segmentation.settings import Settings
@@ -121,9 +116,7 @@ class CameraGeometry:
             else:
                 self._outputs.send_points(partial(self._points, result, depth))
 
-    def point_at(
-        self, frame: Frame, depth: Image | None, u: int, v: int
-    ) -> tuple[float, float, float]:
+    def point_at(self, frame: Frame, depth: Image | None, u: int, v: int) -> tuple[float, float, float]:
         """Return the point that column `u`, row `v` of `frame` shows, in the optical frame.
 
         In metres; NaN without `depth` or without a matching CameraInfo. Any thread may call this.
@@ -179,8 +172,7 @@ class CameraGeometry:
         if self._cloud is None or self._cloud.points.shape != depth.shape:
             self._cloud = OrganisedCloud(depth.shape)
         ids, confidence = (
-            plane[:: self._stride, :: self._stride]
-            for plane in (segmentation.ids, segmentation.confidence)
+            plane[:: self._stride, :: self._stride] for plane in (segmentation.ids, segmentation.confidence)
         )
         image = grid.sample(frame.image)
         labelled_points(depth, rays, image, ids, confidence, self._cloud.points)

@@ -75,8 +75,7 @@ def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
     size = tuple(side // part for side, part in zip(full, binning))
     if size != tuple(image_size):
         raise ValueError(
-            f'camera_info is for {size[1]} x {size[0]} pixels, but the image has '
-            f'{image_size[1]} x {image_size[0]}'
+            f'camera_info is for {size[1]} x {size[0]} pixels, but the image has {image_size[1]} x {image_size[0]}'
         )
     scale = [1 / part for part in binning]
     offset = (info.roi.y_offset, info.roi.x_offset)
@@ -86,9 +85,7 @@ def image_camera(info: CameraInfo, image_size: Size) -> ImageCamera:
     return ImageCamera(size, k, p)
 
 
-def scaled_camera_info(
-    info: CameraInfo, image_size: Size, output_size: Size, header: Header
-) -> CameraInfo:
+def scaled_camera_info(info: CameraInfo, image_size: Size, output_size: Size, header: Header) -> CameraInfo:
     """Return the CameraInfo of an image that was resized from `image_size` to `output_size`.
 
     It has neither a region of interest nor binning. Raise ValueError as `image_camera` does.
@@ -148,9 +145,7 @@ def parse_output_size(values: Sequence[int]) -> Size | None:
     return height, width
 
 
-def _shifted(
-    matrix: np.ndarray, scale: Sequence[float], offset: Sequence[float] = (0.0, 0.0)
-) -> np.ndarray:
+def _shifted(matrix: np.ndarray, scale: Sequence[float], offset: Sequence[float] = (0.0, 0.0)) -> np.ndarray:
     """Return a projection matrix for another pixel grid; pixel centres are whole numbers."""
     result = matrix.astype(np.float64)
     if not matrix.any():  # P of an uncalibrated camera
@@ -165,9 +160,7 @@ def _check(matrix: np.ndarray, size: Size, name: str) -> None:
     fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
     height, width = size
     if not (np.isfinite(matrix).all() and fx > 0 and fy > 0):
-        raise ValueError(
-            f'{name} of camera_info has focal lengths {fx:g} and {fy:g}: is the camera calibrated?'
-        )
+        raise ValueError(f'{name} of camera_info has focal lengths {fx:g} and {fy:g}: is the camera calibrated?')
     if not (-0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5):
         raise ValueError(
             f'{name} of camera_info does not match its size: the centre ({cx:g}, '

@@ -50,9 +50,7 @@ class CameraInput:
     The parameters `qos_overrides.<topic>.subscription.*` change the QoS.
     """
 
-    def __init__(
-        self, node: Node, camera: Camera, transport: ImageTransport, stream: SegmentationStream
-    ) -> None:
+    def __init__(self, node: Node, camera: Camera, transport: ImageTransport, stream: SegmentationStream) -> None:
         """Subscribe and pass each message to `stream`.
 
         If rclpy refuses one subscription, make none and raise what it raises.
@@ -71,16 +69,10 @@ class CameraInput:
                 lambda message: stream.offer(camera.name, Arrival(message, transport.decode)),
             )
             self._subscribe(
-                CameraInfo,
-                'camera_info',
-                _best_effort(QUEUE),
-                stream.cameras[camera.name].geometry.infos.add,
+                CameraInfo, 'camera_info', _best_effort(QUEUE), stream.cameras[camera.name].geometry.infos.add
             )
             self._subscribe(
-                Image,
-                'depth',
-                _best_effort(QUEUE),
-                lambda message: stream.offer_depth(camera.name, message),
+                Image, 'depth', _best_effort(QUEUE), lambda message: stream.offer_depth(camera.name, message)
             )
             undo.pop_all()
 
@@ -105,9 +97,7 @@ class CameraInput:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _subscribe(
-        self, message_type: type, topic: str, qos: QoSProfile, callback: Callable[[Any], None]
-    ) -> None:
+    def _subscribe(self, message_type: type, topic: str, qos: QoSProfile, callback: Callable[[Any], None]) -> None:
         self._subscriptions.append(
             self._node.create_subscription(
                 message_type,

@@ -26,14 +26,10 @@ class DiagnosticsPublisher:
         self._examine = examine
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # A paused simulation must not silence the diagnostics.
-        self._timer = node.create_timer(
-            PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._timer = node.create_timer(PERIOD_S, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        array = DiagnosticArray(
-            status=[self._status(part, health) for part, health in self._examine().items()]
-        )
+        array = DiagnosticArray(status=[self._status(part, health) for part, health in self._examine().items()])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
 

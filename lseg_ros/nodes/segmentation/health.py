@@ -64,16 +64,11 @@ def examine(state: NodeState) -> dict[str, Health]:
         values['labels'] = ', '.join(state.table.labels.names)
     if state.stream is not None:
         network = state.stream.segmenter.model
-        values |= {
-            'device': str(network.device),
-            'precision': str(network.dtype).removeprefix('torch.'),
-        }
+        values |= {'device': str(network.device), 'precision': str(network.dtype).removeprefix('torch.')}
         values |= _memory_values(network.device)
     if nameless := cameras.pop('', None):
         values |= nameless.values
-    return {WHOLE: Health(level, message, values)} | {
-        f'camera {name}': health for name, health in cameras.items()
-    }
+    return {WHOLE: Health(level, message, values)} | {f'camera {name}': health for name, health in cameras.items()}
 
 
 def _examine_cameras(state: NodeState) -> dict[str, Health]:
@@ -82,13 +77,10 @@ def _examine_cameras(state: NodeState) -> dict[str, Health]:
     streams = state.stream.cameras
     if state.silence:
         return {
-            name: Health(DiagnosticStatus.OK, state.silence, _camera_values(stream))
-            for name, stream in streams.items()
+            name: Health(DiagnosticStatus.OK, state.silence, _camera_values(stream)) for name, stream in streams.items()
         }
     return {
-        source.camera.name: _camera_health(
-            streams[source.camera.name], source.why_silent, state.settings.image_timeout
-        )
+        source.camera.name: _camera_health(streams[source.camera.name], source.why_silent, state.settings.image_timeout)
         for source in state.inputs
     }
 
@@ -102,9 +94,7 @@ def _condition(state: NodeState, cameras: Mapping[str, Health]) -> tuple[bytes, 
     return _joint_condition(cameras)
 
 
-def _camera_health(
-    camera: CameraStream, why_silent: Callable[[], str], image_timeout: float
-) -> Health:
+def _camera_health(camera: CameraStream, why_silent: Callable[[], str], image_timeout: float) -> Health:
     """Return the health of a camera whose stream is running.
 
     `why_silent` is called if no image has arrived for `image_timeout` seconds.
@@ -113,9 +103,7 @@ def _camera_health(
     values = _camera_values(camera)
     silence = camera.statistics.seconds_since_image()
     if silence > image_timeout:
-        return Health(
-            DiagnosticStatus.WARN, f'silent: no image for {silence:.0f} s; {why_silent()}', values
-        )
+        return Health(DiagnosticStatus.WARN, f'silent: no image for {silence:.0f} s; {why_silent()}', values)
     if report.last_problem and not report.output_rate:
         return Health(DiagnosticStatus.WARN, f'silent: {report.last_problem}', values)
     return Health(DiagnosticStatus.OK, 'segmenting', values)

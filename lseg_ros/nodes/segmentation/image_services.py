@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from geometry_msgs.msg import Point
@@ -43,26 +44,15 @@ class ImageServices:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='image services')
         # Reentrant, so that a request can be refused while others wait.
         group = ReentrantCallbackGroup()
-        node.create_service(SegmentImage, '~/segment', self._on_segment, callback_group=group)
-        node.create_service(QueryText, '~/query', self._on_query, callback_group=group)
+        segment, query = (partial(self._answer, each) for each in (self._segment, self._query))
+        node.create_service(SegmentImage, '~/segment', segment, callback_group=group)
+        node.create_service(QueryText, '~/query', query, callback_group=group)
 
     def close(self) -> None:
         """Finish the request under way, refuse those that wait, and end the thread."""
         self._thread.shutdown(cancel_futures=True)
 
-    async def _on_segment(
-        self, request: SegmentImage.Request, response: SegmentImage.Response
-    ) -> SegmentImage.Response:
-        return await self._answer(self._segment, request, response)
-
-    async def _on_query(
-        self, request: QueryText.Request, response: QueryText.Response
-    ) -> QueryText.Response:
-        return await self._answer(self._query, request, response)
-
-    async def _answer(
-        self, answer: Callable[[Request], Response], request: Request, response: Response
-    ) -> Response:
+    async def _answer(self, answer: Callable[[Request], Response], request: Request, response: Response) -> Response:
         if self._pending >= QUEUE_LIMIT:
             response.message = f'busy: {QUEUE_LIMIT} requests are waiting already; try again later'
             return response
@@ -110,9 +100,7 @@ class ImageServices:
             return frame, relevance, camera.geometry.depth_of(frame)
 
         frame, found, depth = stream.between_batches(run)
-        points = [
-            camera.geometry.point_at(frame, depth, part.peak_u, part.peak_v) for part in found
-        ]
+        points = [camera.geometry.point_at(frame, depth, part.peak_u, part.peak_v) for part in found]
         return QueryText.Response(
             success=True,
             header=frame.header,

@@ -28,9 +28,7 @@ from lseg_ros.nodes.conversions import array_to_image, label_set_to_label_info, 
 from lseg_ros.nodes.segmentation.frames import Frame, LabelTable
 
 FRAME_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # An executor that waits for events of a publisher fails with InvalidHandle if another thread
 # destroys the publisher, and masks come and go in the thread that changes the labels.
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
@@ -150,9 +148,7 @@ class Outputs:
                     publisher.publish(message)
 
     @staticmethod
-    def _send(
-        publisher: Publisher, encoding: str, header: Header, pixels: Callable[[], np.ndarray]
-    ) -> None:
+    def _send(publisher: Publisher, encoding: str, header: Header, pixels: Callable[[], np.ndarray]) -> None:
         if publisher.get_subscription_count():
             publisher.publish(array_to_image(pixels(), encoding, header))
 

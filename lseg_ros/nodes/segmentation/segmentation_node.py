@@ -86,15 +86,8 @@ class SegmentationNode(LifecycleNode):
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop, from any state."""
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Fall back to unconfigured."""
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
+    on_shutdown = on_cleanup
+    on_error = on_cleanup  # back to unconfigured
 
     def close(self) -> None:
         """Free the model and end the threads; call this once the executor has stopped."""
@@ -118,8 +111,7 @@ class SegmentationNode(LifecycleNode):
         if self._settings.labels_file and (table := self._session.table):
             self._mirror_labels(table.labels)
         self.get_logger().info(
-            f'{self._settings.model} is ready on {segmenter.model.device}, run by '
-            f'{segmenter.backend_name}'
+            f'{self._settings.model} is ready on {segmenter.model.device}, run by {segmenter.backend_name}'
         )
 
     def _start(self) -> None:
@@ -150,9 +142,7 @@ class SegmentationNode(LifecycleNode):
             raise RuntimeError('the node is not configured')
         return stream
 
-    async def _set_labels(
-        self, request: SetLabels.Request, response: SetLabels.Response
-    ) -> SetLabels.Response:
+    async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
         job = self._session.change_labels(request.mode, request.labels)
         await end_of(self, job)
         error = job.exception()
@@ -211,12 +201,7 @@ class SegmentationNode(LifecycleNode):
 
     def _examine(self) -> dict[str, Health]:
         state = NodeState(
-            self._settings,
-            self._session.table,
-            self._session.stream,
-            self._inputs,
-            self._enabled,
-            self._last_failure,
+            self._settings, self._session.table, self._session.stream, self._inputs, self._enabled, self._last_failure
         )
         parts = examine(state)
         if parts[WHOLE].level == DiagnosticStatus.WARN:

@@ -13,7 +13,7 @@ from typing import Any
 from rclpy.node import Node
 
 from lseg_ros.backends.device import free_memory
-from lseg_ros.core import open_segmenter
+from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelError, LabelRegistry, LabelSet, read_label_file
 from lseg_ros.nodes.segmentation.frames import LabelTable, Terms
@@ -53,11 +53,7 @@ class Session:
         self._node = node
         self._on_problem = on_problem
         self._lock = threading.Lock()
-        self._state = _State(
-            LabelRegistry(
-                include_other=settings.include_other, other_prompts=settings.other_prompts
-            )
-        )
+        self._state = _State(LabelRegistry(include_other=settings.include_other, other_prompts=settings.other_prompts))
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='session')
 
     @property
@@ -140,12 +136,7 @@ class Session:
     def _changed(self, mode: str, labels: Sequence[str]) -> tuple[LabelRegistry, LabelSet]:
         """Return a changed copy of the registry, and its labels."""
         registry = copy.deepcopy(self._snapshot().registry)
-        changes = {
-            '': registry.replace,
-            REPLACE: registry.replace,
-            ADD: registry.add,
-            REMOVE: registry.remove,
-        }
+        changes = {'': registry.replace, REPLACE: registry.replace, ADD: registry.add, REMOVE: registry.remove}
         if mode not in changes:
             raise LabelError(f'unknown mode {mode!r}: use {REPLACE}, {ADD} or {REMOVE}')
         return registry, changes[mode](labels)

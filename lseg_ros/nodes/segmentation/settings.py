@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -74,25 +75,21 @@ def _parameter(
     return field(default=default, metadata=facts)
 
 
+_at_once = partial(_parameter, applies=Applies.AT_ONCE)
+
+
 @dataclass(frozen=True)
 class Settings:
     """The values of all parameters at one moment; the fields are the table of parameters."""
 
-    model: str = _parameter(
-        'lseg-lite', 'Name of a model (see lseg info), or path of a weights file.'
-    )
+    model: str = _parameter('lseg-lite', 'Name of a model (see lseg info), or path of a weights file.')
     text_model: str = _parameter(
-        '',
-        'Folder of the text encoder; empty: use the installed Python package, or else the hub '
-        'cache.',
+        '', 'Folder of the text encoder; empty: use the installed Python package, or else the hub cache.'
     )
-    device: str = _parameter(
-        'auto', 'Where the network runs: cpu, cuda or cuda:1; auto: a GPU if there is one.'
-    )
+    device: str = _parameter('auto', 'Where the network runs: cpu, cuda or cuda:1; auto: a GPU if there is one.')
     precision: str = _parameter(
         'auto',
-        'Number format of the network; auto: float16 on a GPU with tensor cores, float32 '
-        'elsewhere.',
+        'Number format of the network; auto: float16 on a GPU with tensor cores, float32 elsewhere.',
         choices=('auto', 'float32', 'float16', 'bfloat16'),
     )
     backend: str = _parameter(
@@ -102,9 +99,7 @@ class Settings:
         choices=BACKENDS,
     )
     cpu_threads: int = _parameter(
-        0,
-        'Number of CPU threads for the network, resizing and deciding; 0: one per core.',
-        range=(0, 256),
+        0, 'Number of CPU threads for the network, resizing and deciding; 0: one per core.', range=(0, 256)
     )
     input_size: int = _parameter(
         0,
@@ -112,11 +107,9 @@ class Settings:
         'the model. A larger size reveals smaller things and takes longer.',
         range=(0, 4096),
     )
-    labels: tuple[str, ...] = _parameter(
+    labels: tuple[str, ...] = _at_once(
         ('floor', 'wall', 'ceiling', 'door', 'window', 'table', 'chair', 'person'),
-        'Classes to look for, each a name or name=prompt|prompt|...; ~/set_labels also changes '
-        'them.',
-        applies=Applies.AT_ONCE,
+        'Classes to look for, each a name or name=prompt|prompt|...; ~/set_labels also changes them.',
     )
     labels_file: str = _parameter(
         '',
@@ -128,26 +121,18 @@ class Settings:
         'Whether to include id 0, other, which takes the pixels that fit none of the labels.',
         applies=Applies.AT_START,
     )
-    other_prompts: tuple[str, ...] = _parameter(
-        ('other',), 'Prompts of the class other.', applies=Applies.AT_START
+    other_prompts: tuple[str, ...] = _parameter(('other',), 'Prompts of the class other.', applies=Applies.AT_START)
+    confidence_threshold: float = _at_once(
+        0.0, 'Pixels with a lower confidence become 255, unlabelled.', range=(0.0, 1.0)
     )
-    confidence_threshold: float = _parameter(
+    temporal_smoothing: float = _at_once(
         0.0,
-        'Pixels with a lower confidence become 255, unlabelled.',
-        applies=Applies.AT_ONCE,
-        range=(0.0, 1.0),
-    )
-    temporal_smoothing: float = _parameter(
-        0.0,
-        'Weight of the previous frames in the class scores: 0.8 gives steady masks; 0: judge each '
-        'frame on its own.',
-        applies=Applies.AT_ONCE,
+        'Weight of the previous frames in the class scores: 0.8 gives steady masks; 0: judge each frame on its own.',
         range=(0.0, 0.95),
     )
     temporal_warp: str = _parameter(
         'flow',
-        'How smoothing follows a moving camera: flow: by optical flow; none: not at all, for a '
-        'fixed camera.',
+        'How smoothing follows a moving camera: flow: by optical flow; none: not at all, for a fixed camera.',
         choices=WARPS,
     )
     cameras: tuple[str, ...] = _parameter(
@@ -155,11 +140,9 @@ class Settings:
         'Camera names: front subscribes to front/image and publishes ~/front/label_image; a '
         'single empty name: one camera, image and ~/label_image.',
     )
-    max_rate: float = _parameter(
+    max_rate: float = _at_once(
         0.0,
-        'Maximum number of batches per second, each with the newest image of every camera; 0: no '
-        'limit.',
-        applies=Applies.AT_ONCE,
+        'Maximum number of batches per second, each with the newest image of every camera; 0: no limit.',
         range=(0.0, 1000.0),
     )
     image_transport: str = _parameter(
@@ -172,39 +155,25 @@ class Settings:
         'Width and height of the published images, sampled by nearest neighbour, with a matching '
         '~/camera_info; 0, 0: the size of the input image.',
     )
-    depth_slop: float = _parameter(
-        0.02,
-        'Maximum difference, in seconds, between the stamps of an image and its depth image.',
-        applies=Applies.AT_ONCE,
-        range=(0.0, 1.0),
+    depth_slop: float = _at_once(
+        0.02, 'Maximum difference, in seconds, between the stamps of an image and its depth image.', range=(0.0, 1.0)
     )
     points_stride: int = _parameter(
         1, 'Use every nth row and column for ~/points; a costmap layer needs 1.', range=(1, 64)
     )
     rectified: bool = _parameter(
-        False,
-        'Whether the images are rectified: use P of camera_info, without distortion, instead of K '
-        'and D.',
+        False, 'Whether the images are rectified: use P of camera_info, without distortion, instead of K and D.'
     )
-    overlay_alpha: float = _parameter(
-        0.5,
-        'Opacity of the class colours in ~/overlay; 0: image only, 1: colours only.',
-        applies=Applies.AT_ONCE,
-        range=(0.0, 1.0),
+    overlay_alpha: float = _at_once(
+        0.5, 'Opacity of the class colours in ~/overlay; 0: image only, 1: colours only.', range=(0.0, 1.0)
     )
-    image_timeout: float = _parameter(
-        3.0,
-        'Seconds without an image before the node warns and says why none arrives.',
-        applies=Applies.AT_ONCE,
-        range=(0.1, 3600.0),
+    image_timeout: float = _at_once(
+        3.0, 'Seconds without an image before the node warns and says why none arrives.', range=(0.1, 3600.0)
     )
 
 
 PARAMETERS = MappingProxyType(
-    {
-        each.name: ParameterSpec(each.name, cast(Value, each.default), **each.metadata)
-        for each in fields(Settings)
-    }
+    {each.name: ParameterSpec(each.name, cast(Value, each.default), **each.metadata) for each in fields(Settings)}
 )
 
 

@@ -37,11 +37,7 @@ class SegmentationStream:
     """
 
     def __init__(
-        self,
-        segmenter: Segmenter,
-        terms: Terms,
-        cameras: Iterable[CameraStream],
-        on_problem: Callable[[str], None],
+        self, segmenter: Segmenter, terms: Terms, cameras: Iterable[CameraStream], on_problem: Callable[[str], None]
     ) -> None:
         """Latch the tables of the first labels and start the worker, paused.
 

@@ -31,9 +31,7 @@ class CvBridge:
         except (ImageError, ValueError, TypeError) as error:
             raise CvBridgeError(str(error)) from error
 
-    def cv2_to_imgmsg(
-        self, cvim: np.ndarray, encoding: str = 'passthrough', header: Header | None = None
-    ) -> Image:
+    def cv2_to_imgmsg(self, cvim: np.ndarray, encoding: str = 'passthrough', header: Header | None = None) -> Image:
         """Return a message with the pixels of `cvim` [H,W] or [H,W,C], which are in `encoding`."""
         channels = 1 if cvim.ndim == 2 else cvim.shape[2]
         message = Image(height=cvim.shape[0], width=cvim.shape[1])

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lseg_ros.core.multiscale import CITYSCAPES_SCALES, SCALES, MultiScaleEvaluator
-from lseg_ros.core.multiscale_segmenter import MultiScaleSegmenter
+from lseg_lab.evaluation.multiscale import CITYSCAPES_SCALES, SCALES, MultiScaleEvaluator
+from lseg_lab.evaluation.multiscale_segmenter import MultiScaleSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import LSeg
 
@@ -50,6 +50,12 @@ def resized(array, size):
     return array
 
 
+def size_with_long_side(long, height, width):
+    if height > width:
+        return long, int(width * long / height + 0.5)
+    return int(height * long / width + 0.5), long
+
+
 def restated(network, image, text, base=520, crop=480, scales=SCALES):
     """Return the protocol's logits, computed step by step."""
     mean, std = (np.array(v)[:, None, None] for v in (network.mean, network.std))
@@ -72,10 +78,7 @@ def restated(network, image, text, base=520, crop=480, scales=SCALES):
     total = np.zeros((len(text), h, w))
     for scale in scales:
         long = math.ceil(base * scale)
-        if h > w:
-            height, width = long, int(w * long / h + 0.5)
-        else:
-            height, width = int(h * long / w + 0.5), long
+        height, width = size_with_long_side(long, h, w)
         scaled = resized(normalised, (height, width))
         if long <= crop:
             result = logits(padded(scaled))
@@ -100,8 +103,7 @@ def photo(height, width):
 
 
 @pytest.mark.parametrize(
-    'size, calls',
-    [((480, 480), 46), ((480, 640), 36), ((352, 480), 32), ((300, 700), 22), ((100, 80), 36)],
+    'size, calls', [((480, 480), 46), ((480, 640), 36), ((352, 480), 32), ((300, 700), 22), ((100, 80), 36)]
 )
 def test_the_passes_are_as_many_as_the_authors(size, calls):
     assert 2 * len(MultiScaleEvaluator(Network()).windows(*size)) == calls
@@ -179,12 +181,7 @@ def test_settings_that_cannot_work_are_refused(settings, message):
 
 @pytest.mark.parametrize(
     'image',
-    [
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 3)),
-        torch.zeros(1, 3, 4, 4),
-        torch.zeros(3, 4, 4, dtype=torch.uint8),
-    ],
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), torch.zeros(1, 3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)],
 )
 def test_images_of_another_kind_are_refused(image):
     with pytest.raises(ValueError, match='must be'):
@@ -197,9 +194,7 @@ def test_the_segmenter_decides_on_the_mean_of_the_logits():
     multiscale = MultiScaleEvaluator(network, base=64, crop=64, scales=(0.5, 1.5))
     network.calibration = 2.0
     segmenter = MultiScaleSegmenter(multiscale)
-    prepared = segmenter.prepare(
-        LabelRegistry(include_other=False).replace(['floor=floor|rug', 'wall'])
-    )
+    prepared = segmenter.prepare(LabelRegistry(include_other=False).replace(['floor=floor|rug', 'wall']))
     image = photo(40, 50)
     (result,) = segmenter.segment([image], prepared, threshold=0.6)
     logits = multiscale(image, prepared.text) / 4

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from torch import Tensor
 
+from lseg_lab.evaluation.multiscale import MultiScaleEvaluator, Window
 from lseg_ros.backends import EagerBackend
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.geometry import ImageGeometry, decision_size
-from lseg_ros.core.multiscale import MultiScaleEvaluator
 from lseg_ros.core.segmenter import LogitsBatch, Segmenter
+from lseg_ros.model import LSeg
 
 
 class MultiScaleSegmenter(Segmenter):
@@ -31,9 +32,7 @@ class MultiScaleSegmenter(Segmenter):
 
     def embed(self, image: np.ndarray) -> ImageEmbedding:
         """Raise ValueError: the protocol averages logits, so there is no one embedding."""
-        raise ValueError(
-            "multi-scale segmentation has no embeddings: open the segmenter with quality 'fast'"
-        )
+        raise ValueError("multi-scale segmentation has no embeddings: open the segmenter with quality 'fast'")
 
     def _logits(self, images: Sequence[np.ndarray], text: Tensor) -> Iterator[LogitsBatch]:
         scale = self._evaluator.passes * self.model.calibration
@@ -43,3 +42,10 @@ class MultiScaleSegmenter(Segmenter):
             logits = self._evaluator(image, text, size)[None] / scale
             # These logits are already on the grid of the decision.
             yield LogitsBatch([index], [ImageGeometry((height, width), size, size, size)], logits)
+
+
+def open_multiscale(
+    model: LSeg, progress: Callable[[Sequence[Window]], Iterable[Window]] = iter
+) -> MultiScaleSegmenter:
+    """Return the segmenter that `lseg_ros.core.factory.open_segmenter` opens for quality best."""
+    return MultiScaleSegmenter(MultiScaleEvaluator(model, progress=progress))

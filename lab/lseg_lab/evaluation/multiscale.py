@@ -69,10 +69,7 @@ class MultiScaleEvaluator:
         if crop % model.stride:
             below = crop // model.stride * model.stride
             nearest = ' or '.join(str(c) for c in (below, below + model.stride) if c)
-            raise ValueError(
-                f'crop must be a multiple of {model.stride} for this network, not {crop}: '
-                f'use {nearest}'
-            )
+            raise ValueError(f'crop must be a multiple of {model.stride} for this network, not {crop}: use {nearest}')
         self.model = model
         self.base, self.crop, self.scales = base, crop, tuple(scales)
         self.batch, self.progress = batch, progress
@@ -84,16 +81,10 @@ class MultiScaleEvaluator:
 
     def windows(self, height: int, width: int) -> list[Window]:
         """Return the windows of an image of this size, scale by scale; each takes two passes."""
-        return [
-            window
-            for scale in self.scales
-            for window in self._windows_at(self._size_at(scale, height, width))
-        ]
+        return [window for scale in self.scales for window in self._windows_at(self._size_at(scale, height, width))]
 
     @torch.inference_mode()
-    def __call__(
-        self, image: np.ndarray | Tensor, text: Tensor, size: tuple[int, int] | None = None
-    ) -> Tensor:
+    def __call__(self, image: np.ndarray | Tensor, text: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Return the summed logits, float32 [K, H, W], on the network's device.
 
         `image` is uint8 RGB [H, W, 3], or a normalised float tensor [3, H, W]; `text` is [K, D],
@@ -110,9 +101,7 @@ class MultiScaleEvaluator:
         next(windows, None)  # lets a progress bar finish
         return total
 
-    def _logits_at(
-        self, scale: float, pixels: Tensor, text: Tensor, windows: Iterator[Window]
-    ) -> Tensor:
+    def _logits_at(self, scale: float, pixels: Tensor, text: Tensor, windows: Iterator[Window]) -> Tensor:
         """Return the logits [K, h, w] at one scale, taking its windows from `windows`."""
         height, width = self._size_at(scale, *pixels.shape[-2:])
         scaled = self._pad(_resize(pixels, (height, width)))
@@ -150,8 +139,7 @@ class MultiScaleEvaluator:
         stride = int(self.crop * 2 / 3)
         height, width = (max(side, self.crop) for side in image)
         tops, lefts = (
-            range(0, math.ceil((side - self.crop) / stride) * stride + 1, stride)
-            for side in (height, width)
+            range(0, math.ceil((side - self.crop) / stride) * stride + 1, stride) for side in (height, width)
         )
         return [
             Window(top, left, min(top + self.crop, height), min(left + self.crop, width))
@@ -164,14 +152,11 @@ class MultiScaleEvaluator:
         if isinstance(image, Tensor):
             if image.ndim != 3 or len(image) != 3 or not image.is_floating_point():
                 raise ValueError(
-                    'normalised pixels must be floats [3, height, width], '
-                    f'not {image.dtype} {list(image.shape)}'
+                    f'normalised pixels must be floats [3, height, width], not {image.dtype} {list(image.shape)}'
                 )
             return image.to(self.model.device, torch.float32)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(
-                f'an image must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}'
-            )
+            raise ValueError(f'an image must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}')
         pixels = torch.from_numpy(np.require(image, requirements=('C', 'W')))
         return self.model.normalise(pixels[None])[0]
 
