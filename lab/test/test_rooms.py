@@ -50,6 +50,7 @@ def egl() -> None:
 def render(folder: Path, rooms: int, *options: str) -> Path:
     """Run `lseg rooms` with few small pictures and no furniture catalogues."""
     small = ['--built-only', '--size', '64x48', '--views', '2', '--seed', '3', '--depth']
+    small += ['--kind', 'rooms']
     assert main(['rooms', str(folder), '--rooms', str(rooms), *small, *options]) == 0
     return folder
 
@@ -89,7 +90,7 @@ def test_a_folder_of_other_settings_is_refused(
     rooms: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(['rooms', str(rooms), '--rooms', '4', '--built-only', '--seed', '9']) == 2
-    assert 'different depth, seed, size, views' in capsys.readouterr().err
+    assert 'different depth, kind, seed, size, views' in capsys.readouterr().err
 
 
 def test_masks_name_known_classes_and_fit_their_pictures(rooms: Path) -> None:

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 HELP = 'render furnished rooms with exact labels for training and testing'
 DESCRIPTION = """\
-Build rooms from random numbers, furnish them and render them without a display (EGL). Each view
-becomes a JPEG, a mask of class indices and a camera file; dataset.json lists the classes. Room n of
-a seed is the same with any number of processes. Run the same command again to resume an
-interrupted run.
+Build rooms and staircases from random numbers, furnish them and render them without a display
+(EGL). Each view becomes a JPEG, a mask of class indices and a camera file; dataset.json lists the
+classes. Room n of a seed is the same with any number of processes. Run the same command again to
+resume an interrupted run.
+
+Three places in ten show stairs, furniture from above or doors close by; --kind restricts a data set
+to one of these.
 
 Furniture comes from the catalogues of Sweet Home 3D:
 
@@ -29,6 +32,8 @@ examples:
   lseg rooms rooms_train --rooms 2000
   lseg rooms rooms_test --rooms 100 --seed 1 --split test --depth
   lseg rooms rooms_small --rooms 10 --built-only
+  lseg rooms stairs --rooms 500 --kind stairs
+  lseg rooms tables --rooms 500 --kind above
   lseg rooms my_drive --drive
   lseg rooms --list-assets > assets.md
 """
@@ -48,12 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--seed', type=int, default=0, help='seed of all random numbers (%(default)s)'
     )
-    parser.add_argument(
-        '--split',
-        choices=('train', 'test'),
-        default='train',
-        help='which models and textures to use (%(default)s)',
-    )
+    _add_content(parser)
     parser.add_argument(
         '--size',
         type=_size,
@@ -74,6 +74,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--list-assets',
         action='store_true',
         help='print the models and textures with their authors and licences',
+    )
+
+
+def _add_content(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--split',
+        choices=('train', 'test'),
+        default='train',
+        help='which models and textures to use (%(default)s)',
+    )
+    parser.add_argument(
+        '--kind',
+        choices=('rooms', 'stairs', 'above', 'doors', 'mixed'),
+        default='mixed',
+        help='what to show: furnished rooms; stairs from below, above and beside; tables, desks,'
+        ' counters and chairs from above; doors close by; or all of these, 70, 13, 10 and 7 %%'
+        ' (%(default)s)',
     )
 
 
@@ -147,6 +164,7 @@ def _generate(args: argparse.Namespace, assets: Assets) -> int:
         rooms=args.rooms,
         seed=args.seed,
         split=args.split,
+        kind=args.kind,
         size=args.size,
         views=args.views,
         depth=args.depth,

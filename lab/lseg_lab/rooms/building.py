@@ -23,6 +23,16 @@ _MAX_LAMPS = 4
 
 
 @dataclass(frozen=True, eq=False)
+class Spot:
+    """A place for a camera and what it shows: boxes [2, 3] of minimum and maximum x, y, z."""
+
+    eye: np.ndarray
+    target: np.ndarray
+    subject: tuple[str, ...]  # classes
+    least: float  # share of the picture that the subject must fill
+
+
+@dataclass(frozen=True, eq=False)
 class Building:
     """A scene, the room the cameras stand in, and what camera placement needs to know."""
 
@@ -30,6 +40,7 @@ class Building:
     room: Room
     footprints: tuple[np.ndarray, ...]  # [x0, z0, x1, z1] of each piece on the floor
     focuses: tuple[np.ndarray, ...]  # [x, y, z, size] of each point of interest
+    spots: tuple[Spot, ...] = ()  # if there are any, cameras stand nowhere else
 
 
 def random_building(
@@ -38,23 +49,38 @@ def random_building(
     """Generate a furnished room and whatever is visible through its doors and windows."""
     use = str(rng.choice(USES, p=USE_SHARES))
     room = random_room(rng, corridor=use == 'hall' and rng.random() < 0.6)
-    style = Style(rng, textures)
-    arrangement = Arrangement(rng, room)
-    shell = Shell(style, arrangement, use)
+    return furnished_room(Style(rng, textures), models, room, use, int(rng.integers(1, 7)))
+
+
+def furnished_room(
+    style: Style, models: Sequence[Model], room: Room, use: str, doors: int
+) -> Building:
+    """Furnish a room for this use, after trying to cut this many doors."""
+    rng = style.rng
+    shell = Shell(style, Arrangement(rng, room), use)
     daylight = random_daylight(rng)
-    for _ in range(rng.integers(1, 7)):
+    for _ in range(doors):
         shell.cut_door()
     for _ in range(rng.integers(0, 8)):
         shell.cut_window(daylight)
     shell.close()
-    furnish(style, models, arrangement, use)
+    furnish(style, models, shell.arrangement, use)
+    return completed(shell, models, daylight)
+
+
+def completed(
+    shell: Shell, models: Sequence[Model], daylight: Daylight, lamps: Sequence[PointLight] = ()
+) -> Building:
+    """Add the rooms behind open doors and all light, with `lamps` besides the ceiling's."""
+    style, arrangement = shell.style, shell.arrangement
+    rng, room = style.rng, arrangement.room
     items = list(arrangement.items)
     for wall, hole in shell.open_doorways:
         behind = room_behind(rng, room, wall, hole)
         if behind is not None:
-            items += _furnished_behind(rng, textures, models, behind, daylight)
-    fixtures, lamps = _ceiling_lights(style, room)
-    lighting = random_lighting(rng, daylight, shell.window_lights, lamps)
+            items += _furnished_behind(rng, style.textures, models, behind, daylight)
+    fixtures, ceiling_lamps = _ceiling_lights(style, room)
+    lighting = random_lighting(rng, daylight, shell.window_lights, [*lamps, *ceiling_lamps])
     scene = Scene((*items, *fixtures), lighting, *_sphere(room))
     return Building(scene, room, tuple(arrangement.footprints), tuple(arrangement.focuses))
 

@@ -25,10 +25,8 @@ def lay_rugs(context: RoomContext, chance: float) -> None:
         width, depth = rng.uniform(0.6, 3.0), rng.uniform(0.5, 2.2)
         for _ in range(4):
             x, z = rng.uniform(room.low, room.high)
-            corners = np.array(
-                [(x + sx * width / 2, z + sz * depth / 2) for sx in (-1, 1) for sz in (-1, 1)]
-            )
-            if room.contains(corners).all():
+            xs, zs = np.linspace(-0.5, 0.5, 5) * width + x, np.linspace(-0.5, 0.5, 5) * depth + z
+            if room.contains(np.array([(at, deep) for at in xs for deep in zs])).all():
                 where = transform(x, 0.001, z, rng.normal(0, 0.05))
                 context.arrangement.fix(_rug(context.style, width, depth), where)
                 break

@@ -31,15 +31,13 @@ def door_leaf(style: Style, width: float, height: float, surface: Surface) -> li
     """Build a door leaf from its hinge at x = 0 to x = width, in the plane z = 0."""
     rng = style.rng
     leaf = [box(width, height, 0.04, width / 2, 0, 0)]
-    kind = rng.integers(5)
+    kind = rng.integers(6)
     items = []
-    if kind >= 2:
+    if kind in (2, 3):
         shade = surface.tinted(rng.uniform(0.78, 0.95))
         items.append(solid('door', shade, _door_panels(rng, width, height)))
-    if kind == 4:
-        pane = box(width * 0.6, height * rng.uniform(0.3, 0.7), 0.05, width / 2, height * 0.25)
-        glass = Surface(tint=(0.75, 0.8, 0.82), gloss=0.3, emission=rng.uniform(0, 0.6))
-        items.append(solid('door', glass, [pane]))
+    elif kind > 3:
+        items.append(solid('door', _door_glass(style), _door_panes(rng, width, height)))
     items.append(solid('door', surface, leaf))
     grip = [box(0.11, 0.018, 0.02, width - 0.11, 1.02, side * 0.06) for side in (-1, 1)]
     grip += [box(0.04, 0.16, 0.01, width - 0.06, 0.95, side * 0.024) for side in (-1, 1)]
@@ -52,6 +50,41 @@ def _door_surface(style: Style) -> Surface:
         white = style.rng.uniform(0.75, 0.97) * np.array([1, 0.98, 0.95])
         return Surface(tint=tuple(white), gloss=style.rng.choice([0.0, 0.05]))
     return style.board()
+
+
+def _door_glass(style: Style) -> Surface:
+    """Draw frosted glass, dark glass, or clear glass with something bright behind it."""
+    rng = style.rng
+    draw = rng.random()
+    if draw < 0.45:
+        return Surface(tint=(0.75, 0.8, 0.82), gloss=0.3, emission=rng.uniform(0, 0.6))
+    if draw < 0.7:
+        return Surface(tint=tuple(rng.uniform(0.04, 0.3) * np.ones(3)), gloss=0.4)
+    layer = style.textures.pick(rng, 'outdoors', 'plaster')
+    tint = (rng.uniform(0.4, 1.0),) * 3
+    return Surface(layer, rng.uniform(0.2, 0.5), tint, 0.3, rng.uniform(0, 1.2))
+
+
+def _door_panes(rng: np.random.Generator, width: float, height: float) -> list[Mesh]:
+    """Build one large pane, an upper pane, a slit, or small panes between bars."""
+    kind = rng.integers(4)
+    w, h = width * rng.uniform(0.55, 0.8), height * rng.uniform(0.65, 0.85)
+    x, y = width / 2, height * 0.08
+    columns, rows, bar = 1, 1, 0.0
+    if kind == 1:
+        h, y = height * rng.uniform(0.2, 0.4), height * 0.52
+    elif kind == 2:
+        w, x = rng.uniform(0.08, 0.18), width * rng.choice([0.25, 0.5, 0.75])
+    elif kind == 3:
+        columns, rows, bar = int(rng.integers(1, 4)), int(rng.integers(3, 6)), 0.035
+    cell_w, cell_h = w / columns, h / rows
+    return [
+        box(
+            cell_w - bar, cell_h - bar, 0.046, x - w / 2 + (column + 0.5) * cell_w, y + row * cell_h
+        )
+        for column in range(columns)
+        for row in range(rows)
+    ]
 
 
 def _door_panels(rng: np.random.Generator, width: float, height: float) -> list[Mesh]:
@@ -76,10 +109,12 @@ def door(style: Style, hole: Opening, angle: float, paint: Surface | None = None
     """Build a frame and a leaf in the frame of a hole.
 
     A positive `angle` (radians) opens the door away from the room, a negative one into it. `paint`
-    is the leaf's surface; by default one is drawn.
+    is the leaf's surface, and often the frame's; by default both are drawn.
     """
     rng = style.rng
     frame = style.paint() if rng.random() < 0.6 else style.wood()
+    if paint and rng.random() < 0.5:
+        frame = paint
     depth = rng.uniform(0.01, 0.04)
     trim = frame_around(hole, rng.uniform(0.04, 0.12), depth, sill=False)
     items = [solid('door', frame, [trim])]

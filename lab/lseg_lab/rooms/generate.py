@@ -15,9 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lseg_lab.rooms.assets import NO_ASSETS, Assets
-from lseg_lab.rooms.building import random_building
+from lseg_lab.rooms.building import Building
 from lseg_lab.rooms.catalogue import load_catalogues, split_held_out
 from lseg_lab.rooms.model_labels import CLASSES
+from lseg_lab.rooms.places import random_place
 from lseg_lab.rooms.renderer import Renderer, View
 from lseg_lab.rooms.scene import Camera
 from lseg_lab.rooms.textures import build_textures
@@ -35,6 +36,7 @@ class Settings:
     rooms: int
     seed: int
     split: str = 'train'
+    kind: str = 'mixed'  # of place, one of places.KINDS
     size: tuple[int, int] = (384, 288)  # width, height
     views: int = 4  # maximum number of pictures of one room
     depth: bool = False
@@ -58,17 +60,24 @@ class Generator:
         """Render room `number`: up to `views` pictures, each with its camera."""
         settings = self._settings
         rng = np.random.default_rng((settings.seed, SPLITS.index(settings.split), number))
-        building = random_building(rng, self._textures, self._models)
-        kept: list[tuple[Camera, View]] = []
-        with self._renderer.loaded(building.scene) as loaded:
-            for _ in range(_TRIES_PER_VIEW * settings.views):
-                camera = random_camera(rng, building, settings.size[0] / settings.size[1])
-                view = self._renderer.render(loaded, camera)
-                if is_worth_keeping(view):
-                    kept.append((camera, view))
-                if len(kept) == settings.views:
-                    break
-        return kept
+        building = random_place(settings.kind, rng, self._textures, self._models)
+        return photographed(rng, building, self._renderer, settings.views)
+
+
+def photographed(
+    rng: np.random.Generator, building: Building, renderer: Renderer, most: int
+) -> list[tuple[Camera, View]]:
+    """Render up to `most` pictures of a building that are worth keeping, with their cameras."""
+    kept: list[tuple[Camera, View]] = []
+    with renderer.loaded(building.scene) as loaded:
+        for _ in range(_TRIES_PER_VIEW * most):
+            camera, spot = random_camera(rng, building, renderer.width / renderer.height)
+            view = renderer.render(loaded, camera)
+            if is_worth_keeping(view, spot):
+                kept.append((camera, view))
+            if len(kept) == most:
+                break
+    return kept
 
 
 def generate(folder: Path, settings: Settings, processes: int) -> int:

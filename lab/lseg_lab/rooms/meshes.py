@@ -163,6 +163,14 @@ def box(width: float, height: float, depth: float, x: float = 0.0, y: float = 0.
     return Mesh(vertices)
 
 
+def wedge(inner: float, outer: float, angle: float, height: float) -> Mesh:
+    """Build a sector of a ring about y, centred on +z, standing on y = 0; radii in metres."""
+    across, up, out = np.moveaxis(_BOX_FACES, 2, 0)
+    turn, radius = (across - 0.5) * angle, inner + (outer - inner) * out
+    corners = np.stack([radius * np.sin(turn), up * height, radius * np.cos(turn)], axis=2)
+    return quads(corners)
+
+
 def grid(points: np.ndarray) -> Mesh:
     """Build a smooth sheet through [R, C, 3] points; rows x columns turn counter-clockwise."""
     points = np.asarray(points, np.float32)

@@ -108,7 +108,7 @@ _COMPILED = [(re.compile(pattern), label) for label, pattern in _PATTERNS.items(
 
 # Classes that the room builder makes itself, whether or not the catalogues have models of them.
 STRUCTURE = ('floor', 'wall', 'ceiling')
-BUILT = ('counter', 'mirror', 'pillow', 'rug', 'paper')
+BUILT = ('counter', 'mirror', 'pillow', 'railing', 'rug', 'paper')
 CLASSES: tuple[str, ...] = STRUCTURE + tuple(sorted({*_PATTERNS, *BUILT}))
 CLASS_INDEX = {name: index for index, name in enumerate(CLASSES)}
 

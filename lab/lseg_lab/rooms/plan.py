@@ -78,6 +78,7 @@ class Room:
     outline: np.ndarray
     height: float
     walls: list[Wall]
+    pits: list[np.ndarray] = field(default_factory=list)  # [x0, z0, x1, z1] without floor
 
     @property
     def low(self) -> np.ndarray:
@@ -90,6 +91,14 @@ class Room:
         return self.outline.max(axis=0)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
+        """Return bool [N]: whether points [N, 2] lie within the outline and outside all pits."""
+        inside = self.encloses(points)
+        for x0, z0, x1, z1 in self.pits:
+            across, along = points.T
+            inside &= (across < x0) | (across > x1) | (along < z0) | (along > z1)
+        return inside
+
+    def encloses(self, points: np.ndarray) -> np.ndarray:
         """Return bool [N] for points [N, 2], by counting crossings of the outline."""
         inside = np.zeros(len(points), bool)
         for first, second in zip(self.outline, np.roll(self.outline, -1, axis=0)):

@@ -28,6 +28,7 @@ from lseg_lab.rooms.scene import Item, Surface, WindowLight
 from lseg_lab.rooms.style import Style
 
 _KEEP_CLEAR = 0.7  # metres of floor in front of a doorway
+_HIGHEST_BEHIND = 3.1  # metres: rooms behind the doors of a stairwell are as high as others
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,17 @@ class Daylight:
 
 
 def floor_mesh(room: Room, y: float, up: bool) -> Mesh:
-    """Fill the outline at height `y`, facing up or down, with one quad per cell of its grid."""
-    xs, zs = np.unique(room.outline[:, 0]), np.unique(room.outline[:, 1])
+    """Fill the outline at height `y`, facing up or down, with one quad per cell of its grid.
+
+    Only a mesh that faces up leaves out the room's pits.
+    """
+    corners = np.concatenate([room.outline, *(pit.reshape(2, 2) for pit in room.pits)])
+    xs, zs = np.unique(corners[:, 0]), np.unique(corners[:, 1])
+    inside = room.contains if up else room.encloses
     cells = []
     for x0, x1 in itertools.pairwise(xs):
         for z0, z1 in itertools.pairwise(zs):
-            if room.contains(np.array([[(x0 + x1) / 2, (z0 + z1) / 2]]))[0]:
+            if inside(np.array([[(x0 + x1) / 2, (z0 + z1) / 2]]))[0]:
                 cell = [(x0, y, z1), (x1, y, z1), (x1, y, z0), (x0, y, z0)]
                 cells.append(cell if up else cell[::-1])
     return quads(cells)
@@ -82,11 +88,17 @@ def wall_surface(style: Style, use: str) -> Surface:
 class Shell:
     """Builds the shell of one room into an arrangement."""
 
-    def __init__(self, style: Style, arrangement: Arrangement, use: str) -> None:
-        """Build the shell of `arrangement`'s room, in `style`, for a room of this use."""
-        self._style, self._rng = style, style.rng
-        self._arrangement, self._room = arrangement, arrangement.room
-        self._wall_surface = wall_surface(style, use)
+    def __init__(
+        self, style: Style, arrangement: Arrangement, use: str, floor: Surface | None = None
+    ) -> None:
+        """Build the shell of `arrangement`'s room, in `style`, for a room of this use.
+
+        `floor` is the floor's surface; by default one is drawn.
+        """
+        self.style, self._rng = style, style.rng
+        self.arrangement, self._room = arrangement, arrangement.room
+        self.wall_surface = wall_surface(style, use)
+        self.floor_surface = floor or floor_surface(style)
         self.window_lights: list[WindowLight] = []
         self.open_doorways: list[tuple[Wall, Opening]] = []
 
@@ -98,8 +110,8 @@ class Shell:
 
     def _lay_floor(self) -> None:
         """Lay the floor and its continuation through doorways."""
-        surface = floor_surface(self._style)
-        items = self._arrangement.items
+        surface = self.floor_surface
+        items = self.arrangement.items
         items.append(Item(floor_mesh(self._room, 0.0, True), 'floor', surface))
         for wall in self._room.walls:
             for hole in wall.openings:
@@ -108,19 +120,19 @@ class Shell:
                     items.append(Item(sill, 'floor', surface, wall.frame(hole.centre)))
 
     def _hang_ceiling(self) -> Surface:
-        rng, textures = self._rng, self._style.textures
+        rng, textures = self._rng, self.style.textures
         shade = np.clip(rng.uniform(0.75, 1.0) * (1 + rng.normal(0, 0.02, 3)), 0, 1)
         layer = textures.pick(rng, 'plaster', 'ceiling') if rng.random() < 0.5 else NO_TEXTURE
         if rng.random() < 0.06:
             layer = textures.pick(rng, 'planks', 'wood')
         surface = Surface(layer, rng.uniform(0.4, 1.7), tuple(shade))
         if rng.random() < 0.15:
-            surface = self._wall_surface
+            surface = self.wall_surface
         mesh = floor_mesh(self._room, self._room.height, False)
-        self._arrangement.items.append(Item(mesh, 'ceiling', surface))
+        self.arrangement.items.append(Item(mesh, 'ceiling', surface))
         if rng.random() < 0.08:
-            beam = self._style.wood() if rng.random() < 0.6 else surface
-            self._arrangement.items.append(solid('ceiling', beam, self._beams()))
+            beam = self.style.wood() if rng.random() < 0.6 else surface
+            self.arrangement.items.append(solid('ceiling', beam, self._beams()))
         return surface
 
     def _beams(self) -> list[Mesh]:
@@ -133,15 +145,15 @@ class Shell:
 
     def _raise_walls(self, ceiling: Surface) -> None:
         """Build the walls, sometimes one in a different finish, with skirting and cornice."""
-        rng, items, room = self._rng, self._arrangement.items, self._room
-        board = self._style.paint() if rng.random() < 0.7 else self._style.wood()
+        rng, items, room = self._rng, self.arrangement.items, self._room
+        board = self.style.paint() if rng.random() < 0.7 else self.style.wood()
         height, depth = rng.choice([0.0, rng.uniform(0.05, 0.16)]), rng.uniform(0.008, 0.02)
         feature = rng.integers(len(room.walls)) if rng.random() < 0.2 else -1
-        other = wall_surface(self._style, '')
+        other = wall_surface(self.style, '')
         dado = rng.uniform(0.7, 1.6) if rng.random() < 0.1 else 0.0
         cornice = rng.uniform(0.04, 0.12) if rng.random() < 0.2 else 0.0
         for index, wall in enumerate(room.walls):
-            surface = other if index == feature else self._wall_surface
+            surface = other if index == feature else self.wall_surface
             items.append(Item(wall_mesh(wall), 'wall', surface, wall.frame(0)))
             foot = skirting(wall, height, depth) if height else None
             if foot:
@@ -183,7 +195,7 @@ class Shell:
         )
 
     def _dress_window(self, wall: Wall, hole: Opening, daylight: Daylight) -> None:
-        rng, style = self._rng, self._style
+        rng, style = self._rng, self.style
         self._fix(wall, hole, fittings.window(style, hole, daylight.brightness), 0.0)
         if rng.random() < 0.35:
             self._fix(
@@ -226,24 +238,25 @@ class Shell:
         wall.taken.append(replace(hole, width=width + 0.2))
         is_open = draw > 0.5
         inwards = is_open and rng.random() < 0.4
-        self._arrangement.keep_clear(wall, hole, width + 0.1 if inwards else _KEEP_CLEAR)
+        self.arrangement.keep_clear(wall, hole, width + 0.1 if inwards else _KEEP_CLEAR)
         if is_open:
             self.open_doorways.append((wall, hole))
         if draw < 0.72:
-            angle = rng.uniform(0.4, 1.6) if is_open else 0.0
+            ajar = rng.random() < 0.3
+            angle = (rng.uniform(0.05, 0.4) if ajar else rng.uniform(0.4, 1.6)) if is_open else 0.0
             self.hang_door(wall, hole, -angle if inwards else angle)
         elif rng.random() < 0.6:
             trim = fittings.frame_around(hole, rng.uniform(0.04, 0.12), 0.02, sill=False)
-            self._fix(wall, hole, [Item(trim, 'door', self._style.paint())], 0.0)
+            self._fix(wall, hole, [Item(trim, 'door', self.style.paint())], 0.0)
 
     def hang_door(self, wall: Wall, hole: Opening, angle: float) -> None:
         """Hang a door in a hole, opened by `angle` radians; positive opens away from this room."""
-        paint = self._wall_surface if self._rng.random() < 0.3 else None
-        self._fix(wall, hole, fittings.door(self._style, hole, angle, paint), 0.0)
+        paint = self.wall_surface if self._rng.random() < 0.3 else None
+        self._fix(wall, hole, fittings.door(self.style, hole, angle, paint), 0.0)
 
     def _fix(self, wall: Wall, hole: Opening, items: list[Item], out: float) -> None:
         frame = wall.frame(hole.centre, hole.bottom, out)
-        self._arrangement.items += [replace(item, matrix=frame @ item.matrix) for item in items]
+        self.arrangement.items += [replace(item, matrix=frame @ item.matrix) for item in items]
 
 
 def room_behind(rng: np.random.Generator, room: Room, wall: Wall, hole: Opening) -> Room | None:
@@ -263,7 +276,7 @@ def room_behind(rng: np.random.Generator, room: Room, wall: Wall, hole: Opening)
     grid = np.array([(x, z) for x in np.linspace(x0, x1, 8) for z in np.linspace(z0, z1, 8)])
     if room.contains(grid).any():
         return None
-    behind = make_room(rectangle(x0, z0, x1, z1), room.height)
+    behind = make_room(rectangle(x0, z0, x1, z1), min(room.height, _HIGHEST_BEHIND))
     facing = next(other for other in behind.walls if np.dot(other.normal, wall.normal) < -0.99)
     u = float(np.dot(near - facing.start, facing.along))
     matching = replace(hole, centre=u, depth=0.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lseg_lab.rooms.building import Building
+from lseg_lab.rooms.building import Building, Spot
 from lseg_lab.rooms.meshes import triple
 from lseg_lab.rooms.model_labels import CLASS_INDEX, CLASSES
 from lseg_lab.rooms.renderer import View
@@ -18,6 +18,7 @@ from lseg_ros.labels.ids import UNLABELLED
 _CLEARANCE = 0.12  # metres between camera and furniture
 _LARGEST_SHARE = {'wall': 0.62, 'floor': 0.6, 'ceiling': 0.4, 'door': 0.5, 'window': 0.5}
 _LARGEST_OTHER = 0.72
+_LARGEST_SUBJECT = 0.96  # of a picture taken at a spot
 _LEAST_FURNITURE = 0.12  # of a picture: everything but floor, wall and ceiling
 
 
@@ -40,11 +41,24 @@ _MANNERS = (
 )
 
 
-def random_camera(rng: np.random.Generator, building: Building, aspect: float) -> Camera:
-    """Draw a camera such as a person holds or a robot carries."""
+def random_camera(
+    rng: np.random.Generator, building: Building, aspect: float
+) -> tuple[Camera, Spot | None]:
+    """Draw a camera such as a person holds or a robot carries, at one of the spots if any."""
+    if building.spots:
+        spot = building.spots[rng.integers(len(building.spots))]
+        position = rng.uniform(*spot.eye)
+        yaw, pitch = _direction(rng.uniform(*spot.target) - position)
+        return _camera(rng, position, yaw, pitch, aspect), spot
     manner = _MANNERS[rng.choice(len(_MANNERS), p=[manner.share for manner in _MANNERS])]
     position = _standing_place(rng, building, manner)
     yaw, pitch = _gaze(rng, building, position, manner)
+    return _camera(rng, position, yaw, pitch, aspect), None
+
+
+def _camera(
+    rng: np.random.Generator, position: np.ndarray, yaw: float, pitch: float, aspect: float
+) -> Camera:
     horizontal = math.radians(rng.uniform(45, 78))
     vertical = 2 * math.atan(math.tan(horizontal / 2) / aspect)
     roll = rng.normal(0, 0.025) if rng.random() < 0.93 else rng.normal(0, 0.25)
@@ -83,9 +97,14 @@ def _gaze(
         middle = (building.room.low + building.room.high) / 2
         x, z = middle + rng.normal(0, 0.8, 2)
         target = np.array([x, position[1] + rng.normal(-0.15, 0.3), z])
-    ahead = target - position
-    pitch = math.atan2(ahead[1], math.hypot(ahead[0], ahead[2]) + 1e-6) + rng.normal(0.06, 0.1)
-    return math.atan2(ahead[0], ahead[2]), float(np.clip(pitch, *manner.pitch))
+    yaw, pitch = _direction(target - position)
+    return yaw, float(np.clip(pitch + rng.normal(0.06, 0.1), *manner.pitch))
+
+
+def _direction(ahead: np.ndarray) -> tuple[float, float]:
+    """Return the yaw and pitch of a vector, in radians."""
+    pitch = math.atan2(ahead[1], math.hypot(ahead[0], ahead[2]) + 1e-6)
+    return math.atan2(ahead[0], ahead[2]), pitch
 
 
 def _focus(
@@ -107,16 +126,24 @@ def _focus(
     return chosen + rng.normal(0, [0.35, 0.15, 0.35])
 
 
-def is_worth_keeping(view: View) -> bool:
-    """Return whether a picture shows several things, and nothing fills or darkens it."""
+def is_worth_keeping(view: View, spot: Spot | None) -> bool:
+    """Return whether a picture is bright enough and shows the spot's subject, or several things."""
     counts = np.bincount(view.mask.ravel(), minlength=256)
-    total = view.mask.size
-    if counts[UNLABELLED] > 0.02 * total or not 25 < view.image.mean() < 235:
+    if counts[UNLABELLED] > 0.02 * view.mask.size or not 25 < view.image.mean() < 235:
         return False
+    if spot is None:
+        return _shows_several_things(counts) and bool(np.quantile(view.depth, 0.25) > 0.35)
+    subject = counts[[CLASS_INDEX[name] for name in spot.subject]].sum() / view.mask.size
+    return bool(spot.least < subject < _LARGEST_SUBJECT and np.quantile(view.depth, 0.1) > 0.2)
+
+
+def _shows_several_things(counts: np.ndarray) -> bool:
+    """Return whether no class fills the picture; `counts` are the pixels of each class."""
+    total = counts.sum()
     for index, name in enumerate(CLASSES):
         if counts[index] > _LARGEST_SHARE.get(name, _LARGEST_OTHER) * total:
             return False
     furniture = counts[CLASS_INDEX['ceiling'] + 1 : UNLABELLED]
-    if int((furniture > 0.004 * total).sum()) < 2 or furniture.sum() < _LEAST_FURNITURE * total:
-        return False
-    return bool(np.quantile(view.depth, 0.25) > 0.35)
+    return bool(
+        (furniture > 0.004 * total).sum() >= 2 and furniture.sum() >= _LEAST_FURNITURE * total
+    )

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choose what kind of place to build: a room, stairs, furniture from above or doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lseg_lab.rooms.building import Building, furnished_room, random_building
+from lseg_lab.rooms.catalogue import Model
+from lseg_lab.rooms.close_views import spots_above, spots_at_doors
+from lseg_lab.rooms.plan import random_room
+from lseg_lab.rooms.stairwell import random_stairwell
+from lseg_lab.rooms.style import Style
+from lseg_lab.rooms.textures import Textures
+
+Builder = Callable[[np.random.Generator, Textures, Sequence[Model]], Building]
+_TOP_USES = ('kitchen', 'office', 'living', 'bedroom')
+_TOP_SHARES = (0.32, 0.34, 0.26, 0.08)
+
+
+def _from_above(rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
+    """Generate a room with tables, desks or counters and cameras that look down on them."""
+    use = str(rng.choice(_TOP_USES, p=_TOP_SHARES))
+    room = random_room(rng, corridor=False)
+    building = furnished_room(Style(rng, textures), models, room, use, int(rng.integers(0, 4)))
+    return replace(building, spots=spots_above(building))
+
+
+def _doors(rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
+    """Generate a corridor or room with many doors and cameras close to them."""
+    corridor = bool(rng.random() < 0.5)
+    use = 'hall' if corridor else str(rng.choice(['hall', 'office', 'living', 'bedroom']))
+    room = random_room(rng, corridor)
+    building = furnished_room(Style(rng, textures), models, room, use, int(rng.integers(4, 14)))
+    return replace(building, spots=spots_at_doors(building))
+
+
+_BUILDERS: dict[str, Builder] = {
+    'rooms': random_building,
+    'stairs': random_stairwell,
+    'above': _from_above,
+    'doors': _doors,
+}
+_SHARES = (0.7, 0.13, 0.1, 0.07)  # of the kinds in a mixed set
+KINDS = (*_BUILDERS, 'mixed')
+
+
+def random_place(
+    kind: str, rng: np.random.Generator, textures: Textures, models: Sequence[Model]
+) -> Building:
+    """Generate a place of this kind, or of any kind if it is 'mixed'."""
+    if kind == 'mixed':
+        kind = str(rng.choice(list(_BUILDERS), p=_SHARES))
+    return _BUILDERS[kind](rng, textures, models)
