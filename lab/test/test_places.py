@@ -49,15 +49,14 @@ def test_steps_have_real_measures() -> None:
 
 def test_a_staircase_ends_at_the_upper_floor_and_stays_on_its_footprint() -> None:
     for stairs in staircases(40):
-        treads = [
-            item.mesh.moved(item.matrix).bounds for item in stairs.items if item.label == 'stairs'
-        ]
+        treads = [item.mesh.moved(item.matrix).bounds for item in stairs.items if item.label == 'stairs']
         low, high = np.array(treads).min(axis=(0, 1)), np.array(treads).max(axis=(0, 1))
         x0, z0, x1, z1 = stairs.bounds
         assert low[0] > x0 - 0.1 and high[0] < x1 + 0.1 and low[2] > z0 - 0.1 and high[2] < z1 + 0.1
-        assert low[1] > -0.05 and stairs.height == pytest.approx(
-            sum(steps.height for _, steps in stairs.runs)
-        )
+        assert low[1] > -0.05
+        climbed = sum(steps.height for _, steps in stairs.runs)
+        winders = stairs.height - climbed  # a quarter turn climbs two risers or none
+        assert min(abs(winders), abs(winders - 2 * stairs.runs[0][1].rise)) < 1e-6
 
 
 def test_each_tread_of_a_flight_is_one_rise_higher_and_one_going_further() -> None:
@@ -80,9 +79,7 @@ def test_walls_beside_a_flight_have_handrails_or_none() -> None:
         look = random_look(style(seed))
         built = straight(look, Steps(1.0, 0.17, 0.28, 8), (True, True), rng)
         rails = [item for item in built.items if item.label == 'railing']
-        assert all(
-            np.abs(item.mesh.moved(item.matrix).vertices[:, 0]).max() <= 0.5 for item in rails
-        )
+        assert all(np.abs(item.mesh.moved(item.matrix).vertices[:, 0]).max() <= 0.5 for item in rails)
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -86,9 +86,7 @@ def test_another_seed_gives_other_rooms(rooms: Path, tmp_path: Path) -> None:
     assert contents(tmp_path)['000000_0.jpg'] != contents(rooms)['000000_0.jpg']
 
 
-def test_a_folder_of_other_settings_is_refused(
-    rooms: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_other_settings_is_refused(rooms: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['rooms', str(rooms), '--rooms', '4', '--built-only', '--seed', '9']) == 2
     assert 'different depth, kind, seed, size, views' in capsys.readouterr().err
 
@@ -131,9 +129,7 @@ def test_missing_furniture_says_what_to_do(tmp_path: Path) -> None:
         find_assets([tmp_path], [])
 
 
-def test_a_catalogue_gives_models_of_their_stated_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_catalogue_gives_models_of_their_stated_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     properties = (
         'name#1=Oak table\nmodel#1=/a/cube.obj\nwidth#1=120\ndepth#1=80\nheight#1=75\n'
@@ -183,22 +179,14 @@ def test_names_of_models_give_their_class(name: str, label: str | None) -> None:
 
 @pytest.mark.parametrize(
     'build',
-    [
-        appliances.refrigerator,
-        appliances.television,
-        small_things.trash_can,
-        sanitary.toilet,
-        sanitary.washbasin,
-    ],
+    [appliances.refrigerator, appliances.television, small_things.trash_can, sanitary.toilet, sanitary.washbasin],
 )
 def test_built_fixtures_stand_on_the_floor_within_the_room_they_claim(build) -> None:
     kinds = ('wood', 'planks', 'stone', 'metal', 'screen', 'picture', 'outdoors')
     grey = Textures(np.full((1, 1, 1, 4), 128, np.uint8), dict.fromkeys(kinds, (0,)))
     for seed in range(20):
         piece = build(Style(np.random.default_rng(seed), grey))
-        low, high = np.array(
-            [item.mesh.moved(item.matrix).bounds for item in piece.items]
-        ).swapaxes(0, 1)
+        low, high = np.array([item.mesh.moved(item.matrix).bounds for item in piece.items]).swapaxes(0, 1)
         width, height, depth = piece.size
         assert low.min(axis=0)[1] == pytest.approx(0, abs=1e-6)
         assert (np.abs([low, high])[..., 0] <= width / 2 + 0.05).all()
@@ -260,9 +248,7 @@ def test_the_shipped_drive_is_whole(camera: str) -> None:
     facts = json.loads((folder / 'camera.json').read_text())
     names = [f'{number:03d}' for number in range(len(truth))]
     for kind, suffix in (('rgb', 'jpg'), ('depth', 'png'), ('mask', 'png')):
-        assert sorted(path.name for path in (folder / kind).iterdir()) == [
-            f'{name}.{suffix}' for name in names
-        ]
+        assert sorted(path.name for path in (folder / kind).iterdir()) == [f'{name}.{suffix}' for name in names]
     size = (facts['height'], facts['width'])
     for number in range(0, len(truth), 20):
         depth = cv2.imread(str(folder / f'depth/{names[number]}.png'), cv2.IMREAD_UNCHANGED)
@@ -273,10 +259,7 @@ def test_the_shipped_drive_is_whole(camera: str) -> None:
 
 
 def test_the_shipped_drive_is_small() -> None:
-    assert (
-        sum(path.stat().st_size for path in recorded_drive().rglob('*') if path.is_file())
-        <= 6_000_000
-    )
+    assert sum(path.stat().st_size for path in recorded_drive().rglob('*') if path.is_file()) <= 6_000_000
 
 
 @pytest.mark.parametrize('camera', CAMERAS)
@@ -286,9 +269,7 @@ def test_the_true_floor_of_the_drive_lies_at_height_zero(camera: str) -> None:
     facts = json.loads((recorded_drive() / camera / 'camera.json').read_text())
     heights = []
     for number in range(0, len(truth), 9):
-        depth = cv2.imread(
-            str(recorded_drive() / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED
-        )
+        depth = cv2.imread(str(recorded_drive() / camera / f'depth/{number:03d}.png'), cv2.IMREAD_UNCHANGED)
         v, u = np.nonzero(truth.mask(number) == truth.classes.index('floor'))
         rays = np.linalg.inv(facts['K']) @ np.stack([u, v, np.ones(len(u))])
         points = truth.poses[number][:3, :3] @ (rays * depth[v, u] / 1000)

@@ -44,45 +44,26 @@ _FURNITURE = Path('/usr/share/sweethome3d')  # where the Debian packages put it
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('out', type=Path, nargs='?', metavar='OUT', help='folder to write to')
-    parser.add_argument(
-        '--rooms', type=_positive, default=100, help='number of rooms (%(default)s)'
-    )
-    parser.add_argument(
-        '--views', type=_positive, default=4, help='maximum number of views of a room (%(default)s)'
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='seed of all random numbers (%(default)s)'
-    )
+    parser.add_argument('--rooms', type=_positive, default=100, help='number of rooms (%(default)s)')
+    parser.add_argument('--views', type=_positive, default=4, help='maximum number of views of a room (%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of all random numbers (%(default)s)')
     _add_content(parser)
-    parser.add_argument(
-        '--size',
-        type=_size,
-        default=(384, 288),
-        metavar='WxH',
-        help='image size in pixels (384x288)',
-    )
+    parser.add_argument('--size', type=_size, default=(384, 288), metavar='WxH', help='image size in pixels (384x288)')
     parser.add_argument('--depth', action='store_true', help='also write depth in millimetres')
     parser.add_argument('--processes', type=_positive, help='number of processes (one per core)')
     _add_assets(parser)
     other = parser.add_argument_group('instead of a data set')
     other.add_argument(
-        '--drive',
-        action='store_true',
-        help='record the drive of a robot with three cameras, using held-out models',
+        '--drive', action='store_true', help='record the drive of a robot with three cameras, using held-out models'
     )
     other.add_argument(
-        '--list-assets',
-        action='store_true',
-        help='print the models and textures with their authors and licences',
+        '--list-assets', action='store_true', help='print the models and textures with their authors and licences'
     )
 
 
 def _add_content(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--split',
-        choices=('train', 'test'),
-        default='train',
-        help='which models and textures to use (%(default)s)',
+        '--split', choices=('train', 'test'), default='train', help='which models and textures to use (%(default)s)'
     )
     parser.add_argument(
         '--kind',
@@ -113,9 +94,7 @@ def _add_assets(parser: argparse.ArgumentParser) -> None:
         help='wheels or folders that contain texture images',
     )
     assets.add_argument(
-        '--built-only',
-        action='store_true',
-        help='use generated furniture and textures only; needs no catalogue',
+        '--built-only', action='store_true', help='use generated furniture and textures only; needs no catalogue'
     )
 
 

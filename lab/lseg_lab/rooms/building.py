@@ -43,18 +43,14 @@ class Building:
     spots: tuple[Spot, ...] = ()  # if there are any, cameras stand nowhere else
 
 
-def random_building(
-    rng: np.random.Generator, textures: Textures, models: Sequence[Model]
-) -> Building:
+def random_building(rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
     """Generate a furnished room and whatever is visible through its doors and windows."""
     use = str(rng.choice(USES, p=USE_SHARES))
     room = random_room(rng, corridor=use == 'hall' and rng.random() < 0.6)
     return furnished_room(Style(rng, textures), models, room, use, int(rng.integers(1, 7)))
 
 
-def furnished_room(
-    style: Style, models: Sequence[Model], room: Room, use: str, doors: int
-) -> Building:
+def furnished_room(style: Style, models: Sequence[Model], room: Room, use: str, doors: int) -> Building:
     """Furnish a room for this use, after trying to cut this many doors."""
     rng = style.rng
     shell = Shell(style, Arrangement(rng, room), use)
@@ -68,9 +64,7 @@ def furnished_room(
     return completed(shell, models, daylight)
 
 
-def completed(
-    shell: Shell, models: Sequence[Model], daylight: Daylight, lamps: Sequence[PointLight] = ()
-) -> Building:
+def completed(shell: Shell, models: Sequence[Model], daylight: Daylight, lamps: Sequence[PointLight] = ()) -> Building:
     """Add the rooms behind open doors and all light, with `lamps` besides the ceiling's."""
     style, arrangement = shell.style, shell.arrangement
     rng, room = style.rng, arrangement.room
@@ -86,11 +80,7 @@ def completed(
 
 
 def _furnished_behind(
-    rng: np.random.Generator,
-    textures: Textures,
-    models: Sequence[Model],
-    room: Room,
-    daylight: Daylight,
+    rng: np.random.Generator, textures: Textures, models: Sequence[Model], room: Room, daylight: Daylight
 ) -> list[Item]:
     """Furnish a room seen through a door, in a style of its own, lighter or darker."""
     style = Style(rng, textures)
@@ -116,9 +106,7 @@ def _sphere(room: Room) -> tuple[tuple[float, float, float], float]:
 def random_daylight(rng: np.random.Generator) -> Daylight:
     """Draw a bright day, a dull day or night."""
     cool = np.array([0.92, 0.97, 1.05]) * (1 + rng.normal(0, 0.03, 3))
-    brightness = rng.choice(
-        [rng.uniform(4, 14), rng.uniform(1.5, 4), rng.uniform(0.02, 0.1)], p=[0.55, 0.27, 0.18]
-    )
+    brightness = rng.choice([rng.uniform(4, 14), rng.uniform(1.5, 4), rng.uniform(0.02, 0.1)], p=[0.55, 0.27, 0.18])
     return Daylight(cool, float(brightness))
 
 
@@ -146,10 +134,7 @@ def _ceiling_lights(style: Style, room: Room) -> tuple[list[Item], list[PointLig
 
 
 def random_lighting(
-    rng: np.random.Generator,
-    daylight: Daylight,
-    windows: Sequence[WindowLight],
-    lamps: Sequence[PointLight],
+    rng: np.random.Generator, daylight: Daylight, windows: Sequence[WindowLight], lamps: Sequence[PointLight]
 ) -> Lighting:
     """Combine lamps, daylight, sun and the ambient light that the walls reflect."""
     by_day = bool(windows) and daylight.brightness > 1
@@ -175,9 +160,7 @@ def random_lighting(
     )
 
 
-def _sunshine(
-    rng: np.random.Generator, windows: Sequence[WindowLight]
-) -> tuple[tuple[float, float, float], float]:
+def _sunshine(rng: np.random.Generator, windows: Sequence[WindowLight]) -> tuple[tuple[float, float, float], float]:
     """Return the direction to a sun that shines through one of the windows, and its strength."""
     normal = np.array(windows[int(rng.integers(len(windows)))].normal)
     height, swing = rng.uniform(0.3, 1.1), rng.uniform(-0.9, 0.9)

@@ -75,9 +75,7 @@ def _hang_pictures(context: RoomContext, wall: Wall) -> None:
     first = rng.uniform(0, wall.length - count * pitch) + pitch / 2
     foot = rng.uniform(1.0, 1.75)
     for index in range(count):
-        place = Opening(
-            first + index * pitch, width, min(foot, wall.height - height - 0.05), height
-        )
+        place = Opening(first + index * pitch, width, min(foot, wall.height - height - 0.05), height)
         _hang(context, wall, fittings.picture(context.style, width, height), place, 0.002)
 
 
@@ -96,9 +94,7 @@ def _random_place(rng: np.random.Generator, wall: Wall, width: float, height: fl
     return Opening(rng.uniform(width / 2, last), width, foot, height)
 
 
-def _hang(
-    context: RoomContext, wall: Wall, items: Sequence[Item], place: Opening, out: float
-) -> None:
+def _hang(context: RoomContext, wall: Wall, items: Sequence[Item], place: Opening, out: float) -> None:
     """Hang items at `place`, `out` metres off the wall, if that part of the wall is free."""
     if place.bottom > 0.2 and wall.is_free(place):
         wall.taken.append(place)

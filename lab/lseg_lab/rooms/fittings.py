@@ -18,9 +18,7 @@ from lseg_lab.rooms.style import Style
 def frame_around(hole: Opening, width: float, depth: float, sill: bool) -> Mesh:
     """Build the architrave of a hole, centred on x = 0 with its base at the hole's y = 0."""
     w, h = hole.width, hole.height
-    parts = [
-        box(width, h + width, depth, side * (w / 2 + width / 2), 0, depth / 2) for side in (-1, 1)
-    ]
+    parts = [box(width, h + width, depth, side * (w / 2 + width / 2), 0, depth / 2) for side in (-1, 1)]
     parts.append(box(w, width, depth, 0, h, depth / 2))
     if sill:
         parts.append(box(w + 2 * width, 0.03, depth + 0.06, 0, -0.03, depth / 2 + 0.03))
@@ -79,9 +77,7 @@ def _door_panes(rng: np.random.Generator, width: float, height: float) -> list[M
         columns, rows, bar = int(rng.integers(1, 4)), int(rng.integers(3, 6)), 0.035
     cell_w, cell_h = w / columns, h / rows
     return [
-        box(
-            cell_w - bar, cell_h - bar, 0.046, x - w / 2 + (column + 0.5) * cell_w, y + row * cell_h
-        )
+        box(cell_w - bar, cell_h - bar, 0.046, x - w / 2 + (column + 0.5) * cell_w, y + row * cell_h)
         for column in range(columns)
         for row in range(rows)
     ]
@@ -92,14 +88,7 @@ def _door_panels(rng: np.random.Generator, width: float, height: float) -> list[
     border = rng.uniform(0.08, 0.14)
     cell_w, cell_h = (width - border) / columns, (height - border) / rows
     return [
-        box(
-            cell_w - border,
-            cell_h - border,
-            0.055,
-            border / 2 + (column + 0.5) * cell_w,
-            border + row * cell_h,
-            0,
-        )
+        box(cell_w - border, cell_h - border, 0.055, border / 2 + (column + 0.5) * cell_w, border + row * cell_h, 0)
         for column in range(columns)
         for row in range(rows)
     ]
@@ -171,24 +160,19 @@ def blinds(style: Style, hole: Opening, daylight: float) -> list[Item]:
     return [solid('blinds', surface, parts)]
 
 
-def curtains(
-    style: Style, hole: Opening, floor: float, ceiling: float, daylight: float
-) -> list[Item]:
+def curtains(style: Style, hole: Opening, floor: float, ceiling: float, daylight: float) -> list[Item]:
     """Build one or two curtains; `floor` and `ceiling` are heights in the hole's frame."""
     rng = style.rng
     top = min(hole.height + rng.uniform(0.02, 0.3), ceiling - 0.02)
     bottom = floor + 0.02 if rng.random() < 0.65 else -rng.uniform(0.05, 0.2)
     surface = style.cloth()
     if rng.random() < 0.35:
-        surface = Surface(
-            surface.layer, surface.scale, surface.tint, emission=daylight * rng.uniform(0.05, 0.3)
-        )
+        surface = Surface(surface.layer, surface.scale, surface.tint, emission=daylight * rng.uniform(0.05, 0.3))
     spread = hole.width * rng.uniform(1.05, 1.4)
     share = 0.5 if rng.random() < 0.2 else rng.uniform(0.12, 0.42)
     sides = (-1, 1) if rng.random() < 0.85 else (rng.choice([-1, 1]),)
     meshes = [
-        _hanging(rng, spread * share, bottom, top).at(side * (spread - spread * share) / 2, 0, 0)
-        for side in sides
+        _hanging(rng, spread * share, bottom, top).at(side * (spread - spread * share) / 2, 0, 0) for side in sides
     ]
     items = [solid('curtain', surface, meshes)]
     if rng.random() < 0.25:
@@ -196,9 +180,7 @@ def curtains(
         items.append(solid('curtain', surface, meshes))
     elif rng.random() < 0.6:
         rod = cylinder(0.014, spread + 0.2, 8).at(0, -(spread + 0.2) / 2, 0)
-        items.append(
-            solid('curtain', style.metal(), [rod.moved(tilt('z', math.pi / 2)).at(0, top, 0)])
-        )
+        items.append(solid('curtain', style.metal(), [rod.moved(tilt('z', math.pi / 2)).at(0, top, 0)]))
     return items
 
 

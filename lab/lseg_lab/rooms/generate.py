@@ -157,10 +157,7 @@ def write_view(stem: Path, camera: Camera, view: View, depth: bool) -> None:
     if depth:
         write_image(stem.with_suffix('.depth.png'), depth_millimetres(view.depth))
     height, width = view.mask.shape
-    record = {
-        'K': camera.intrinsics(width, height).tolist(),
-        'pose': camera.optical_pose().tolist(),
-    }
+    record = {'K': camera.intrinsics(width, height).tolist(), 'pose': camera.optical_pose().tolist()}
     stem.with_suffix('.json').write_text(json.dumps(record))
 
 
@@ -172,11 +169,7 @@ def depth_millimetres(depth: np.ndarray) -> np.ndarray:
 
 def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
     """Write a BGR or single-channel image; raise OSError if it cannot be written."""
-    options = (
-        [cv2.IMWRITE_JPEG_QUALITY, quality]
-        if path.suffix == '.jpg'
-        else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    )
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == '.jpg' else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     if not cv2.imwrite(str(path), image, options):
         raise OSError(f'cannot write {path}: is the disk full?')
 

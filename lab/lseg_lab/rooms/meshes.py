@@ -171,6 +171,15 @@ def wedge(inner: float, outer: float, angle: float, height: float) -> Mesh:
     return quads(corners)
 
 
+def prism(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
+    """Build an upright prism on y = 0 over a convex outline of x, z, turning from +z to +x."""
+    foot = np.array([(x, 0.0, z) for x, z in outline])
+    top = foot + np.array([0.0, height, 0.0])
+    sides = [(foot[i - 1], foot[i], top[i], top[i - 1]) for i in range(len(foot))]
+    lids = [(lid[0], lid[i], lid[i + 1], lid[i + 1]) for lid in (top, foot[::-1]) for i in range(1, len(foot) - 1)]
+    return quads([*sides, *lids])
+
+
 def grid(points: np.ndarray) -> Mesh:
     """Build a smooth sheet through [R, C, 3] points; rows x columns turn counter-clockwise."""
     points = np.asarray(points, np.float32)

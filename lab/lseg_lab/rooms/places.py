@@ -48,9 +48,7 @@ _SHARES = (0.7, 0.13, 0.1, 0.07)  # of the kinds in a mixed set
 KINDS = (*_BUILDERS, 'mixed')
 
 
-def random_place(
-    kind: str, rng: np.random.Generator, textures: Textures, models: Sequence[Model]
-) -> Building:
+def random_place(kind: str, rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
     """Generate a place of this kind, or of any kind if it is 'mixed'."""
     if kind == 'mixed':
         kind = str(rng.choice(list(_BUILDERS), p=_SHARES))

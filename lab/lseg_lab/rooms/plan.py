@@ -147,22 +147,14 @@ def wall_mesh(wall: Wall) -> Mesh:
         {
             0.0,
             wall.length,
-            *(
-                edge
-                for hole in wall.openings
-                for edge in (hole.centre - hole.width / 2, hole.centre + hole.width / 2)
-            ),
+            *(edge for hole in wall.openings for edge in (hole.centre - hole.width / 2, hole.centre + hole.width / 2)),
         }
     )
     strips = []
     for left, right in itertools.pairwise(cuts):
         middle = (left + right) / 2
-        hole = next(
-            (hole for hole in wall.openings if abs(middle - hole.centre) < hole.width / 2), None
-        )
-        spans = (
-            [(0.0, wall.height)] if hole is None else [(0.0, hole.bottom), (hole.top, wall.height)]
-        )
+        hole = next((hole for hole in wall.openings if abs(middle - hole.centre) < hole.width / 2), None)
+        spans = [(0.0, wall.height)] if hole is None else [(0.0, hole.bottom), (hole.top, wall.height)]
         strips += [(left, right, low, high) for low, high in spans if high - low > 1e-4]
     corners = [[(u0, y0, 0), (u1, y0, 0), (u1, y1, 0), (u0, y1, 0)] for u0, u1, y0, y1 in strips]
     return merge([quads(corners), *(_reveal(hole) for hole in wall.openings if hole.depth)])

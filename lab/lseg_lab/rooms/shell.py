@@ -88,9 +88,7 @@ def wall_surface(style: Style, use: str) -> Surface:
 class Shell:
     """Builds the shell of one room into an arrangement."""
 
-    def __init__(
-        self, style: Style, arrangement: Arrangement, use: str, floor: Surface | None = None
-    ) -> None:
+    def __init__(self, style: Style, arrangement: Arrangement, use: str, floor: Surface | None = None) -> None:
         """Build the shell of `arrangement`'s room, in `style`, for a room of this use.
 
         `floor` is the floor's surface; by default one is drawn.
@@ -172,15 +170,8 @@ class Shell:
         tall = rng.random() < 0.25
         width = rng.uniform(0.7, min(3.4, max(wall.length - 0.3, 0.71)))
         bottom = rng.uniform(0.0, 0.12) if tall else rng.uniform(0.6, 1.2)
-        height = min(
-            rng.uniform(1.95, 2.3) if tall else rng.uniform(0.7, 1.6), room.height - bottom - 0.12
-        )
-        hole = Opening(
-            rng.uniform(width / 2, max(wall.length - width / 2, width / 2 + 0.01)),
-            width,
-            bottom,
-            height,
-        )
+        height = min(rng.uniform(1.95, 2.3) if tall else rng.uniform(0.7, 1.6), room.height - bottom - 0.12)
+        hole = Opening(rng.uniform(width / 2, max(wall.length - width / 2, width / 2 + 0.01)), width, bottom, height)
         if not wall.is_free(hole, 0.1):
             return
         wall.openings.append(hole)
@@ -189,34 +180,20 @@ class Shell:
         x, z = wall.start + wall.along * hole.centre + wall.normal * 0.05
         power = daylight.colour * daylight.brightness * width * height * rng.uniform(0.25, 0.6)
         self.window_lights.append(
-            WindowLight(
-                (x, bottom + height / 2, z), (wall.normal[0], 0.0, wall.normal[1]), tuple(power)
-            )
+            WindowLight((x, bottom + height / 2, z), (wall.normal[0], 0.0, wall.normal[1]), tuple(power))
         )
 
     def _dress_window(self, wall: Wall, hole: Opening, daylight: Daylight) -> None:
         rng, style = self._rng, self.style
         self._fix(wall, hole, fittings.window(style, hole, daylight.brightness), 0.0)
         if rng.random() < 0.35:
-            self._fix(
-                wall,
-                hole,
-                fittings.blinds(style, hole, daylight.brightness),
-                rng.choice([-0.015, 0.03]),
-            )
+            self._fix(wall, hole, fittings.blinds(style, hole, daylight.brightness), rng.choice([-0.015, 0.03]))
         if rng.random() < 0.5:
-            cloths = fittings.curtains(
-                style, hole, -hole.bottom, wall.height - hole.bottom, daylight.brightness
-            )
+            cloths = fittings.curtains(style, hole, -hole.bottom, wall.height - hole.bottom, daylight.brightness)
             self._fix(wall, hole, cloths, rng.uniform(0.06, 0.12))
             wide = min(hole.width * 1.4, wall.length - 0.05)
             wall.taken.append(
-                replace(
-                    hole,
-                    width=wide,
-                    bottom=hole.bottom + 0.3,
-                    height=wall.height - hole.bottom - 0.3,
-                )
+                replace(hole, width=wide, bottom=hole.bottom + 0.3, height=wall.height - hole.bottom - 0.3)
             )
 
     def cut_door(self) -> None:
@@ -229,9 +206,7 @@ class Shell:
         height = min(rng.uniform(1.95, 2.15), room.height - 0.08)
         if width > wall.length - 0.15:
             return
-        hole = Opening(
-            rng.uniform(width / 2 + 0.05, wall.length - width / 2 - 0.05), width, 0.0, height
-        )
+        hole = Opening(rng.uniform(width / 2 + 0.05, wall.length - width / 2 - 0.05), width, 0.0, height)
         if not wall.is_free(hole, 0.08):
             return
         wall.openings.append(hole)

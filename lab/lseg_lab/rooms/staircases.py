@@ -11,16 +11,7 @@ import numpy as np
 
 from lseg_lab.rooms.meshes import transform
 from lseg_lab.rooms.scene import Item, Surface
-from lseg_lab.rooms.stairs import (
-    Look,
-    Steps,
-    flight,
-    flight_rails,
-    landing,
-    random_look,
-    random_steps,
-    spiral,
-)
+from lseg_lab.rooms.stairs import Look, Steps, flight, flight_rails, landing, random_look, random_steps, spiral, winders
 from lseg_lab.rooms.style import Style
 
 _COUNTS = ((1, 2), (2, 5), (5, 10), (10, 17))  # steps of a straight flight
@@ -72,9 +63,7 @@ def _count(rng: np.random.Generator) -> int:
     return int(rng.integers(*_COUNTS[rng.choice(len(_COUNTS), p=_COUNT_SHARES)]))
 
 
-def straight(
-    look: Look, steps: Steps, flush: tuple[bool, bool], rng: np.random.Generator
-) -> Staircase:
+def straight(look: Look, steps: Steps, flush: tuple[bool, bool], rng: np.random.Generator) -> Staircase:
     """Build one flight; `flush` says at which sides (-x, +x) walls will stand."""
     rails = [_rail(rng, side) for side in flush]
     items = [*flight(look, steps), *flight_rails(look, steps, rails)]
@@ -91,30 +80,28 @@ def _rail(rng: np.random.Generator, at_wall: bool) -> str:
 
 
 def turning(look: Look, rng: np.random.Generator) -> Staircase:
-    """Build two flights around a landing, at right angles or back along each other."""
+    """Build two flights around a landing or winders, at right angles or back along each other."""
     side = int(rng.choice([-1, 1]))
-    quarter = rng.random() < 0.55
+    quarter = rng.random() < 0.6
+    wound = quarter and rng.random() < 0.4
     counts = rng.integers(3, 10, 2) if quarter else rng.integers(8, 10, 2)
     first = replace(random_steps(rng, int(counts[0])), width=rng.uniform(0.75, 1.5))
     second = replace(first, count=int(counts[1]))
-    width, gap = first.width, rng.uniform(0.06, 0.4)
-    level = first.height
+    width, gap, level = first.width, rng.uniform(0.06, 0.4), first.height
     if quarter:
-        middle, size = (0.0, first.length), (width, width)
-        start = transform(side * width / 2, level, first.length + width / 2, side * math.pi / 2)
+        place, size = transform(0, level, first.length), (width, width)
+        up = level + 2 * first.rise * wound
+        start = transform(side * width / 2, up, first.length + width / 2, side * math.pi / 2)
     else:
         size = (2 * width + gap, rng.uniform(1.0, 1.4) * width)
-        middle = (side * (width + gap) / 2, first.length)
+        place = transform(side * (width + gap) / 2, level, first.length)
         start = transform(side * (width + gap), level, first.length, math.pi)
-    outer = 'handrail' if rng.random() < 0.5 else ''
-    inner = 'railing' if rng.random() < 0.85 else ''
-    rails = (outer, inner) if side > 0 else (inner, outer)
-    place = transform(middle[0], level, middle[1])
+    mirror = np.diag([side, 1, 1, 1]) if wound else np.eye(4)
+    corner = winders(look, first, level) if wound else landing(look, *size, level)
     items = [
-        *flight(look, first),
-        *flight_rails(look, first, rails),
-        *_moved(landing(look, *size), place),
-        *_moved([*flight(look, second), *flight_rails(look, second, rails)], start),
+        *_railed(look, first, rng, side, np.eye(4)),
+        *_moved(corner, place @ mirror),
+        *_railed(look, second, rng, side, start),
     ]
     footprints = (
         _footprint(np.eye(4), width, 0, first.length),
@@ -125,6 +112,14 @@ def turning(look: Look, rng: np.random.Generator) -> Staircase:
     flush = (side > 0 or not quarter, side < 0 or not quarter)
     runs = ((np.eye(4), first), (start, second))
     return Staircase(look, runs, tuple(items), footprints, end, width, flush)
+
+
+def _railed(look: Look, steps: Steps, rng: np.random.Generator, inner: int, frame: np.ndarray) -> Iterator[Item]:
+    """Build a flight at `frame` whose `inner` side (-1 or 1) is open and whose other has a wall."""
+    outer, open_side = 'handrail' if rng.random() < 0.5 else '', _rail(rng, False)
+    rails = (outer, open_side) if inner > 0 else (open_side, outer)
+    built = [*flight(look, steps, frame[1, 3]), *flight_rails(look, steps, rails)]
+    return _moved(built, frame)
 
 
 def winding(look: Look, rng: np.random.Generator) -> Staircase:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lseg_lab.rooms.meshes import Mesh, box, cylinder, grid, transform, wedge
+from lseg_lab.rooms.meshes import Mesh, box, cylinder, grid, prism, transform, wedge
 from lseg_lab.rooms.patterns import paint_colour
 from lseg_lab.rooms.piece import solid
 from lseg_lab.rooms.scene import Item, Surface
@@ -117,10 +117,11 @@ def random_steps(rng: np.random.Generator, count: int) -> Steps:
     return Steps(rng.uniform(1.4, 2.5) if broad else rng.uniform(0.7, 1.4), rise, going, count)
 
 
-def flight(look: Look, steps: Steps) -> list[Item]:
+def flight(look: Look, steps: Steps, above_floor: float = 0.0) -> list[Item]:
     """Build a flight along +z, centred on x = 0, whose first riser stands at z = 0 on y = 0.
 
-    Its last riser ends 2 mm below the floor that it leads to, and has no tread.
+    Its last riser ends 2 mm below the floor that it leads to, and has no tread. A solid flight
+    reaches down to the floor, `above_floor` metres below.
     """
     width, going, thick = steps.width, steps.going, look.thickness
     treads, risers, bodies = [], [], []
@@ -134,7 +135,7 @@ def flight(look: Look, steps: Steps) -> list[Item]:
             tall = steps.rise - (0.002 if last else thick)
             risers.append(box(width - 0.002, tall, _BOARD, 0, base, z + _BOARD / 2))
         if look.construction in ('solid', 'slab') and not last:
-            foot = 0.0 if look.construction == 'solid' else max(0.0, base - 0.15)
+            foot = -above_floor if look.construction == 'solid' else max(0.0, base - 0.15)
             middle = z + _BOARD + going / 2
             bodies.append(box(width - 0.004, top - thick - foot, going, 0, foot, middle))
     if look.construction in ('strings', 'open'):
@@ -149,8 +150,7 @@ def _strings(steps: Steps) -> list[Mesh]:
     """Build the two sloping boards that carry the treads."""
     board = box(0.045, 0.28, steps.length, 0, -0.12, steps.length / 2)
     return [
-        sloping(board.at(side * (steps.width / 2 - 0.025), steps.rise, 0), steps.rise / steps.going)
-        for side in (-1, 1)
+        sloping(board.at(side * (steps.width / 2 - 0.025), steps.rise, 0), steps.rise / steps.going) for side in (-1, 1)
     ]
 
 
@@ -163,9 +163,7 @@ def _trim(look: Look, steps: Steps) -> list[Item]:
         deep = steps.going + look.nosing
         carpets.append(box(steps.width * 0.7, 0.008, deep, 0, top, z + deep / 2))
         if look.construction != 'open':
-            carpets.append(
-                box(steps.width * 0.7, steps.rise, 0.008, 0, top - steps.rise, z - 0.004)
-            )
+            carpets.append(box(steps.width * 0.7, steps.rise, 0.008, 0, top - steps.rise, z - 0.004))
     items = []
     if look.runner and carpets:
         items.append(solid('stairs', look.runner, carpets))
@@ -174,15 +172,38 @@ def _trim(look: Look, steps: Steps) -> list[Item]:
     return items
 
 
-def landing(look: Look, width: float, depth: float) -> list[Item]:
+def landing(look: Look, width: float, depth: float, above_floor: float) -> list[Item]:
     """Build a landing whose top is y = 0, centred on x = 0, from z = 0 to `depth`.
 
     It is labelled as stairs: between two flights there is no floor to drive on.
     """
     thick = look.thickness
-    slab = box(width, 0.16, depth, 0, -thick - 0.16, depth / 2)
+    tall = above_floor - thick if look.construction == 'solid' else 0.16
+    slab = box(width, tall, depth - _BOARD, 0, -thick - tall, (depth + _BOARD) / 2)
     cover = box(width, thick, depth + look.nosing, 0, -thick, (depth - look.nosing) / 2)
     return [solid('stairs', look.tread, [cover]), solid('stairs', look.body, [slab])]
+
+
+def winders(look: Look, steps: Steps, above_floor: float) -> list[Item]:
+    """Build three steps that turn from +z towards +x around the corner at (width / 2, 0).
+
+    The top of the first is y = 0, `above_floor` metres above the floor. They fill the square from
+    z = 0 to the flight's width.
+    """
+    width, cut = steps.width, steps.width / math.sqrt(3)
+    left, right, thick = -width / 2, width / 2, look.thickness
+    shapes = (
+        [(right, 0), (left, 0), (left, cut)],
+        [(right, 0), (left, cut), (left, width), (right - cut, width)],
+        [(right, 0), (right - cut, width), (right, width)],
+    )
+    foot = -above_floor if look.construction == 'solid' else -0.2
+    treads, bodies = [], []
+    for index, shape in enumerate(shapes):
+        top = index * steps.rise
+        treads.append(prism(shape, thick).at(0, top - thick, 0))
+        bodies.append(prism(shape, top - thick - foot).at(0, foot, 0))
+    return [solid('stairs', look.tread, treads), solid('stairs', look.riser, bodies)]
 
 
 def sloping(mesh: Mesh, slope: float) -> Mesh:
@@ -259,14 +280,7 @@ def spiral(look: Look, steps: Steps, turns: float) -> list[Item]:
         axis=2,
     )
     posts = [
-        box(
-            0.02,
-            0.9,
-            0.02,
-            radius * 0.96 * math.sin(angle),
-            height - 0.9,
-            radius * 0.96 * math.cos(angle),
-        )
+        box(0.02, 0.9, 0.02, radius * 0.96 * math.sin(angle), height - 0.9, radius * 0.96 * math.cos(angle))
         for angle, height in zip(angles[::3], heights[::3])
     ]
     column = cylinder(0.06, steps.height + 0.9)

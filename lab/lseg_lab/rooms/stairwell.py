@@ -31,9 +31,7 @@ _RAILED_FROM = 0.6  # metres: lower edges have no railing
 _BEHIND_EDGE = 0.015  # metres from the last riser's front to the face of the floor behind it
 
 
-def random_stairwell(
-    rng: np.random.Generator, textures: Textures, models: Sequence[Model]
-) -> Building:
+def random_stairwell(rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
     """Generate a hall with stairs up to another floor, or a room with stairs down."""
     style = Style(rng, textures)
     if rng.random() < _SUNKEN_SHARE:
@@ -157,10 +155,7 @@ def _upper_floor(shell: Shell, hall: _Hall) -> list[Item]:
         edge = box(0.02, drop - 0.002, z1 - z0, x, top - drop, (z0 + z1) / 2)
     else:
         edge = box(x1 - x0, drop - 0.002, 0.02, (x0 + x1) / 2, top - drop, z)
-    items = [
-        Item(floor_mesh(room, top, True), 'floor', shell.floor_surface),
-        Item(edge, 'wall', shell.wall_surface),
-    ]
+    items = [Item(floor_mesh(room, top, True), 'floor', shell.floor_surface), Item(edge, 'wall', shell.wall_surface)]
     if not hall.closed:
         items.append(Item(floor_mesh(room, top - _SLAB, False), 'ceiling'))
     return items
@@ -195,7 +190,8 @@ def _hall_spots(rng: np.random.Generator, hall: _Hall) -> list[Spot]:
     near, far = -0.1, max(room.low[1] + 0.15, -3.5)
     aside = np.clip([-half - 0.6, half + 0.6], room.low[0] + 0.15, room.high[0] - 0.15)
     before = np.array([(aside[0], 0.2, far), (aside[1], 1.6, near)])
-    spots = [Spot(before, _on_flight(pose, first, 0.1, 0.75), ('stairs',), 0.1)] * 2
+    spots = [Spot(before, _on_flight(pose, first, 0.1, 0.75), ('stairs',), 0.1)]
+    spots += [Spot(before, _on_flight(pose, first, 0.5, 1.1), ('stairs',), 0.08)] * 2
     close = np.array([(-half * 0.6, 0.2, max(far, -1.1)), (half * 0.6, 1.3, near)])
     spots.append(Spot(close, _on_flight(pose, first, 0.0, 0.4), ('stairs',), 0.2))
     for side, edge in ((-1, room.low[0]), (1, room.high[0])):
@@ -221,7 +217,7 @@ def _upper_spots(stairs: Staircase, depth: float) -> list[Spot]:
     tall = world_box(stairs.exit, (-half * 0.8, 0.9, 0.03), (half * 0.8, 1.7, depth))
     low = world_box(stairs.exit, (-half * 0.8, 0.25, 0.03), (half * 0.8, 0.9, depth * 0.5))
     down = _on_flight(pose, last, 0.0, 0.8)
-    return [Spot(tall, down, ('stairs',), 0.08)] * 2 + [Spot(low, down, ('stairs',), 0.04)]
+    return [Spot(tall, down, ('stairs',), 0.08), Spot(low, down, ('stairs',), 0.04)]
 
 
 def _on_flight(pose: np.ndarray, steps: Steps, start: float, end: float) -> np.ndarray:
@@ -331,9 +327,7 @@ class _Pit:
             np.array([(low[0], 1.0, self._open_from), (-half - 0.25, 1.7, self._length)]),
             np.array([(half + 0.25, 1.0, self._open_from), (high[0], 1.7, self._length)]),
         ]
-        below = np.array(
-            [(-half * 0.7, foot + 0.2, self.end + 0.15), (half * 0.7, foot + 1.5, -0.1)]
-        )
+        below = np.array([(-half * 0.7, foot + 0.2, self.end + 0.15), (half * 0.7, foot + 1.5, -0.1)])
         spots = [Spot(tall, target, ('stairs',), 0.1)] * 3
         spots += [Spot(robot, target, ('stairs',), 0.04)] * 2
         spots += [Spot(eye, target, ('stairs',), 0.06) for eye in beside]

@@ -41,9 +41,7 @@ _MANNERS = (
 )
 
 
-def random_camera(
-    rng: np.random.Generator, building: Building, aspect: float
-) -> tuple[Camera, Spot | None]:
+def random_camera(rng: np.random.Generator, building: Building, aspect: float) -> tuple[Camera, Spot | None]:
     """Draw a camera such as a person holds or a robot carries, at one of the spots if any."""
     if building.spots:
         spot = building.spots[rng.integers(len(building.spots))]
@@ -56,9 +54,7 @@ def random_camera(
     return _camera(rng, position, yaw, pitch, aspect), None
 
 
-def _camera(
-    rng: np.random.Generator, position: np.ndarray, yaw: float, pitch: float, aspect: float
-) -> Camera:
+def _camera(rng: np.random.Generator, position: np.ndarray, yaw: float, pitch: float, aspect: float) -> Camera:
     horizontal = math.radians(rng.uniform(45, 78))
     vertical = 2 * math.atan(math.tan(horizontal / 2) / aspect)
     roll = rng.normal(0, 0.025) if rng.random() < 0.93 else rng.normal(0, 0.25)
@@ -88,9 +84,7 @@ def _is_clear(building: Building, x: float, z: float, height: float) -> bool:
     )
 
 
-def _gaze(
-    rng: np.random.Generator, building: Building, position: np.ndarray, manner: _Manner
-) -> tuple[float, float]:
+def _gaze(rng: np.random.Generator, building: Building, position: np.ndarray, manner: _Manner) -> tuple[float, float]:
     """Return yaw and pitch towards a piece at the manner's distance, or else into the room."""
     target = _focus(rng, building, position, manner.distance)
     if target is None:
@@ -108,10 +102,7 @@ def _direction(ahead: np.ndarray) -> tuple[float, float]:
 
 
 def _focus(
-    rng: np.random.Generator,
-    building: Building,
-    position: np.ndarray,
-    distance: tuple[float, float],
+    rng: np.random.Generator, building: Building, position: np.ndarray, distance: tuple[float, float]
 ) -> np.ndarray | None:
     """Return a point near a piece at the wanted distance; prefer large pieces."""
     if not building.focuses or rng.random() < 0.2:
@@ -144,6 +135,4 @@ def _shows_several_things(counts: np.ndarray) -> bool:
         if counts[index] > _LARGEST_SHARE.get(name, _LARGEST_OTHER) * total:
             return False
     furniture = counts[CLASS_INDEX['ceiling'] + 1 : UNLABELLED]
-    return bool(
-        (furniture > 0.004 * total).sum() >= 2 and furniture.sum() >= _LEAST_FURNITURE * total
-    )
+    return bool((furniture > 0.004 * total).sum() >= 2 and furniture.sum() >= _LEAST_FURNITURE * total)
