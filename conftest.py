@@ -28,9 +28,7 @@ def tiny_transformer(tiny_model):
     torch.manual_seed(0)
     settings = VisionTransformerSettings(blocks=(2, 5, 8, 11), channels=(8, 16, 32, 32))
     encoder = VisionTransformer('vit_tiny_patch16_384', settings)
-    config = LSegConfig(
-        name='tiny', decoder='dpt', spatial='bottleneck:2:lrelu', align_corners=True
-    )
+    config = LSegConfig(name='tiny', decoder='dpt', spatial='bottleneck:2:lrelu', align_corners=True)
     text_encoder = tiny_model.text_encoder
     decoder = FusionDecoder(encoder.channels, 16, text_encoder.dim)
     return LSeg(config, encoder, decoder, text_encoder)

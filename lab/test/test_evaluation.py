@@ -244,6 +244,17 @@ def test_rooms_scores_cover_names_seen_held_out_and_left_out(rooms, tiny_model):
     }
 
 
+def test_rooms_are_scored_with_labels_of_your_own(rooms, tiny_model, tmp_path):
+    """Names are compared with the vocabulary, prompts are what the model is asked."""
+    save(tiny_model, tmp_path / 'tiny.safetensors')
+    (tmp_path / 'robot.yaml').write_text('labels: {floor: [ground, rug], table: [desk]}')
+    data = ('--dataset', 'rooms', '--root', rooms, '--labels', tmp_path / 'robot.yaml')
+    model = ('--model', tmp_path / 'tiny.safetensors', '--json', tmp_path / 's.json')
+    assert run(*data, *model) == 0
+    (numbers,) = json.loads((tmp_path / 's.json').read_text()).values()
+    assert numbers['images'] == 2 and set(numbers['iou']) == {'floor', 'table'}
+
+
 def test_calibration_finds_the_temperature_of_the_data():
     """Labels drawn from softmax(logits / 3) yield 3."""
     torch.manual_seed(0)

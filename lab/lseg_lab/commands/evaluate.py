@@ -41,7 +41,7 @@ other classes' pixels that it takes, at any confidence and at 0.9 or more.
             outside them, and which labels the boxes contain.
   rooms     folders written by `lseg rooms` or `lseg annotate masks`. Scores all classes, twenty
             robot labels, synonyms that were never used in training, and classes that were left out
-            of training.
+            of training; or the labels of --labels, whose names are compared with the vocabulary.
 
 The benchmarks follow the authors' protocol; the table also shows the published scores.
 
@@ -90,11 +90,11 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--labels',
         type=Path,
-        help='folder: file with one label per mask index; boxes: file with the labels to ask for; '
-        'a label file of the node (.yaml) also works',
+        help='folder: file with one label per mask index; rooms, boxes: file with the labels to '
+        'ask for; a label file of the node (.yaml) also works',
     )
     group.add_argument('--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)')
-    group.add_argument('--other', action='store_true', help="folder, boxes: also ask for 'other'")
+    group.add_argument('--other', action='store_true', help="also ask for 'other'; rooms: with --labels")
     group.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file used in training')
     group.add_argument('--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)')
     group.add_argument(
@@ -252,7 +252,7 @@ def _labels(path: Path) -> Sequence[str]:
 
 
 def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
-    from lseg_lab.evaluation.rendered import score_rooms
+    from lseg_lab.evaluation.rendered import score_label_set, score_rooms
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.vocabulary import load_vocabulary
     from lseg_ros.core.factory import open_segmenter
@@ -265,6 +265,9 @@ def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
         folder = dataclasses.replace(folder, pairs=folder.pairs[1::2])
         model = _calibrated_model(args, device, fitting, vocabulary)
         segmenter = open_segmenter(model, backend=args.backend)
+    if args.labels is not None:
+        labels, options = _labels(args.labels), {'limit': args.limit, 'other': args.other}
+        return {args.labels.stem: score_label_set(segmenter, folder, vocabulary, labels, **options)}
     return score_rooms(segmenter, folder, vocabulary, args.limit)
 
 

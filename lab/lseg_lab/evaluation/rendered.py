@@ -14,6 +14,7 @@ from lseg_lab.training.dataset import LabelledFolder
 from lseg_lab.training.vocabulary import Vocabulary
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.labels.syntax import parse_label
 
 ROBOT_LABELS = (
     'floor', 'wall', 'ceiling', 'door', 'window', 'curtain', 'chair', 'sofa', 'table', 'bed',
@@ -56,6 +57,24 @@ def room_examples(folder: LabelledFolder, vocabulary: Vocabulary, asked: Sequenc
     count = min(limit, len(folder.pairs))
     images = np.linspace(0, len(folder.pairs) - 1, count).astype(int)
     return RoomExamples(folder, vocabulary, asked, images.tolist())
+
+
+def score_label_set(
+    segmenter: Segmenter,
+    folder: LabelledFolder,
+    vocabulary: Vocabulary,
+    labels: Sequence[str],
+    *,
+    limit: int = 400,
+    other: bool = False,
+) -> Score:
+    """Score one label set (`name` or `name=prompt|prompt`) on at most `limit` images.
+
+    Classes count under their own name or the nearest broader one that is among the labels' names.
+    """
+    names = [parse_label(label)[0] for label in labels]
+    examples = room_examples(folder, vocabulary, names, limit)
+    return score(segmenter, labels, examples, other=other)
 
 
 def score_rooms(
