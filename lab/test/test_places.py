@@ -10,7 +10,7 @@ import pytest
 
 from lseg_lab.rooms.close_views import spots_above
 from lseg_lab.rooms.generate import photographed
-from lseg_lab.rooms.meshes import merge
+from lseg_lab.rooms.meshes import merge, stadium
 from lseg_lab.rooms.model_labels import CLASSES
 from lseg_lab.rooms.places import KINDS, random_place
 from lseg_lab.rooms.scene import Camera
@@ -119,6 +119,18 @@ def pictures(renderer: Renderer, kind: str, places: int) -> list[tuple[Camera, V
         found += photographed(rng, random_place(kind, rng, GREY, ()), renderer, 3)
     assert len(found) >= 2 * places
     return found
+
+
+def test_round_table_tops_are_closed() -> None:
+    for roundness in (2.0, 12.0, 19.0):
+        top = stadium(1.6, 0.9, 0.03, roundness).vertices[:, :3].reshape(-1, 3, 3)
+        upper = top[np.ptp(top[..., 1], axis=1) < 1e-6][..., [0, 2]]
+        sides = np.diff(upper, axis=1)
+        area = np.abs(np.linalg.det(sides)).sum() / 2
+        outline = upper.reshape(-1, 2)
+        across = outline[np.abs(outline[:, 1] - 0.45) < 1e-4, 0]
+        assert across.max() == pytest.approx(-across.min(), abs=1e-5)
+        assert 0.7 * 1.6 * 0.9 < area < 1.6 * 0.9
 
 
 def share(view: View, *names: str) -> float:

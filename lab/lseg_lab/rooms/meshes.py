@@ -227,7 +227,7 @@ def cushion(width: float, height: float, depth: float, power: float = 4.0, cells
 def stadium(width: float, depth: float, thickness: float, roundness: float) -> Mesh:
     """Build a table top: superellipse outline, `roundness` 2 (ellipse) to 20 (nearly square)."""
     angles = np.linspace(0, 2 * math.pi, 41)
-    sine, cosine = np.sin(angles), np.cos(angles)
+    sine, cosine = np.round([np.sin(angles), np.cos(angles)], 9)  # so that the ends meet
     x = np.sign(sine) * np.abs(sine) ** (2 / roundness) * width / 2
     z = np.sign(cosine) * np.abs(cosine) ** (2 / roundness) * depth / 2
     flat = np.zeros_like(x)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lseg_lab.rooms.building import Building, furnished_room, random_building
+from lseg_lab.rooms.building import Building, Spot, furnished_room, random_building
 from lseg_lab.rooms.catalogue import Model
 from lseg_lab.rooms.close_views import spots_above, spots_at_doors
 from lseg_lab.rooms.plan import random_room
@@ -17,25 +17,42 @@ from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
 
 Builder = Callable[[np.random.Generator, Textures, Sequence[Model]], Building]
+_TRIES = 6
 _TOP_USES = ('kitchen', 'office', 'living', 'bedroom')
 _TOP_SHARES = (0.32, 0.34, 0.26, 0.08)
 
 
 def _from_above(rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
     """Generate a room with tables, desks or counters and cameras that look down on them."""
-    use = str(rng.choice(_TOP_USES, p=_TOP_SHARES))
-    room = random_room(rng, corridor=False)
-    building = furnished_room(Style(rng, textures), models, room, use, int(rng.integers(0, 4)))
-    return replace(building, spots=spots_above(building))
+
+    def draw() -> Building:
+        use = str(rng.choice(_TOP_USES, p=_TOP_SHARES))
+        room = random_room(rng, corridor=False)
+        return furnished_room(Style(rng, textures), models, room, use, int(rng.integers(0, 4)))
+
+    return _with_spots(draw, spots_above)
 
 
 def _doors(rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
     """Generate a corridor or room with many doors and cameras close to them."""
-    corridor = bool(rng.random() < 0.5)
-    use = 'hall' if corridor else str(rng.choice(['hall', 'office', 'living', 'bedroom']))
-    room = random_room(rng, corridor)
-    building = furnished_room(Style(rng, textures), models, room, use, int(rng.integers(4, 14)))
-    return replace(building, spots=spots_at_doors(building))
+
+    def draw() -> Building:
+        corridor = bool(rng.random() < 0.5)
+        use = 'hall' if corridor else str(rng.choice(['hall', 'office', 'living', 'bedroom']))
+        room = random_room(rng, corridor)
+        return furnished_room(Style(rng, textures), models, room, use, int(rng.integers(4, 14)))
+
+    return _with_spots(draw, spots_at_doors)
+
+
+def _with_spots(draw: Callable[[], Building], find: Callable[[Building], tuple[Spot, ...]]) -> Building:
+    """Draw buildings until one offers spots; the last one is good for ordinary views."""
+    for _ in range(_TRIES):
+        building = draw()
+        spots = find(building)
+        if spots:
+            break
+    return replace(building, spots=spots)
 
 
 _BUILDERS: dict[str, Builder] = {

@@ -175,13 +175,13 @@ def _trim(look: Look, steps: Steps) -> list[Item]:
 def landing(look: Look, width: float, depth: float, above_floor: float) -> list[Item]:
     """Build a landing whose top is y = 0, centred on x = 0, from z = 0 to `depth`.
 
-    It is labelled as stairs: between two flights there is no floor to drive on.
+    People walk on it, so that its top is labelled as floor.
     """
-    thick = look.thickness
-    tall = above_floor - thick if look.construction == 'solid' else 0.16
-    slab = box(width, tall, depth - _BOARD, 0, -thick - tall, (depth + _BOARD) / 2)
-    cover = box(width, thick, depth + look.nosing, 0, -thick, (depth - look.nosing) / 2)
-    return [solid('stairs', look.tread, [cover]), solid('stairs', look.body, [slab])]
+    thin = 0.002  # so that the edge seen from below is a riser
+    tall = above_floor - thin if look.construction == 'solid' else 0.2
+    slab = box(width, tall, depth - _BOARD, 0, -thin - tall, (depth + _BOARD) / 2)
+    cover = box(width, thin, depth + look.nosing, 0, -thin, (depth - look.nosing) / 2)
+    return [solid('floor', look.tread, [cover]), solid('stairs', look.body, [slab])]
 
 
 def winders(look: Look, steps: Steps, above_floor: float) -> list[Item]:
