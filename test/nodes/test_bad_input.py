@@ -59,9 +59,9 @@ def damaged(tiny_weights, tmp_path):
         ('labels', ['floor', 'floor'], "'floor' is listed twice"),
         ('cameras', ['front', 'front'], "'front' is listed twice"),
         ('cameras', ['front', ''], 'a name is empty'),
-        ('cameras', ['front/left'], "'front/left' cannot stand in a topic"),
+        ('cameras', ['front/left'], "'front/left' is not valid in a topic name"),
         ('output_size', [424], 'output_size must be [width, height]'),
-        ('cameras', ['2nd'], "'2nd' cannot stand in a topic"),
+        ('cameras', ['2nd'], "'2nd' is not valid in a topic name"),
     ],
 )
 def test_configure_fails_with_one_line_and_can_be_retried(start, tiny_weights, damaged, capfd, name, value, reason):
