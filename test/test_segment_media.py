@@ -7,7 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from bags import PERIOD_NS, START_NS, TRANSPORT_NS, compressed, header, image, pictures, rgbd_topics, write_bag
+from bag_files import PERIOD_NS, START_NS, TRANSPORT_NS, compressed, header, image, pictures, rgbd_topics, write_bag
 from PIL import Image
 from rosbags.highlevel import AnyReader
 
