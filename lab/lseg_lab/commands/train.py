@@ -44,7 +44,7 @@ examples:
   lseg rooms rooms_train --rooms 4000
   lseg train --data rooms_train --out runs/a --steps 6000
   lseg train --data rooms_train --out runs/a --validate rooms_test --every 1000
-  lseg train --data rooms_train --photographs dataset --start lseg-lite --out runs/p \
+  lseg train --data rooms_train --photographs dataset --start lseg-lite --out runs/p \\
       --steps 1500 --learning-rate 5e-4
   lseg train --data rooms_train --out runs/b --validate photos --validate-labels names.txt
   lseg train --recipe paper --dataset folder --data photos --labels names.txt --out runs/c \\
