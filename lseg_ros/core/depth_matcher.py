@@ -62,7 +62,8 @@ class DepthMatcher(Generic[Message]):
     @property
     def counts(self) -> DepthCounts:
         """Totals since the start; an image is counted a few images later."""
-        return self._counts
+        with self._lock:
+            return self._counts
 
     def set_slop(self, slop_s: float) -> None:
         """Change the greatest difference between stamps, in seconds."""

@@ -23,4 +23,4 @@ def loss_hint() -> str:
     """Return why images may be lost on the way, in brackets; empty if they should not be."""
     if not get_rmw_implementation_identifier().startswith('rmw_fastrtps') or PROFILE_VARIABLE in os.environ:
         return ''
-    return ' (Fast DDS loses large images without the profile config/fastdds.xml: see the README)'
+    return ' (Fast DDS loses large images without the profile config/fastdds.xml: see docs/troubleshooting.md)'

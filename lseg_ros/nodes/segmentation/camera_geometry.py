@@ -73,9 +73,9 @@ class CameraGeometry:
         self._waiting: deque[_Result] = deque(maxlen=OPEN)
 
     def receive_depth(self, message: Image) -> bool:
-        """Keep a depth frame; return whether points should be published again.
+        """Keep a depth frame; return whether to try publishing points again.
 
-        That is when somebody listens to them: a label image may be waiting for this frame.
+        True if anyone subscribes to them, as a label image may be waiting for this frame.
         """
         try:
             self.depth.add(stamp_ns(message.header), message)

@@ -13,9 +13,10 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-Size = tuple[int, int]  # height, width
+from lseg_ros.core.geometry import Size
+
 MAX_SIDE = 8192
-KEPT = 16  # CameraInfos kept for images that are still in work
+KEPT = 16  # CameraInfos kept for images that are still being processed
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial')
 
 

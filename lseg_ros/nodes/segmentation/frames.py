@@ -51,7 +51,7 @@ class LabelTable:
 
 @dataclass(frozen=True)
 class Frame:
-    """An image in work.
+    """An image being processed.
 
     `image` is uint8 [H, W, 3] RGB, `header` the camera's, `stamp_ns` its stamp, `started` the time
     at which work began (perf_counter), `table` and `settings` those in force for it.

@@ -38,7 +38,8 @@ class Outputs:
     """The publishers of one camera, behind a gate that stops all frames while it is shut.
 
     Only topics with subscribers are computed and sent. The tables are latched whether the gate is
-    open or shut. Any thread may call any method, except that `latch` belongs to the stream's.
+    open or shut. Any thread may call any method, except that `latch` belongs to the stream's thread
+    and `add_masks` and `remove_masks` to the session's.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
