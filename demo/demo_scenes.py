@@ -70,7 +70,7 @@ def default_scenes(photograph_dir: Path) -> tuple[DemoScene, ...]:
 def photograph_scene(photograph: Path, scratch: Path) -> DemoScene:
     """Return a scene of the user's photograph, reduced to the size of a robot's camera image.
 
-    Raises OSError if the file is not a picture.
+    Raise OSError if the file is not a picture.
 
     Args:
         photograph: the file.

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load_modules(command: str) -> dict[str, ModuleType]:
     """Return the modules of all commands; those of add-ons only if `command` is not ours.
 
-    Raises ValueError if `command` belongs to an add-on that is missing or broken.
+    Raise ValueError if `command` belongs to an add-on that is missing or broken.
     """
     modules = {name: import_module(f'lseg_ros.commands.{name}') for name in COMMANDS}
     if command in modules:

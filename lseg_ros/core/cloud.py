@@ -117,7 +117,7 @@ def _distorted(ideal: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) ->
 def depth_in_metres(depth: np.ndarray) -> np.ndarray:
     """Return depth in integer millimetres or float metres as float32 metres.
 
-    Values that are no distance (zero, negative, infinite, NaN) become NaN.
+    Values that are not a distance (zero, negative, infinite, NaN) become NaN.
     """
     unit = np.float32(1e-3 if depth.dtype.kind == 'u' else 1.0)
     metres = depth * unit

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 WARPS = ('none', 'flow')
-# Frames further apart than this, in seconds, are not averaged; nor is time that runs backwards.
+# Frames further apart than this, in seconds, or whose stamps run backwards, are not averaged.
 LONGEST_GAP_S = 1.0
 _FLOW_SIDE = 212  # longer side, in pixels, of the images between which flow is computed
 _TOLERANCE = 14.0  # grey levels by which the moved image may differ from the new one

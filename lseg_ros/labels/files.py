@@ -21,7 +21,7 @@ def shipped_label_files() -> dict[str, Path]:
 def find_label_file(name_or_path: str | Path) -> Path:
     """Return the path of a shipped file from its name; return any other path unchanged.
 
-    Raises LabelError for a name without a shipped file. A path need not exist.
+    Raise LabelError for a name without a shipped file. A path need not exist.
     """
     path = Path(name_or_path)
     if path.suffix or len(path.parts) > 1 or path.exists():
@@ -51,7 +51,7 @@ def read_label_file(name_or_path: str | Path) -> LabelFile:
     The file has, at the top level or under the key `labels`, a list of ``name=prompt|prompt``
     strings or a mapping from names to prompts (a text, a list of texts, or nothing). Next to
     `labels` it may have `groups`, a mapping from names of groups to lists of labels.
-    Raises OSError if the file cannot be read, LabelError if it has other content.
+    Raise OSError if the file cannot be read, LabelError if it has other content.
     """
     import yaml
 

@@ -41,7 +41,7 @@ def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
 
     White space is trimmed and collapsed, text is normalised to Unicode NFC, `other` is put in
     lower case, and duplicate prompts are dropped.
-    Raises LabelError for any other syntax, and beyond 64 characters in a name, 256 in a prompt or
+    Raise LabelError for any other syntax, and beyond 64 characters in a name, 256 in a prompt or
     32 prompts.
     """
     if not isinstance(text, str):

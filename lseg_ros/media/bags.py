@@ -64,7 +64,7 @@ class BagReader:
     def image_topic(self, requested: str = '') -> str:
         """Return `requested`, or by default the only image topic that is not depth.
 
-        Raises BagError, listing the topics, if `requested` is not an image topic, or if there is
+        Raise BagError, listing the topics, if `requested` is not an image topic, or if there is
         not exactly one to choose.
         """
         types = {each.topic: str(each.msgtype) for each in self._reader.connections}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def read_image(path: Path) -> np.ndarray:
     """Read an image file as uint8 RGB [H, W, 3], rotated as its EXIF data say.
 
-    Raises OSError for any fault of the file.
+    Raise OSError for any fault of the file.
     """
     try:
         with Image.open(path) as image:

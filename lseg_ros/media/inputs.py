@@ -47,7 +47,7 @@ def plan(arguments: Iterable[str], output: Path, kinds: Sequence[Kind] = tuple(K
 
     An argument is a file, the folder of a bag, a folder of images or a glob. Folders are searched
     recursively, except for `output`, which may contain earlier results.
-    Raises FileNotFoundError if an argument matches nothing, ValueError for files of other `kinds`
+    Raise FileNotFoundError if an argument matches nothing, ValueError for files of other `kinds`
     and if two inputs would have the same path for their results.
     """
     found = [each for argument in arguments for each in _find(argument, output)]

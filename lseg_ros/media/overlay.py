@@ -33,7 +33,7 @@ def overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float =
     """Return an image, uint8 RGB [H, W, 3], blended with the colours of `ids`, uint8 [H, W].
 
     `alpha` is the weight of the colours, 0..1; the borders between classes are opaque.
-    Raises ValueError if the sizes differ.
+    Raise ValueError if the sizes differ.
     """
     return np.array(_overlaid(image, ids, labels, alpha))
 

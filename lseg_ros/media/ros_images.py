@@ -71,7 +71,7 @@ def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
 
     Rows may be padded, and 16-bit values may have either byte order. `convert` converts Bayer,
     YUV and 16-bit encodings.
-    Raises ValueError with the reason if the message is not a valid colour or grey image.
+    Raise ValueError with the reason if the message is not a valid colour or grey image.
     """
     if message.encoding in _EIGHT_BIT:
         channels, code = _EIGHT_BIT[message.encoding]
@@ -86,7 +86,7 @@ def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
 def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
     """Decode a JPEG, PNG or other compressed image to uint8 RGB [H, W, 3].
 
-    Raises ValueError with the reason if the data are truncated or not an image.
+    Raise ValueError with the reason if the data are truncated or not an image.
     """
     try:
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
@@ -102,7 +102,7 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
 def image_to_depth(message: ImageMessage) -> np.ndarray:
     """Return the depth, uint16 [H, W] in millimetres or float32 [H, W] in metres.
 
-    Raises ValueError with the reason if the message is not a valid depth image.
+    Raise ValueError with the reason if the message is not a valid depth image.
     """
     if message.encoding not in _DEPTH:
         known = ', '.join(_DEPTH)

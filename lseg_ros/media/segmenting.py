@@ -39,7 +39,7 @@ class FileSegmenter:
     def segment(self, item: Input) -> None:
         """Write the results for a file to paths that start with `item.target`.
 
-        Raises OSError with the reason if the file cannot be read to its end; the results up to
+        Raise OSError with the reason if the file cannot be read to its end; the results up to
         there are kept.
         """
         item.target.parent.mkdir(parents=True, exist_ok=True)

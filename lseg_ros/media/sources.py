@@ -95,7 +95,7 @@ def open_source(source: str) -> ImageSource:
     `source` is `drive` (or `drive/left`, `drive/rear`) for a camera of the recorded drive, the
     number of a webcam, the path of an image, a video, a folder of images or a recording, or a
     pattern such as *.jpg.
-    Raises OSError or ValueError with the reason if it cannot be opened.
+    Raise OSError or ValueError with the reason if it cannot be opened.
     """
     if source in RECORDED_DRIVE:
         return Recording(recorded_drive() / RECORDED_DRIVE[source])

@@ -40,8 +40,8 @@ IMAGE_ENCODERS = (*EFFICIENTNET_LITE, *VISION_TRANSFORMERS, 'resnet101')
 class EfficientNetLite(ImageEncoder):
     """EfficientNet-Lite with TensorFlow's 'same' padding (Liu, 2020).
 
-    Returns five maps: a pyramid at H/4, H/8, H/16 and H/32, and the classification features before
-    pooling, at H/32, which say the most about the scene as a whole.
+    It returns five maps: a pyramid at H/4, H/8, H/16 and H/32, and the classification features
+    before pooling, at H/32, which say the most about the scene as a whole.
     """
 
     stride = 32
@@ -88,7 +88,7 @@ class ResNet(ImageEncoder):
 class VisionTransformer(ImageEncoder):
     """Vision transformer (Dosovitskiy et al., 2021) whose blocks are reassembled to a pyramid.
 
-    Returns four maps, at H/4, H/8, H/16 and H/32.
+    It returns four maps, at H/4, H/8, H/16 and H/32.
     """
 
     stride = 32

@@ -53,7 +53,7 @@ def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> N
     """Write `model` and its configuration to `path`, with tensors of type `dtype`.
 
     A text encoder that has a file of its own is left out.
-    Raises ValueError if a value is out of range for `dtype`, OSError if the file cannot be
+    Raise ValueError if a value is out of range for `dtype`, OSError if the file cannot be
     written.
     """
     tensors = {key: _convert(key, tensor, dtype) for key, tensor in _stored(model).items()}
@@ -64,7 +64,7 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
     """Open a file that `save` wrote or a published checkpoint; tensors are read later.
 
     For `spatial` see published.configure.
-    Raises FileNotFoundError if there is no file, CheckpointError for any other kind of file.
+    Raise FileNotFoundError if there is no file, CheckpointError for any other kind of file.
     """
     path = Path(path)
     if path.is_dir():
@@ -91,7 +91,7 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
 
     The image side is converted to `dtype`, the text encoder to float32. Tensors are read one at
     a time, so no more memory is needed than the network's own.
-    Raises CheckpointError unless names and shapes agree.
+    Raise CheckpointError unless names and shapes agree.
     """
     stored = match(model, checkpoint)
     state = {
@@ -110,7 +110,7 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
 def match(model: LSeg, checkpoint: Checkpoint) -> dict[str, StoredTensor]:
     """Return the file's tensors under the keys of `model`, which may be on the meta device.
 
-    Raises CheckpointError unless names and shapes agree.
+    Raise CheckpointError unless names and shapes agree.
     """
     expected = _stored(model)
     _check_names(checkpoint, {checkpoint.file_key(key) for key in expected})
@@ -129,7 +129,7 @@ def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = 
     """Write the tensors of `checkpoint` that `model` uses to `path`, in the format of `save`.
 
     They keep their precision, or become float16 if `half`.
-    Raises CheckpointError for a damaged file, ValueError for a value out of float16's range.
+    Raise CheckpointError for a damaged file, ValueError for a value out of float16's range.
     """
     tensors = {}
     for key, stored in match(model, checkpoint).items():

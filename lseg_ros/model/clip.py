@@ -66,7 +66,7 @@ class ClipText(TextEncoder):
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Return token ids [N, 77], padded with zeros.
 
-        Raises ValueError for a prompt of more than 77 tokens.
+        Raise ValueError for a prompt of more than 77 tokens.
         """
         tokens = torch.zeros(len(prompts), self.max_tokens, dtype=torch.long)
         start, end = self.tokenizer.all_special_ids[:2]

@@ -138,7 +138,7 @@ class LSeg(nn.Module):
         """Return unit rows [K, D] for K >= 1 prompts, on the network's device and dtype.
 
         Prompts are cached, and any thread may call this.
-        Raises ValueError for an empty list, or for a string instead of a list.
+        Raise ValueError for an empty list, or for a string instead of a list.
         """
         if isinstance(prompts, str) or not prompts:
             raise ValueError(f'expected a list of at least one prompt, not {prompts!r}')
@@ -157,7 +157,7 @@ class LSeg(nn.Module):
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 
         h x w is the decoder's resolution: H/4 x W/4 for lseg-lite, H/2 x W/2 for the published
-        networks. Raises ValueError unless H and W are multiples of `stride`.
+        networks. Raise ValueError unless H and W are multiples of `stride`.
         """
         height, width = pixels.shape[-2:]
         if height % self.stride or width % self.stride:

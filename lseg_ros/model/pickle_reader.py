@@ -94,7 +94,7 @@ class PickleFile:
     def __init__(self, path: str | Path) -> None:
         """Read everything but the tensors' data.
 
-        Raises PickleError for a damaged file or one of another kind, OSError if it cannot be read.
+        Raise PickleError for a damaged file or one of another kind, OSError if it cannot be read.
         """
         try:
             self._archive = zipfile.ZipFile(path)
@@ -109,7 +109,7 @@ class PickleFile:
     def read(self, view: TensorView) -> Tensor:
         """Return a tensor of the file, in memory of its own.
 
-        Raises PickleError if its data are missing, damaged or too short.
+        Raise PickleError if its data are missing, damaged or too short.
         """
         storage = view.storage
         name = f'{self._root}data/{storage.key}'

@@ -87,7 +87,7 @@ def find_state_dict(content: Any) -> Mapping[str, Any]:
     """Return the state dict in a published file, with "net." and "module." stripped from its keys.
 
     It is the content itself, or its entry `state_dict` (Lightning) or `model`.
-    Raises ValueError if there is none.
+    Raise ValueError if there is none.
     """
     for name in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
@@ -112,7 +112,7 @@ def configure(network: PublishedNetwork, has_blocks: bool, spatial: str | None) 
     The file does not record the settings of its spatial regularisation; `spatial` does, see
     SpatialSettings.parse. The ResNet is a zero-shot network, and the authors' zero-shot code
     ignores spatial regularisation.
-    Raises ValueError if `spatial` is missing or does not fit the file.
+    Raise ValueError if `spatial` is missing or does not fit the file.
     """
     if network.config.encoder == 'resnet101':
         return network.config

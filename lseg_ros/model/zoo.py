@@ -112,7 +112,7 @@ def build(config: LSegConfig, text_model: str | Path | None = None, device: str 
 
     A text encoder that has a file of its own is loaded from `text_model`, or where it is
     installed, onto the CPU.
-    Raises ValueError for an unknown part, FileNotFoundError without the text model.
+    Raise ValueError for an unknown part, FileNotFoundError without the text model.
     """
     _check_parts(config)
     with torch.device(device):

@@ -43,7 +43,7 @@ def fingerprint(files: Iterable[Path], *texts: str) -> str:
 def run_steps(steps: list[Step], stamps: Path) -> None:
     """Run each step whose inputs differ from the digest that `stamps` keeps of its last run.
 
-    Raises StepError at the first step that fails; those before it stay done.
+    Raise StepError at the first step that fails; those before it stay done.
     """
     for number, step in enumerate(steps, 1):
         stamp = stamps / step.name

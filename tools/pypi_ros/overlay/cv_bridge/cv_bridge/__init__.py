@@ -21,7 +21,7 @@ class CvBridge:
     def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = 'passthrough') -> np.ndarray:
         """Return the pixels [H,W] or [H,W,C] of `img_msg` in `desired_encoding`.
 
-        Raises CvBridgeError when the message or the conversion makes no sense.
+        Raise CvBridgeError when the message or the conversion makes no sense.
         """
         try:
             image = image_to_cvimage(_without_row_padding(img_msg))
