@@ -110,7 +110,7 @@ HOUSE = Diagram(
             365,
             76,
             'commands/  cli.py',
-            ('lseg segment, embed, convert, info', 'the lab adds train, evaluate and rooms'),
+            ('lseg segment, embed, convert, info', 'the lab adds annotate, evaluate, rooms, train'),
         ),
         Box(
             20,
