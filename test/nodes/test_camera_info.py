@@ -8,7 +8,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from lseg_ros.nodes.segmentation.camera_info import image_camera, parse_output_size, scaled_camera_info
+from lseg_ros.nodes.segmentation.camera_info import image_camera, lens, parse_output_size, scaled_camera_info
 
 BASELINE_M = 0.05
 HEADER = Header(frame_id='left')
@@ -76,6 +76,25 @@ def test_region_of_interest_and_binning_are_applied_and_cleared():
 def test_camera_info_that_cannot_belong_to_the_image_is_refused(info, reason):
     with pytest.raises(ValueError, match=reason):
         image_camera(info, (480, 640))
+
+
+@pytest.mark.parametrize('model', ['equidistant', 'fisheye', 'kannala_brandt', 'thin_prism_fisheye'])
+@pytest.mark.parametrize('coefficients', [[], [0.0] * 4])
+def test_fisheye_without_coefficients_is_refused_rather_than_taken_for_a_pinhole(model, coefficients):
+    info = camera_info(distortion_model=model, d=coefficients)
+    camera = image_camera(info, (480, 640))
+    with pytest.raises(ValueError, match=f'unknown distortion model {model!r}'):
+        lens(info, camera, rectified=False)
+    matrix, _ = lens(info, camera, rectified=True)
+    assert matrix[0, 0] == 500.0
+
+
+@pytest.mark.parametrize('model', ['', 'plumb_bob', 'rational_polynomial'])
+@pytest.mark.parametrize('coefficients', [[], [0.0] * 5])
+def test_pinhole_models_without_coefficients_have_no_distortion(model, coefficients):
+    info = camera_info(distortion_model=model, d=coefficients)
+    matrix, distortion = lens(info, image_camera(info, (480, 640)), rectified=False)
+    assert matrix[0, 0] == 500.0 and distortion.size == 0
 
 
 def test_output_size_is_width_and_height_or_unset():

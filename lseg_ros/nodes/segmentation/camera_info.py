@@ -118,12 +118,14 @@ def lens(info: CameraInfo, camera: ImageCamera, rectified: bool) -> tuple[np.nda
         _check(matrix, camera.size, 'P')
         return matrix, np.zeros(0)
     distortion = np.array(info.d, np.float64)
-    if not distortion.any():
+    model = info.distortion_model
+    # A fisheye whose coefficients are zero is still no pinhole camera.
+    if model in ('', *DISTORTION_MODELS) and not distortion.any():
         return camera.k, np.zeros(0)
-    if info.distortion_model not in DISTORTION_MODELS or len(distortion) not in (4, 5, 8, 12, 14):
+    if model not in DISTORTION_MODELS or len(distortion) not in (4, 5, 8, 12, 14):
         raise ValueError(
-            f'unknown distortion model {info.distortion_model!r} with {len(distortion)} '
-            f'coefficients: use {" or ".join(DISTORTION_MODELS)}, or rectified images'
+            f'unknown distortion model {model!r} with {len(distortion)} coefficients: use '
+            f'{" or ".join(DISTORTION_MODELS)}, or rectified images'
         )
     if not np.isfinite(distortion).all():
         raise ValueError('D of camera_info has non-finite values')
