@@ -192,7 +192,7 @@ def test_misaligned_depth_is_refused_and_the_next_one_is_used(active):
 def test_depth_with_an_invalid_stamp_is_refused_and_the_next_one_is_used(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
-    values = camera.wait_for_problem('depth: stamp of -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5)))
+    values = camera.wait_for_problem('depth: the stamp, -5 s', lambda: camera.send_depth_stamped(TimeMessage(sec=-5)))
     assert int(values['depth unusable']) > 0
     camera.cloud()
 
