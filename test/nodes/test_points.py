@@ -165,9 +165,9 @@ def test_depth_beyond_the_slop_yields_no_cloud_and_is_counted(active, offset_ns,
     camera = DepthCamera(client)
 
     def counted():
-        for _ in range(OPEN):
-            camera.shoot(offset_ns)
-            client.segment_frame()
+        for _ in range(OPEN + 1):
+            stamp = camera.shoot(offset_ns)
+            client.soon(lambda: stamp in map(stamp_of, client.received['lseg/label_image']))
         return client.reported(key, lambda count: int(count) > 0)
 
     client.poll(counted, key)
