@@ -41,11 +41,12 @@ class SegmentationStream:
     ) -> None:
         """Latch the tables of the first labels and start the worker, paused.
 
-        The worker's thread calls `on_problem` when a whole batch fails.
+        Take `cameras` one by one, once the settings are checked. The worker's thread calls
+        `on_problem` when a whole batch fails.
         """
+        self._output_size = parse_output_size(terms.settings.output_size)
         self.segmenter = segmenter
         self.cameras = MappingProxyType({stream.camera.name: stream for stream in cameras})
-        self._output_size = parse_output_size(terms.settings.output_size)
         self._terms = terms
         self._running = threading.Event()
         self._worker: Worker[Arrival] = Worker(
@@ -172,6 +173,5 @@ def create_stream(
         smoother = ScoreSmoother(settings.temporal_smoothing, settings.temporal_warp)
         return CameraStream(camera, outputs, geometry, smoother, node.get_clock(), on_problem)
 
-    parse_output_size(terms.settings.output_size)  # before any topic is created
     cameras = parse_cameras(terms.settings.cameras)
     return SegmentationStream(segmenter, terms, map(create_camera, cameras), on_problem)
