@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
+from operator import attrgetter
 from types import ModuleType
 
 from lseg_ros import __version__
@@ -18,6 +19,7 @@ from lseg_ros import __version__
 COMMANDS = ('segment', 'embed', 'info', 'convert')
 LAB_COMMANDS = ('annotate', 'evaluate', 'rooms', 'train')
 ENTRY_POINTS = 'lseg_ros.commands'
+COMMAND_PARTS = attrgetter('HELP', 'DESCRIPTION', 'add_arguments', 'run')
 INSTALL_LAB = 'pip install ./lab in a checkout of lseg_ros'
 
 DESCRIPTION = f"""\
@@ -61,7 +63,9 @@ def _load_modules(command: str) -> dict[str, ModuleType]:
         return modules
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
-            modules[entry.name] = entry.load()
+            module = entry.load()
+            COMMAND_PARTS(module)  # raises AttributeError if one is missing
+            modules.setdefault(entry.name, module)
         except Exception as error:  # a broken add-on must not break the other commands
             problem = f'command {entry.name} ({entry.value}) cannot be loaded: {error}'
             if entry.name == command:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from lseg_ros import __version__, cli
+from lseg_ros.commands import info
 from lseg_ros.model import save
 
 
@@ -245,6 +246,16 @@ def test_the_command_of_an_add_on_runs(add_ons, capsys):
     add_ons(describe='lseg_ros.commands.info')
     assert cli.main(['describe', 'lseg-lite']) == 0
     assert 'tf_efficientnet_lite0' in capsys.readouterr().out
+
+
+def test_an_add_on_without_a_command_or_with_a_name_of_ours_breaks_nothing(add_ons, capsys):
+    add_ons(info='lseg_ros.commands.convert', train='json')
+    with pytest.raises(SystemExit) as stop:
+        cli.main(['--help'])
+    assert stop.value.code == 0
+    out, err = capsys.readouterr()
+    assert info.HELP in ' '.join(out.split())
+    assert err == "lseg: warning: command train (json) cannot be loaded: module 'json' has no attribute 'HELP'\n"
 
 
 def test_a_broken_add_on_breaks_its_own_command_only(add_ons, capsys):
