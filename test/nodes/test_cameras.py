@@ -38,6 +38,16 @@ def shooting(client, camera, period_s, picture=PICTURE):
         thread.join()
 
 
+def test_no_topic_remains_if_the_topics_of_one_camera_cannot_be_created(start):
+    client = start(labels=['floor'], cameras=['front', 'x' * 300])
+    assert not client.configure()
+    assert client.set_parameter('cameras', ['rear']).successful
+    assert client.configure()
+    client.poll(lambda: client.node.count_publishers('lseg/rear/label_set') == 1, 'the topics of the good camera')
+    topics = ('label_image', 'confidence', 'overlay', 'camera_info', 'points', 'label_info', 'label_set')
+    assert not [topic for topic in topics if client.node.count_publishers(f'lseg/front/{topic}')]
+
+
 def test_each_camera_has_its_own_topics(active):
     client = active(**PAIR)
     namespace = client.namespace

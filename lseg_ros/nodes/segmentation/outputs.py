@@ -126,16 +126,8 @@ class Outputs:
         self.shut()
         with self._gate:
             masks, self._masks = self._masks, {}
-        for publisher in (
-            self._label_image,
-            self._confidence,
-            self._overlay,
-            self._camera_info,
-            self._points,
-            self._label_info,
-            self._label_set,
-            *masks.values(),
-        ):
+        frames = (self._label_image, self._confidence, self._overlay, self._camera_info, self._points)
+        for publisher in (*frames, *masks.values(), self._label_info, self._label_set):
             self._node.destroy_publisher(publisher)
 
     def _create(self, message_type: type, topic: str, qos: QoSProfile, **options: Any) -> Publisher:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -39,10 +40,9 @@ class SegmentationStream:
     def __init__(
         self, segmenter: Segmenter, terms: Terms, cameras: Iterable[CameraStream], on_problem: Callable[[str], None]
     ) -> None:
-        """Latch the tables of the first labels and start the worker, paused.
+        """Check the settings, take `cameras` one by one and start the worker, paused.
 
-        Take `cameras` one by one, once the settings are checked. The worker's thread calls
-        `on_problem` when a whole batch fails.
+        No table is latched before `set_labels`. `on_problem` is called when a whole batch fails.
         """
         self._output_size = parse_output_size(terms.settings.output_size)
         self.segmenter = segmenter
@@ -52,8 +52,6 @@ class SegmentationStream:
         self._worker: Worker[Arrival] = Worker(
             self._process, lambda error: on_problem(f'batch failed: {error!r}'), 'segmentation'
         )
-        self.set_labels(terms.prepared)
-        self.apply(terms.settings)
 
     def offer(self, camera: str, arrival: Arrival) -> None:
         """Make this the next image of the camera to be segmented; return at once."""
@@ -163,15 +161,21 @@ def create_stream(
     """Return the stream that the settings ask for, with its tables latched, paused.
 
     Publishers are created on `node`. `on_problem` is called with a description of each problem.
-    Raise ValueError for a setting that cannot be used.
+    Raise ValueError for an unusable setting, and what rclpy raises; no topic remains then.
     """
+    settings = terms.settings
+    with ExitStack() as undo:
 
-    def create_camera(camera: Camera) -> CameraStream:
-        settings = terms.settings
-        outputs = Outputs(node, camera)
-        geometry = CameraGeometry(outputs, settings)
-        smoother = ScoreSmoother(settings.temporal_smoothing, settings.temporal_warp)
-        return CameraStream(camera, outputs, geometry, smoother, node.get_clock(), on_problem)
+        def create_camera(camera: Camera) -> CameraStream:
+            outputs = Outputs(node, camera)
+            undo.callback(outputs.destroy)
+            geometry = CameraGeometry(outputs, settings)
+            smoother = ScoreSmoother(settings.temporal_smoothing, settings.temporal_warp)
+            return CameraStream(camera, outputs, geometry, smoother, node.get_clock(), on_problem)
 
-    cameras = parse_cameras(terms.settings.cameras)
-    return SegmentationStream(segmenter, terms, map(create_camera, cameras), on_problem)
+        stream = SegmentationStream(segmenter, terms, map(create_camera, parse_cameras(settings.cameras)), on_problem)
+        undo.callback(stream.close)
+        stream.set_labels(terms.prepared)
+        stream.apply(settings)
+        undo.pop_all()
+    return stream
