@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import rclpy
 import yaml
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
@@ -20,6 +22,11 @@ from tools import write_parameters
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / 'scripts'
+NODE = (
+    sys.executable,
+    '-c',
+    'import sys; from lseg_ros.nodes.segmentation.segmentation_node import main; sys.exit(main())',
+)
 
 
 @pytest.fixture
@@ -114,13 +121,7 @@ def test_invalid_value_is_refused(make_node, name, value, error):
 
 def run_node(*arguments):
     """Run the node as a process that should exit; return the completed process."""
-    command = [
-        sys.executable,
-        '-c',
-        'import sys; from lseg_ros.nodes.segmentation.segmentation_node import main; sys.exit(main())',
-        *arguments,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run([*NODE, *arguments], capture_output=True, text=True, timeout=120)
 
 
 def test_node_names_the_invalid_parameter_in_one_line_and_exits():
@@ -140,6 +141,28 @@ def test_node_interrupted_during_startup_exits_silently(program):
     finally:
         process.kill()
     assert (process.returncode, errors) == (-signal.SIGINT, b'')
+
+
+def test_node_terminated_while_it_configures_exits_without_a_traceback(make_node, tmp_path):
+    labels = tmp_path / 'labels.yaml'
+    os.mkfifo(labels)  # which keeps configure waiting until this test writes to it
+    process = subprocess.Popen(
+        [*NODE, '--ros-args', '-r', '__ns:=/terminated', '-p', f'labels_file:={labels}'],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        client = make_node().create_client(ChangeState, '/terminated/lseg/change_state')
+        assert client.wait_for_service(60)
+        client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE)))
+        with labels.open('w') as file:
+            process.send_signal(signal.SIGTERM)
+            file.write('labels: [floor]')
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert 'Traceback' not in errors
 
 
 def wait_until_it_imports(pid):

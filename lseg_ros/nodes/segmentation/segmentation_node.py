@@ -83,7 +83,8 @@ class SegmentationNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and remove the topics; keep the labels and their ids."""
-        self._release()
+        self._stop()
+        self._session.release()
         return TransitionCallbackReturn.SUCCESS
 
     on_shutdown = on_cleanup
@@ -131,10 +132,6 @@ class SegmentationNode(LifecycleNode):
                 camera.destroy()
             self._inputs = ()
             self._stream().pause()
-
-    def _release(self) -> None:
-        self._stop()
-        self._session.release()
 
     def _stream(self) -> SegmentationStream:
         stream = self._session.stream
@@ -228,6 +225,9 @@ def _run() -> int:
     try:
         with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
             executor.spin()
+    except RuntimeError:  # rclpy cannot announce the end of a transition after a signal
+        if node.context.ok():
+            raise
     finally:
         node.close()
         node.destroy_node()
