@@ -7,8 +7,10 @@ import threading
 
 import numpy as np
 import pytest
-from harness import ids_of, stamp_of
+from harness import TIMEOUT_S, ids_of, stamp_of
 from lifecycle_msgs.msg import Transition
+
+from lseg_ros.model import LSeg
 
 CAMERA_PERIOD_S = 0.02
 
@@ -177,6 +179,27 @@ def test_labels_parameter_shows_what_the_service_has_set(active):
     client.poll(lambda: 'cat=cat|kitten' in client.get_parameter('labels'), 'the parameter')
 
 
+def test_labels_parameter_set_during_a_call_of_the_service_shows_the_labels_in_force(active, monkeypatch):
+    client = active(labels=['floor'])
+    begun, go_on = threading.Event(), threading.Event()
+    encode = LSeg.encode_text
+
+    def encode_slowly(model, prompts):
+        begun.set()
+        assert go_on.wait(TIMEOUT_S)
+        return encode(model, prompts)
+
+    monkeypatch.setattr(LSeg, 'encode_text', encode_slowly)
+    call = threading.Thread(target=client.set_labels, args=(['cat'],))
+    call.start()
+    assert begun.wait(TIMEOUT_S)
+    assert client.set_parameter('labels', ['dog']).successful
+    go_on.set()
+    call.join()
+    client.wait_for(lambda: 'dog' in names_by_id(client.received['lseg/label_set'][-1]).values(), 'the last table')
+    assert client.get_parameter('labels') == ['dog']
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('configured', [False, True])
 def test_labels_set_before_the_stream_starts_apply_from_its_first_image(start, configured):
@@ -256,6 +279,20 @@ def test_labels_file_overrides_the_parameter_at_each_configure(start, tmp_path):
     assert client.configure()
     table = client.wait_for(lambda: client.received['lseg/label_set'][2:], 'the new table')[-1]
     assert names_by_id(table) == {0: 'other', 1: 'floor', 4: 'bird'}
+
+
+def test_labels_of_a_file_are_not_kept_if_configure_fails(start, tmp_path, tiny_weights):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('labels: [cat]')
+    client = start(labels=['wall'], labels_file=str(path), model=str(tmp_path / 'missing.safetensors'))
+    assert not client.configure()
+    assert client.set_parameter('labels_file', '').successful
+    assert client.set_parameter('model', tiny_weights).successful
+    client.listen_to_tables()
+    assert client.configure()
+    table = client.wait_for(lambda: client.received['lseg/label_set'], 'the table')[-1]
+    assert names_by_id(table) == {0: 'other', 1: 'wall'}
+    assert client.get_parameter('labels') == ['wall']
 
 
 @pytest.mark.slow

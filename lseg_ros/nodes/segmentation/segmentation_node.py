@@ -59,6 +59,7 @@ class SegmentationNode(LifecycleNode):
         self._enabled = True
         self._last_failure = ''
         self._mirroring = False
+        self._last_change: Job[LabelTable] | None = None
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         # In a group of its own, so that everything else goes on while text is being encoded.
@@ -140,7 +141,7 @@ class SegmentationNode(LifecycleNode):
         return stream
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
-        job = self._session.change_labels(request.mode, request.labels)
+        job = self._last_change = self._session.change_labels(request.mode, request.labels)
         await end_of(self, job)
         error = job.exception()
         response.success = error is None
@@ -148,7 +149,7 @@ class SegmentationNode(LifecycleNode):
         table = job.result() if error is None else self._session.table
         if table is not None:
             response.label_set = label_set_to_message(table.labels, table.since_ns)
-        if error is None:
+        if error is None and job is self._last_change:  # else the parameter has been set meanwhile
             self._mirror_labels(job.result().labels)
         return response
 
@@ -186,8 +187,8 @@ class SegmentationNode(LifecycleNode):
         self._settings = read_settings(self)
         self._session.apply(self._settings)
         if not self._mirroring and any(parameter.name == 'labels' for parameter in changed):
-            job = self._session.change_labels(REPLACE, self._settings.labels)
-            job.add_done_callback(self._report)
+            self._last_change = self._session.change_labels(REPLACE, self._settings.labels)
+            self._last_change.add_done_callback(self._report)
 
     def _report(self, job: Job[LabelTable]) -> None:
         if error := job.exception():

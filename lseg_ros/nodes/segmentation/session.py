@@ -47,8 +47,7 @@ class Session:
     def __init__(self, node: Node, settings: Settings, on_problem: Callable[[str], None]) -> None:
         """Start without labels and without a stream.
 
-        Publishers are created on `node`. `on_problem` is called, in any thread, with a description
-        of each problem in the stream.
+        Streams publish on `node` and pass each problem to `on_problem`, in any thread.
         """
         self._node = node
         self._on_problem = on_problem
@@ -105,19 +104,21 @@ class Session:
         self._thread.shutdown()
 
     def _open(self, settings: Settings) -> SegmentationStream:
-        labels = self._initial_table(settings).labels
+        registry, labels = self._initial_labels(settings)
         segmenter = _open_segmenter(settings)
         terms = Terms(segmenter.prepare(labels), settings)
         stream = create_stream(self._node, segmenter, terms, self._on_problem)
-        self._swap(table=LabelTable(labels), stream=stream)
+        self._swap(registry=registry, table=LabelTable(labels), stream=stream)
         return stream
 
-    def _initial_table(self, settings: Settings) -> LabelTable:
+    def _initial_labels(self, settings: Settings) -> tuple[LabelRegistry, LabelSet]:
         if settings.labels_file:
             file = read_label_file(settings.labels_file)
             registry = copy.deepcopy(self._snapshot().registry)
-            return self._accept(registry, registry.replace(file.labels, file.groups))
-        return self.table or self._accept(*self._changed(REPLACE, settings.labels))
+            return registry, registry.replace(file.labels, file.groups)
+        if table := self.table:
+            return self._snapshot().registry, table.labels
+        return self._changed(REPLACE, settings.labels)
 
     def _accept(self, registry: LabelRegistry, labels: LabelSet) -> LabelTable:
         table = LabelTable(labels)
