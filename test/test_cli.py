@@ -48,7 +48,8 @@ def lseg(monkeypatch, tmp_path, weights, capsys):
 
     def segment(*arguments, labels='floor, wall'):
         options = ('--labels', labels) if labels is not None else ()
-        return run('segment', '--model', weights, '--device', 'cpu', *options, *arguments)
+        # eager: it starts at once.
+        return run('segment', '--model', weights, '--device', 'cpu', '--backend', 'eager', *options, *arguments)
 
     run.segment = segment
     return run

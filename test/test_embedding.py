@@ -82,7 +82,20 @@ def embed(model, picture, monkeypatch, tmp_path, capsys):
     Image.fromarray(picture).save(tmp_path / 'photo.png')
 
     def run(*arguments):
-        status = cli.main(['embed', '--model', 'tiny.safetensors', '--device', 'cpu', '--output', 'out', *arguments])
+        status = cli.main(
+            [
+                'embed',
+                '--model',
+                'tiny.safetensors',
+                '--device',
+                'cpu',
+                '--backend',
+                'eager',
+                '--output',
+                'out',
+                *arguments,
+            ]
+        )
         return (status, *capsys.readouterr())
 
     return run

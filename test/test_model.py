@@ -129,6 +129,7 @@ def test_only_the_image_side_is_trained():
         assert (parameter.grad is not None) == trained, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', ['tiny_model', 'tiny_transformer'])
 def test_exported_program_equals_the_network_for_any_number_of_labels(network, pixels, request):
     model = request.getfixturevalue(network).eval().requires_grad_(False)

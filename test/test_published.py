@@ -86,6 +86,7 @@ def test_rn101_equals_the_authors_network(rn101):
     assert error(zero_shot_logits(model), 'rn101') < 1e-4
 
 
+@pytest.mark.slow
 def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, tmp_path):
     small = tmp_path / 'small.safetensors'
     assert cli.main(['convert', str(rn101), str(small)]) == 0
@@ -124,6 +125,7 @@ def test_every_published_wrapping_is_recognised(wrap, tmp_path, capsys):
     assert 'lseg-vitb32' in out and 'complete' in out
 
 
+@pytest.mark.slow
 def test_half_precision_takes_half_the_space_and_computes_nearly_the_same(rn101, tmp_path):
     small = tmp_path / 'small.safetensors'
     assert cli.main(['convert', str(rn101), str(small), '--half']) == 0

@@ -32,9 +32,9 @@ def segment(monkeypatch, tmp_path, weights, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        status = cli.main(
-            ['segment', '--model', str(weights), '--device', 'cpu', '--labels', ', '.join(LABELS), *map(str, arguments)]
-        )
+        # eager: it starts at once.
+        options = ('--model', weights, '--device', 'cpu', '--backend', 'eager', '--labels', ', '.join(LABELS))
+        status = cli.main(['segment', *map(str, (*options, *arguments))])
         return (status, *capsys.readouterr())
 
     return run

@@ -182,6 +182,7 @@ def test_a_broken_tokenizer_is_refused(model_directory, content):
         text.load_minilm(model_directory)
 
 
+@pytest.mark.slow
 def test_loading_does_not_import_sentence_transformers():
     script = (
         'import sys; from lseg_ros.model.text import load_minilm; load_minilm(); '

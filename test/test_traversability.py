@@ -108,6 +108,7 @@ def test_true_masks_give_the_true_map(labels):
     assert (score.floor_recall, score.obstacle_misses) == (1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_map_of_the_drive_finds_the_floor_and_misses_few_obstacles(labels):
     segmenter = open_segmenter(device='cpu')
     prepared = segmenter.prepare(labels)

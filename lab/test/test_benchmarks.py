@@ -228,6 +228,7 @@ def test_a_class_of_another_fold_is_refused(pascal):
         open_pascal5i(pascal, 1)
 
 
+@pytest.mark.slow
 def test_two_processes_of_torchrun_give_the_numbers_of_one(fss, tiny_model, tmp_path, one_thread):
     save(tiny_model, tmp_path / 'tiny.safetensors')
     command = ['evaluate', *'--dataset fss1000 --device cpu --root'.split(), str(fss)]

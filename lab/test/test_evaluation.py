@@ -249,7 +249,7 @@ def test_rooms_are_scored_with_labels_of_your_own(rooms, tiny_model, tmp_path):
     save(tiny_model, tmp_path / 'tiny.safetensors')
     (tmp_path / 'robot.yaml').write_text('labels: {floor: [ground, rug], table: [desk]}')
     data = ('--dataset', 'rooms', '--root', rooms, '--labels', tmp_path / 'robot.yaml')
-    model = ('--model', tmp_path / 'tiny.safetensors', '--json', tmp_path / 's.json')
+    model = ('--model', tmp_path / 'tiny.safetensors', '--backend', 'eager', '--json', tmp_path / 's.json')
     assert run(*data, *model) == 0
     (numbers,) = json.loads((tmp_path / 's.json').read_text()).values()
     assert numbers['images'] == 2 and set(numbers['iou']) == {'floor', 'table'}
@@ -275,7 +275,7 @@ def test_the_command_scores_a_folder(photos, tiny_model, tmp_path, capsys):
     save(tiny_model, tmp_path / 'tiny.safetensors')
     (tmp_path / 'names.txt').write_text('floor\nwall\n')
     data = ('--root', photos, '--labels', tmp_path / 'names.txt')
-    model = ('--model', tmp_path / 'tiny.safetensors', '--json', tmp_path / 's.json')
+    model = ('--model', tmp_path / 'tiny.safetensors', '--backend', 'eager', '--json', tmp_path / 's.json')
     assert run('--dataset', 'folder', *data, *model) == 0
     assert 'mIoU' in capsys.readouterr().out
     (numbers,) = json.loads((tmp_path / 's.json').read_text()).values()
@@ -287,7 +287,7 @@ def test_the_command_scores_boxes(doors, tiny_model, tmp_path, capsys):
     save(tiny_model, tmp_path / 'tiny.safetensors')
     (tmp_path / 'labels.yaml').write_text('labels: {wall: [wall], door: [door, doorway]}')
     data = ('--dataset', 'boxes', '--root', doors, '--labels', tmp_path / 'labels.yaml')
-    model = ('--model', tmp_path / 'tiny.safetensors', '--json', tmp_path / 's.json')
+    model = ('--model', tmp_path / 'tiny.safetensors', '--backend', 'eager', '--json', tmp_path / 's.json')
     assert run(*data, *model, '--label', 'door') == 0
     assert 'labels in the boxes' in capsys.readouterr().out
     numbers = json.loads((tmp_path / 's.json').read_text())

@@ -233,6 +233,7 @@ with workers('cpu') as team:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_the_same_samples(photos, tmp_path, one_thread):
     """Both end with the weights of one process.
 

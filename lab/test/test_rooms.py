@@ -86,6 +86,7 @@ def test_another_seed_gives_other_rooms(rooms: Path, tmp_path: Path) -> None:
     assert contents(tmp_path)['000000_0.jpg'] != contents(rooms)['000000_0.jpg']
 
 
+@pytest.mark.slow
 def test_a_folder_of_other_settings_is_refused(rooms: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['rooms', str(rooms), '--rooms', '4', '--built-only', '--seed', '9']) == 2
     assert 'different depth, kind, seed, size, views' in capsys.readouterr().err

@@ -143,6 +143,7 @@ def test_node_interrupted_during_startup_exits_silently(program):
     assert (process.returncode, errors) == (-signal.SIGINT, b'')
 
 
+@pytest.mark.slow
 def test_node_terminated_while_it_configures_exits_without_a_traceback(make_node, tmp_path):
     labels = tmp_path / 'labels.yaml'
     os.mkfifo(labels)  # which keeps configure waiting until this test writes to it

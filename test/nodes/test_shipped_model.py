@@ -36,6 +36,7 @@ def true_floor(number):
     return np.isin(TRUTH.mask(number), [CLASSES.index(name) for name in ('floor', 'rug')])
 
 
+@pytest.mark.slow
 def test_finds_the_floor_of_the_recorded_drive(client, shots):
     found = total = 0
     for number, image in shots:
