@@ -80,6 +80,7 @@ def test_spatial_regularisation_equals_the_authors(kind, vitl16):
     assert error(logits, f'vitl16_{kind}') < 1e-4
 
 
+@pytest.mark.slow
 def test_rn101_equals_the_authors_network(rn101):
     model = load(rn101)
     assert model.mean == (0.485, 0.456, 0.406)

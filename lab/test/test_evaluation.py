@@ -296,6 +296,7 @@ def test_the_command_scores_boxes(doors, tiny_model, tmp_path, capsys):
         run(*data, *model)
 
 
+@pytest.mark.slow
 def test_the_command_calibrates_on_rooms(rooms, tiny_model, tmp_path):
     """The fitted temperature is stored with the weights."""
     save(tiny_model, tmp_path / 'tiny.safetensors')

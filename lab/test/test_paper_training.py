@@ -287,6 +287,7 @@ def folder_options(photos):
     return '--dataset', 'folder', '--data', photos, '--labels', photos / 'names.txt'
 
 
+@pytest.mark.slow
 def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
     """The saved weights can be loaded."""
     options = ('--base', 72, '--epochs', 1, '--out', tmp_path / 'a')

@@ -92,6 +92,7 @@ def test_a_folder_of_other_settings_is_refused(rooms: Path, capsys: pytest.Captu
     assert 'different depth, kind, seed, size, views' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_masks_name_known_classes_and_fit_their_pictures(rooms: Path) -> None:
     classes = json.loads((rooms / 'dataset.json').read_text())['classes']
     seen = set()

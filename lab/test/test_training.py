@@ -388,6 +388,7 @@ def loss_of(model, root):
     return torch.nn.functional.cross_entropy(logits, truth, ignore_index=255).item()
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(rooms, tmp_path):
     """Twelve steps on six images suffice; each save is logged."""
     start = loss_of(train(rooms, tmp_path / 'start', until=1, learning_rate=0.0).model, rooms)
