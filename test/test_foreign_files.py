@@ -18,6 +18,8 @@ from torch import nn
 from lseg_ros import cli
 from lseg_ros.model import load
 
+pytestmark = pytest.mark.slow
+
 NUMBER = torch.zeros(())
 
 

@@ -16,6 +16,8 @@ from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load, save
 
+pytestmark = pytest.mark.slow
+
 LABELS = ['floor', 'wall']
 
 
@@ -126,7 +128,6 @@ def padded(index, pixels):
     return image(index, pixels, step=192, data=rows.reshape(-1))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'message',
     [
@@ -158,7 +159,6 @@ def test_topic_chooses_among_several(segment, tmp_path):
     assert repr(messages[-1][2].header) == repr(header(1))
 
 
-@pytest.mark.slow
 def test_bag_is_never_written_over(segment, tmp_path):
     write_bag(tmp_path / 'run', rgbd_topics(1))
     assert segment('run')[0] == 0
@@ -192,7 +192,6 @@ def test_sixteen_bit_grey_is_seen_by_its_high_bytes(segment, tmp_path, expected_
         assert np.array_equal(ids, expected_ids(np.dstack([grey] * 3)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, reason',
     [

@@ -23,6 +23,8 @@ from lseg_lab.training.trainer import Trainer
 from lseg_ros import cli
 from lseg_ros.model import LSegConfig, build, load
 
+pytestmark = pytest.mark.slow
+
 
 def write_photos(root, images=6):
     """Write pictures of grey floor below blue wall, two columns unlabelled, and a names file."""
@@ -190,7 +192,6 @@ def test_loss_is_cross_entropy_at_image_size(photos):
     assert all(p.grad is None for p in model.text_encoder.parameters())
 
 
-@pytest.mark.slow
 def test_training_lowers_the_loss_and_resumes_exactly(photos, tmp_path):
     """Six steps equal two, an interruption and four."""
     options = {'accumulate': 2, 'learning_rate': 0.04}
@@ -233,7 +234,6 @@ with workers('cpu') as team:
 """
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one_with_the_same_samples(photos, tmp_path, one_thread):
     """Both end with the weights of one process.
 
@@ -287,7 +287,6 @@ def folder_options(photos):
     return '--dataset', 'folder', '--data', photos, '--labels', photos / 'names.txt'
 
 
-@pytest.mark.slow
 def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
     """The saved weights can be loaded."""
     options = ('--base', 72, '--epochs', 1, '--out', tmp_path / 'a')
@@ -299,7 +298,6 @@ def test_command_trains_crops_and_episodes(photos, pascal, tmp_path):
     assert load(tmp_path / 'b' / 'weights.safetensors').config.width == 16
 
 
-@pytest.mark.slow
 def test_a_run_stopped_early_and_taken_up_again_equals_one_that_ran_through(photos, tmp_path, capsys):
     """Its rates are those of the whole run.
 

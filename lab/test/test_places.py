@@ -20,6 +20,8 @@ from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
 from lseg_ros.labels.ids import UNLABELLED
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from lseg_lab.rooms.renderer import Renderer, View
 

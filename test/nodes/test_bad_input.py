@@ -20,6 +20,8 @@ from std_msgs.msg import Header
 from lseg_ros.labels.syntax import topic_name
 from lseg_ros.nodes.conversions import array_to_image
 
+pytestmark = pytest.mark.slow
+
 GOOD = array_to_image(PICTURE, 'rgb8', Header(frame_id='camera_optical'))
 
 
@@ -45,7 +47,6 @@ def damaged(tiny_weights, tmp_path):
     return {'model': str(weights), 'text_model': str(text)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, value, reason',
     [
@@ -86,7 +87,6 @@ def test_configure_fails_with_one_line_and_can_be_retried(start, tiny_weights, d
     assert client.state() == 'inactive'
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'message, reason',
     [
@@ -131,7 +131,6 @@ def test_truncated_jpeg_is_dropped_counted_and_explained(start, keep):
     assert "format 'jpeg'" in values['last problem']
 
 
-@pytest.mark.slow
 def test_stream_of_bad_images_is_logged_at_a_limited_rate(active, capfd):
     client = active(labels=['floor'])
     capfd.readouterr()
@@ -213,7 +212,6 @@ def test_missing_camera_is_warned_about_with_its_topic(start, capfd):
     assert any('[WARN]' in line and reason in line for line in capfd.readouterr().err.splitlines())
 
 
-@pytest.mark.slow
 def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
     client = start(
         **{'labels': ['floor'], 'image_timeout': 0.2, 'qos_overrides./qos/image.subscription.reliability': 'reliable'},
@@ -227,7 +225,6 @@ def test_camera_with_incompatible_qos_is_named_with_the_policy(start, capfd):
     assert 'incompatible QoS' in capfd.readouterr().err
 
 
-@pytest.mark.slow
 def test_failed_activation_leaves_no_subscription_behind(start):
     override = 'qos_overrides./refused/right/depth.subscription.reliability'
     client = start(labels=['floor'], cameras=['left', 'right'], namespace='/refused', **{override: 'sometimes'})
@@ -242,7 +239,6 @@ def test_failed_activation_leaves_no_subscription_behind(start):
     client.poll(lambda: not any(map(client.node.count_subscribers, inputs)), 'the node to unsubscribe')
 
 
-@pytest.mark.slow
 def test_camera_that_publishes_another_type_is_named(start):
     client = start(labels=['floor'], image_timeout=0.2, image_transport='compressed')
     # Fast DDS refuses two types of one topic in a participant, so the camera gets its own.
@@ -258,7 +254,6 @@ def test_camera_that_publishes_another_type_is_named(start):
     rclpy.shutdown(context=context)
 
 
-@pytest.mark.slow
 def test_connected_but_silent_camera_is_reported(start):
     client = start(labels=['floor'], image_timeout=0.2)
     assert client.configure() and client.activate()
