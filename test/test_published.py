@@ -15,6 +15,8 @@ from lseg_ros.model import CheckpointError, LSeg, backbones, load
 from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.zoo import build
 
+pytestmark = pytest.mark.slow
+
 DATA = np.load(Path(__file__).with_name('data') / 'parity.npz')
 LABELS = ['floor', 'chair', 'person', 'other']
 
@@ -61,7 +63,6 @@ def rn101(tmp_path_factory):
     path.unlink()
 
 
-@pytest.mark.slow
 def test_vitl16_equals_the_authors_network(vitl16):
     model = load(vitl16, spatial='none')
     with torch.inference_mode():
@@ -69,7 +70,6 @@ def test_vitl16_equals_the_authors_network(vitl16):
     assert error(logits, 'vitl16') < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['bottleneck', 'depthwise'])
 def test_spatial_regularisation_equals_the_authors(kind, vitl16):
     with pytest.raises(CheckpointError, match='spatial='):
@@ -80,14 +80,12 @@ def test_spatial_regularisation_equals_the_authors(kind, vitl16):
     assert error(logits, f'vitl16_{kind}') < 1e-4
 
 
-@pytest.mark.slow
 def test_rn101_equals_the_authors_network(rn101):
     model = load(rn101)
     assert model.mean == (0.485, 0.456, 0.406)
     assert error(zero_shot_logits(model), 'rn101') < 1e-4
 
 
-@pytest.mark.slow
 def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, tmp_path):
     small = tmp_path / 'small.safetensors'
     assert cli.main(['convert', str(rn101), str(small)]) == 0
@@ -126,7 +124,6 @@ def test_every_published_wrapping_is_recognised(wrap, tmp_path, capsys):
     assert 'lseg-vitb32' in out and 'complete' in out
 
 
-@pytest.mark.slow
 def test_half_precision_takes_half_the_space_and_computes_nearly_the_same(rn101, tmp_path):
     small = tmp_path / 'small.safetensors'
     assert cli.main(['convert', str(rn101), str(small), '--half']) == 0
