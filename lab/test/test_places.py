@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places other than furnished rooms: stairs, furniture from above and doors close by."""
+"""Places other than furnished rooms: stairs, furniture from above, doors close by and streets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 from lseg_lab.rooms.close_views import spots_above
 from lseg_lab.rooms.generate import photographed
 from lseg_lab.rooms.meshes import merge, stadium
-from lseg_lab.rooms.model_labels import CLASSES
+from lseg_lab.rooms.model_labels import CLASSES, ROOM_CLASSES
 from lseg_lab.rooms.places import KINDS, random_place
 from lseg_lab.rooms.scene import Camera
 from lseg_lab.rooms.staircases import Staircase, random_staircase, straight
 from lseg_lab.rooms.stairs import Steps, flight, random_look
+from lseg_lab.rooms.streets import passersby, patterns, vehicles
 from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
 from lseg_ros.labels.ids import UNLABELLED
@@ -29,7 +30,7 @@ _TEXTURES = (
     'wood planks parquet tiles brick carpet stone plaster wallpaper fabric picture outdoors paper'
     ' screen metal cardboard'
 ).split()
-GREY = Textures(np.full((1, 1, 1, 4), 128, np.uint8), dict.fromkeys(_TEXTURES, (0,)))
+GREY = Textures(np.full((1, 1, 1, 4), 128, np.uint8), dict.fromkeys((*_TEXTURES, *patterns.DRAWN), (0,)))
 TABLE_LIKE = ('table', 'desk', 'coffee table', 'counter', 'game table')
 
 
@@ -177,3 +178,38 @@ def test_pictures_from_above_and_of_doors_show_their_subject(renderer: Renderer)
     assert np.mean([share(view, *TABLE_LIKE, 'chair', 'cabinet') for view in above]) > 0.35
     doors = [view for _, view in pictures(renderer, 'doors', 4)]
     assert min(share(view, 'door') for view in doors) > 0.15
+
+
+def test_street_pictures_show_ground_below_sky_and_nothing_unlabelled(renderer: Renderer) -> None:
+    shots = pictures(renderer, 'streets', 6)
+    ground = ('road', 'pavement', 'grass', 'gravel', 'crosswalk', 'kerb', 'manhole cover')
+    assert np.mean([share(view, *ground) for _, view in shots]) > 0.25
+    assert np.mean([share(view, 'sky') for _, view in shots]) > 0.08
+    assert max((view.mask == UNLABELLED).mean() for _, view in shots) <= 0.02
+    for camera, view in shots:
+        rows = {name: np.nonzero(view.mask == CLASSES.index(name))[0] for name in ('sky', 'road')}
+        if abs(camera.roll) < 0.1 and min(map(len, rows.values())) > 50:
+            assert rows['sky'].mean() < rows['road'].mean()
+        if len(rows['sky']):
+            assert view.depth[view.mask == CLASSES.index('sky')].min() > 100
+
+
+def test_vehicles_and_people_outdoors_have_real_measures() -> None:
+    for seed in range(20):
+        items = vehicles.car(style(seed)).items
+        bounds = np.array([item.mesh.moved(item.matrix).bounds for item in items])
+        width, height, length = bounds[:, 1].max(axis=0) - bounds[:, 0].min(axis=0)
+        assert 1.6 < width < 2.4 and 1.3 < height < 2.5 and 3.5 < length < 6.0
+        assert {item.label for item in items} <= {'car', 'van'}
+        walker = np.array([item.mesh.bounds for item in passersby.person(style(seed))])
+        assert 0.9 < walker[:, 1, 1].max() < 2.1 and -0.1 < walker[:, 0, 1].min() < 0.25
+
+
+def test_mixed_sets_stay_indoors_and_keep_their_classes() -> None:
+    """Masks of indoor sets rendered earlier or later have the same values."""
+    labels = {
+        item.label
+        for number in range(12)
+        for item in random_place('mixed', np.random.default_rng(number), GREY, ()).scene.items
+    }
+    assert labels <= set(ROOM_CLASSES) and CLASSES[: len(ROOM_CLASSES)] == ROOM_CLASSES

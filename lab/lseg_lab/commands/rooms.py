@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 HELP = 'render furnished rooms with exact labels for training and testing'
 DESCRIPTION = """\
-Build rooms and staircases from random numbers, furnish them and render them without a display
-(EGL). Each view becomes a JPEG, a mask of class indices and a camera file; dataset.json lists the
+Build rooms, staircases and streets from random numbers, furnish them and render them without a
+display (EGL). Each view becomes a JPEG, a mask of class indices and a camera file; dataset.json lists the
 classes. Room n of a seed is the same with any number of processes. Run the same command again to
 resume an interrupted run.
 
 Three places in ten show stairs, furniture from above or doors close by; --kind restricts a data set
-to one of these.
+to one of these. Outdoor scenes come only with --kind streets.
 
 Furniture comes from the catalogues of Sweet Home 3D:
 
@@ -34,6 +34,7 @@ examples:
   lseg rooms rooms_small --rooms 10 --built-only
   lseg rooms stairs --rooms 500 --kind stairs
   lseg rooms tables --rooms 500 --kind above
+  lseg rooms outdoors --rooms 500 --kind streets
   lseg rooms my_drive --drive
   lseg rooms --list-assets > assets.md
 """
@@ -67,11 +68,11 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--kind',
-        choices=('rooms', 'stairs', 'above', 'doors', 'mixed'),
+        choices=('rooms', 'stairs', 'above', 'doors', 'streets', 'mixed'),
         default='mixed',
         help='what to show: furnished rooms; stairs from below, above and beside; tables, desks,'
-        ' counters and chairs from above; doors close by; or all of these, 70, 13, 10 and 7 %%'
-        ' (%(default)s)',
+        ' counters and chairs from above; doors close by; streets, parks, car parks and yards; or a mixture of'
+        ' the first four, 70, 13, 10 and 7 %% (%(default)s)',
     )
 
 

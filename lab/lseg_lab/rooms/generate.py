@@ -17,7 +17,7 @@ from tqdm import tqdm
 from lseg_lab.rooms.assets import NO_ASSETS, Assets
 from lseg_lab.rooms.building import Building
 from lseg_lab.rooms.catalogue import load_catalogues, split_held_out
-from lseg_lab.rooms.model_labels import CLASSES
+from lseg_lab.rooms.model_labels import CLASSES, ROOM_CLASSES
 from lseg_lab.rooms.places import random_place
 from lseg_lab.rooms.renderer import Renderer, View
 from lseg_lab.rooms.scene import Camera
@@ -109,7 +109,8 @@ def _describe(settings: Settings) -> dict[str, Any]:
     del values['rooms'], values['assets']
     values['catalogues'] = sorted(path.name for path in settings.assets.catalogues)
     values['textures'] = sorted(path.name for path in settings.assets.textures)
-    return {'classes': list(CLASSES), **values, 'size': list(settings.size)}
+    classes = CLASSES if settings.kind == 'streets' else ROOM_CLASSES
+    return {'classes': list(classes), **values, 'size': list(settings.size)}
 
 
 def _check_description(folder: Path, settings: Settings) -> None:

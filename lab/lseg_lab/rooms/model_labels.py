@@ -109,7 +109,44 @@ _COMPILED = [(re.compile(pattern), label) for label, pattern in _PATTERNS.items(
 # Classes that the room builder makes itself, whether or not the catalogues have models of them.
 STRUCTURE = ('floor', 'wall', 'ceiling')
 BUILT = ('counter', 'mirror', 'pillow', 'railing', 'rug', 'paper')
-CLASSES: tuple[str, ...] = STRUCTURE + tuple(sorted({*_PATTERNS, *BUILT}))
+ROOM_CLASSES: tuple[str, ...] = STRUCTURE + tuple(sorted({*_PATTERNS, *BUILT}))
+
+# What only outdoor scenes show.
+OUTDOORS = (
+    'awning',
+    'bollard',
+    'building',
+    'building window',
+    'bus',
+    'bus shelter',
+    'bush',
+    'car',
+    'crosswalk',
+    'fence',
+    'fire hydrant',
+    'front door',
+    'garden wall',
+    'grass',
+    'gravel',
+    'hedge',
+    'kerb',
+    'mailbox',
+    'manhole cover',
+    'motorcycle',
+    'pavement',
+    'pole',
+    'road',
+    'shop window',
+    'sky',
+    'street lamp',
+    'traffic cone',
+    'traffic light',
+    'traffic sign',
+    'tree',
+    'truck',
+    'van',
+)
+CLASSES: tuple[str, ...] = ROOM_CLASSES + OUTDOORS
 CLASS_INDEX = {name: index for index, name in enumerate(CLASSES)}
 
 

@@ -11,7 +11,7 @@ import colorsys
 import numpy as np
 
 SIZE = 256
-_Y, _X = np.mgrid[0:SIZE, 0:SIZE] / SIZE
+Y, X = np.mgrid[0:SIZE, 0:SIZE] / SIZE
 Rng = np.random.Generator
 
 
@@ -67,7 +67,8 @@ def crumple(rng: Rng, rows: int, columns: int, falloff: float) -> np.ndarray:
     return np.roll(folds, (y, x), (0, 1)) / max(folds.std(), 1e-6)
 
 
-def _shaded(colour: np.ndarray, shade: np.ndarray) -> np.ndarray:
+def shaded(colour: np.ndarray, shade: np.ndarray) -> np.ndarray:
+    """Return a colour multiplied by `shade`, [256, 256] around 1."""
     return np.clip(colour * shade[..., None], 0, 1).astype(np.float32)
 
 
@@ -76,14 +77,14 @@ def wood(rng: Rng) -> np.ndarray:
     grain = noise(rng, 1.3, (rng.uniform(8, 25), 1))
     fine = noise(rng, 0.4, (12, 1))
     contrast = rng.uniform(0.03, 0.16)
-    return _shaded(wood_colour(rng), 1 + contrast * grain + 0.04 * fine)
+    return shaded(wood_colour(rng), 1 + contrast * grain + 0.04 * fine)
 
 
-def _cells(rng: Rng, columns: int, rows: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
+def cells(rng: Rng, columns: int, rows: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
     """Return (value per cell spread over its pixels, distance to the cell's border in cells)."""
-    y = _Y * rows
+    y = Y * rows
     row = y.astype(int)
-    x = (_X * columns + (row % 2) * shift) % columns
+    x = (X * columns + (row % 2) * shift) % columns
     value = rng.standard_normal((rows, columns))[row, x.astype(int)]
     border_x = np.minimum(x % 1, 1 - x % 1) / columns
     border_y = np.minimum(y % 1, 1 - y % 1) / rows
@@ -93,34 +94,34 @@ def _cells(rng: Rng, columns: int, rows: int, shift: float) -> tuple[np.ndarray,
 def planks(rng: Rng) -> np.ndarray:
     """Draw floor boards along x, about two metres of floor."""
     rows = int(rng.choice([6, 8, 10, 12, 16]))
-    value, border = _cells(rng, int(rng.choice([1, 2, 3])), rows, rng.choice([0.5, 0.33]))
+    value, border = cells(rng, int(rng.choice([1, 2, 3])), rows, rng.choice([0.5, 0.33]))
     grain = noise(rng, 1.3, (rng.uniform(8, 20), 1))
     shade = 1 + rng.uniform(0.02, 0.16) * value + rng.uniform(0.02, 0.1) * grain
     shade *= 1 - rng.uniform(0.1, 0.6) * (border < 0.003)
-    return _shaded(wood_colour(rng), shade)
+    return shaded(wood_colour(rng), shade)
 
 
 def parquet(rng: Rng) -> np.ndarray:
     """Draw squares of strips with the grain turned in every other square."""
     along, across = noise(rng, 1.3, (15, 1)), noise(rng, 1.3, (1, 15))
     count = int(rng.choice([2, 4]))
-    turned = ((_X * count).astype(int) + (_Y * count).astype(int)) % 2 == 0
-    strips, other = _cells(rng, count, count * 5, 0), _cells(rng, count * 5, count, 0)
+    turned = ((X * count).astype(int) + (Y * count).astype(int)) % 2 == 0
+    strips, other = cells(rng, count, count * 5, 0), cells(rng, count * 5, count, 0)
     value = np.where(turned, strips[0], other[0])
     border = np.where(turned, strips[1], other[1])
     shade = 1 + 0.09 * value + 0.07 * np.where(turned, along, across)
-    return _shaded(wood_colour(rng), shade * (1 - 0.35 * (border < 0.003)))
+    return shaded(wood_colour(rng), shade * (1 - 0.35 * (border < 0.003)))
 
 
 def tiles(rng: Rng) -> np.ndarray:
     """Draw about two metres of ceramic or stone tiles with grout, sometimes in two colours."""
     count = int(rng.choice([2, 4, 4, 6, 8, 12]))
     shift = rng.choice([0.0, 0.0, 0.5])
-    value, border = _cells(rng, count, count, shift)
+    value, border = cells(rng, count, count, shift)
     first = random_colour(rng, 0.35, 0.98) if rng.random() < 0.3 else _stone_colour(rng)
     colour = np.broadcast_to(first, (SIZE, SIZE, 3)).copy()
     if rng.random() < 0.25:
-        odd = ((_X * count).astype(int) + (_Y * count).astype(int)) % 2 == 1
+        odd = ((X * count).astype(int) + (Y * count).astype(int)) % 2 == 1
         colour[odd] = random_colour(rng, 0.1, 0.9)
     mottled = rng.uniform(0, 0.1) * noise(rng, rng.uniform(1.0, 2.0))
     shade = 1 + rng.uniform(0.0, 0.08) * value + mottled
@@ -137,9 +138,9 @@ def _stone_colour(rng: Rng) -> np.ndarray:
 
 def brick(rng: Rng) -> np.ndarray:
     """Draw about one metre of bricks in running bond."""
-    value, border = _cells(rng, 4, 12, 0.5)
+    value, border = cells(rng, 4, 12, 0.5)
     colour = np.array([0.6, 0.3, 0.22]) if rng.random() < 0.6 else random_colour(rng, 0.5, 0.95)
-    image = _shaded(colour, 1 + 0.14 * value + 0.1 * noise(rng, 0.8))
+    image = shaded(colour, 1 + 0.14 * value + 0.1 * noise(rng, 0.8))
     image[border < 0.008] = rng.uniform(0.4, 0.85)
     return image
 
@@ -147,7 +148,7 @@ def brick(rng: Rng) -> np.ndarray:
 def carpet(rng: Rng) -> np.ndarray:
     """Draw a pile: fine grain over slow wear, sometimes with a woven pattern."""
     shade = 1 + rng.uniform(0.03, 0.2) * noise(rng, 0.1) + rng.uniform(0, 0.06) * noise(rng, 2)
-    image = _shaded(random_colour(rng, 0.15, 0.85), shade)
+    image = shaded(random_colour(rng, 0.15, 0.85), shade)
     if rng.random() < 0.35:
         figure = noise(rng, 2.0) > rng.uniform(0.3, 1.2)
         image[figure] = np.clip(image[figure] * random_colour(rng, 0.4, 1.4), 0, 1)
@@ -158,15 +159,15 @@ def stone(rng: Rng) -> np.ndarray:
     """Draw granite grains or marble veins, for worktops and fireplaces."""
     colour = _stone_colour(rng)
     if rng.random() < 0.5:
-        return _shaded(colour, 1 + rng.uniform(0.1, 0.35) * noise(rng, rng.uniform(0.1, 0.6)))
+        return shaded(colour, 1 + rng.uniform(0.1, 0.35) * noise(rng, rng.uniform(0.1, 0.6)))
     vein = np.exp(-np.abs(noise(rng, 1.8)) * rng.uniform(4, 12))
-    return _shaded(colour, 1 + rng.choice([-0.4, 0.4]) * vein + 0.04 * noise(rng, 1.5))
+    return shaded(colour, 1 + rng.choice([-0.4, 0.4]) * vein + 0.04 * noise(rng, 1.5))
 
 
 def plaster(rng: Rng) -> np.ndarray:
     """Draw a near-white wall with faint texture and stains; it is tinted where it is used."""
     shade = 0.95 + rng.uniform(0.005, 0.04) * noise(rng, rng.uniform(0, 0.8))
-    return _shaded(np.ones(3), shade + rng.uniform(0, 0.03) * noise(rng, 2.2))
+    return shaded(np.ones(3), shade + rng.uniform(0, 0.03) * noise(rng, 2.2))
 
 
 def wallpaper(rng: Rng) -> np.ndarray:
@@ -191,12 +192,12 @@ def fabric(rng: Rng) -> np.ndarray:
 def _two_colours(rng: Rng, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     period = int(rng.choice([2, 4, 8, 16]))
     duty = rng.uniform(0.15, 0.6)
-    stripes, rows = (_X * period) % 1 < duty, (_Y * period) % 1 < duty
+    stripes, rows = (X * period) % 1 < duty, (Y * period) % 1 < duty
     repeats = int(rng.choice([1, 2, 4, 4]))  # how often the figure repeats across the texture
     field = np.tile(noise(rng, rng.uniform(1.2, 2.4))[::repeats, ::repeats], (repeats, repeats))
     mirrored = np.minimum(field, field[:, ::-1])
     amounts = (
-        np.zeros_like(_X),
+        np.zeros_like(X),
         stripes,
         0.5 * stripes + 0.5 * rows,
         stripes ^ rows,
@@ -219,17 +220,17 @@ def picture(rng: Rng) -> np.ndarray:
         image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     if rng.random() < 0.5:
         margin = rng.uniform(0.05, 0.25)
-        mount = np.minimum.reduce([_X, 1 - _X, _Y, 1 - _Y]) < margin
+        mount = np.minimum.reduce([X, 1 - X, Y, 1 - Y]) < margin
         image[mount] = rng.uniform(0.75, 1.0)
     return image
 
 
 def _landscape(rng: Rng) -> np.ndarray:
     sky, zenith = random_colour(rng, 0.5, 1), random_colour(rng, 0.3, 0.9)
-    image = sky + (zenith - sky) * _Y[..., None] + 0.06 * noise(rng, 1.8)[..., None]
+    image = sky + (zenith - sky) * Y[..., None] + 0.06 * noise(rng, 1.8)[..., None]
     for level in (0.6, 0.45, 0.25):
         ridge = level + 0.08 * noise(rng, 2.2)[0]
-        hill = ridge[None, :] > _Y
+        hill = ridge[None, :] > Y
         texture = 1 + 0.25 * noise(rng, 1.0)[..., None]
         image = np.where(hill[..., None], random_colour(rng, 0.1, 0.7) * texture, image)
     return np.clip(image, 0, 1).astype(np.float32)
@@ -239,9 +240,9 @@ def _abstract(rng: Rng) -> np.ndarray:
     image = np.broadcast_to(random_colour(rng, 0.2, 1), (SIZE, SIZE, 3)).copy()
     for _ in range(rng.integers(2, 14)):
         x, y, w, h = rng.random(4)
-        inside = (np.abs(_X - x) < w * 0.3) & (np.abs(_Y - y) < h * 0.3)
+        inside = (np.abs(X - x) < w * 0.3) & (np.abs(Y - y) < h * 0.3)
         if rng.random() < 0.5:
-            inside = np.hypot((_X - x) / (w + 0.05), (_Y - y) / (h + 0.05)) < 0.35
+            inside = np.hypot((X - x) / (w + 0.05), (Y - y) / (h + 0.05)) < 0.35
         image[inside] = random_colour(rng, 0.05, 1)
     return np.clip(image + 0.05 * noise(rng, 1.0)[..., None], 0, 1).astype(np.float32)
 
@@ -261,18 +262,18 @@ def outdoors(rng: Rng) -> np.ndarray:
     image = np.broadcast_to(sky, (SIZE, SIZE, 3)) + 0.03 * noise(rng, 2.0)[..., None]
     ground = random_colour(rng, 0.3, 0.7) if rng.random() < 0.4 else np.array([0.35, 0.45, 0.25])
     texture = ground * (1 + 0.3 * noise(rng, 1.2)[..., None])
-    return np.clip(np.where((horizon > _Y)[..., None], texture, image), 0, 1).astype(np.float32)
+    return np.clip(np.where((horizon > Y)[..., None], texture, image), 0, 1).astype(np.float32)
 
 
 def paper(rng: Rng) -> np.ndarray:
     """Draw a printed sheet or a magazine cover."""
     image = np.full((SIZE, SIZE, 3), rng.uniform(0.85, 1.0), np.float32)
     lines = int(rng.choice([14, 20, 28]))
-    row = (_Y * lines).astype(int)
-    text = ((_Y * lines) % 1 < 0.5) & (_X > 0.1) & (rng.uniform(0.5, 0.92, lines)[row] > _X)
-    image[text & (np.abs(_Y - 0.5) < 0.42)] = rng.uniform(0.2, 0.6)
+    row = (Y * lines).astype(int)
+    text = ((Y * lines) % 1 < 0.5) & (X > 0.1) & (rng.uniform(0.5, 0.92, lines)[row] > X)
+    image[text & (np.abs(Y - 0.5) < 0.42)] = rng.uniform(0.2, 0.6)
     if rng.random() < 0.5:
-        block = (np.abs(_X - 0.5) < 0.4) & (np.abs(_Y - rng.uniform(0.3, 0.7)) < 0.2)
+        block = (np.abs(X - 0.5) < 0.4) & (np.abs(Y - rng.uniform(0.3, 0.7)) < 0.2)
         image[block] = picture(rng)[block]
     return image
 
@@ -284,8 +285,8 @@ def screen(rng: Rng) -> np.ndarray:
     image = _landscape(rng) * 0.8
     for _ in range(rng.integers(1, 4)):
         x, y, w, h = rng.uniform(0.2, 0.8, 4)
-        image[(np.abs(_X - x) < w / 2) & (np.abs(_Y - y) < h / 2)] = rng.uniform(0.1, 1.0)
-        text = (np.abs(_X - x) < w * 0.4) & (np.abs(_Y - y) < h * 0.4) & ((_Y * 40) % 1 < 0.4)
+        image[(np.abs(X - x) < w / 2) & (np.abs(Y - y) < h / 2)] = rng.uniform(0.1, 1.0)
+        text = (np.abs(X - x) < w * 0.4) & (np.abs(Y - y) < h * 0.4) & ((Y * 40) % 1 < 0.4)
         image[text & (noise(rng, 0.3) > -0.3)] = rng.uniform(0.1, 0.8)
     return image
 
@@ -293,16 +294,16 @@ def screen(rng: Rng) -> np.ndarray:
 def metal(rng: Rng) -> np.ndarray:
     """Draw brushed steel."""
     shade = 1 + rng.uniform(0.02, 0.08) * noise(rng, 0.3, (30, 1))
-    return _shaded(np.array([0.75, 0.76, 0.78]) * rng.uniform(0.5, 1.2), shade)
+    return shaded(np.array([0.75, 0.76, 0.78]) * rng.uniform(0.5, 1.2), shade)
 
 
 def cardboard(rng: Rng) -> np.ndarray:
     """Draw brown corrugated board with a printed mark or tape."""
     colour = np.array([0.72, 0.55, 0.36]) * rng.uniform(0.7, 1.2)
-    image = _shaded(colour, 1 + 0.03 * noise(rng, 0.8))
+    image = shaded(colour, 1 + 0.03 * noise(rng, 0.8))
     if rng.random() < 0.6:
-        image[np.abs(_X - 0.5) < 0.06] *= rng.uniform(0.75, 1.25)
+        image[np.abs(X - 0.5) < 0.06] *= rng.uniform(0.75, 1.25)
     if rng.random() < 0.5:
-        mark = (np.abs(_X - 0.3) < 0.15) & (np.abs(_Y - 0.3) < 0.1)
+        mark = (np.abs(X - 0.3) < 0.15) & (np.abs(Y - 0.3) < 0.1)
         image[mark] = random_colour(rng, 0.1, 1)
     return np.clip(image, 0, 1)

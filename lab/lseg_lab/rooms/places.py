@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choose what kind of place to build: a room, stairs, furniture from above or doors."""
+"""Choose what kind of place to build: a room, stairs, furniture from above, doors or streets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lseg_lab.rooms.catalogue import Model
 from lseg_lab.rooms.close_views import spots_above, spots_at_doors
 from lseg_lab.rooms.plan import random_room
 from lseg_lab.rooms.stairwell import random_stairwell
+from lseg_lab.rooms.streets.outdoors import random_outdoors
 from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
 
@@ -55,18 +56,19 @@ def _with_spots(draw: Callable[[], Building], find: Callable[[Building], tuple[S
     return replace(building, spots=spots)
 
 
-_BUILDERS: dict[str, Builder] = {
+_INDOORS: dict[str, Builder] = {
     'rooms': random_building,
     'stairs': random_stairwell,
     'above': _from_above,
     'doors': _doors,
 }
 _SHARES = (0.7, 0.13, 0.1, 0.07)  # of the kinds in a mixed set
+_BUILDERS: dict[str, Builder] = {**_INDOORS, 'streets': random_outdoors}
 KINDS = (*_BUILDERS, 'mixed')
 
 
 def random_place(kind: str, rng: np.random.Generator, textures: Textures, models: Sequence[Model]) -> Building:
-    """Generate a place of this kind, or of any kind if it is 'mixed'."""
+    """Generate a place of this kind, or of any kind indoors if it is 'mixed'."""
     if kind == 'mixed':
-        kind = str(rng.choice(list(_BUILDERS), p=_SHARES))
+        kind = str(rng.choice(list(_INDOORS), p=_SHARES))
     return _BUILDERS[kind](rng, textures, models)

@@ -17,7 +17,7 @@ import numpy as np
 from lseg_lab.rooms import shaders
 from lseg_lab.rooms.meshes import Mesh
 from lseg_lab.rooms.model_labels import CLASS_INDEX
-from lseg_lab.rooms.scene import FAR, NEAR, Camera, Item, Lighting, Scene, looking_at, orthographic, perspective
+from lseg_lab.rooms.scene import NEAR, Camera, Item, Lighting, Scene, looking_at, orthographic, perspective
 from lseg_ros.labels.ids import UNLABELLED
 
 _SUN_MAP, _LAMP_MAP = 1024, 768
@@ -121,8 +121,8 @@ class Renderer:
         self._draw_scene(loaded, camera)
         radiance = np.frombuffer(self._radiance.read(), np.float16)
         exposure = _metered(radiance.reshape(-1, 4)[::37, :3], loaded.scene.lighting.exposure_bias)
-        self._develop(loaded.scene.lighting, camera, exposure)
-        return self._read_back(loaded.scene.lighting.bloom)
+        self._develop(loaded.scene, camera, exposure)
+        return self._read_back(loaded.scene)
 
     def _upload(self, vertices: np.ndarray, order: np.ndarray) -> _Uploaded:
         buffer = self._context.buffer(vertices.tobytes())
@@ -166,7 +166,7 @@ class Renderer:
         self._lamp_depth.use(2)
         program['textures'], program['sun_shadow'], program['lamp_shadow'] = 0, 1, 2
         view = camera.view_matrix()
-        projection = perspective(camera.vertical_fov, self.width / self.height, NEAR, FAR)
+        projection = perspective(camera.vertical_fov, self.width / self.height, NEAR, loaded.scene.far)
         _write(program, 'camera', projection @ view)
         _write(program, 'sun_map', loaded.sun_map)
         _write(program, 'lamp_map', loaded.lamp_map)
@@ -188,7 +188,7 @@ class Renderer:
         program['label'] = CLASS_INDEX[item.label] + 1  # 0 marks pixels where nothing was drawn
         uploaded.lit.render()
 
-    def _develop(self, lighting: Lighting, camera: Camera, exposure: float) -> None:
+    def _develop(self, scene: Scene, camera: Camera, exposure: float) -> None:
         program = self._develop_program
         self._develop_frame.use()
         self._radiance.use(0)
@@ -198,9 +198,9 @@ class Renderer:
             'radiance': 0,
             'depth': 1,
             'near': NEAR,
-            'far': FAR,
+            'far': scene.far,
             'exposure': exposure,
-            'occlusion': lighting.occlusion,
+            'occlusion': scene.lighting.occlusion,
             'focal': (tangent * self.width / self.height, tangent),
             'up': tuple(camera.rotation() @ [0.0, 1.0, 0.0]),
         }
@@ -209,7 +209,7 @@ class Renderer:
         self._context.disable(moderngl.DEPTH_TEST)
         self._screen.render()
 
-    def _read_back(self, bloom: float) -> View:
+    def _read_back(self, scene: Scene) -> View:
         width, height = self._size
         developed = np.frombuffer(self._developed.read(), np.uint8).reshape(height, width, 4)[::-1]
         indices = np.frombuffer(self._classes.read(), np.uint8).reshape(height, width)[::-1]
@@ -218,9 +218,9 @@ class Renderer:
         shrunk = cv2.resize(developed, size, interpolation=cv2.INTER_AREA)
         classes = cv2.resize(indices, size, interpolation=cv2.INTER_NEAREST)
         raw = cv2.resize(window, size, interpolation=cv2.INTER_NEAREST)
-        depth = NEAR * FAR / (FAR - raw * (FAR - NEAR))
+        depth = NEAR * scene.far / (scene.far - raw * (scene.far - NEAR))
         mask = np.where(classes == 0, UNLABELLED, classes - 1).astype(np.uint8)
-        return View(_with_bloom(shrunk, bloom), mask, depth)
+        return View(_with_bloom(shrunk, scene.lighting.bloom), mask, depth)
 
 
 def _create_context() -> moderngl.Context:
@@ -271,6 +271,7 @@ def _uniform(program: moderngl.Program, name: str) -> moderngl.Uniform:
 
 def _write_lighting(program: moderngl.Program, lighting: Lighting) -> None:
     _uniform(program, 'ambient').write(np.asarray(lighting.ambient, np.float32).tobytes())
+    program['haze'] = lighting.haze
     program['sun_direction'], program['sun_colour'] = lighting.sun_direction, lighting.sun_colour
     lamps, windows = lighting.lamps[: shaders.MAX_LIGHTS], lighting.windows[: shaders.MAX_LIGHTS]
     program['lamps'], program['windows'] = len(lamps), len(windows)

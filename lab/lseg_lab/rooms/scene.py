@@ -73,6 +73,7 @@ class Lighting:
     exposure_bias: float  # stops added to the metered exposure
     occlusion: float  # strength of ambient occlusion, 0..1
     bloom: float  # strength of the glow around overexposed areas
+    haze: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # linear RGB, density per metre
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ class Scene:
     lighting: Lighting
     centre: tuple[float, float, float]
     radius: float  # of a sphere around everything that casts a shadow, metres
+    far: float = FAR  # nothing farther away is seen, metres
 
 
 @dataclass(frozen=True)

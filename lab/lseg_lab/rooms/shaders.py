@@ -52,6 +52,7 @@ uniform sampler2DArray textures;
 uniform sampler2DShadow sun_shadow, lamp_shadow;
 uniform mat4 sun_map, lamp_map;
 uniform vec3 eye, sun_direction, sun_colour;
+uniform vec4 haze;  // colour, density per metre
 uniform vec3 ambient[6];
 uniform vec3 lamp_position[{MAX_LIGHTS}], lamp_colour[{MAX_LIGHTS}];
 uniform vec3 window_position[{MAX_LIGHTS}], window_normal[{MAX_LIGHTS}];
@@ -116,6 +117,8 @@ void main() {{
     float grazing = pow(1.0 - max(dot(n, view), 0.0), 4.0);
     radiance = vec4(albedo.rgb * (light + emission) + shine * gloss * 2.0,
                     n.y > 0.9 ? gloss * (0.25 + 0.75 * grazing) : 0.0);
+    if (haze.a > 0.0 && emission < 0.5)  // what shines of itself, such as the sky, stays clear
+        radiance.rgb = mix(haze.rgb, radiance.rgb, exp(-haze.a * distance(eye, world)));
     class_index = label;
 }}
 """

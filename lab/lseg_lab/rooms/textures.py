@@ -17,6 +17,7 @@ from PIL import Image
 
 from lseg_lab.rooms import patterns
 from lseg_lab.rooms.catalogue import texture_layer
+from lseg_lab.rooms.streets import patterns as street_patterns
 
 _DRAWN: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], int]] = {
     'wood': (patterns.wood, 80),
@@ -89,7 +90,7 @@ Entry = tuple[str, str, Callable[[], np.ndarray]]
 
 
 def _drawn() -> Iterator[Entry]:
-    for kind, (draw, count) in _DRAWN.items():
+    for kind, (draw, count) in (*_DRAWN.items(), *street_patterns.DRAWN.items()):
         for number in range(count):
             name = f'{kind}-{number}'
             yield name, kind, partial(_draw_layer, draw, zlib.crc32(name.encode()))
@@ -101,7 +102,7 @@ def _draw_layer(draw: Callable[[np.random.Generator], np.ndarray], seed: int) ->
 
 def _as_layer(image: np.ndarray) -> np.ndarray:
     opaque = np.full((*image.shape[:2], 4), 255, np.uint8)
-    opaque[..., :3] = np.round(image * 255)
+    opaque[..., : image.shape[2]] = np.round(image * 255)
     return opaque
 
 
