@@ -158,7 +158,7 @@ float hidden(vec2 p, float turn, float metres, int count) {
         float nearer = (z - 0.5 * (distance_at(p + offset) + distance_at(p - offset))) / metres;
         shade += clamp(nearer * 1.1, 0.0, 1.0) * (1.0 - smoothstep(1.9, 4.4, nearer));
     }
-    return shade / float(count);
+    return shade / float(count) * (1.0 - smoothstep(40.0, 80.0, z));  // depth is coarse far away
 }
 
 float shading(vec2 p, float turn) {  // edges and feet; corners and under tables

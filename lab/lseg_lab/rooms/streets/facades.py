@@ -147,8 +147,8 @@ def _shop(style: Style, house: House) -> list[Item]:
         glass.append(panel(wide - 0.3, house.base - 1.0).at(x, 0.05, 0.02).textured(textures.pick(rng, 'shop window')))
         board = box(wide - 0.2, 0.6, 0.12, x, house.base - 0.85, 0.06)
         boards.append(board.textured(textures.pick(rng, 'lettering')))
-        if rng.random() < 0.3:
-            y, out, half = house.base - 0.9, rng.uniform(0.8, 1.6), wide / 2 - 0.2
+        if rng.random() < 0.15:
+            y, out, half = house.base - 0.6, rng.uniform(0.6, 1.3), wide / 2 - 0.2
             slope = [(x - half, y - 0.5, out), (x + half, y - 0.5, out), (x + half, y, 0.1), (x - half, y, 0.1)]
             awnings.append(quads([slope]).painted(random_colour(rng, 0.2, 1.0)))
             awnings.append(panel(2 * half, 0.2).at(x, y - 0.7, out).painted(random_colour(rng, 0.3, 1.0)))

@@ -53,7 +53,9 @@ def _park(site: Site, stock: Stock) -> Building:
     for _ in range(6):
         along = rng.choice([0.0, math.pi])
         site.stand(rng.uniform(-20, 25), rng.uniform(-half, half) * 0.7, _LIFT, (0.3, 1.3), along + rng.normal(0, 0.25))
-        site.stand(rng.uniform(-20, 25), rng.uniform(-12, 12), 0.0, (0.3, 1.8), rng.uniform(0, 2 * math.pi))
+        side = rng.choice([-1, 1])
+        look = -side * rng.uniform(0.3, 2.8)  # across the path
+        site.stand(rng.uniform(-20, 25), side * rng.uniform(half + 0.5, half + 5), 0.0, (0.3, 1.8), look)
     return site.finished()
 
 

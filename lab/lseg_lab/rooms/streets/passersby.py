@@ -31,6 +31,13 @@ def _skin(rng: np.random.Generator) -> tuple[float, float, float]:
     return triple(colorsys.hsv_to_rgb(rng.uniform(0.04, 0.08), rng.uniform(0.25, 0.55), rng.uniform(0.3, 0.92)))
 
 
+def _head(y: float, z: float) -> tuple[list[Mesh], Mesh]:
+    """Return neck and head of somebody whose shoulders are at y and z, and the hair."""
+    face = lathe([(0, 0), (0.05, 0.01), (0.085, 0.1), (0.08, 0.17), (0, 0.23)], 12).at(0, y + 0.05, z)
+    hair = lathe([(0.088, 0.11), (0.093, 0.17), (0.05, 0.24), (0, 0.25)], 12).at(0, y + 0.05, z - 0.012)
+    return [face, cylinder(0.05, 0.12, 8).at(0, y - 0.04, z)], hair
+
+
 def person(style: Style, seated: bool = False) -> list[Item]:
     """Build somebody who stands, walks or, on a bicycle, sits; feet on y = 0."""
     rng = style.rng
@@ -42,6 +49,10 @@ def person(style: Style, seated: bool = False) -> list[Item]:
     stride = (1.1, 0.5) if seated else (swing, -swing)
     legs = [
         _hung(_limb(leg, thick, thick * 0.6), side * wide * 0.5, hip, angle) for side, angle in zip((-1, 1), stride)
+    ]
+    shoes = [
+        box(0.09, 0.07, 0.25, 0, -leg, 0.05).moved(transform(side * wide * 0.5, hip, 0) @ tilt('x', -angle))
+        for side, angle in zip((-1, 1), stride)
     ]
     lean = rng.uniform(0.2, 0.5) if seated else 0.0
     body = lathe(
@@ -55,8 +66,7 @@ def person(style: Style, seated: bool = False) -> list[Item]:
         _hung(_limb(0.4 * tall, thick * 0.7, thick * 0.4), side * wide * 1.05, rise, angle, reach)
         for side, angle in zip((-1, 1), bend)
     ]
-    head = lathe([(0, 0), (0.05, 0.01), (0.085, 0.1), (0.08, 0.17), (0, 0.23)], 12).at(0, rise + 0.05, reach)
-    hair = lathe([(0.088, 0.11), (0.093, 0.17), (0.05, 0.24), (0, 0.25)], 12).at(0, rise + 0.05, reach - 0.012)
+    head, hair = _head(rise, reach)
     skirted = rng.random() < 0.2 and not seated
     skirt = [lathe([(wide * 1.2, 0), (wide * 0.8, 0.3 * tall)], 12).at(0, hip - 0.28 * tall, 0)] if skirted else []
     trousers = Surface(tint=triple(random_colour(rng, 0.04, 0.5 if rng.random() < 0.8 else 0.9)))
@@ -65,7 +75,8 @@ def person(style: Style, seated: bool = False) -> list[Item]:
     return [
         solid('person', trousers, [*legs, *skirt]),
         solid('person', top, [torso, *arms]),
-        solid('person', skin, [head]),
+        solid('person', skin, head),
+        solid('person', style.plastic(), shoes),
         solid('person', Surface(tint=triple(random_colour(rng, 0.04, 0.45))), [hair]),
     ]
 

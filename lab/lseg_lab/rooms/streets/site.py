@@ -90,7 +90,7 @@ class Site:
         ahead = np.array([x + 20 * math.sin(yaw), middle, z + 20 * math.cos(yaw)])
         eye = np.array([(x - 0.1, low, z - 0.1), (x + 0.1, high, z + 0.1)])
         rise = (high - low) / 2
-        target = np.array([np.subtract(ahead, (2.0, 2.6 + rise, 2.0)), np.add(ahead, (2.0, 1.6 + rise, 2.0))])
+        target = np.array([np.subtract(ahead, (2.0, 1.9 + rise, 2.0)), np.add(ahead, (2.0, 2.5 + rise, 2.0))])
         self.spots.append(Spot(eye, target, _GROUND, _LEAST_GROUND))
 
     def finished(self) -> Building:

@@ -73,8 +73,8 @@ def somebody(site: Site, stock: Stock) -> list[Item]:
 def people(site: Site, street: Street, side: Side, stock: Stock) -> None:
     """Let people walk on the pavement, some in groups, and some cross the road."""
     rng = site.rng
-    for _ in range(rng.choice([0, 2, 5, 10, 18], p=[0.12, 0.28, 0.3, 0.2, 0.1])):
-        s = rng.uniform(-45, 75)
+    for _ in range(rng.choice([0, 3, 7, 14, 24], p=[0.1, 0.22, 0.3, 0.24, 0.14])):
+        s = rng.normal(6, 22)
         crossing = rng.random() < 0.08
         t = (
             rng.uniform(-street.half, street.half)
@@ -104,9 +104,9 @@ def furnish(site: Site, street: Street, side: Side) -> None:
     if rng.random() < 0.4:
         for s in np.arange(START + rng.uniform(0, 20), END, rng.uniform(25, 45)):
             site.try_add(fixtures.mast, s, edge, up, 0.0)
-    for _ in range(rng.integers(1, 8)):
+    for _ in range(rng.integers(2, 12)):
         turn = (math.pi if sign < 0 else 0.0) + rng.normal(0, 0.2) + (math.pi if rng.random() < 0.25 else 0.0)
-        site.try_add(fixtures.road_sign, rng.uniform(-30, 60), edge, up, turn)
+        site.try_add(fixtures.road_sign, rng.uniform(-25, 45), edge, up, turn)
     if rng.random() < 0.25:
         site.try_add(fixtures.traffic_light, rng.uniform(5, 35), edge, up, math.pi)
     if rng.random() < 0.2:
@@ -131,6 +131,6 @@ def _small_things(site: Site, street: Street, side: Side, edge: float, inward: f
         (passersby.bicycle, edge, inward + math.pi / 2, 0.6),
         (passersby.motorcycle, edge, inward + math.pi / 2, 0.7),
     )
-    for _ in range(rng.integers(2, 12)):
+    for _ in range(rng.integers(3, 16)):
         build, t, turn, size = choices[rng.integers(len(choices))]
         site.try_add(build, rng.uniform(-20, 45), t, up, turn + rng.normal(0, 0.1), size)

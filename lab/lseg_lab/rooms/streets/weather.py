@@ -54,7 +54,7 @@ def random_weather(rng: np.random.Generator) -> Weather:
     if kind == 'evening':
         pale = np.array(colorsys.hsv_to_rgb(rng.uniform(0.02, 0.13), rng.uniform(0.1, 0.6), rng.uniform(0.6, 0.95)))
         blue, cloud = blue * rng.uniform(0.4, 0.9), cloud * np.array([0.9, 0.75, 0.75])
-    return Weather(kind, blue, pale, cloud, cover, sun, float(sunshine), float(rng.uniform(1.0, 2.6)))
+    return Weather(kind, blue, pale, cloud, cover, sun, float(sunshine), float(rng.uniform(0.9, 2.1)))
 
 
 def sky(rng: np.random.Generator, weather: Weather) -> Item:
@@ -106,7 +106,7 @@ def lighting(rng: np.random.Generator, weather: Weather) -> Lighting:
         (),
         triple(weather.sun_direction),
         triple(sun),
-        float(rng.normal(0.15, 0.45)),
+        float(rng.normal(0.3, 0.45)),
         float(rng.uniform(0.3, 0.8)),
         float(rng.choice([0.0, 0.2, 0.5])),
         (*triple(haze), float(veil)),
