@@ -18,7 +18,7 @@ from lseg_lab.rooms.staircases import Staircase, random_staircase, straight
 from lseg_lab.rooms.stairs import Steps, flight, random_look
 from lseg_lab.rooms.streets import passersby, patterns, vehicles
 from lseg_lab.rooms.style import Style
-from lseg_lab.rooms.textures import Textures
+from lseg_lab.rooms.textures import Textures, build_textures
 from lseg_ros.labels.ids import UNLABELLED
 
 pytestmark = pytest.mark.slow
@@ -213,3 +213,9 @@ def test_mixed_sets_stay_indoors_and_keep_their_classes() -> None:
         for item in random_place('mixed', np.random.default_rng(number), GREY, ()).scene.items
     }
     assert labels <= set(ROOM_CLASSES) and CLASSES[: len(ROOM_CLASSES)] == ROOM_CLASSES
+
+
+def test_both_splits_have_every_kind_of_outdoor_texture() -> None:
+    for held_out in (False, True):
+        kinds = build_textures(np.zeros((0, 256, 256, 4), np.uint8), (), held_out).kinds
+        assert set(patterns.DRAWN) <= set(kinds)

@@ -71,6 +71,7 @@ def lay(site: Site, street: Street) -> None:
         _lay_side(site, street, side)
     if kind == 'asphalt':
         _mark(site, street)
+        _crossings(site, street, surface)
     for _ in range(rng.integers(0, 7)):
         _manhole(site, rng.uniform(-15, 45), rng.uniform(-edges[1] + 0.6, edges[0] - 0.6))
 
@@ -93,7 +94,7 @@ def _lay_side(site: Site, street: Street, side: Side) -> None:
 
 
 def _mark(site: Site, street: Street) -> None:
-    """Paint lines, and sometimes a zebra crossing or a stop line."""
+    """Paint lines between and beside the lanes."""
     rng, axis = site.rng, site.axis
     yellow = rng.random() < 0.2
     paint = np.array([0.9, 0.75, 0.2]) if yellow else np.full(3, rng.uniform(0.65, 0.95))
@@ -112,15 +113,19 @@ def _mark(site: Site, street: Street) -> None:
                 meshes.append(axis.strip(START, END, t - 0.05, t + 0.05, _PAINT_LIFT))
     if meshes:
         site.cover('road', surface, merge(meshes))
-    for s in rng.uniform(2, 55, rng.choice([0, 1, 2], p=[0.6, 0.28, 0.12])):
-        site.cover('crosswalk', surface, _zebra(site, street, s))
 
 
-def _zebra(site: Site, street: Street, s: float) -> Mesh:
-    rng, length, stripe = site.rng, site.rng.uniform(2.2, 4.0), site.rng.uniform(0.35, 0.6)
-    places = np.arange(-street.half + 0.3, street.half - 0.3, 2 * stripe)
-    lift = _PAINT_LIFT + 0.004
-    return merge([site.axis.strip(s, s + length, t, t + stripe * rng.uniform(0.95, 1.0), lift) for t in places])
+def _crossings(site: Site, street: Street, road: Surface) -> None:
+    """Paint zebra crossings; the road between their stripes belongs to them."""
+    rng, half = site.rng, street.half
+    shade = rng.uniform(1.0, 1.5)
+    paint = Surface(site.style.textures.pick(rng, 'asphalt'), 0.4, (shade, shade, shade))
+    for s in rng.uniform(2, 50, rng.choice([0, 1, 2, 3], p=[0.45, 0.25, 0.2, 0.1])):
+        end, stripe = s + rng.uniform(2.2, 4.0), rng.uniform(0.35, 0.6)
+        site.cover('crosswalk', road, site.axis.strip(s, end, -half, half, _PAINT_LIFT + 0.004))
+        places = np.arange(-half + 0.3, half - 0.3, 2 * stripe)
+        stripes = [site.axis.strip(s, end, t, t + stripe, _PAINT_LIFT + 0.008) for t in places]
+        site.cover('crosswalk', paint, merge(stripes))
 
 
 def _manhole(site: Site, s: float, t: float) -> None:

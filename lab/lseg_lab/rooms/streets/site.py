@@ -18,7 +18,7 @@ from lseg_lab.rooms.streets.axis import Axis
 from lseg_lab.rooms.style import Style
 
 _SHADOW_RADIUS = 48.0  # metres around the origin in which things cast shadows
-_FAR = 260.0  # metres: beyond the sky
+_FAR = 320.0  # metres: beyond the sky
 _GROUND = ('road', 'pavement', 'grass', 'gravel', 'crosswalk')
 _LEAST_GROUND = 0.06  # share of a picture
 _CLEARANCE = 0.7  # metres between camera and things
