@@ -178,6 +178,13 @@ def test_info_lists_models_and_versions(lseg):
         assert fact in out
 
 
+@pytest.mark.parametrize('make', [Path.mkdir, Path.touch, lambda path: path.write_bytes(b'PK\x03\x04')])
+def test_name_of_a_model_means_the_shipped_one_in_any_working_directory(lseg, tmp_path, make):
+    expected = lseg('info', 'lseg-lite')
+    make(tmp_path / 'lseg-lite')
+    assert lseg('info', 'lseg-lite') == expected
+
+
 @pytest.mark.parametrize('command', cli.COMMANDS)
 def test_help_teaches_by_example(command, capsys):
     with pytest.raises(SystemExit) as stop:

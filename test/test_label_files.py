@@ -101,13 +101,23 @@ def test_name_that_is_not_shipped_is_refused_with_those_that_are(tmp_path, monke
         read_label_file('kitchen')
 
 
-def test_file_of_the_user_is_found_by_its_path_and_before_a_shipped_one(tmp_path, monkeypatch):
+def test_file_of_the_user_is_found_by_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'indoor').write_text('[sofa]')
-    assert read_label_file('indoor').labels == ('sofa',)
-    assert read_label_file(tmp_path / 'indoor').labels == ('sofa',)
+    for name in ('mine', 'indoor'):
+        (tmp_path / name).write_text('[sofa]')
+    for path in ('mine', './mine', './indoor', tmp_path / 'indoor'):
+        assert read_label_file(path).labels == ('sofa',)
     with pytest.raises(FileNotFoundError, match=re.escape('none.yaml')):
         read_label_file('none.yaml')
+
+
+@pytest.mark.parametrize('name', ['coco', 'indoor', 'ade20k'])
+@pytest.mark.parametrize('make', [Path.mkdir, Path.touch, lambda path: path.write_text('[sofa]')])
+def test_shipped_name_means_the_shipped_file_in_any_working_directory(tmp_path, monkeypatch, name, make):
+    shipped = read_label_file(name)
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / name)
+    assert read_label_file(name) == shipped
 
 
 @pytest.mark.parametrize(

@@ -179,15 +179,19 @@ def make_damaged(folder):
     write_bag(folder / 'only_depth', depth)
     write_bag(folder / 'odd', {'/image': [image(0, pictures(1)[0], 'yuv9')]})
     write_bag(folder / 'short', {'/image': [image(0, pictures(1)[0], height=99)]})
+    grey = pictures(1)[0][..., 0]
+    Image.fromarray(np.float32(grey / 255)).save(folder / 'float.tif')
+    Image.fromarray(np.int32(grey)).save(folder / 'int32.tif')
     (folder / 'noise.mcap').write_bytes(b'noise' * 100)
     (folder / 'noise.mp4').write_bytes(b'noise' * 100)
     cut(write_video(folder / 'cut.mp4', pictures(4, (48, 64))), 0.5)
 
 
-def test_sixteen_bit_grey_is_seen_by_its_high_bytes(segment, tmp_path, expected_ids):
+@pytest.mark.parametrize('name', ['wide.png', 'wide.tif', 'wide.ppm'])
+def test_sixteen_bit_grey_is_seen_by_its_high_bytes(segment, tmp_path, expected_ids, name):
     grey = pictures(1)[0][..., 0]
-    Image.fromarray(grey.astype(np.uint16) * 256).save(tmp_path / 'wide.png')
-    assert segment('wide.png')[0] == 0
+    Image.fromarray(grey.astype(np.uint16) * 256).save(tmp_path / name)
+    assert segment(name)[0] == 0
     with Image.open(tmp_path / 'lseg_output' / 'wide.ids.png') as ids:
         assert np.array_equal(ids, expected_ids(np.dstack([grey] * 3)))
 
@@ -200,6 +204,8 @@ def test_sixteen_bit_grey_is_seen_by_its_high_bytes(segment, tmp_path, expected_
         ('only_depth', 'no image topic; it has /depth (sensor_msgs/msg/Image)'),
         ('odd', "/image: unknown image encoding 'yuv9'"),
         ('short', '/image: image data end early'),
+        ('float.tif', 'convert it to 8 or 16 bits'),
+        ('int32.tif', 'convert it to 8 or 16 bits'),
         ('noise.mcap', 'not a readable bag'),
         ('noise.mp4', 'cannot open the video'),
         ('cut.mp4', 'cannot open the video'),
@@ -209,5 +215,5 @@ def test_damaged_input_is_skipped_in_one_line_and_the_rest_is_done(segment, tmp_
     make_damaged(tmp_path)
     Image.fromarray(pictures(1)[0]).save(tmp_path / 'photo.png')
     status, out, err = segment(name, 'photo.png')
-    assert status == 1 and '1 of 2 files' in out
+    assert status == 1 and '1 of 2 ' in out
     assert err.startswith(f'lseg: skipped {name}: ') and reason in err and err.count('\n') == 1

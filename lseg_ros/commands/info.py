@@ -65,12 +65,13 @@ def describe(model: LSeg) -> dict[str, str]:
 
 def _inspect(name_or_path: str) -> dict[str, str]:
     """Describe a model and its file without reading the weights."""
-    from lseg_ros.model import checkpoint, outline
+    from lseg_ros.model import MODELS, checkpoint, outline
     from lseg_ros.model.pickle_reader import is_zip
 
     path = Path(name_or_path)
     # A published checkpoint does not record the kind of its blocks: report only that it has some.
-    spatial = 'none' if path.is_file() and is_zip(path) else None
+    is_path = name_or_path not in MODELS and path.is_file()
+    spatial = 'none' if is_path and is_zip(path) else None
     with outline(name_or_path, spatial=spatial) as (model, stored):
         checkpoint.match(model, stored)
         size = f'{stored.path.stat().st_size:,} bytes'

@@ -21,18 +21,20 @@ def shipped_label_files() -> dict[str, Path]:
 def find_label_file(name_or_path: str | Path) -> Path:
     """Return the path of a shipped file from its name; return any other path unchanged.
 
-    Raise LabelError for a name without a shipped file. A path need not exist.
+    A shipped name wins over a file of that name in the working directory: write ./NAME for that.
+    Raise LabelError for a name without a file. A path need not exist.
     """
-    path = Path(name_or_path)
-    if path.suffix or len(path.parts) > 1 or path.exists():
-        return path.expanduser()
+    name = str(name_or_path)
     shipped = shipped_label_files()
-    if path.name in shipped:
-        return shipped[path.name]
+    if name in shipped:
+        return shipped[name]
+    path = Path(name).expanduser()
+    if path.suffix or len(path.parts) > 1 or path.is_file():
+        return path
     close = difflib.get_close_matches(path.name, shipped, n=1)
     hint = f'; did you mean {close[0]!r}?' if close else ''
     raise LabelError(
-        f'no label file {quote(str(name_or_path))}: use one of {", ".join(shipped) or "none"}, '
+        f'no label file {quote(name)}: use one of {", ".join(shipped) or "none"}, '
         f'or the path of a file{hint}'
     )
 

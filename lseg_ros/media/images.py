@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lseg_ros.labels import LabelSet
 
 
+# Formats whose 16-bit grey some versions of Pillow read in 32-bit mode.
+_SIXTEEN_BIT_AS_I = frozenset({'PNG', 'PPM'})
+
+
 def read_image(path: Path) -> np.ndarray:
     """Read an image file as uint8 RGB [H, W, 3], rotated as its EXIF data say.
 
@@ -20,13 +24,19 @@ def read_image(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return np.array(eight_bit(ImageOps.exif_transpose(image)).convert('RGB'))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(eight_bit(image).convert('RGB'))
     except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OSError(f'not a readable image: {error}') from error
 
 
 def eight_bit(picture: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits; Pillow would clip it at 255."""
+    """Scale 16-bit grey of an opened file to 8 bits; Pillow would clip it at 255.
+
+    Raise ValueError for float, signed and 32-bit grey, whose values do not say what is white.
+    """
+    if picture.mode == 'F' or (picture.mode == 'I' and picture.format not in _SIXTEEN_BIT_AS_I):
+        raise ValueError('it has float, signed or 32-bit values: convert it to 8 or 16 bits, unsigned')
     if not picture.mode.startswith('I'):
         return picture
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
