@@ -15,6 +15,7 @@ from operator import attrgetter
 from types import ModuleType
 
 from lseg_ros import __version__
+from lseg_ros.whole_files import is_disk_full
 
 COMMANDS = ('segment', 'embed', 'info', 'convert')
 LAB_COMMANDS = ('annotate', 'evaluate', 'rooms', 'train')
@@ -37,8 +38,8 @@ the lab: {INSTALL_LAB}.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (default: of the process) names; return the exit status.
 
-    It is 0 for success, 1 if some inputs failed, 2 for a user error, which is reported in one
-    line, and 130 for Ctrl-C.
+    It is 0 for success, 1 if some inputs failed or the disk is full, 2 for a user error, which is
+    reported in one line, and 130 for Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except (ValueError, OSError) as error:
         print(f'lseg: error: {error}', file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, OSError) and is_disk_full(error) else 2
     except KeyboardInterrupt:
         print('lseg: interrupted', file=sys.stderr)
         return 130

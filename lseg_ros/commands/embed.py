@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lseg_ros.commands.model_options import add_model_options, add_output_option
 from lseg_ros.media.inputs import Input, Kind, plan
+from lseg_ros.whole_files import is_disk_full, write_whole
 
 if TYPE_CHECKING:
     from lseg_ros.core.segmenter import Segmenter
@@ -67,11 +68,13 @@ def run(args: argparse.Namespace) -> int:
             facts = _embed(segmenter, item, args)
         except OSError as error:
             tqdm.write(f'lseg: skipped {item.path}: {error}', file=sys.stderr)
+            if is_disk_full(error):
+                break
             continue
         images[str(item.target.relative_to(args.output))] = facts
     args.output.mkdir(parents=True, exist_ok=True)
     table = {'model': segmenter.model.name, 'resolution': args.resolution, 'images': images}
-    (args.output / 'embeddings.json').write_text(json.dumps(table, indent=2) + '\n')
+    write_whole(args.output / 'embeddings.json', json.dumps(table, indent=2) + '\n')
     print(f'{len(images)} of {len(inputs)} images embedded into {args.output}')
     return 0 if len(images) == len(inputs) else 1
 
@@ -91,5 +94,5 @@ def _embed(segmenter: Segmenter, item: Input, args: argparse.Namespace) -> dict[
         bands = iter([(0, embedding.cells)])
     write_embedding(Path(f'{item.target}.npy'), (height, width, len(embedding.grid)), bands)
     if args.pca:
-        write_image(f'{item.target}.pca.png', embedding.preview())
+        write_image(Path(f'{item.target}.pca.png'), embedding.preview())
     return {'image_size': list(embedding.geometry.image), 'pixels_per_cell': list(cell)}

@@ -16,6 +16,7 @@ from lseg_ros.labels.files import shipped_label_files
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.labels.syntax import split_labels
 from lseg_ros.media.inputs import Input, plan
+from lseg_ros.whole_files import is_disk_full, write_whole
 
 HELP = 'segment images, videos and bags into the classes you name'
 DESCRIPTION = """\
@@ -107,15 +108,18 @@ def run(args: argparse.Namespace) -> int:
     )
     files = FileSegmenter(segmenter, labels, args.threshold, args.topic)
     _write_table(args.output, labels)
-    failures = 0
+    done = 0
     for item in tqdm(inputs, unit='file', disable=None):
         try:
             files.segment(item)
         except OSError as error:
             tqdm.write(f'lseg: skipped {item.path}: {error}', file=sys.stderr)
-            failures += 1
-    print(f'{len(inputs) - failures} of {_count(inputs)} segmented into {args.output}')
-    return 1 if failures else 0
+            if is_disk_full(error):
+                break
+        else:
+            done += 1
+    print(f'{done} of {_count(inputs)} segmented into {args.output}')
+    return 0 if done == len(inputs) else 1
 
 
 def _count(inputs: list[Input]) -> str:
@@ -137,4 +141,4 @@ def _write_table(output: Path, labels: LabelSet) -> None:
     output.mkdir(parents=True, exist_ok=True)
     table = {'classes': [asdict(label) for label in labels.classes], 'unlabelled': UNLABELLED}
     text = json.dumps(table, indent=2, ensure_ascii=False)
-    (output / 'labels.json').write_text(text + '\n', encoding='utf-8')
+    write_whole(output / 'labels.json', text + '\n')

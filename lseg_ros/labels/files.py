@@ -34,8 +34,7 @@ def find_label_file(name_or_path: str | Path) -> Path:
     close = difflib.get_close_matches(path.name, shipped, n=1)
     hint = f'; did you mean {close[0]!r}?' if close else ''
     raise LabelError(
-        f'no label file {quote(name)}: use one of {", ".join(shipped) or "none"}, '
-        f'or the path of a file{hint}'
+        f'no label file {quote(name)}: use one of {", ".join(shipped) or "none"}, or the path of a file{hint}'
     )
 
 

@@ -7,17 +7,16 @@ Supports rosbag2 folders and single files, sqlite3 and mcap, and ROS 1 bags.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 from rosbags.image.image import convert_color
-from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
+from lseg_ros.media.bag_storage import BagStorage, Record
 from lseg_ros.media.ros_images import compressed_to_rgb, image_to_rgb
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -43,9 +42,11 @@ class BagReader:
 
     def __init__(self, path: Path) -> None:
         """Open the bag; raise BagError if it is damaged or not a bag."""
+        ros1 = path.suffix == '.bag' and path.is_file()
+        types = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
+        self._deserialize = types.deserialize_ros1 if ros1 else types.deserialize_cdr
         with _as_bag_error():
-            self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
-            self._reader.open()
+            self._storage = BagStorage(path)
 
     def __enter__(self) -> BagReader:
         return self
@@ -55,11 +56,11 @@ class BagReader:
 
     def close(self) -> None:
         """Close the files."""
-        self._reader.close()
+        self._storage.close()
 
     def count(self, topic: str) -> int:
         """Return the number of messages of a topic."""
-        return sum(each.msgcount for each in self._connections(topic))
+        return sum(each.count for each in self._storage.topics if each.name == topic)
 
     def image_topic(self, requested: str = '') -> str:
         """Return `requested`, or by default the only image topic that is not depth.
@@ -67,7 +68,7 @@ class BagReader:
         Raise BagError, listing the topics, if `requested` is not an image topic, or if there is
         not exactly one to choose.
         """
-        types = {each.topic: str(each.msgtype) for each in self._reader.connections}
+        types = {each.name: each.kind for each in self._storage.topics}
         images = [topic for topic, kind in types.items() if kind in (IMAGE, COMPRESSED_IMAGE)]
         listing = ', '.join(f'{topic} ({kind})' for topic, kind in sorted(types.items()))
         if requested:
@@ -81,31 +82,39 @@ class BagReader:
             raise BagError(f'several image topics, choose one: {", ".join(candidates)}')
         return candidates[0]
 
-    def images(self, topic: str) -> Iterator[BagImage]:
-        """Yield the images of a topic; raise BagError for damage or an unknown encoding."""
-        for message, recorded_ns in self._messages(topic):
+    def images(self, topic: str, faults: list[str]) -> Iterator[BagImage]:
+        """Yield the images of a topic; append to `faults` why others cannot be read.
+
+        Raise BagError if the file is damaged.
+        """
+        for record in self._records(topic):
             try:
+                message = self._message(record)
                 pixels = _to_rgb(message)
             except ValueError as error:
-                raise BagError(f'{topic}: {error}') from error
-            yield BagImage(pixels, message.header, recorded_ns)
+                faults.append(str(error))
+            else:
+                yield BagImage(pixels, message.header, record.recorded_ns)
 
-    def _messages(self, topic: str) -> Iterator[tuple[Any, int]]:
-        """Yield the messages of a topic and their times of recording."""
+    def _records(self, topic: str) -> Iterator[Record]:
         with _as_bag_error():
-            for connection, recorded_ns, data in self._reader.messages(self._connections(topic)):
-                yield self._reader.deserialize(data, connection.msgtype), recorded_ns
+            for record in self._storage.records(topic):
+                if record.kind in (IMAGE, COMPRESSED_IMAGE):
+                    yield record
 
-    def _connections(self, topic: str) -> list[Connection]:
-        return [each for each in self._reader.connections if each.topic == topic]
+    def _message(self, record: Record) -> Any:
+        try:
+            return self._deserialize(record.data, record.kind)
+        except Exception as error:  # rosbags passes on whatever the bytes cause
+            raise ValueError(f'damaged message of {len(record.data)} bytes') from error
 
     def _is_colour(self, topic: str) -> bool:
-        """Return whether the first message of an image topic is a colour or grey image."""
-        for message, _ in self._messages(topic):
-            if message.__msgtype__ == COMPRESSED_IMAGE:
-                return 'compressedDepth' not in message.format
-            return message.encoding not in _DEPTH_ENCODINGS
-        return False
+        """Return whether the first readable message of an image topic is a colour or grey image."""
+        record = None
+        for record in self._records(topic):
+            with suppress(ValueError):
+                return not _is_depth(self._message(record))
+        return record is not None
 
 
 @contextmanager
@@ -118,10 +127,19 @@ def _as_bag_error() -> Iterator[None]:
         raise BagError(f'not a readable bag, or cut short: {reason}') from error
 
 
+def _is_depth(message: Any) -> bool:
+    if message.__msgtype__ != COMPRESSED_IMAGE:
+        return message.encoding in _DEPTH_ENCODINGS
+    encoding = message.format.partition(';')[0].strip()  # as image_transport writes it
+    return encoding in _DEPTH_ENCODINGS or 'compressedDepth' in message.format
+
+
 def _to_rgb(message: Any) -> np.ndarray:
-    if message.__msgtype__ == COMPRESSED_IMAGE:
-        return compressed_to_rgb(message)
-    return image_to_rgb(message, _convert)
+    if message.__msgtype__ != COMPRESSED_IMAGE:
+        return image_to_rgb(message, _convert)
+    if _is_depth(message):
+        raise ValueError(f'compressed image of format {message.format!r} is depth')
+    return compressed_to_rgb(message)
 
 
 def _convert(values: np.ndarray, encoding: str) -> np.ndarray:

@@ -9,16 +9,21 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from lseg_ros.whole_files import whole_file
+
 
 def write_embedding(path: Path, shape: tuple[int, int, int], bands: Iterable[tuple[int, Tensor]]) -> None:
     """Write an array of `shape` [H, W, D], float16, from bands (first row, rows [n, W, D]).
 
-    Only one band is in memory at a time, and nothing appears at `path` until all are written.
+    Only one band is in memory at a time, and nothing appears at `path` until all are written. The
+    file is not mapped into memory: on a full disk that would kill the process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.part')
-    values = np.lib.format.open_memmap(part, 'w+', np.float16, shape)
-    for first, rows in bands:
-        values[first : first + len(rows)] = rows.half().cpu().numpy()
-        values.flush()
-    part.replace(path)
+    with whole_file(path) as part, part.open('wb') as file:
+        facts = {'descr': np.lib.format.dtype_to_descr(np.dtype(np.float16)), 'fortran_order': False, 'shape': shape}
+        np.lib.format.write_array_header_1_0(file, facts)
+        start = file.tell()
+        row_bytes = shape[1] * shape[2] * np.dtype(np.float16).itemsize
+        for first, rows in bands:
+            file.seek(start + first * row_bytes)
+            file.write(rows.half().cpu().numpy().tobytes())

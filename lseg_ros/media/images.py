@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from lseg_ros.whole_files import write_whole
 
 if TYPE_CHECKING:
     from lseg_ros.labels import LabelSet
@@ -42,13 +45,19 @@ def eight_bit(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
-def write_ids(path: str | Path, ids: np.ndarray, labels: LabelSet) -> None:
+def write_ids(path: Path, ids: np.ndarray, labels: LabelSet) -> None:
     """Write class ids, uint8 [H, W], as a palette PNG whose pixel values are the ids."""
     picture = Image.fromarray(ids)
     picture.putpalette(labels.palette().tobytes())
-    picture.save(path)
+    _write(path, picture)
 
 
-def write_image(path: str | Path, pixels: np.ndarray) -> None:
-    """Write uint8 RGB [H, W, 3] in the format given by the suffix of `path`."""
-    Image.fromarray(pixels).save(path)
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write uint8 RGB [H, W, 3] as a PNG."""
+    _write(path, Image.fromarray(pixels))
+
+
+def _write(path: Path, picture: Image.Image) -> None:
+    data = io.BytesIO()
+    picture.save(data, 'PNG')
+    write_whole(path, data.getvalue())

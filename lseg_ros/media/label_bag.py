@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelSet
 from lseg_ros.media.inputs import is_bag_folder
+from lseg_ros.whole_files import write_error
 
 # Of vision_msgs 4, which rosbags does not include.
 _VISION_MSGS = {
@@ -43,12 +48,14 @@ def storage_of(bag: Path) -> StoragePlugin:
 class LabelBagWriter:
     """Writes a bag with the topics of the node; also a context manager that closes it.
 
+    No folder is left if an error, such as a full disk, prevents the bag from being finished.
+
     They are `/lseg/label_image`, `/lseg/confidence` and, as a single message, `/lseg/label_info`.
     The images have the header and the time of recording of the camera images.
     """
 
     def __init__(self, path: Path, labels: LabelSet, threshold: float, storage: StoragePlugin) -> None:
-        """Create the folder `path`; raise FileExistsError if it exists."""
+        """Create the folder `path`; raise FileExistsError if it exists, OSError if it cannot be."""
         if path.exists():
             raise FileExistsError(f'{path} already exists: remove it or give another --output')
         self._labels = labels
@@ -56,13 +63,15 @@ class LabelBagWriter:
         self._types = get_typestore(Stores.ROS2_HUMBLE)
         for name, text in _VISION_MSGS.items():
             self._types.register(get_types_from_msg(text, name))
+        self._path = path
+        self._info_written = False
         path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = Writer(path, version=8, storage_plugin=storage)  # as Iron and later
-        self._writer.open()
-        self._label_image = self._connect('label_image', 'sensor_msgs/msg/Image')
-        self._confidence = self._connect('confidence', 'sensor_msgs/msg/Image')
-        self._label_info = self._connect('label_info', 'vision_msgs/msg/LabelInfo', [_LATCHED])
-        self._info_written = False
+        with self._discarded_on_error():
+            self._writer.open()
+            self._label_image = self._connect('label_image', 'sensor_msgs/msg/Image')
+            self._confidence = self._connect('confidence', 'sensor_msgs/msg/Image')
+            self._label_info = self._connect('label_info', 'vision_msgs/msg/LabelInfo', [_LATCHED])
 
     def __enter__(self) -> LabelBagWriter:
         return self
@@ -71,16 +80,40 @@ class LabelBagWriter:
         self.close()
 
     def close(self) -> None:
-        """Finish the bag."""
-        self._writer.close()
+        """Finish the bag; remove one without results. Raise OSError if the disk is full."""
+        if self._writer.storage is None:  # closed, or discarded
+            return
+        with self._discarded_on_error():
+            if self._info_written:
+                self._writer.close()
+            else:
+                self._discard()
 
     def write(self, header: Any, recorded_ns: int, segmentation: Segmentation) -> None:
-        """Append the result for an image from its std_msgs/Header and time of recording."""
-        if not self._info_written:
-            self._write(self._label_info, recorded_ns, self._info())
-            self._info_written = True
-        self._write(self._label_image, recorded_ns, self._image(header, segmentation.ids))
-        self._write(self._confidence, recorded_ns, self._image(header, segmentation.confidence))
+        """Append the result for an image from its std_msgs/Header and time of recording.
+
+        Raise OSError if the disk is full.
+        """
+        with self._discarded_on_error():
+            if not self._info_written:
+                self._write(self._label_info, recorded_ns, self._info())
+                self._info_written = True
+            self._write(self._label_image, recorded_ns, self._image(header, segmentation.ids))
+            self._write(self._confidence, recorded_ns, self._image(header, segmentation.confidence))
+
+    @contextmanager
+    def _discarded_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            cause = write_error(self._path, error)
+            self._discard()
+            raise cause from error
+
+    def _discard(self) -> None:
+        with suppress(OSError, sqlite3.Error):
+            self._writer.abort()
+        shutil.rmtree(self._path, ignore_errors=True)
 
     def _connect(self, name: str, kind: str, qos: list[interfaces.Qos] | None = None) -> interfaces.Connection:
         return self._writer.add_connection(f'/lseg/{name}', kind, typestore=self._types, offered_qos_profiles=qos or [])

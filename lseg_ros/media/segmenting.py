@@ -53,8 +53,8 @@ class FileSegmenter:
     def _segment_image(self, path: Path, target: Path) -> None:
         image = read_image(path)
         ids = self._result(image).ids
-        write_ids(f'{target}.ids.png', ids, self._labels)
-        write_image(f'{target}.overlay.png', overlay_with_legend(image, ids, self._labels))
+        write_ids(Path(f'{target}.ids.png'), ids, self._labels)
+        write_image(Path(f'{target}.overlay.png'), overlay_with_legend(image, ids, self._labels))
 
     def _segment_video(self, path: Path, target: Path) -> None:
         video = Video(path)
@@ -73,11 +73,16 @@ class FileSegmenter:
         from lseg_ros.media.bags import BagReader
         from lseg_ros.media.label_bag import LabelBagWriter, storage_of
 
+        faults: list[str] = []
         with BagReader(path) as bag:
             topic = bag.image_topic(self._bag_topic)
+            total = bag.count(topic)
             with LabelBagWriter(target, self._labels, self._threshold, storage_of(path)) as results:
-                for image in _shown(bag.images(topic), bag.count(topic), path):
+                for image in _shown(bag.images(topic, faults), total, path):
                     results.write(image.header, image.recorded_ns, self._result(image.pixels))
+        if faults:
+            reasons = '; '.join(list(dict.fromkeys(faults))[:3])
+            raise OSError(f'{len(faults)} of {total} images could not be read: {topic}: {reasons}')
 
     def _result(self, image: np.ndarray) -> Segmentation:
         return self._segmenter.segment([image], self._prepared, threshold=self._threshold)[0]

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from lseg_ros.whole_files import whole_file, write_error
 
 _DEFAULT_RATE = 25.0
 
@@ -57,33 +61,53 @@ class Video:
 
 
 class VideoWriter:
-    """Writes uint8 RGB frames [H, W, 3] of one size to an MPEG-4 file (mp4v).
+    """Writes uint8 RGB frames [H, W, 3] of one size to an MPEG-4 file (mp4v), whole or not at all.
 
     The codec needs even sizes, so the last column or row of odd sizes is cut off.
     """
 
     def __init__(self, path: str | Path, rate: float) -> None:
         """Set the path and the frames per second; the first frame creates the file."""
-        self._path = str(path)
+        self._path = Path(path)
         self._rate = rate
+        self._part = self._path
         self._writer: cv2.VideoWriter | None = None
+        self._stack = ExitStack()
 
     def write(self, frame: np.ndarray) -> None:
         """Append a frame; raise OSError if the file cannot be created."""
         if self._writer is None:
             height, width = frame.shape[:2]
-            self._writer = cv2.VideoWriter(self._path, cv2.VideoWriter.fourcc(*'mp4v'), self._rate, (width, height))
-            if not self._writer.isOpened():
-                raise OSError(f'cannot write the video {self._path}')
+            with ExitStack() as stack:
+                self._part = stack.enter_context(whole_file(self._path, '.mp4'))
+                code = cv2.VideoWriter.fourcc(*'mp4v')
+                writer = cv2.VideoWriter(str(self._part), code, self._rate, (width, height))
+                if not writer.isOpened():
+                    raise write_error(self._part, 'OpenCV cannot open it')
+                self._writer, self._stack = writer, stack.pop_all()
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
+        """Finish the file; raise OSError if the disk is full."""
+        with self._stack:
+            if self._writer is not None:
+                self._writer.release()
+                if not _is_whole(self._part):  # OpenCV does not report a full disk
+                    raise write_error(self._part, 'it ends early')
 
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether an MPEG-4 file consists of whole boxes, the table of its frames the last."""
+    size, end, kind = path.stat().st_size, 0, b''
+    with path.open('rb') as file:
+        while end < size:
+            file.seek(end)
+            length, kind, long_length = struct.unpack('>I4sQ', file.read(16).ljust(16, b'\0'))
+            end += max(long_length if length == 1 else length, 8)
+    return end == size and kind == b'moov'

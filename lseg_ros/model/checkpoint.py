@@ -22,6 +22,7 @@ from lseg_ros.model import published
 from lseg_ros.model.foreign_files import DOWNLOAD, describe_foreign
 from lseg_ros.model.lseg import TEXT_PREFIX, LSeg, LSegConfig
 from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is_zip
+from lseg_ros.whole_files import whole_file, write_error
 
 METADATA_KEY = 'lseg'
 
@@ -139,16 +140,13 @@ def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = 
 
 
 def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig) -> None:
-    """Write a temporary file and rename it, so that `path` never holds half a file."""
+    """Write a file, whole or not at all."""
     path = Path(path)
-    part = path.with_name(f'{path.name}.part')
-    try:
-        save_file(tensors, part, metadata={METADATA_KEY: json.dumps(asdict(config))})
-        part.replace(path)
-    except SafetensorError as error:
-        raise OSError(f'{path} cannot be written: {error}') from error
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part:
+        try:
+            save_file(tensors, part, metadata={METADATA_KEY: json.dumps(asdict(config))})
+        except SafetensorError as error:
+            raise write_error(part, error) from error
 
 
 def _read_published(path: Path, spatial: str | None) -> Checkpoint:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lseg_ros.whole_files import write_whole
+
 _VERSION = '5.5.0'  # of LabelMe
 _DISTORTION = 0.02  # from rounding when an image is reduced
 
@@ -67,7 +69,7 @@ def write_annotation(path: Path, annotation: Annotation) -> None:
     lines = [f' {json.dumps(key)}: {json.dumps(value)},' for key, value in head.items()]
     shapes = ',\n  '.join(json.dumps(_entry(shape)) for shape in annotation.shapes)
     text = '\n'.join(['{', *lines, f' "shapes": [\n  {shapes}\n ]', '}', ''])
-    path.write_text(text, encoding='utf-8')
+    write_whole(path, text)
 
 
 def resized(annotation: Annotation, height: int, width: int) -> Annotation:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from lseg_lab.annotation.labelme import Annotation, find_annotations, read_annotation, resized
 from lseg_lab.annotation.rasterise import VOID, rasterise, snap_borders
 from lseg_ros.media.images import read_image
+from lseg_ros.whole_files import write_whole
 
 
 def open_labelled(labels: Path, photos: Path) -> Iterator[tuple[Path, np.ndarray, Annotation]]:
@@ -55,10 +55,9 @@ def write_masks(labels: Path, photos: Path, out: Path, snap: int = 0) -> dict[st
     counts = []
     for path, image, annotation in open_labelled(labels, photos):
         mask = snap_borders(image, rasterise(annotation, classes), snap)
-        shutil.copyfile(path, out / f'{path.stem}.jpg')
-        if not cv2.imwrite(str(out / f'{path.stem}.mask.png'), mask):
-            raise OSError(f'cannot write the mask of {path.name} to {out}: is the disk full?')
+        write_whole(out / f'{path.stem}.jpg', path.read_bytes())
+        write_whole(out / f'{path.stem}.mask.png', cv2.imencode('.png', mask)[1].tobytes())
         counts.append(np.bincount(mask.ravel(), minlength=256)[: len(classes)])
     description = json.dumps({'classes': classes, 'snap': snap}, indent=1)
-    (out / 'dataset.json').write_text(description, encoding='utf-8')
+    write_whole(out / 'dataset.json', description)
     return dict(zip(classes, np.stack(counts, axis=1)))

@@ -14,6 +14,7 @@ from lseg_lab.annotation.masks import classes_of, open_labelled
 from lseg_lab.annotation.rasterise import rasterise, snap_borders
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.labels.registry import LabelRegistry
+from lseg_ros.media.images import write_image
 from lseg_ros.media.overlay import overlay
 
 _ENLARGED = 1000  # pixels of the longer side
@@ -31,7 +32,7 @@ def draw_annotations(labels: Path, photos: Path, out: Path, snap: int = 0) -> in
     count = 0
     for path, image, annotation in open_labelled(labels, photos):
         mask = snap_borders(image, rasterise(annotation, classes), snap)
-        draw_areas(image, mask, classes).save(out / f'{path.stem}.png')
+        write_image(out / f'{path.stem}.png', np.asarray(draw_areas(image, mask, classes)))
         count += 1
     return count
 

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.whole_files import write_whole
+
 if TYPE_CHECKING:
     import torch
 
@@ -239,7 +241,7 @@ def _boxes(args: argparse.Namespace, device: torch.device) -> int:
     result = score_boxes(segmenter, labels, args.label, photos, args.middle, other=args.other)
     print(result.table())
     if args.json:
-        args.json.write_text(json.dumps(result.as_json(), indent=2) + '\n', encoding='utf-8')
+        write_whole(args.json, json.dumps(result.as_json(), indent=2) + '\n')
     return 0
 
 

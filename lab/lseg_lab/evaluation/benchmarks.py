@@ -17,6 +17,7 @@ from lseg_lab.evaluation.multiscale import MultiScaleEvaluator
 from lseg_lab.evaluation.published_scores import PUBLISHED
 from lseg_lab.evaluation.tally import Counting, fingerprint
 from lseg_ros.model import LSeg
+from lseg_ros.whole_files import write_whole
 
 
 @dataclass
@@ -55,7 +56,7 @@ class BenchmarkReport:
             'published': PUBLISHED[self.dataset],
         }
         text = json.dumps(content, indent=2, ensure_ascii=False)
-        Path(path).write_text(text + '\n', encoding='utf-8')
+        write_whole(Path(path), text + '\n')
 
 
 def evaluate_folds(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lseg_lab.evaluation.score import CONFIDENT, Score
+from lseg_ros.whole_files import write_whole
 
 _SURE = f'false>={CONFIDENT}'
 
@@ -38,4 +39,4 @@ def table(scores: Mapping[str, Score]) -> str:
 def write_json(scores: Mapping[str, Score], path: str | Path) -> None:
     """Write all scores by label set."""
     content = {name: result.as_json() for name, result in scores.items()}
-    Path(path).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+    write_whole(Path(path), json.dumps(content, indent=2) + '\n')

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from lseg_lab.distributed import Workers
 from lseg_ros.model import LSeg
+from lseg_ros.whole_files import whole_file
 
 SAVE_EVERY_S = 30.0
 Settings = Mapping[str, str]
@@ -62,10 +62,8 @@ class Tally:
     def save(self, path: Path) -> None:
         """Write the tally; an interruption leaves either the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix('.part')
-        with open(temporary, 'wb') as file:
+        with whole_file(path) as part, part.open('wb') as file:
             np.savez_compressed(file, settings=json.dumps(dict(self.settings)), done=self.done, counts=self.counts)
-        os.replace(temporary, path)
 
 
 class Counting:

@@ -73,9 +73,10 @@ def load_catalogues(paths: Sequence[Path]) -> Catalogue:
         return pickle.loads(cache.read_bytes())
     catalogue = _read_catalogues(paths)
     cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as stream:
-        pickle.dump(catalogue, stream, protocol=5)
-    os.replace(stream.name, cache)
+    with tempfile.TemporaryDirectory(dir=cache.parent) as folder:  # other processes may write it too
+        part = Path(folder) / cache.name
+        part.write_bytes(pickle.dumps(catalogue, protocol=5))
+        part.replace(cache)
     return catalogue
 
 

@@ -22,6 +22,7 @@ from lseg_lab.rooms.model_labels import CLASSES
 from lseg_lab.rooms.renderer import Renderer, View
 from lseg_lab.rooms.scene import Camera, Item
 from lseg_lab.rooms.textures import build_textures
+from lseg_ros.whole_files import write_whole
 
 _SIZE = (424, 240)
 _FRAMES = 100
@@ -71,9 +72,9 @@ def record_drive(folder: Path, assets: Assets, seed: int) -> int:
                 (folder / name / kind).mkdir(parents=True, exist_ok=True)
             for number, camera in enumerate(tqdm(on_the_way, name, unit='frame')):
                 _write_frame(folder / name, number, renderer.render(loaded, camera), _MOUNTS[name].quality)
-            (folder / name / 'camera.json').write_text(json.dumps(_camera_record(on_the_way)), encoding='utf-8')
-    (folder / 'classes.txt').write_text('\n'.join(CLASSES) + '\n', encoding='utf-8')
-    (folder / 'CREDITS.md').write_text(_credits(scene.items, held_out, seed), encoding='utf-8')
+            write_whole(folder / name / 'camera.json', json.dumps(_camera_record(on_the_way)))
+    write_whole(folder / 'classes.txt', '\n'.join(CLASSES) + '\n')
+    write_whole(folder / 'CREDITS.md', _credits(scene.items, held_out, seed))
     return _FRAMES
 
 

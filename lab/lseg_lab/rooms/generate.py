@@ -23,6 +23,7 @@ from lseg_lab.rooms.renderer import Renderer, View
 from lseg_lab.rooms.scene import Camera
 from lseg_lab.rooms.textures import build_textures
 from lseg_lab.rooms.viewpoints import is_worth_keeping, random_camera
+from lseg_ros.whole_files import write_whole
 
 SPLITS = ('train', 'test')
 _TRIES_PER_VIEW = 3
@@ -116,7 +117,7 @@ def _describe(settings: Settings) -> dict[str, Any]:
 def _check_description(folder: Path, settings: Settings) -> None:
     path, wanted = folder / 'dataset.json', _describe(settings)
     if not path.exists():
-        path.write_text(json.dumps(wanted, indent=1))
+        write_whole(path, json.dumps(wanted, indent=1))
         return
     present = json.loads(path.read_text())
     changed = sorted(key for key in wanted if present.get(key) != wanted[key])
@@ -159,7 +160,7 @@ def write_view(stem: Path, camera: Camera, view: View, depth: bool) -> None:
         write_image(stem.with_suffix('.depth.png'), depth_millimetres(view.depth))
     height, width = view.mask.shape
     record = {'K': camera.intrinsics(width, height).tolist(), 'pose': camera.optical_pose().tolist()}
-    stem.with_suffix('.json').write_text(json.dumps(record))
+    write_whole(stem.with_suffix('.json'), json.dumps(record))
 
 
 def depth_millimetres(depth: np.ndarray) -> np.ndarray:
@@ -171,8 +172,7 @@ def depth_millimetres(depth: np.ndarray) -> np.ndarray:
 def write_image(path: Path, image: np.ndarray, quality: int = _JPEG_QUALITY) -> None:
     """Write a BGR or single-channel image; raise OSError if it cannot be written."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == '.jpg' else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    if not cv2.imwrite(str(path), image, options):
-        raise OSError(f'cannot write {path}: is the disk full?')
+    write_whole(path, cv2.imencode(path.suffix, image, options)[1].tobytes())
 
 
 def default_processes() -> int:

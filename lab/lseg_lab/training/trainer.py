@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from lseg_lab.distributed import Workers
 from lseg_lab.training.averaging import LatestWeights, WeightAverage
 from lseg_lab.training.recipe import Recipe
 from lseg_ros.model import LSeg, save
+from lseg_ros.whole_files import append_whole, whole_file, write_error
 
 STATE_FILE = 'state.pt'
 LOG_FILE = 'log.jsonl'
@@ -144,8 +144,7 @@ class Trainer:
                 self.best = scores['miou']
                 save(self.model, self.directory / BEST_FILE)
         row = {'step': self.step, **{k: round(float(v), 5) for k, v in record.items()}, **scores}
-        with (self.directory / LOG_FILE).open('a', encoding='utf-8') as log:
-            log.write(json.dumps(row) + '\n')
+        append_whole(self.directory / LOG_FILE, json.dumps(row) + '\n')
         tqdm.write(json.dumps(row))
         self._store()
 
@@ -159,8 +158,11 @@ class Trainer:
             'average': self._average.state,
         }
         path = self.directory / STATE_FILE
-        torch.save(state, path.with_suffix('.new'))
-        os.replace(path.with_suffix('.new'), path)
+        with whole_file(path) as part:
+            try:
+                torch.save(state, part)
+            except RuntimeError as error:
+                raise write_error(part, error) from error
 
     def _restore(self) -> None:
         path = self.directory / STATE_FILE
