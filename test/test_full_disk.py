@@ -4,13 +4,11 @@
 A limit on the size of files takes the place of the disk, because filling one needs root.
 """
 
-import resource
-from contextlib import contextmanager
-
 import cv2
 import numpy as np
 import pytest
 from bag_files import pictures, rgbd_topics, write_bag
+from limited_disk import FULL, room
 from PIL import Image
 
 from lseg_ros import cli
@@ -18,19 +16,6 @@ from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.images import write_ids, write_image
 from lseg_ros.media.videos import VideoWriter
 from lseg_ros.model import save
-
-FULL = '[Errno 27] File too large'
-
-
-@contextmanager
-def room(size):
-    """Let no file of this process grow beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(scope='module')

@@ -107,6 +107,28 @@ def test_bag_gives_a_bag_of_label_images_with_the_headers_of_the_pictures(
     assert [entry['name'] for entry in table['classes']] == ['other', 'floor', 'wall']
 
 
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_folder_with_a_bag_but_no_metadata_is_read(segment, tmp_path, storage):
+    bag = write_bag(tmp_path / 'run1', rgbd_topics(1), storage)
+    (bag / 'metadata.yaml').unlink()
+    status, _, err = segment('run1')
+    assert status == 0, err
+    assert len(read_bag(tmp_path / 'lseg_output' / 'run1.labels')) == 3
+
+
+@pytest.mark.parametrize('bad', [0, 2])
+def test_bad_image_of_a_bag_is_reported_and_the_others_are_segmented(segment, tmp_path, bad):
+    images = [image(i, each) for i, each in enumerate(pictures(4))]
+    images[bad] = image(bad, pictures(1)[0], height=99)
+    write_bag(tmp_path / 'run', {'/image': images})
+    status, out, err = segment('run')
+    assert status == 1 and '0 of 1' in out
+    assert err.startswith('lseg: skipped run: 1 of 4 images could not be read: /image: image data end early')
+    assert err.count('\n') == 1
+    masks = [each for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels') if 'label_image' in topic]
+    assert [repr(each.header) for each in masks] == [repr(header(i)) for i in range(4) if i != bad]
+
+
 @pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])
 def test_single_file_of_a_bag_is_read(segment, tmp_path, storage, suffix):
     bag = write_bag(tmp_path / 'run1', rgbd_topics(1), storage)
@@ -217,3 +239,8 @@ def test_damaged_input_is_skipped_in_one_line_and_the_rest_is_done(segment, tmp_
     status, out, err = segment(name, 'photo.png')
     assert status == 1 and '1 of 2 ' in out
     assert err.startswith(f'lseg: skipped {name}: ') and reason in err and err.count('\n') == 1
+    assert {path.name for path in (tmp_path / 'lseg_output').iterdir()} == {
+        'labels.json',
+        'photo.ids.png',
+        'photo.overlay.png',
+    }

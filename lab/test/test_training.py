@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from limited_disk import room
 from safetensors.torch import load_file
 
 from lseg_lab.commands import train as train_command
@@ -411,6 +412,18 @@ def test_training_resumes_exactly(rooms, tmp_path):
     averages = [load_file(tmp_path / run / 'weights.safetensors') for run in ('whole', 'parts')]
     for name, tensor in averages[0].items():
         assert torch.equal(tensor, averages[1][name]), name
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_last_state_whole(rooms, tmp_path):
+    """The interrupted run continues from it."""
+    train(rooms, tmp_path / 'run', until=2)
+    before = {path.name for path in (tmp_path / 'run').iterdir()}
+    state = (tmp_path / 'run' / 'state.pt').read_bytes()
+    with room(len(state) - 1), pytest.raises(OSError, match='File too large.*state.pt'):
+        train(rooms, tmp_path / 'run', until=3)
+    assert {path.name for path in (tmp_path / 'run').iterdir()} == before
+    assert (tmp_path / 'run' / 'state.pt').read_bytes() == state
 
 
 @pytest.mark.slow

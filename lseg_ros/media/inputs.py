@@ -46,7 +46,8 @@ def plan(arguments: Iterable[str], output: Path, kinds: Sequence[Kind] = tuple(K
     """Find the inputs that `arguments` name, and assign each a path below `output`.
 
     An argument is a file, the folder of a bag, a folder of images or a glob. Folders are searched
-    recursively, except for `output`, which may contain earlier results.
+    recursively, except for `output`, which may contain earlier results. In a folder without
+    metadata.yaml and images, each file of a bag is an input.
     Raise FileNotFoundError if an argument matches nothing, ValueError for files of other `kinds`
     and if two inputs would have the same path for their results.
     """
@@ -77,6 +78,8 @@ def _find(argument: str, output: Path) -> list[tuple[Path, Path]]:
             for image in sorted(path.rglob('*'))
             if image.suffix.lower() in IMAGE_SUFFIXES and output.resolve() not in image.resolve().parents
         ]
+        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES[Kind.BAG])
+        found = found or [(file, Path(file.stem)) for file in files]
     else:
         names = [argument] if path.exists() else sorted(glob(argument, recursive=True))
         matches = (Path(name) for name in names)

@@ -41,7 +41,7 @@ _LATCHED = interfaces.Qos(
 
 def storage_of(bag: Path) -> StoragePlugin:
     """Return the storage format of a bag; sqlite3 for a ROS 1 bag."""
-    has_mcap = any(bag.glob('*.mcap')) if is_bag_folder(bag) else bag.suffix == '.mcap'
+    has_mcap = any(bag.glob('*.mcap*')) if is_bag_folder(bag) else bag.suffix == '.mcap'
     return StoragePlugin.MCAP if has_mcap else StoragePlugin.SQLITE3
 
 
