@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,11 +125,52 @@ def run_node(*arguments):
     return subprocess.run([*NODE, *arguments], capture_output=True, text=True, timeout=120)
 
 
+def run_program(name, *arguments, **environment):
+    """Run a node's script, which should exit, in a changed environment; return the completed process."""
+    return subprocess.run(
+        [sys.executable, SCRIPTS / name, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+
+
 def test_node_names_the_invalid_parameter_in_one_line_and_exits():
     process = run_node('--ros-args', '-p', 'overlay_alpha:=2.5')
     assert process.returncode == 2
     assert 'overlay_alpha' in process.stderr
     assert len(process.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'program, content, reason',
+    [
+        ('camera_node', None, 'params.yaml'),
+        ('camera_node', '/**:\n  ros__parameters:\n    source: [drive\n', 'line 3'),
+        ('segmentation_node', '/**:\n  ros__parameters:\n    labels: [floor, 3]\n', 'line_num 3'),
+    ],
+    ids=['missing', 'broken', 'mixed list'],
+)
+def test_unusable_parameter_file_is_told_in_one_line(tmp_path, program, content, reason):
+    path = tmp_path / 'params.yaml'
+    if content is not None:
+        path.write_text(content)
+    process = run_program(program, '--ros-args', '--params-file', path)
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert line.startswith(f'{program}: ') and reason in line and '.c:' not in line
+
+
+@pytest.mark.slow
+def test_log_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
+    obstacle = tmp_path / 'file'
+    obstacle.touch()
+    process = run_program('camera_node', ROS_LOG_DIR=str(obstacle))
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert str(obstacle) in line
 
 
 @pytest.mark.parametrize('program', ['segmentation_node', 'camera_node'])
@@ -144,26 +186,47 @@ def test_node_interrupted_during_startup_exits_silently(program):
 
 
 @pytest.mark.slow
-def test_node_terminated_while_it_configures_exits_without_a_traceback(make_node, tmp_path):
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+def test_node_told_to_stop_while_it_configures_leaves_at_once_and_silently(make_node, tmp_path, sent):
     labels = tmp_path / 'labels.yaml'
-    os.mkfifo(labels)  # which keeps configure waiting until this test writes to it
+    os.mkfifo(labels)  # configure waits in vain for someone to write to it
+    name = f'stopped_by_{sent.name.lower()}'
     process = subprocess.Popen(
-        [*NODE, '--ros-args', '-r', '__ns:=/terminated', '-p', f'labels_file:={labels}'],
-        stderr=subprocess.PIPE,
-        text=True,
+        [*NODE, '--ros-args', '-r', f'__ns:=/{name}', '-p', f'labels_file:={labels}'], stderr=subprocess.PIPE, text=True
     )
     try:
-        client = make_node().create_client(ChangeState, '/terminated/lseg/change_state')
+        node = make_node()
+        client = node.create_client(ChangeState, f'/{name}/lseg/change_state')
         assert client.wait_for_service(60)
         client.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE)))
-        with labels.open('w') as file:
-            process.send_signal(signal.SIGTERM)
-            file.write('labels: [floor]')
+        pause_until(lambda: is_being_read(labels), 60)
+        told = time.monotonic()
+        process.send_signal(sent)
         _, errors = process.communicate(timeout=60)
+        took = time.monotonic() - told
     finally:
         process.kill()
-    assert process.returncode == 0
-    assert 'Traceback' not in errors
+    assert (process.returncode, errors) == (0, '')
+    assert took < 2
+    # A process that only died would stay in the graph for 20 s.
+    pause_until(lambda: ('lseg', f'/{name}') not in node.get_node_names_and_namespaces(), 10)
+
+
+def is_being_read(fifo):
+    """Return whether a process has begun to read the FIFO, and keep it waiting if so."""
+    try:
+        os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:  # nobody reads yet
+        return False
+    return True
+
+
+def pause_until(condition, seconds):
+    """Return once `condition` is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def wait_until_it_imports(pid):

@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
@@ -18,6 +14,8 @@ from std_msgs.msg import Header
 
 from lseg_ros.media.sources import CameraModel, Shot, open_source
 from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.process import run_node
+from lseg_ros.nodes.refusals import refuse_bad_requests
 
 _SOURCE = ParameterDescriptor(
     description='drive: the recorded drive (drive/left and drive/rear: its other cameras); a '
@@ -41,6 +39,7 @@ class CameraNode(Node):
     def __init__(self, **node_arguments: Any) -> None:
         """Open the source; raise OSError or ValueError if it cannot be used."""
         super().__init__('camera', **node_arguments)
+        refuse_bad_requests(self)
         self._source = open_source(str(self.declare_parameter('source', 'drive', _SOURCE).value))
         rate: float = self.declare_parameter('rate', 10.0, _RATE).value
         self._loop: bool = self.declare_parameter('loop', True, _LOOP).value
@@ -90,19 +89,4 @@ def camera_info_of(camera: CameraModel, header: Header) -> CameraInfo:
 
 def main() -> int:
     """Publish until the source ends or the node is stopped; return the exit code."""
-    rclpy.init()
-    executor = SingleThreadedExecutor()
-    try:
-        node = CameraNode()
-        executor.add_node(node)
-        while not node.finished:
-            executor.spin_once()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (OSError, ValueError, ParameterException) as error:
-        print(f'camera_node: {error}', file=sys.stderr)
-        return 2
-    finally:
-        executor.shutdown()
-        rclpy.try_shutdown()
-    return 0
+    return run_node('camera_node', CameraNode, is_finished=lambda node: node.finished)

@@ -3,26 +3,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future as Job
 from contextlib import ExitStack
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.conversions import label_set_to_message
+from lseg_ros.nodes.process import run_node
+from lseg_ros.nodes.refusals import refuse_bad_requests
 from lseg_ros.nodes.segmentation.awaiting import end_of
 from lseg_ros.nodes.segmentation.camera_input import TRANSPORTS, CameraInput
 from lseg_ros.nodes.segmentation.diagnostics import DiagnosticsPublisher
@@ -50,6 +47,7 @@ class SegmentationNode(LifecycleNode):
         Raise ParameterException or ValueError for a parameter that cannot be used.
         """
         super().__init__('lseg', **node_arguments)
+        refuse_bad_requests(self)
         declare_parameters(self)
         self._settings = read_settings(self)
         self._session = Session(self, self._settings, self._warn)
@@ -96,6 +94,11 @@ class SegmentationNode(LifecycleNode):
         self._stop()
         self._image_services.close()
         self._session.close()
+
+    def destroy_node(self) -> None:
+        """Leave the ROS graph at once; rclpy stays there for as long as the state machine lives."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
 
     def _attempt(self, transition: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -209,27 +212,4 @@ class SegmentationNode(LifecycleNode):
 
 def main() -> int:
     """Run the node until it is told to stop; return the exit code."""
-    rclpy.init()
-    try:
-        return _run()
-    except (ParameterException, ValueError) as error:
-        print(f'segmentation_node: {error}', file=sys.stderr)
-        return 2
-    finally:
-        rclpy.try_shutdown()
-
-
-def _run() -> int:
-    node = SegmentationNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-            executor.spin()
-    except RuntimeError:  # rclpy cannot announce the end of a transition after a signal
-        if node.context.ok():
-            raise
-    finally:
-        node.close()
-        node.destroy_node()
-    return 0
+    return run_node('segmentation_node', SegmentationNode, close=SegmentationNode.close)

@@ -96,11 +96,12 @@ class Session:
 
     def release(self) -> None:
         """Close the stream, if there is one, and free the model; keep the labels and their ids."""
-        self._thread.submit(self._release).result()
+        self._thread.submit(self._close_stream).result()
+        self._thread.submit(free_memory).result()
 
     def close(self) -> None:
-        """Release everything and end the thread."""
-        self.release()
+        """Close the stream, if there is one, and end the thread."""
+        self._thread.submit(self._close_stream)
         self._thread.shutdown()
 
     def _open(self, settings: Settings) -> SegmentationStream:
@@ -127,12 +128,10 @@ class Session:
         self._swap(registry=registry, table=table)
         return table
 
-    def _release(self) -> None:
+    def _close_stream(self) -> None:
         if stream := self.stream:
             self._swap(stream=None)
             stream.close()
-            del stream
-        free_memory()
 
     def _changed(self, mode: str, labels: Sequence[str]) -> tuple[LabelRegistry, LabelSet]:
         """Return a changed copy of the registry, and its labels."""

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process that runs one node: from the arguments to the exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.logging import LoggingSeverity, get_logger_level, set_logger_level
+from rclpy.node import Node
+
+from lseg_ros.nodes.spinning import EnduringExecutor
+
+# How long a node may take to close after a signal: a model that is being loaded cannot be interrupted.
+CLOSING_S = 0.5
+_PLACE = re.compile(r'\s*, at \S+:\d+')
+
+AnyNode = TypeVar('AnyNode', bound=Node)
+
+
+def run_node(
+    program: str,
+    create: Callable[[], AnyNode],
+    *,
+    is_finished: Callable[[AnyNode], bool] = lambda _: False,
+    close: Callable[[AnyNode], None] = lambda _: None,
+) -> int:
+    """Run a node until it is finished or the process gets SIGINT or SIGTERM; return the exit code.
+
+    `close` is called once the node no longer spins. An error in the arguments, the parameters, the
+    log folder or the source of images takes one line and ends the process with code 2.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _init()
+        node = create()
+    except KeyboardInterrupt:
+        rclpy.try_shutdown()
+        return 0
+    except (OSError, RuntimeError, ValueError, ParameterException) as error:
+        return _complain(f'{program}: cannot start', error)
+    patience_s = None
+    try:
+        _spin(node, lambda: is_finished(node))
+    except (KeyboardInterrupt, ExternalShutdownException):
+        patience_s = CLOSING_S
+    except (OSError, ValueError) as error:
+        return _complain(program, error)
+    finally:
+        _close(node, lambda: close(node), patience_s)
+    return 0
+
+
+def _init() -> None:
+    """Initialise rclpy without a line from rcl that an argument is wrong, which the exception says better."""
+    set_logger_level('rcl', LoggingSeverity.FATAL)
+    rclpy.init()
+    if get_logger_level('rcl') == LoggingSeverity.FATAL:  # not changed by an argument
+        set_logger_level('rcl', LoggingSeverity.UNSET)
+
+
+def _complain(subject: str, error: Exception) -> int:
+    """Print the error in one line, without the places in the C sources of rcl."""
+    print(f'{subject}: {" ".join(_PLACE.sub("", str(error)).split())}', file=sys.stderr)
+    rclpy.try_shutdown()
+    return 2
+
+
+def _spin(node: Node, is_finished: Callable[[], bool]) -> None:
+    executor = EnduringExecutor()
+    executor.add_node(node)
+    try:
+        while rclpy.ok() and not is_finished():
+            executor.spin_once()
+    finally:
+        executor.shutdown()
+
+
+def _close(node: Node, close: Callable[[], None], patience_s: float | None) -> None:
+    """Close the node and leave the ROS graph.
+
+    With `patience_s`, wait no longer for `close` and end the process at once, without taking
+    Python and PyTorch down, which may take seconds.
+    """
+    closing = threading.Thread(target=close)
+    closing.start()
+    closing.join(patience_s)
+    try:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    finally:
+        if patience_s is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
