@@ -19,7 +19,7 @@ from rclpy.node import Node
 
 from lseg_ros.nodes.spinning import EnduringExecutor
 
-# How long a node may take to close after a signal: a model that is being loaded cannot be interrupted.
+# How long a node may take to close after a signal; loading a model cannot be interrupted.
 CLOSING_S = 0.5
 _PLACE = re.compile(r'\s*, at \S+:\d+')
 
@@ -60,7 +60,7 @@ def run_node(
 
 
 def _init() -> None:
-    """Initialise rclpy without a line from rcl that an argument is wrong, which the exception says better."""
+    """Initialise rclpy; keep rcl from logging errors that the exception explains better."""
     set_logger_level('rcl', LoggingSeverity.FATAL)
     rclpy.init()
     if get_logger_level('rcl') == LoggingSeverity.FATAL:  # not changed by an argument

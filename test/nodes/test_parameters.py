@@ -126,7 +126,7 @@ def run_node(*arguments):
 
 
 def run_program(name, *arguments, **environment):
-    """Run a node's script, which should exit, in a changed environment; return the completed process."""
+    """Run a node's script, which should exit; return the completed process."""
     return subprocess.run(
         [sys.executable, SCRIPTS / name, *arguments],
         capture_output=True,
