@@ -18,7 +18,7 @@ from lseg_ros import __version__
 from lseg_ros.whole_files import is_disk_full
 
 COMMANDS = ('segment', 'embed', 'info', 'convert')
-LAB_COMMANDS = ('annotate', 'evaluate', 'rooms', 'train')
+LAB_COMMANDS = ('annotate', 'evaluate', 'rooms', 'train', 'words')
 ENTRY_POINTS = 'lseg_ros.commands'
 COMMAND_PARTS = attrgetter('HELP', 'DESCRIPTION', 'add_arguments', 'run')
 INSTALL_LAB = 'pip install ./lab in a checkout of lseg_ros'

@@ -107,6 +107,19 @@ def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, mod
 
 
 @pytest.mark.slow
+def test_class_prior_is_that_of_the_network_itself(fast):
+    torch.manual_seed(0)
+    model = build(LSegConfig(width=16, class_prior=50.0)).eval().requires_grad_(False)
+    torch.nn.init.normal_(model.decoder.class_prior.classifier.weight)  # sure of itself
+    backend, plain, text = open_backend(fast.name, model), EagerBackend(model), model.encode_text(LABELS)
+    for size in ((2, 40, 60, 3), (1, 96, 33, 3)):
+        images = torch.randint(0, 256, size, dtype=torch.uint8)
+        with torch.inference_mode():
+            logits, others = (each.correlate(images, each.project(text)) for each in (plain, backend))
+        torch.testing.assert_close(others, logits, atol=1e-3, rtol=0)
+
+
+@pytest.mark.slow
 def test_regularised_logits_are_those_of_the_network_itself(fast, tiny_model):
     model = deepcopy(tiny_model)
     model.spatial = SpatialRegularisation(SpatialSettings('bottleneck', 2, 'relu'))

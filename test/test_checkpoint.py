@@ -89,6 +89,17 @@ def test_dtype_converts_the_image_side_and_not_the_text_encoder(weights):
     assert logits.shape == (1, 2, 32, 32) and logits.isfinite().all()
 
 
+def test_class_prior_is_stored_and_none_is_built_for_files_without(weights, tmp_path):
+    assert load(weights).decoder.class_prior is None
+    path, model = tmp_path / 'prior.safetensors', build(LSegConfig(width=16, class_prior=20.0)).eval()
+    save(model, path)
+    loaded = load(path)
+    pixels = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.encode_image(pixels), model.encode_image(pixels), atol=0.02, rtol=0)
+    assert load(path, dtype=torch.bfloat16).encode_image(pixels.bfloat16()).isfinite().all()
+
+
 def test_values_beyond_float16_are_not_saved(model, tmp_path):
     broken = build(LSegConfig(width=16))
     with torch.no_grad():

@@ -48,6 +48,7 @@ def describe(model: LSeg) -> dict[str, str]:
     image = sum(tensor.numel() for tensor in model.image_state_dict().values())
     text = sum(parameter.numel() for parameter in model.text_encoder.parameters())
     size = f'short side {model.input_size} px' if model.input_size else 'not resized'
+    prior = model.config.class_prior
     calibrated = '' if model.calibration != 1.0 else ' (not fitted)'
     return {
         'model': model.name,
@@ -57,6 +58,7 @@ def describe(model: LSeg) -> dict[str, str]:
         'embedding': f'{model.text_encoder.dim} dimensions',
         'input size': f'{size}, padded to multiples of {model.stride}',
         'spatial regularisation': model.config.spatial,
+        'words never trained': f'class prior of strength {prior:g}' if prior else 'no class prior',
         'mean, std': f'{_numbers(model.mean)}, {_numbers(model.std)}',
         'temperature': f'{model.config.temperature:g}',
         'calibration': f'{model.calibration:g}{calibrated}',

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lseg_ros.model.class_prior import ClassPrior
 from lseg_ros.model.parts import Decoder
 
 
@@ -36,7 +37,8 @@ class PyramidDecoder(Decoder):
 
     The coarsest level sums the encoder's last stage, its classification features, and the mean of
     those over the image, which tells every pixel what kind of scene it is in. Each finer level
-    adds the upsampled coarser level to its own features.
+    adds the upsampled coarser level to its own features. A class prior, if there is one, is added
+    before the last layer.
     """
 
     blocks_per_level = (1, 2, 2, 2)  # fine to coarse: the finest level costs the most
@@ -59,6 +61,12 @@ class PyramidDecoder(Decoder):
         )
         projection = nn.Conv2d(width, dim, 1)
         self.output = nn.Sequential(nn.ReLU(), nn.Dropout2d(dropout), projection)
+        self.class_prior: ClassPrior | None = None
+
+    def add_class_prior(self, strength: float) -> ClassPrior:
+        """Add a class prior with random weights, in place of any other, and return it."""
+        self.class_prior = ClassPrior(self.head.in_channels, self.head.out_channels, strength)
+        return self.class_prior
 
     @property
     def projection(self) -> nn.Conv2d:
@@ -74,5 +82,8 @@ class PyramidDecoder(Decoder):
         for features, lateral, blocks in reversed(list(zip(levels, self.laterals, self.levels))):
             x = F.interpolate(x, size=features.shape[-2:], mode='bilinear', align_corners=False)
             x = blocks(x + lateral(features))
-        embeddings: Tensor = self.output(x)
+        x = self.output[:-1](x)
+        if self.class_prior is not None:
+            x = x + self.class_prior(head, x.shape[-2:])
+        embeddings: Tensor = self.projection(x)
         return embeddings

@@ -35,6 +35,7 @@ class LSegConfig:
     calibration: float = 1.0  # confidence = softmax(logits / calibration)
     input_size: int = 0  # short side in pixels to resize images to; 0: do not resize
     align_corners: bool = False  # of the last upsampling
+    class_prior: float = 0.0  # strength of ClassPrior; 0: the network has none
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value of the wrong type or out of range."""
@@ -50,6 +51,7 @@ class LSegConfig:
             ('input_size', 0, 8192),
             ('temperature', 1e-3, 1e3),
             ('calibration', 1e-3, 1e3),
+            ('class_prior', 0, 1e4),
         ):
             value = getattr(self, name)
             if not least <= value <= most:

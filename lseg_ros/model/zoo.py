@@ -119,6 +119,8 @@ def build(config: LSegConfig, text_model: str | Path | None = None, device: str 
         image_encoder = build_encoder(config.encoder)
         text_encoder = _build_text_encoder(config, text_model)
         decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
+        if config.class_prior and isinstance(decoder, PyramidDecoder):
+            decoder.add_class_prior(config.class_prior)
         model = LSeg(config, image_encoder, decoder, text_encoder)
     # Depthwise convolutions on a CPU are many times faster in this layout.
     return model.to(memory_format=torch.channels_last)
@@ -151,6 +153,8 @@ def _check_parts(config: LSegConfig) -> None:
     ):
         if name not in known:
             raise ValueError(f'unknown {part} {name!r}: use one of {", ".join(known)}')
+    if config.class_prior and config.decoder != 'pyramid':
+        raise ValueError(f'class_prior {config.class_prior:g} needs the decoder pyramid, not {config.decoder}')
 
 
 def _weights(name_or_path: str) -> AbstractContextManager[Path]:

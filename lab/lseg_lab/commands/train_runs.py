@@ -180,11 +180,10 @@ def _model(args: argparse.Namespace) -> LSeg:
 
     from lseg_lab.training.averaging import mean_state
     from lseg_lab.training.initial_weights import build_pretrained, config_of
-    from lseg_ros.model import load
 
     torch.manual_seed(args.seed)  # for the weights that start random
     if args.start:
-        models = [load(file, text_model=args.text_model) for file in args.start]
+        models = [_load_start(file, args.text_model) for file in args.start]
         model = models[0]
         mean = mean_state([each.image_state_dict() for each in models])
         model.load_state_dict({**model.state_dict(), **mean})
@@ -195,4 +194,16 @@ def _model(args: argparse.Namespace) -> LSeg:
         model = build_pretrained(config, args.text_model)
     size = args.input_size or model.input_size or 240
     model.config = dataclasses.replace(model.config, input_size=size, calibration=1.0)
+    return model
+
+
+def _load_start(file: str, text_model: str | None) -> LSeg:
+    """Load a network without its class prior, which holds for the weights it was made for."""
+    from lseg_lab.training.class_words import remove_class_prior
+    from lseg_ros.model import load
+
+    model = load(file, text_model=text_model)
+    if model.config.class_prior:
+        print(f'{file}: its class prior is left out; after training, add one with `lseg words`')
+        remove_class_prior(model)
     return model

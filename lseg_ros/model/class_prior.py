@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words that were never trained, from the image encoder's own ImageNet classifier."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+IMAGENET_CLASSES = 1000
+
+
+class ClassPrior(nn.Module):
+    """Names what an ImageNet classifier sees in each cell of the encoder's last feature map.
+
+    Each class has a vector that stands for its name; a cell gives their mean, weighted with the
+    probabilities of the classes. This is ConSE (Norouzi et al., "Zero-Shot Learning by Convex
+    Combination of Semantic Embeddings", ICLR 2014), for cells instead of images. Multiplied by
+    1 - entropy / log 1000, a cell that the classifier is unsure of adds little.
+    """
+
+    def __init__(self, channels: int, width: int, strength: float) -> None:
+        """Build with random weights for a map of `channels` and vectors of `width` channels.
+
+        `strength` is the factor of the result.
+        """
+        super().__init__()
+        self.strength = strength
+        self.classifier = nn.Conv2d(channels, IMAGENET_CLASSES, 1)
+        self.vectors = nn.Conv2d(IMAGENET_CLASSES, width, 1, bias=False)
+
+    def forward(self, features: Tensor, size: torch.Size) -> Tensor:
+        """Return what to add to a decoder's last features, [B, width, *size]."""
+        log = self.classifier(features).float().log_softmax(1)
+        probabilities = log.exp()
+        certainty = 1 + (probabilities * log).sum(1, keepdim=True) / math.log(IMAGENET_CLASSES)
+        mean = self.vectors((self.strength * certainty * probabilities).to(features.dtype))
+        return F.interpolate(mean, size=size, mode='bilinear', align_corners=False)
