@@ -187,6 +187,14 @@ def test_compressed_depth_is_never_a_picture(tmp_path, kind):
         alone.image_topic()
 
 
+def test_compressed_mosaic_is_read_in_colour(tmp_path):
+    data = io.BytesIO()
+    Image.fromarray(np.tile(np.array([[200, 120], [120, 40]], np.uint8), (8, 8))).save(data, 'PNG')
+    bag = write_bag(tmp_path / 'run', {'/image': [compressed(0, data.getvalue(), 'bayer_rggb8; png compressed ')]})
+    ((picture,), faults) = read(bag, '/image')
+    assert not faults and tuple(picture[7, 7]) == (200, 120, 40)
+
+
 def test_first_message_that_can_be_read_decides_whether_a_topic_is_depth(tmp_path):
     with Writer(tmp_path / 'run', version=8, storage_plugin=STORAGES['mcap']) as writer:
         depth = writer.add_connection('/depth', COMPRESSED_IMAGE, typestore=TYPES)

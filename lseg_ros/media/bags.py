@@ -17,11 +17,10 @@ from rosbags.image.image import convert_color
 from rosbags.typesys import Stores, get_typestore
 
 from lseg_ros.media.bag_storage import BagStorage, Record
-from lseg_ros.media.ros_images import compressed_to_rgb, image_to_rgb
+from lseg_ros.media.ros_images import compressed_to_rgb, image_to_rgb, is_depth
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
-_DEPTH_ENCODINGS = frozenset({'16UC1', '32FC1'})
 
 
 class BagError(OSError):
@@ -128,18 +127,13 @@ def _as_bag_error() -> Iterator[None]:
 
 
 def _is_depth(message: Any) -> bool:
-    if message.__msgtype__ != COMPRESSED_IMAGE:
-        return message.encoding in _DEPTH_ENCODINGS
-    encoding = message.format.partition(';')[0].strip()  # as image_transport writes it
-    return encoding in _DEPTH_ENCODINGS or 'compressedDepth' in message.format
+    return is_depth(message.format if message.__msgtype__ == COMPRESSED_IMAGE else message.encoding)
 
 
 def _to_rgb(message: Any) -> np.ndarray:
-    if message.__msgtype__ != COMPRESSED_IMAGE:
-        return image_to_rgb(message, _convert)
-    if _is_depth(message):
-        raise ValueError(f'compressed image of format {message.format!r} is depth')
-    return compressed_to_rgb(message)
+    if message.__msgtype__ == COMPRESSED_IMAGE:
+        return compressed_to_rgb(message, _convert)
+    return image_to_rgb(message, _convert)
 
 
 def _convert(values: np.ndarray, encoding: str) -> np.ndarray:

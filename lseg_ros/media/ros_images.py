@@ -25,6 +25,9 @@ _EIGHT_BIT = MappingProxyType(
         'mono8': (1, cv2.COLOR_GRAY2RGB),
     }
 )
+_PATTERNS = ('rggb', 'bggr', 'gbrg', 'grbg')
+# Encodings in which two neighbours share their colour.
+_YUV422 = ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')
 # Encodings that need a converter: bytes per pixel and bytes per value.
 _CONVERTED = MappingProxyType(
     {
@@ -33,15 +36,16 @@ _CONVERTED = MappingProxyType(
         'bgr16': (6, 2),
         'rgba16': (8, 2),
         'bgra16': (8, 2),
-        **{f'bayer_{pattern}8': (1, 1) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-        **{f'bayer_{pattern}16': (2, 2) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')},
-        **dict.fromkeys(('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'), (2, 1)),
+        **{f'bayer_{pattern}8': (1, 1) for pattern in _PATTERNS},
+        **{f'bayer_{pattern}16': (2, 2) for pattern in _PATTERNS},
+        **dict.fromkeys(_YUV422, (2, 1)),
     }
 )
 # Formats that cameras use. Pillow reads more, some of them with external programs.
 _COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
 # Depth encodings and their types.
 _DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
+_ONLY_DEPTH = frozenset({'16UC1', '32FC1'})
 
 
 class ImageMessage(Protocol):
@@ -83,13 +87,22 @@ def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
     raise ValueError(f'unknown image encoding {message.encoding!r}: use one of {known}')
 
 
-def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
+def compressed_to_rgb(message: CompressedImageMessage, convert: Converter) -> np.ndarray:
     """Decode a JPEG, PNG or other compressed image to uint8 RGB [H, W, 3].
 
-    Raise ValueError with the reason if the data are truncated or not an image.
+    A mosaic, which its format names, is converted by `convert` as if it had not been compressed.
+    Raise ValueError with the reason if the data are truncated, depth or not an image.
     """
+    if is_depth(message.format):
+        raise ValueError(f'compressed image of format {message.format!r} is depth')
+    pattern = next((each for each in _PATTERNS if message.format.startswith(f'bayer_{each}')), None)
     try:
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
+            if pattern and len(picture.getbands()) == 1:  # otherwise the camera's driver has converted it
+                mosaic = np.asarray(picture)
+                if mosaic.dtype == np.uint8:
+                    return convert(mosaic, f'bayer_{pattern}8')
+                return convert(mosaic.astype(np.uint16), f'bayer_{pattern}16')
             return np.asarray(eight_bit(picture).convert('RGB'))
     except UnidentifiedImageError:
         raise ValueError(
@@ -97,6 +110,15 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
         ) from None
     except Exception as error:  # a decoder can fail in any way on bad data
         raise ValueError(f'compressed image of format {message.format!r}: {error}') from error
+
+
+def is_depth(encoding: str) -> bool:
+    """Return whether an Image of this encoding, or a CompressedImage of this format, is depth.
+
+    A format names the encoding of the image before it was compressed, as image_transport writes
+    it: `16UC1; png compressed`, `16UC1; compressedDepth`.
+    """
+    return encoding.partition(';')[0].strip() in _ONLY_DEPTH or 'compressedDepth' in encoding
 
 
 def image_to_depth(message: ImageMessage) -> np.ndarray:
@@ -133,6 +155,8 @@ def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:
 
 
 def _converted(message: ImageMessage, convert: Converter) -> np.ndarray:
+    if message.width % 2 and message.encoding in _YUV422:
+        raise ValueError(f'images of encoding {message.encoding!r} have an even width, not {message.width}')
     bytes_per_pixel, bytes_per_value = _CONVERTED[message.encoding]
     values = np.ascontiguousarray(_rows(message, bytes_per_pixel)).view(f'<u{bytes_per_value}')
     if message.is_bigendian:

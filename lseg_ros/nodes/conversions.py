@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.time import Time
-from sensor_msgs.msg import Image, PointCloud2, PointField
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
@@ -39,6 +39,14 @@ def image_to_rgb(message: Image) -> np.ndarray:
     Raise ValueError, with the reason, if the message does not hold a colour or grey picture.
     """
     return ros_images.image_to_rgb(message, _bridge_to_rgb)
+
+
+def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
+    """Return the picture as uint8 [H, W, 3], RGB.
+
+    Raise ValueError, with the reason, if the message does not hold a colour or grey picture.
+    """
+    return ros_images.compressed_to_rgb(message, _bridge_to_rgb)
 
 
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:

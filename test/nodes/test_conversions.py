@@ -13,8 +13,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lseg_ros.labels import LabelRegistry
-from lseg_ros.media.ros_images import compressed_to_rgb
-from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_label_info, label_set_to_message
+from lseg_ros.nodes.conversions import (
+    array_to_image,
+    compressed_to_rgb,
+    image_to_rgb,
+    label_set_to_label_info,
+    label_set_to_message,
+)
 
 HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
 RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
@@ -98,6 +103,53 @@ def test_yuv422_of_a_grey_picture_is_grey():
     assert rgb.std() < 1
 
 
+@pytest.mark.parametrize('encoding', ['yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'])
+def test_yuv422_of_odd_width_is_refused_in_plain_words(encoding):
+    uyvy = np.full((4, 5, 2), 128, np.uint8)
+    with pytest.raises(ValueError, match=f"^images of encoding '{encoding}' have an even width, not 5$"):
+        image_to_rgb(make_image(uyvy, encoding))
+
+
+def mosaic(pattern):
+    """Return the mosaic of a uniform red-green-blue picture, uint8 [16, 16], and its colour."""
+    colour = {'r': 200, 'g': 120, 'b': 40}
+    cell = np.array([colour[each] for each in pattern], np.uint8).reshape(2, 2)
+    return np.tile(cell, (8, 8)), tuple(colour.values())
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('kind', ['png', 'jpeg'])
+def test_compressed_mosaic_is_converted_as_the_raw_one(pattern, kind):
+    pixels, colour = mosaic(pattern)
+    data = encode(pixels, kind, **({'quality': 100} if kind == 'jpeg' else {}))
+    rgb = compressed_to_rgb(CompressedImage(format=f'bayer_{pattern}8; {kind} compressed ', data=data))
+    raw = image_to_rgb(make_image(pixels, f'bayer_{pattern}8'))
+    assert np.abs(rgb.astype(int) - raw).max() <= (4 if kind == 'jpeg' else 0)
+    assert np.abs(rgb[7, 7].astype(int) - colour).max() <= 4
+
+
+def test_compressed_mosaic_of_16_bits_is_converted():
+    pixels, colour = mosaic('grbg')
+    data = encode(pixels.astype(np.uint16) * 257, 'png')
+    rgb = compressed_to_rgb(CompressedImage(format='bayer_grbg16; png compressed ', data=data))
+    assert np.abs(rgb[7, 7].astype(int) - colour).max() <= 1
+
+
+def test_picture_in_colour_is_left_alone_though_its_format_names_a_mosaic():
+    message = CompressedImage(format='bayer_rggb8; png compressed bgr8', data=encode(RGB, 'png'))
+    assert np.array_equal(compressed_to_rgb(message), RGB)
+
+
+@pytest.mark.parametrize(
+    'kind',
+    ['16UC1; png compressed ', '32FC1; tiff compressed ', '16UC1; compressedDepth png', '32FC1; compressedDepth'],
+)
+def test_compressed_depth_is_refused(kind):
+    millimetres = np.full((6, 10), 1500, np.uint16)
+    with pytest.raises(ValueError, match='is depth'):
+        compressed_to_rgb(CompressedImage(format=kind, data=encode(millimetres, 'png')))
+
+
 @pytest.mark.parametrize(
     'changes, reason',
     [
@@ -137,7 +189,7 @@ def test_compressed_picture_of_red_is_red():
 
 def test_compressed_sixteen_bit_grey_keeps_its_high_byte():
     wide = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
-    rgb = compressed_to_rgb(CompressedImage(format='16UC1; png', data=encode(wide, 'png')))
+    rgb = compressed_to_rgb(CompressedImage(format='mono16; png compressed ', data=encode(wide, 'png')))
     assert np.array_equal(rgb[..., 0], np.arange(256).reshape(16, 16))
 
 

@@ -17,8 +17,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lseg_ros.core.cameras import Camera
-from lseg_ros.media.ros_images import compressed_to_rgb
-from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
 from lseg_ros.nodes.segmentation.frames import Arrival, Decode
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.nodes.transport import loss_hint
