@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from lseg_ros.core.fisheye import fisheye_rays
 from lseg_ros.core.geometry import nearest
 
 # A point in memory. rgb is an integer 0x00RRGGBB stored in the bytes of a float, by the
@@ -49,18 +50,21 @@ class PixelGrid:
         return sampled
 
 
-def pixel_rays(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray:
+def pixel_rays(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray, is_fisheye: bool = False) -> np.ndarray:
     """Return x/z and y/z of the points seen by the pixels of `grid`, float32 [2, h, w].
 
     `matrix` is K, [3, 3], and `distortion` the 0, 4, 5, 8, 12 or 14 coefficients of OpenCV's
-    model (plumb_bob, rational). Rays are NaN where the distortion cannot be undone. Cache the
-    result: strong distortion is undone pixel by pixel, which is slow.
+    model (plumb_bob, rational) or the four of a fisheye. Rays are NaN where the distortion cannot
+    be undone. Cache the result: strong distortion is undone pixel by pixel, which is slow.
     """
     pixels = _pixels(grid.rows, grid.columns)
-    if np.any(distortion):
-        ideal = _interpolated(grid, matrix, distortion)
-        pixels = _undistorted(pixels, matrix, distortion) if ideal is None else ideal
-    rays = (pixels - matrix[:2, 2]) / np.diag(matrix)[:2]
+    if is_fisheye:
+        rays = fisheye_rays(pixels, matrix, distortion)
+    else:
+        if np.any(distortion):
+            ideal = _interpolated(grid, matrix, distortion)
+            pixels = _undistorted(pixels, matrix, distortion) if ideal is None else ideal
+        rays = (pixels - matrix[:2, 2]) / np.diag(matrix)[:2]
     return np.ascontiguousarray(rays.transpose(2, 0, 1), np.float32)
 
 

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
+from lseg_ros.core.cloud import PixelGrid, pixel_rays
 from lseg_ros.nodes.segmentation.camera_info import image_camera, lens, parse_output_size, scaled_camera_info
 
 BASELINE_M = 0.05
@@ -78,23 +81,49 @@ def test_camera_info_that_cannot_belong_to_the_image_is_refused(info, reason):
         image_camera(info, (480, 640))
 
 
-@pytest.mark.parametrize('model', ['equidistant', 'fisheye', 'kannala_brandt', 'thin_prism_fisheye'])
-@pytest.mark.parametrize('coefficients', [[], [0.0] * 4])
-def test_fisheye_without_coefficients_is_refused_rather_than_taken_for_a_pinhole(model, coefficients):
+@pytest.mark.parametrize('model', ['equidistant', 'fisheye', 'kannala_brandt'])
+@pytest.mark.parametrize('coefficients', [[], [0.0] * 4, [0.0] * 5])
+def test_fisheye_without_coefficients_has_distances_proportional_to_angles(model, coefficients):
+    info = camera_info(fx=200.0, fy=200.0, cx=320.0, cy=240.0, distortion_model=model, d=coefficients)
+    one_focal_length_away = PixelGrid(np.array([240]), np.array([520]))
+    x, y = pixel_rays(one_focal_length_away, *lens(info, image_camera(info, (480, 640)), rectified=False)).ravel()
+    assert (x, y) == pytest.approx((math.tan(1.0), 0.0))
+
+
+def test_fisheye_of_a_scaled_image_shows_a_place_under_the_same_ray():
+    info = camera_info(distortion_model='equidistant', d=[0.1, -0.02, 0.01, -0.001])
+    half = scaled_camera_info(info, (480, 640), (160, 213), HEADER)
+    whole, small = (
+        pixel_rays(PixelGrid(np.array([row]), np.array([column])), *lens(each, image_camera(each, size), False))
+        for each, size, row, column in ((info, (480, 640), 1, 1), (half, (160, 213), 0, 0))
+    )
+    assert small == pytest.approx(whole, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    'model, coefficients',
+    [
+        ('thin_prism_fisheye', []),
+        ('thin_prism_fisheye', [0.0] * 4),
+        ('equidistant', [0.1] * 5),
+        ('omni', []),
+        ('plumb_bob', [0.1] * 3),
+    ],
+)
+def test_unknown_lens_is_refused_rather_than_taken_for_a_pinhole(model, coefficients):
     info = camera_info(distortion_model=model, d=coefficients)
     camera = image_camera(info, (480, 640))
     with pytest.raises(ValueError, match=f'unknown distortion model {model!r}'):
         lens(info, camera, rectified=False)
-    matrix, _ = lens(info, camera, rectified=True)
-    assert matrix[0, 0] == 500.0
+    assert lens(info, camera, rectified=True).matrix[0, 0] == 500.0
 
 
 @pytest.mark.parametrize('model', ['', 'plumb_bob', 'rational_polynomial'])
 @pytest.mark.parametrize('coefficients', [[], [0.0] * 5])
 def test_pinhole_models_without_coefficients_have_no_distortion(model, coefficients):
     info = camera_info(distortion_model=model, d=coefficients)
-    matrix, distortion = lens(info, image_camera(info, (480, 640)), rectified=False)
-    assert matrix[0, 0] == 500.0 and distortion.size == 0
+    matrix, distortion, is_fisheye = lens(info, image_camera(info, (480, 640)), rectified=False)
+    assert matrix[0, 0] == 500.0 and distortion.size == 0 and not is_fisheye
 
 
 def test_output_size_is_width_and_height_or_unset():

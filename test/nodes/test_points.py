@@ -121,6 +121,15 @@ def test_rectified_images_use_the_projection_matrix(active):
 
 
 @pytest.mark.slow
+def test_cloud_of_a_fisheye_follows_its_model(active):
+    client = active(labels=LABELS)
+    info = {'fx': 40.0, 'fy': 40.0, 'd': [0.0] * 4, 'distortion_model': 'equidistant'}
+    points = points_of(DepthCamera(client, **info).cloud())
+    angles = (np.arange(64) - 31.0) / 40.0
+    assert points['x'][23] == pytest.approx(DISTANCE_M * np.tan(angles), abs=1e-5)
+
+
+@pytest.mark.slow
 def test_invalid_float_depth_becomes_nan(active):
     client = active(labels=LABELS)
     camera = DepthCamera(client)
@@ -204,7 +213,7 @@ def test_depth_with_an_invalid_stamp_is_refused_and_the_next_one_is_used(active)
         ({'fx': 0.0}, 'focal lengths 0 and 55'),
         ({'cx': 500.0}, 'K of camera_info does not match its size'),
         ({'width': 640, 'height': 480}, 'for 640 x 480 pixels, but the image has 64 x 48'),
-        ({'d': [0.1] * 4, 'distortion_model': 'equidistant'}, "distortion model 'equidistant'"),
+        ({'d': [0.1] * 4, 'distortion_model': 'omni'}, "distortion model 'omni'"),
         (None, 'points need camera_info'),
     ],
 )

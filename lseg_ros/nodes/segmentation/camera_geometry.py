@@ -183,11 +183,11 @@ class CameraGeometry:
         if result.info is None:
             raise ValueError('points need camera_info, and none has arrived')
         camera = image_camera(result.info, result.frame.image.shape[:2])
-        matrix, distortion = lens(result.info, camera, self._rectified)
+        matrix, distortion, is_fisheye = lens(result.info, camera, self._rectified)
         size = result.segmentation.ids.shape
-        key = matrix.tobytes(), distortion.tobytes(), camera.size, size
+        key = matrix.tobytes(), distortion.tobytes(), is_fisheye, camera.size, size
         if self._rays is None or self._rays[0] != key:
-            self._rays = key, pixel_rays(grid, matrix, distortion)
+            self._rays = key, pixel_rays(grid, matrix, distortion, is_fisheye)
         return self._rays[1]
 
     def _metres(self, message: Image, frame: Frame, grid: PixelGrid) -> np.ndarray:

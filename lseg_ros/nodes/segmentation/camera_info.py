@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
@@ -18,6 +19,16 @@ from lseg_ros.core.geometry import Size
 MAX_SIDE = 8192
 KEPT = 16  # CameraInfos kept for images that are still being processed
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial')
+# Names of one model, with four coefficients; without any, distances are proportional to angles.
+FISHEYE_MODELS = ('equidistant', 'fisheye', 'kannala_brandt')
+
+
+class Lens(NamedTuple):
+    """How a camera projects: `matrix`, float64 [3, 3], and OpenCV's coefficients of its distortion."""
+
+    matrix: np.ndarray
+    distortion: np.ndarray
+    is_fisheye: bool = False
 
 
 class CameraInfoHistory:
@@ -107,29 +118,30 @@ def scaled_camera_info(info: CameraInfo, image_size: Size, output_size: Size, he
     return message
 
 
-def lens(info: CameraInfo, camera: ImageCamera, rectified: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matrix [3, 3] and OpenCV's distortion coefficients of the image of `camera`.
+def lens(info: CameraInfo, camera: ImageCamera, rectified: bool) -> Lens:
+    """Return the lens of the image of `camera`.
 
-    `rectified` images follow P, without distortion; others follow K and D. Raise ValueError if
-    these cannot be used.
+    `rectified` images follow P, without distortion; others follow K and D. A D that is empty is
+    all zeros. Raise ValueError if these cannot be used.
     """
     if rectified:
         matrix = camera.p[:, :3]
         _check(matrix, camera.size, 'P')
-        return matrix, np.zeros(0)
+        return Lens(matrix, np.zeros(0))
     distortion = np.array(info.d, np.float64)
     model = info.distortion_model
-    # A fisheye whose coefficients are zero is still no pinhole camera.
+    if not np.isfinite(distortion).all():
+        raise ValueError('D of camera_info has non-finite values')
+    if model in FISHEYE_MODELS and (len(distortion) == 4 or not distortion.any()):
+        return Lens(camera.k, distortion if distortion.any() else np.zeros(4), is_fisheye=True)
     if model in ('', *DISTORTION_MODELS) and not distortion.any():
-        return camera.k, np.zeros(0)
+        return Lens(camera.k, np.zeros(0))
     if model not in DISTORTION_MODELS or len(distortion) not in (4, 5, 8, 12, 14):
         raise ValueError(
             f'unknown distortion model {model!r} with {len(distortion)} coefficients: use '
-            f'{" or ".join(DISTORTION_MODELS)}, or rectified images'
+            f'{", ".join(DISTORTION_MODELS)} or equidistant, or rectified images'
         )
-    if not np.isfinite(distortion).all():
-        raise ValueError('D of camera_info has non-finite values')
-    return camera.k, distortion
+    return Lens(camera.k, distortion)
 
 
 def parse_output_size(values: Sequence[int]) -> Size | None:
