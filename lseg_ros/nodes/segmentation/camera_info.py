@@ -24,7 +24,7 @@ FISHEYE_MODELS = ('equidistant', 'fisheye', 'kannala_brandt')
 
 
 class Lens(NamedTuple):
-    """How a camera projects: `matrix`, float64 [3, 3], and OpenCV's coefficients of its distortion."""
+    """How a camera projects: `matrix`, float64 [3, 3], and OpenCV's distortion coefficients."""
 
     matrix: np.ndarray
     distortion: np.ndarray
