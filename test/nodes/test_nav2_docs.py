@@ -98,6 +98,12 @@ def test_node_publishes_the_topics_with_the_types_that_the_layer_reads(start, no
     assert len(list(sources(costmap))) == len(node.get('cameras', ['']))
 
 
+def test_label_service_exists_before_the_node_is_configured(start):
+    client = start(labels=['floor'])
+    assert client.set_labels(['chair']).success
+    assert client.state() == 'unconfigured'
+
+
 def test_behaviour_tree_calls_the_service_with_valid_labels(start):
     root = ElementTree.fromstring(blocks('xml')[0])
     (call,) = root.iter('SetLabels')
