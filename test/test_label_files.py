@@ -176,6 +176,9 @@ def test_label_file_may_have_groups(tmp_path):
         (b'labels: [a]\ngroups: {g: a}', "group 'g' must be a list of names"),
         (b'labels: [a]\ngroups: {g: [1]}', "group 'g' must be a list of names"),
         (b'\xff\xfe\x00', 'not a YAML label file'),
+        (b'!!python/object/apply:os.getcwd []', 'not a YAML label file'),
+        (b'[' * 100_000, 'not a YAML label file'),
+        (b'- ' + b'x' * (1 << 20), 'more than 1 MB'),
     ],
 )
 def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
@@ -183,3 +186,14 @@ def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
     path.write_bytes(content)
     with pytest.raises(LabelError, match=reason):
         read_label_file(path)
+
+
+def test_lists_that_multiply_through_aliases_are_refused_in_few_words(tmp_path):
+    # Written out, the last list has 9 ** 10 entries.
+    lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
+    lines += [f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 10)]
+    path = tmp_path / 'labels.yaml'
+    path.write_text('\n'.join([*lines, 'labels: [*a9]']))
+    with pytest.raises(LabelError, match='not a string but list') as error:
+        LabelRegistry().replace(read_label_file(path).labels)
+    assert len(str(error.value)) < 200

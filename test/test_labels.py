@@ -2,6 +2,8 @@
 """Labels: how they are written, which are refused and why, and how ids are given."""
 
 import itertools
+import time
+import unicodedata
 
 import numpy as np
 import pytest
@@ -73,6 +75,19 @@ def test_bad_label_is_refused_by_name_and_reason(text, reason):
     with pytest.raises(LabelError) as error:
         parse_label(text)
     assert reason in str(error.value) and quote(text) in str(error.value)
+
+
+def test_long_text_is_refused_before_it_is_normalised():
+    # Normalising this takes minutes, during which no other thread of the node would run.
+    started = time.process_time()
+    with pytest.raises(LabelError, match='200001 characters; at most 64'):
+        parse_label('a' + '\u0315\u0300' * 100_000)
+    assert time.process_time() - started < 2
+
+
+def test_composed_characters_count_once():
+    name = '\u1ec7' * 64  # one character, or e and two marks
+    assert parse_label(unicodedata.normalize('NFD', name)) == (name, (name,))
 
 
 def test_message_is_short_printable_and_encodable_whatever_the_label():

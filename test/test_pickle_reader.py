@@ -3,6 +3,8 @@
 
 import contextlib
 import os
+import struct
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 
@@ -137,6 +139,44 @@ def test_memory_is_not_allocated_for_what_the_pickle_merely_claims(tmp_path):
     claimed = view._replace(storage=view.storage._replace(numel=10**15))
     with pytest.raises(PickleError, match='lacks the data of storage 0'):
         file.read(claimed)
+
+
+def test_memory_is_not_allocated_for_a_size_that_the_archive_merely_claims(tmp_path):
+    path = tmp_path / 'file.ckpt'
+    torch.save({'weight': torch.zeros(10)}, path)
+    data, size = bytearray(path.read_bytes()), 0xFFFFFFF0
+    struct.pack_into('<II', data, data.rindex(b'file/data/0') - 26, size, size)
+    path.write_bytes(data)
+    file = PickleFile(path)
+    view = file.content['weight']
+    with pytest.raises(PickleError, match='damaged storage 0'):
+        file.read(view._replace(storage=view.storage._replace(numel=size // 4)))
+
+
+# Tuples in tuples: each level doubles the length of what repr or str would write.
+DOUBLED = b'K\x01' + b'2\x86' * 22
+STORAGE = b'\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n%bX\x03\x00\x00\x00cpu%btQ.'
+
+
+@pytest.mark.parametrize(
+    'program',
+    [
+        b'\x80\x02K\x01r\x00\x00\x00\x01.',  # memorised as number 2 ** 24
+        STORAGE % (DOUBLED, b'K\x01'),
+        STORAGE % (b'X\x01\x00\x00\x000', DOUBLED),
+    ],
+)
+def test_a_short_pickle_does_not_fill_the_memory(tmp_path, program):
+    path = tmp_path / 'evil.ckpt'
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('archive/data.pkl', program)
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(PickleError):
+            PickleFile(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize('kept', [1, 10, 100, 0.5, 0.99])

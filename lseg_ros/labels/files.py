@@ -11,6 +11,8 @@ from pathlib import Path
 from lseg_ros.labels.syntax import LabelError, quote
 from lseg_ros.shared_files import find_shared
 
+MAX_BYTES = 1 << 20  # parsing a large YAML file takes minutes
+
 
 def shipped_label_files() -> dict[str, Path]:
     """Return the label files in config/labels by name: `indoor`, `ade20k` ..."""
@@ -58,13 +60,21 @@ def read_label_file(name_or_path: str | Path) -> LabelFile:
 
     path = find_label_file(name_or_path)
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(_read_text(path))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise LabelError(f'{path} is not a YAML label file: {quote(str(error), 120)}') from error
     groups = None
     if isinstance(content, dict) and 'labels' in content:
         content, groups = content['labels'], content.get('groups')
     return LabelFile(_labels(content, path), _groups(groups, path))
+
+
+def _read_text(path: Path) -> str:
+    with path.open('rb') as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise LabelError(f'{path} is not a label file: it has more than {MAX_BYTES >> 20} MB')
+    return data.decode('utf-8')
 
 
 def _labels(content: object, path: Path) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import reprlib
 import unicodedata
 from collections.abc import Sequence
 
@@ -32,7 +33,8 @@ class LabelError(ValueError):
 
 def quote(text: object, limit: int = 40) -> str:
     """Return `text` for a message: quoted, shortened, unprintable characters escaped."""
-    text = text if isinstance(text, str) else repr(text)
+    # Python's repr of nested lists with YAML aliases may be longer than the memory.
+    text = text if isinstance(text, str) else reprlib.repr(text)
     return repr(text if len(text) <= limit else text[: limit - 1] + '…')
 
 
@@ -92,7 +94,10 @@ def check_prompt(text: str) -> str:
 
 
 def _clean(text: str, where: str, part: str, limit: int) -> str:
-    cleaned = ' '.join(unicodedata.normalize('NFC', text).split())
+    cleaned = ' '.join(text.split())
+    # Normalising takes quadratic time, and no composed character takes more than four others.
+    if len(cleaned) <= 4 * limit:
+        cleaned = unicodedata.normalize('NFC', cleaned)
     if len(cleaned) > limit:
         raise LabelError(f'{where} has a {part} of {len(cleaned)} characters; at most {limit}')
     _check_printable(text.strip(), where, part)

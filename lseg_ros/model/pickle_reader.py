@@ -14,6 +14,7 @@ that are not installed do no harm. Tensors stay on disk until `PickleFile.read`.
 from __future__ import annotations
 
 import pickle
+import reprlib
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -117,14 +118,14 @@ class PickleFile:
         # Checked before memory is allocated: the pickle may claim any size.
         if name not in self._archive.NameToInfo or self._archive.getinfo(name).file_size != size:
             raise PickleError(f'lacks the data of storage {storage.key}: {DOWNLOAD}')
-        data = torch.empty(storage.numel, dtype=storage.dtype)
-        memory = data.view(torch.uint8).numpy().data
         try:
+            data = torch.empty(storage.numel, dtype=storage.dtype)
+            memory = data.view(torch.uint8).numpy().data
             with self._archive.open(name) as source:  # verifies the checksum at the end
                 for start in range(0, size, CHUNK):
                     memory[start : start + CHUNK] = source.read(CHUNK)
             return data.as_strided(view.shape, view.stride, view.offset).contiguous()
-        except (EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        except (EOFError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
             raise PickleError(f'has a damaged storage {storage.key} ({error}): {DOWNLOAD}') from error
 
 
@@ -150,8 +151,12 @@ def _find_root(archive: zipfile.ZipFile) -> str:
     return root
 
 
-class _Unpickler(pickle.Unpickler):
-    """Unpickles with stand-ins for everything that the pickle names."""
+class _Unpickler(pickle._Unpickler):
+    """Unpickles with stand-ins for everything that the pickle names.
+
+    Written in Python, unlike pickle.Unpickler, whose list of memorised objects can be made to
+    fill the memory by a pickle of ten bytes.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file, encoding='utf-8')
@@ -163,9 +168,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Storage:
         kind, dtype, key, _, numel = pid
-        if kind != 'storage' or not isinstance(dtype, torch.dtype):
+        if kind != 'storage' or not isinstance(dtype, torch.dtype) or not isinstance(key, str):
             raise PickleError('has tensors of an unknown type')
-        return Storage(str(key), dtype, _whole(numel))
+        return Storage(key, dtype, _whole(numel))
 
 
 def _rebuild_tensor(storage: Storage, offset: int, shape: Any, stride: Any, *_: Any) -> TensorView:
@@ -192,5 +197,5 @@ _KNOWN: MappingProxyType[tuple[str, str], Callable[..., Any]] = MappingProxyType
 
 def _whole(number: Any) -> int:
     if not isinstance(number, int) or number < 0:
-        raise PickleError(f'has {number!r} where a size should be')
+        raise PickleError(f'has {reprlib.repr(number)} where a size should be')
     return number

@@ -162,7 +162,7 @@ def _describe_unknown(state: Mapping[str, HasShape]) -> str:
         for key in dict.fromkeys(network.key for network in NETWORKS.values())
         if key in state
     ]
-    found = backbones[0] if backbones else f'{len(state)} entries, first {min(state)}'
+    found = backbones[0] if backbones else f'{len(state)} tensors, first {min(state, default="none")}'
     expected = ', '.join(f'{name}: {network.key} {list(network.shape)}' for name, network in NETWORKS.items())
     return (
         f"is not one of the networks that LSeg's authors published: it has {found}, "

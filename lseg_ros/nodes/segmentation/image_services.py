@@ -16,6 +16,7 @@ from sensor_msgs.msg import Image
 from lseg_ros.core.query import Relevance, ask, prepare_query
 from lseg_ros.core.segmenter import PreparedLabels, Segmentation
 from lseg_ros.core.worker import WorkerStopped
+from lseg_ros.labels.syntax import quote
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_message
 from lseg_ros.nodes.segmentation.awaiting import end_of
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
@@ -123,7 +124,7 @@ def _find_camera(stream: SegmentationStream, name: str) -> CameraStream:
         return next(iter(stream.cameras.values()))
     if name not in stream.cameras:
         known = ', '.join(map(repr, stream.cameras))
-        raise ValueError(f'no camera {name!r}: the node has {known}')
+        raise ValueError(f'no camera {quote(name)}: the node has {known}')
     return stream.cameras[name]
 
 

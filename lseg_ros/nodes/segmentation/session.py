@@ -16,6 +16,7 @@ from lseg_ros.backends.device import free_memory
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelError, LabelRegistry, LabelSet, read_label_file
+from lseg_ros.labels.syntax import quote
 from lseg_ros.nodes.segmentation.frames import LabelTable, Terms
 from lseg_ros.nodes.segmentation.settings import Settings
 from lseg_ros.nodes.segmentation.stream import SegmentationStream, create_stream
@@ -138,7 +139,7 @@ class Session:
         registry = copy.deepcopy(self._snapshot().registry)
         changes = {'': registry.replace, REPLACE: registry.replace, ADD: registry.add, REMOVE: registry.remove}
         if mode not in changes:
-            raise LabelError(f'unknown mode {mode!r}: use {REPLACE}, {ADD} or {REMOVE}')
+            raise LabelError(f'unknown mode {quote(mode)}: use {REPLACE}, {ADD} or {REMOVE}')
         return registry, changes[mode](labels)
 
     def _snapshot(self) -> _State:
