@@ -147,6 +147,7 @@ def test_safetensors_of_another_program(weights):
     [
         ('{', 'configuration'),
         ('[1, 2]', 'configuration'),
+        ('[' * 100_000, 'configuration'),
         ('{"depth": 3}', 'depth'),
         ('{"width": "wide"}', 'width must be int'),
         ('{"width": true}', 'width must be int'),

@@ -15,7 +15,8 @@ from lseg_ros.whole_files import write_whole
 if TYPE_CHECKING:
     from lseg_ros.labels import LabelSet
 
-
+# Pillow reads more, some of them with external programs: EPS starts Ghostscript.
+FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
 # Formats whose 16-bit grey some versions of Pillow read in 32-bit mode.
 _SIXTEEN_BIT_AS_I = frozenset({'PNG', 'PPM'})
 
@@ -26,7 +27,7 @@ def read_image(path: Path) -> np.ndarray:
     Raise OSError for any fault of the file.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             ImageOps.exif_transpose(image, in_place=True)
             return np.array(eight_bit(image).convert('RGB'))
     except (SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -209,7 +209,7 @@ def _parse_config(path: Path, text: str | None) -> LSegConfig:
         )
     try:
         return LSegConfig(**json.loads(text))
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
             f'{path} has an invalid configuration: {error}; was it written by a newer lseg?'
         ) from error
