@@ -1,16 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transport profile with which Fast DDS loses no large messages."""
+"""What each middleware needs to lose no large messages."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
 # Where Fast DDS looks for a profile: version 2 (Jazzy), or version 3, which warns if both are set.
 PROFILE_VARIABLE = (
     'FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS_DEFAULT_PROFILES_FILE'
+)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The environment variables that configure a middleware, and what happens without them."""
+
+    variables: tuple[str, ...]
+    loss: str
+
+
+# By the start of the identifier of the implementation: Fast DDS has two.
+_CONFIGURATIONS = MappingProxyType(
+    {
+        'rmw_fastrtps': Configuration(
+            (PROFILE_VARIABLE,), 'Fast DDS loses large images without the profile config/fastdds.xml'
+        ),
+        'rmw_cyclonedds': Configuration(
+            ('CYCLONEDDS_URI',), 'Cyclone DDS may lose large images without larger receive buffers'
+        ),
+        'rmw_zenoh': Configuration(
+            ('ZENOH_CONFIG_OVERRIDE', 'ZENOH_SESSION_CONFIG_URI'),
+            'Zenoh may drop large images under its default congestion control',
+        ),
+    }
 )
 
 
@@ -21,6 +48,8 @@ def use_profile(path: Path) -> None:
 
 def loss_hint() -> str:
     """Return why images may be lost on the way, in brackets; empty if they should not be."""
-    if not get_rmw_implementation_identifier().startswith('rmw_fastrtps') or PROFILE_VARIABLE in os.environ:
-        return ''
-    return ' (Fast DDS loses large images without the profile config/fastdds.xml: see docs/troubleshooting.md)'
+    middleware = get_rmw_implementation_identifier()
+    for start, configuration in _CONFIGURATIONS.items():
+        if middleware.startswith(start) and not any(name in os.environ for name in configuration.variables):
+            return f' ({configuration.loss}: see docs/troubleshooting.md)'
+    return ''

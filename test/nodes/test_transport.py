@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped Fast DDS profile loses no camera image in transport."""
+"""The shipped Fast DDS profile loses no image; the node says what another middleware needs."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from lseg_ros.nodes import transport
 from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 PROFILE = Path(__file__).parents[2] / 'config/fastdds.xml'
@@ -50,3 +51,27 @@ def test_no_image_is_lost_between_two_processes():
     finally:
         camera.kill()
         camera.wait()
+
+
+@pytest.mark.parametrize(
+    'middleware, variable, words',
+    [
+        ('rmw_fastrtps_cpp', PROFILE_VARIABLE, 'config/fastdds.xml'),
+        ('rmw_fastrtps_dynamic_cpp', PROFILE_VARIABLE, 'config/fastdds.xml'),
+        ('rmw_cyclonedds_cpp', 'CYCLONEDDS_URI', 'receive buffers'),
+        ('rmw_zenoh_cpp', 'ZENOH_CONFIG_OVERRIDE', 'congestion control'),
+        ('rmw_zenoh_cpp', 'ZENOH_SESSION_CONFIG_URI', 'congestion control'),
+    ],
+)
+def test_node_says_what_its_middleware_lacks_until_it_is_set(monkeypatch, middleware, variable, words):
+    monkeypatch.setattr(transport, 'get_rmw_implementation_identifier', lambda: middleware)
+    for name in (PROFILE_VARIABLE, 'CYCLONEDDS_URI', 'ZENOH_CONFIG_OVERRIDE', 'ZENOH_SESSION_CONFIG_URI'):
+        monkeypatch.delenv(name, raising=False)
+    assert words in transport.loss_hint() and 'docs/troubleshooting.md' in transport.loss_hint()
+    monkeypatch.setenv(variable, 'set')
+    assert transport.loss_hint() == ''
+
+
+def test_node_gives_no_advice_about_a_middleware_it_does_not_know(monkeypatch):
+    monkeypatch.setattr(transport, 'get_rmw_implementation_identifier', lambda: 'rmw_connextdds')
+    assert transport.loss_hint() == ''
