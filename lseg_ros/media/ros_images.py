@@ -43,6 +43,8 @@ _CONVERTED = MappingProxyType(
 )
 # Formats that cameras use. Pillow reads more, some of them with external programs.
 _COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
+# A few kilobytes can claim to be any size; Pillow refuses only 179 million pixels and more.
+MAX_COMPRESSED_PIXELS = 8192 * 8192
 # Depth encodings and their types.
 _DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
 _ONLY_DEPTH = frozenset({'16UC1', '32FC1'})
@@ -98,6 +100,8 @@ def compressed_to_rgb(message: CompressedImageMessage, convert: Converter) -> np
     pattern = next((each for each in _PATTERNS if message.format.startswith(f'bayer_{each}')), None)
     try:
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
+            if picture.width * picture.height > MAX_COMPRESSED_PIXELS:
+                raise ValueError(f'{picture.width} x {picture.height} pixels; at most {MAX_COMPRESSED_PIXELS}')
             if pattern and len(picture.getbands()) == 1:  # otherwise the camera's driver has converted it
                 mosaic = np.asarray(picture)
                 if mosaic.dtype == np.uint8:
