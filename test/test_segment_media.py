@@ -3,6 +3,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -80,6 +81,12 @@ def test_video_gives_an_overlay_video_and_the_ids_of_each_frame(segment, tmp_pat
     decoded = cv2.VideoCapture(str(tmp_path / 'clip.mp4')).read()[1][..., ::-1]
     ids = np.array(Image.open(folder / 'clip.ids' / '000000.png'))
     assert np.array_equal(ids, expected_ids(np.ascontiguousarray(decoded)))
+
+
+def test_video_with_a_pause_is_segmented_to_its_end(segment, tmp_path):
+    status, out, err = segment(Path(__file__).parent / 'videos' / 'pause.mkv')
+    assert (status, err) == (0, '') and '1 of 1 videos' in out
+    assert len(list((tmp_path / 'lseg_output' / 'pause.ids').iterdir())) == 12
 
 
 @pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])

@@ -60,13 +60,12 @@ class FileSegmenter:
         video = Video(path)
         folder = Path(f'{target}.ids')
         folder.mkdir(exist_ok=True)
-        frame = -1
         with VideoWriter(f'{target}.overlay.mp4', video.rate) as overlays:
             for frame, image in enumerate(_shown(video, video.frame_count, path)):
                 ids = self._result(image).ids
                 write_ids(folder / f'{frame:06}.png', ids, self._labels)
                 overlays.write(overlay_with_legend(image, ids, self._labels))
-        _check_whole(frame + 1, video.frame_count)
+        video.check_whole()
 
     def _segment_bag(self, path: Path, target: Path) -> None:
         # Only bags need rosbags.
@@ -91,9 +90,3 @@ class FileSegmenter:
 def _shown(frames: Iterable[Frame], total: int | None, path: Path) -> Iterator[Frame]:
     """Yield `frames` and show a progress bar."""
     return iter(tqdm(frames, total=total, desc=path.name, unit='frame', leave=False, disable=None))
-
-
-def _check_whole(read: int, announced: int | None) -> None:
-    # Containers often announce a frame or two more than the decoder returns.
-    if not read or (announced or 0) > 1.02 * read + 2:
-        raise OSError(f'the video ends early: {read} of {announced or "its"} frames could be read')

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lseg_ros.media.containers import is_finished_mp4, missing_bytes
 from lseg_ros.whole_files import whole_file, write_error
 
 _DEFAULT_RATE = 25.0
@@ -32,6 +32,8 @@ class Video:
         capture = self._open()
         self._rate = capture.get(cv2.CAP_PROP_FPS)
         self._frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._read = 0
+        self._first = self._last = 0.0
         capture.release()
 
     @property
@@ -41,16 +43,47 @@ class Video:
 
     @property
     def frame_count(self) -> int | None:
-        """The number of frames according to the file; None if it does not say."""
+        """The number of frames according to the file; None if it does not say.
+
+        In some formats it is the duration times the rate, so an upper bound.
+        """
         return self._frames if self._frames > 0 else None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         capture = self._open()
+        self._read = 0
         try:
             while (grabbed := capture.read())[0]:
+                self._last = self._position(capture)
+                self._first = self._first if self._read else self._last
+                self._read += 1
                 yield cv2.cvtColor(grabbed[1], cv2.COLOR_BGR2RGB)
         finally:
             capture.release()
+
+    def check_whole(self) -> None:
+        """Raise OSError if the last iteration found fewer frames than the file should have.
+
+        If its structure does not tell, time stamps that reach the duration are an end as well as
+        the number of frames is.
+        """
+        missing = missing_bytes(Path(str(self._source)))
+        whole = self._reached_the_end() if missing is None else not missing
+        if not whole or not self._read:
+            frames = self.frame_count or 'its'
+            raise OSError(f'the video ends early: {self._read} of {frames} frames could be read')
+
+    def _reached_the_end(self) -> bool:
+        announced = self.frame_count or 0
+        tolerance = 2 + 0.02 * self._read  # files often announce a frame or two more than there are
+        frames = max(self._read, self._last - self._first + 1)
+        return announced - frames <= tolerance or abs(announced - self._last - 1) <= tolerance
+
+    def _position(self, capture: cv2.VideoCapture) -> float:
+        """Return the time stamp of the last frame, in frames; older OpenCV: since the first one."""
+        if hasattr(cv2, 'CAP_PROP_PTS'):
+            return capture.get(cv2.CAP_PROP_PTS)
+        return capture.get(cv2.CAP_PROP_POS_MSEC) * self.rate / 1000
 
     def _open(self) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(self._source)
@@ -92,7 +125,7 @@ class VideoWriter:
         with self._stack:
             if self._writer is not None:
                 self._writer.release()
-                if not _is_whole(self._part):  # OpenCV does not report a full disk
+                if not is_finished_mp4(self._part):  # OpenCV does not report a full disk
                     raise write_error(self._part, 'it ends early')
 
     def __enter__(self) -> VideoWriter:
@@ -100,14 +133,3 @@ class VideoWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _is_whole(path: Path) -> bool:
-    """Return whether an MPEG-4 file consists of whole boxes, the table of its frames the last."""
-    size, end, kind = path.stat().st_size, 0, b''
-    with path.open('rb') as file:
-        while end < size:
-            file.seek(end)
-            length, kind, long_length = struct.unpack('>I4sQ', file.read(16).ljust(16, b'\0'))
-            end += max(long_length if length == 1 else length, 8)
-    return end == size and kind == b'moov'

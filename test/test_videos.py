@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a video was read to its end: duration times rate is not the number of frames.
+
+Each of the files has 12 frames of 1/30 s. Those of `pause` have ten seconds in their midst without
+a frame, `late` starts at one hour, and the sound of `sound` goes on after the pictures.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from lseg_ros.media.videos import Video
+
+VIDEOS = sorted(path.name for path in (Path(__file__).parent / 'videos').iterdir())
+
+
+@pytest.fixture(params=VIDEOS)
+def path(request):
+    return Path(__file__).parent / 'videos' / request.param
+
+
+def frames_of(video):
+    return sum(1 for _ in video)
+
+
+def test_whole_video_is_whole(path):
+    video = Video(path)
+    assert frames_of(video) == 12
+    video.check_whole()
+
+
+@pytest.mark.parametrize('share', [0.6, 0.8])
+def test_cut_video_ends_early(path, tmp_path, share):
+    data = path.read_bytes()
+    cut = tmp_path / path.name
+    cut.write_bytes(data[: int(share * len(data))])
+    video = Video(cut)
+    frames_of(video)
+    with pytest.raises(OSError, match='the video ends early'):
+        video.check_whole()
+
+
+def test_video_whose_end_is_empty_ends_early(path, tmp_path):
+    data = path.read_bytes()
+    part = int(0.6 * len(data))
+    (tmp_path / path.name).write_bytes(data[:part] + bytes(len(data) - part))  # a download that broke off
+    video = Video(tmp_path / path.name)
+    frames_of(video)
+    with pytest.raises(OSError, match='the video ends early'):
+        video.check_whole()
