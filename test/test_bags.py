@@ -168,6 +168,20 @@ def test_split_bag_is_read_in_the_order_of_recording(tmp_path):
     assert_reads_all(bag)
 
 
+@pytest.mark.parametrize('storage', STORAGES)
+@pytest.mark.parametrize('file', ['first', 'last'])
+def test_damaged_file_of_a_split_bag_is_told_and_the_others_are_read(tmp_path, storage, file):
+    bag = write_bag(tmp_path / 'run', {'/image': [image(i, each) for i, each in enumerate(pictures(3))]}, storage)
+    whole = next(bag.glob('run.*'))
+    name = {'first': 'a', 'last': 'z'}[file] + whole.suffix
+    (bag / name).write_bytes(whole.read_bytes()[:9000])
+    (bag / 'metadata.yaml').unlink()
+    assert_reads_all(bag)
+    with BagReader(bag) as reader:
+        list(reader.images('/image', []))
+        assert len(reader.damaged) == 1 and reader.damaged[0].startswith(f'{name} is damaged, or cut short: ')
+
+
 def depth_png(kind):
     data = io.BytesIO()
     Image.fromarray(np.full((40, 60), 1000, np.uint16)).save(data, 'PNG')

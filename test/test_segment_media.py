@@ -123,6 +123,18 @@ def test_folder_with_a_bag_but_no_metadata_is_read(segment, tmp_path, storage):
     assert len(read_bag(tmp_path / 'lseg_output' / 'run1.labels')) == 3
 
 
+def test_damaged_file_of_a_split_bag_is_reported_and_the_others_are_segmented(segment, tmp_path):
+    bag = write_bag(tmp_path / 'run', rgbd_topics(2))
+    metadata = bag / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('- run.db3', '- run.db3\n  - run_1.db3', 1))
+    (bag / 'run_1.db3').write_bytes(b'noise' * 100)
+    status, _, err = segment('run', '--topic', '/camera/image_raw')
+    assert status == 1 and err.count('\n') == 1
+    assert err.startswith('lseg: skipped run: run_1.db3 is damaged, or cut short: ')
+    messages = read_bag(tmp_path / 'lseg_output' / 'run.labels')
+    assert sum(topic == '/lseg/label_image' for topic, _, _ in messages) == 2
+
+
 @pytest.mark.parametrize('bad', [0, 2])
 def test_bad_image_of_a_bag_is_reported_and_the_others_are_segmented(segment, tmp_path, bad):
     images = [image(i, each) for i, each in enumerate(pictures(4))]

@@ -65,22 +65,49 @@ class StorageFile(Protocol):
 
 
 class BagStorage:
-    """The open files of a bag, read as one."""
+    """The files of a bag, read as one; `damaged` says which of several end early, and why."""
 
     def __init__(self, path: Path) -> None:
-        """Open the bag; raise OSError, or whatever a damaged file causes in the libraries."""
+        """Open the bag; raise whatever its only file, or the last of several, causes."""
+        paths = _files_of(path)
+        self.damaged: list[str] = []
+        self._files: dict[str, StorageFile] = {}
         with ExitStack() as stack:
-            self._files = [_open(file, stack) for file in _files_of(path)]
-            self.topics = [topic for file in self._files for topic in file.topics]
+            for each in paths:
+                try:
+                    self._files[each.name] = _open(each, stack)
+                except Exception as error:  # the libraries pass on whatever the bytes cause
+                    self._report(each.name, error)
+                    if len(self.damaged) == len(paths):
+                        raise
             self._stack = stack.pop_all()
+        self.topics = [topic for file in self._files.values() for topic in file.topics]
 
     def records(self, topic: str) -> Iterator[Record]:
         """Yield the messages of a topic in the order of recording."""
-        yield from merge(*(file.records(topic) for file in self._files), key=attrgetter('recorded_ns'))
+        yield from merge(*(self._records_of(name, topic) for name in self._files), key=attrgetter('recorded_ns'))
 
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
+
+    def _records_of(self, name: str, topic: str) -> Iterator[Record]:
+        try:
+            yield from self._files[name].records(topic)
+        except Exception as error:
+            if len(self._files) == 1:
+                raise
+            self._report(name, error)
+
+    def _report(self, name: str, error: Exception) -> None:
+        problem = f'{name} is damaged, or cut short: {one_line(error)}'
+        if problem not in self.damaged:
+            self.damaged.append(problem)
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error in one line, or its type if it has none."""
+    return ' '.join(str(error).split()) or type(error).__name__
 
 
 def _files_of(path: Path) -> list[Path]:

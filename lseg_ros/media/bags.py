@@ -16,7 +16,7 @@ import numpy as np
 from rosbags.image.image import convert_color
 from rosbags.typesys import Stores, get_typestore
 
-from lseg_ros.media.bag_storage import BagStorage, Record
+from lseg_ros.media.bag_storage import BagStorage, Record, one_line
 from lseg_ros.media.ros_images import compressed_to_rgb, image_to_rgb, is_depth
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -56,6 +56,11 @@ class BagReader:
     def close(self) -> None:
         """Close the files."""
         self._storage.close()
+
+    @property
+    def damaged(self) -> list[str]:
+        """Which files of a bag of several end early, as far as it has been read, and why."""
+        return self._storage.damaged
 
     def count(self, topic: str) -> int:
         """Return the number of messages of a topic."""
@@ -122,8 +127,7 @@ def _as_bag_error() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # rosbags passes on whatever its storage raises
-        reason = ' '.join(str(error).split()) or type(error).__name__
-        raise BagError(f'not a readable bag, or cut short: {reason}') from error
+        raise BagError(f'not a readable bag, or cut short: {one_line(error)}') from error
 
 
 def _is_depth(message: Any) -> bool:

@@ -79,9 +79,12 @@ class FileSegmenter:
             with LabelBagWriter(target, self._labels, self._threshold, storage_of(path)) as results:
                 for image in _shown(bag.images(topic, faults), total, path):
                     results.write(image.header, image.recorded_ns, self._result(image.pixels))
+            problems = list(bag.damaged)
         if faults:
             reasons = '; '.join(list(dict.fromkeys(faults))[:3])
-            raise OSError(f'{len(faults)} of {total} images could not be read: {topic}: {reasons}')
+            problems.append(f'{len(faults)} of {total} images could not be read: {topic}: {reasons}')
+        if problems:
+            raise OSError('; '.join(problems))
 
     def _result(self, image: np.ndarray) -> Segmentation:
         return self._segmenter.segment([image], self._prepared, threshold=self._threshold)[0]
