@@ -114,7 +114,7 @@ class CameraStream:
 
     def _latch(self, labels: LabelSet, since_ns: int) -> LabelTable:
         self._table = LabelTable(labels, since_ns)
-        self.outputs.latch(self._table, self._settings.confidence_threshold)
+        self.outputs.tables.latch(self._table, self._settings.confidence_threshold)
         return self._table
 
     def _complain(self, problem: str) -> None:

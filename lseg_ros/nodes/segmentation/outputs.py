@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The publishers of one camera: frames, and the tables that give them meaning."""
+"""The publishers of one camera: its frames, sent after the tables that give them meaning."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.syntax import topic_name
 from lseg_ros.media.overlay import overlay_with_legend
-from lseg_ros.msg import LabelSet as LabelSetMessage
-from lseg_ros.nodes.conversions import array_to_image, label_set_to_label_info, label_set_to_message
-from lseg_ros.nodes.segmentation.frames import Frame, LabelTable
+from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.segmentation.frames import Frame
+from lseg_ros.nodes.segmentation.label_tables import LabelTables, await_delivery
 
 FRAME_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -37,9 +36,9 @@ _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 class Outputs:
     """The publishers of one camera, behind a gate that stops all frames while it is shut.
 
-    Only topics with subscribers are computed and sent. The tables are latched whether the gate is
-    open or shut. Any thread may call any method, except that `latch` belongs to the stream's thread
-    and `add_masks` and `remove_masks` to the session's.
+    Only topics with subscribers are computed and sent. What holds ids waits at the gate for the
+    consumers that lack the `tables`. Any thread may call any method, except that what publishes
+    belongs to the stream's thread and `add_masks` and `remove_masks` to the session's.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
@@ -49,14 +48,13 @@ class Outputs:
         self._gate = threading.Lock()  # also guards the masks
         self._is_open = False
         self._masks: dict[str, Publisher] = {}
-        self._latched: tuple[list[VisionClass], float] | None = None
+        # First, so that consumers learn of the tables before the frames.
+        self.tables = LabelTables(partial(self._create, qos=LATCHED_QOS))
         self._label_image = self._create(Image, 'label_image', FRAME_QOS)
         self._confidence = self._create(Image, 'confidence', FRAME_QOS)
         self._overlay = self._create(Image, 'overlay', FRAME_QOS)
         self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
         self._points = self._create(PointCloud2, 'points', FRAME_QOS)
-        self._label_info = self._create(LabelInfo, 'label_info', LATCHED_QOS)
-        self._label_set = self._create(LabelSetMessage, 'label_set', LATCHED_QOS)
 
     def open(self) -> None:
         """Let frames out."""
@@ -67,18 +65,6 @@ class Outputs:
         """Let no more frames out: once this returns, none is under way either."""
         with self._gate:
             self._is_open = False
-
-    def latch(self, table: LabelTable, threshold: float) -> None:
-        """Publish the tables in force; `threshold` is the least confidence, 0 to 1.
-
-        The LabelInfo is sent only if a name, an id or the threshold has changed: each time, its
-        consumers in Nav2 rebuild their tables and warn of names that they do not know.
-        """
-        info = label_set_to_label_info(table.labels, table.since_ns, threshold)
-        if (info.class_map, info.threshold) != self._latched:
-            self._label_info.publish(info)
-            self._latched = (info.class_map, info.threshold)
-        self._label_set.publish(label_set_to_message(table.labels, table.since_ns))
 
     def add_masks(self, labels: LabelSet) -> None:
         """Create the missing mask topics of the classes and groups in `labels`."""
@@ -95,22 +81,28 @@ class Outputs:
         for publisher in gone:
             self._node.destroy_publisher(publisher)
 
+    def note_consumers(self) -> None:
+        """Look for consumers that have joined, so that the next frame waits for them."""
+        with self._gate:
+            publishers = (self._label_image, self._points, *self._masks.values())
+        for publisher in publishers:
+            self.tables.note_consumers(publisher)
+
     def publish(self, frame: Frame, segmentation: Segmentation) -> bool:
         """Send a result to its subscribers, unless the gate is shut; return whether it is open."""
+        header, ids, labels = frame.header, segmentation.ids, frame.table.labels
         with self._gate:
-            if not self._is_open:
-                return False
-            ids, labels = segmentation.ids, frame.table.labels
-            self._send(self._label_image, 'mono8', frame.header, lambda: ids)
-            self._send(self._confidence, 'mono8', frame.header, lambda: segmentation.confidence)
+            self._send(self._label_image, lambda: array_to_image(ids, 'mono8', header), has_ids=True)
+            self._send(self._confidence, lambda: array_to_image(segmentation.confidence, 'mono8', header))
             for name, members in labels.masks.items():
-                self._send(self._masks[name], 'mono8', frame.header, partial(_mask, ids, members))
-            self._send(self._overlay, 'rgb8', frame.header, partial(_overlay, frame, ids))
-            return True
+                self._send(self._masks[name], partial(_mask, ids, members, header), has_ids=True)
+            self._send(self._overlay, lambda: _overlay(frame, ids))
+            return self._is_open
 
     def send_camera_info(self, make: Callable[[], CameraInfo | None]) -> None:
         """Send what `make` returns to the subscribers, unless the gate is shut."""
-        self._send_gated(self._camera_info, make)
+        with self._gate:
+            self._send(self._camera_info, make)
 
     @property
     def are_points_wanted(self) -> bool:
@@ -119,7 +111,8 @@ class Outputs:
 
     def send_points(self, make: Callable[[], PointCloud2 | None]) -> None:
         """Send what `make` returns to the subscribers, unless the gate is shut."""
-        self._send_gated(self._points, make)
+        with self._gate:
+            self._send(self._points, make, has_ids=True)
 
     def destroy(self) -> None:
         """Remove every topic."""
@@ -127,34 +120,38 @@ class Outputs:
         with self._gate:
             masks, self._masks = self._masks, {}
         frames = (self._label_image, self._confidence, self._overlay, self._camera_info, self._points)
-        for publisher in (*frames, *masks.values(), self._label_info, self._label_set):
+        for publisher in (*frames, *masks.values(), *self.tables.publishers):
             self._node.destroy_publisher(publisher)
 
     def _create(self, message_type: type, topic: str, qos: QoSProfile, **options: Any) -> Publisher:
         return self._node.create_publisher(message_type, self._camera.output(topic), qos, **options)
 
-    def _send_gated(self, publisher: Publisher, make: Callable[[], Any]) -> None:
-        with self._gate:
-            if self._is_open and publisher.get_subscription_count():
-                message = make()
-                if message is not None:
-                    publisher.publish(message)
+    def _send(self, publisher: Publisher, make: Callable[[], Any], has_ids: bool = False) -> None:
+        """Send what `make` returns to the subscribers, if there are any, unless the gate is shut.
 
-    @staticmethod
-    def _send(publisher: Publisher, encoding: str, header: Header, pixels: Callable[[], np.ndarray]) -> None:
-        if publisher.get_subscription_count():
-            publisher.publish(array_to_image(pixels(), encoding, header))
+        What has ids waits for consumers that have joined since `note_consumers`.
+        """
+        if not self._is_open or not publisher.get_subscription_count():
+            return
+        message = make()
+        if message is None:
+            return
+        # As late as possible, because nothing waits for a consumer that joins after this.
+        if has_ids and self.tables.note_consumers(publisher):
+            await_delivery([self.tables])
+        publisher.publish(message)
 
 
-def _mask(ids: np.ndarray, members: tuple[int, ...]) -> np.ndarray:
-    """Return uint8 [H, W]: 255 where a pixel's id is one of `members`, else 0."""
+def _mask(ids: np.ndarray, members: tuple[int, ...], header: Header) -> Image:
+    """Return a mono8 image: 255 where a pixel's id is one of `members`, else 0."""
     table = np.zeros(256, np.uint8)
     table[list(members)] = 255
-    return cv2.LUT(ids, table)
+    return array_to_image(cv2.LUT(ids, table), 'mono8', header)
 
 
-def _overlay(frame: Frame, ids: np.ndarray) -> np.ndarray:
+def _overlay(frame: Frame, ids: np.ndarray) -> Image:
     image, (height, width) = frame.image, ids.shape
     if image.shape[:2] != ids.shape:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return overlay_with_legend(image, ids, frame.table.labels, frame.settings.overlay_alpha)
+    pixels = overlay_with_legend(image, ids, frame.table.labels, frame.settings.overlay_alpha)
+    return array_to_image(pixels, 'rgb8', frame.header)

@@ -21,6 +21,7 @@ from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
 from lseg_ros.nodes.segmentation.camera_info import parse_output_size
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import Arrival, Frame, LabelTable, Terms
+from lseg_ros.nodes.segmentation.label_tables import await_delivery
 from lseg_ros.nodes.segmentation.outputs import Outputs
 from lseg_ros.nodes.segmentation.settings import Settings
 
@@ -130,7 +131,11 @@ class SegmentationStream:
             camera = self.cameras[name]
             if frame := camera.decode(arrival):
                 batch.append((camera, frame))
-        for (camera, frame), segmentation in self._segment(batch):
+        results = self._segment(batch)
+        for (camera, _), _ in results:
+            camera.outputs.note_consumers()
+        await_delivery(camera.outputs.tables for (camera, _), _ in results)
+        for (camera, frame), segmentation in results:
             try:
                 camera.publish(frame, segmentation)
             except Exception as error:  # the other cameras' frames still go out

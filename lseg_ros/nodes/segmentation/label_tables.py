@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The label tables of one camera, and how long frames wait for their delivery."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
+from rclpy.publisher import Publisher
+from vision_msgs.msg import LabelInfo
+
+from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.conversions import label_set_to_label_info, label_set_to_message
+from lseg_ros.nodes.segmentation.frames import LabelTable
+
+HOLD_S = 0.1  # the longest that a frame waits, and the time for a consumer to subscribe to all
+_TAKING_S = 0.03  # for a consumer to take a table that has arrived
+_PATIENCE_S = 1.0  # for a consumer to acknowledge the tables
+_POLL_S = 0.002
+
+
+class LabelTables:
+    """Publishes the tables of a camera: on every change, and again when a consumer joins.
+
+    The subscriptions of a consumer are matched one at a time, here and there at different times,
+    and a VOLATILE one receives nothing latched. So a frame could arrive before the table that
+    explains it, unless it waits for the tables to be delivered. Any thread may call any method.
+    """
+
+    def __init__(self, create: Callable[..., Publisher]) -> None:
+        """Create the publishers by calling `create` with a type, a topic and event callbacks."""
+        self._lock = threading.Lock()
+        self._sent: dict[str, Any] = {}
+        self._joined_at = self._unacknowledged_at = -float('inf')
+        self._consumers: WeakKeyDictionary[Publisher, int] = WeakKeyDictionary()
+        self._publishers = {
+            topic: create(kind, topic, event_callbacks=PublisherEventCallbacks(matched=partial(self._matched, topic)))
+            for topic, kind in (('label_info', LabelInfo), ('label_set', LabelSetMessage))
+        }
+
+    @property
+    def publishers(self) -> tuple[Publisher, ...]:
+        """The publishers of the tables, which the caller destroys."""
+        return tuple(self._publishers.values())
+
+    def latch(self, table: LabelTable, threshold: float) -> None:
+        """Publish the tables in force; `threshold` is the least confidence, 0 to 1.
+
+        The LabelInfo is sent only if a name, an id or the threshold has changed: each time, its
+        consumers in Nav2 rebuild their tables and warn of names that they do not know.
+        """
+        info = label_set_to_label_info(table.labels, table.since_ns, threshold)
+        with self._lock:
+            last = self._sent.get('label_info')
+            if last is None or (info.class_map, info.threshold) != (last.class_map, last.threshold):
+                self._publish('label_info', info)
+            self._publish('label_set', label_set_to_message(table.labels, table.since_ns))
+
+    def note_consumers(self, frames: Publisher) -> bool:
+        """Return whether a consumer has joined `frames` since the last call."""
+        with self._lock:
+            return self._note(frames)
+
+    def are_delivered(self) -> bool:
+        """Return whether consumers that have joined lately had the time to take the tables."""
+        with self._lock:
+            for topic, publisher in self._publishers.items():
+                if self._note(publisher):
+                    self._repeat(topic)
+            now = time.monotonic()
+            if now > self._joined_at + _PATIENCE_S:
+                return True
+            if not all(map(_is_acknowledged, self.publishers)):
+                self._unacknowledged_at = now
+            return now > max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S)
+
+    def repeat_unacknowledged(self) -> None:
+        """Send what a consumer has not acknowledged again, as it may not have been ready for it."""
+        with self._lock:
+            for topic, publisher in self._publishers.items():
+                if not _is_acknowledged(publisher):
+                    self._repeat(topic)
+
+    def _matched(self, topic: str, change: QoSPublisherMatchedInfo) -> None:
+        """Serve a consumer that came without a frame, or that the count of consumers hides."""
+        is_hidden = change.total_count_change > max(change.current_count_change, 0)  # another left
+        with self._lock:
+            if self._note(self._publishers[topic]) or is_hidden:
+                self._joined_at = time.monotonic()
+                self._repeat(topic)
+
+    def _note(self, publisher: Publisher) -> bool:
+        count, before = publisher.get_subscription_count(), self._consumers.get(publisher, 0)
+        self._consumers[publisher] = count
+        if count > before:
+            self._joined_at = time.monotonic()
+        return count > before
+
+    def _repeat(self, topic: str) -> None:
+        if topic in self._sent:
+            self._publish(topic, self._sent[topic])
+
+    def _publish(self, topic: str, message: Any) -> None:
+        self._sent[topic] = message
+        self._publishers[topic].publish(message)
+
+
+def await_delivery(tables: Iterable[LabelTables]) -> None:
+    """Wait until consumers that have just joined have the tables, at most HOLD_S."""
+    end = time.monotonic() + HOLD_S
+    repeat_at = end - _TAKING_S
+    missing = [table for table in tables if not table.are_delivered()]
+    while missing and (now := time.monotonic()) < end:
+        if now > repeat_at:
+            repeat_at = end
+            for table in missing:
+                table.repeat_unacknowledged()
+        time.sleep(_POLL_S)
+        missing = [table for table in missing if not table.are_delivered()]
+
+
+def _is_acknowledged(publisher: Publisher) -> bool:
+    # Without a timeout, because rclpy would wait for it without releasing the GIL.
+    return publisher.wait_for_all_acked(Duration())

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A consumer that joins in mid-stream receives the table before the first mask."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+from harness import LATCHED, RELIABLE, TIMEOUT_S, stamp_of
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image, PointCloud2
+from test_points import DepthCamera
+from vision_msgs.msg import LabelInfo
+
+from lseg_ros.msg import LabelSet
+from lseg_ros.nodes.segmentation.label_tables import HOLD_S
+
+FRAMES = {'label_image': Image, 'masks/floor': Image, 'points': PointCloud2}
+TABLES = {'label_info': LabelInfo, 'label_set': LabelSet}
+PAUSE_S = HOLD_S / 10
+
+
+class Consumer(Node):
+    """Subscribes to frames, then to the tables; keeps the time at which each first arrived.
+
+    That is the time of the middleware, as it is up to the consumer which of two waiting messages
+    it takes first.
+    """
+
+    def __init__(self, context, namespace, name, frames_qos, tables_qos):
+        super().__init__(name, context=context, namespace=namespace)
+        self.first = {}
+        started = time.monotonic()
+        for topics, qos in ((FRAMES, frames_qos), (TABLES, tables_qos)):
+            for topic, kind in topics.items():
+                self.create_subscription(kind, f'lseg/{topic}', self._keeper(topic), qos)
+        self.subscribing_s = time.monotonic() - started
+
+    def _keeper(self, topic):
+        def keep(_, info):
+            self.first.setdefault(topic, info['received_timestamp'])
+
+        return keep
+
+
+class Stream:
+    """Shoots again as soon as a standing consumer has the label image and the cloud."""
+
+    def __init__(self, client):
+        self.sent = []
+        self._client = client
+        self._camera = DepthCamera(client)
+        self._camera.cloud()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def received(self, topic):
+        return [stamp_of(message) for message in list(self._client.received[topic])]
+
+    def _run(self):
+        while not self._end.is_set():
+            self.sent.append(self._camera.shoot())
+            self._client.wait_for(
+                lambda: all(self.received(topic)[-1] == self.sent[-1] for topic in ('lseg/label_image', 'lseg/points')),
+                f'frame {len(self.sent)}',
+            )
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+def receive_everything(consumers, context):
+    """Spin the consumers until each has received every topic; destroy them."""
+    executor = SingleThreadedExecutor(context=context)
+    for consumer in consumers:
+        executor.add_node(consumer)
+    deadline = time.monotonic() + TIMEOUT_S
+    while any(len(consumer.first) < 5 for consumer in consumers):
+        assert time.monotonic() < deadline, [consumer.first for consumer in consumers]
+        executor.spin_once(timeout_sec=PAUSE_S)
+    executor.shutdown()
+    for consumer in consumers:
+        consumer.destroy_node()
+
+
+@pytest.mark.parametrize('joins', [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(active, ros_context, joins):
+    client = active(labels=['floor', 'door'])
+    pauses = random.Random(0)
+    with Stream(client) as stream:
+        for join in range(joins):
+            time.sleep(pauses.uniform(0, PAUSE_S))  # to join anywhere between two frames
+            consumers = [
+                Consumer(ros_context, client.namespace, f'{name}{join}', *qos)
+                for name, qos in (('volatile', (RELIABLE, RELIABLE)), ('latched', (qos_profile_sensor_data, LATCHED)))
+            ]
+            receive_everything(consumers, ros_context)
+            for consumer in consumers:
+                if consumer.subscribing_s < HOLD_S / 2:  # unless the machine was too busy
+                    tables = max(consumer.first[topic] for topic in TABLES)
+                    assert all(consumer.first[topic] > tables for topic in FRAMES), (
+                        join,
+                        consumer.get_name(),
+                        consumer.subscribing_s,
+                        {t: (v - tables) / 1e6 for t, v in consumer.first.items()},
+                    )
+    assert stream.received('lseg/label_image')[-len(stream.sent) :] == stream.sent
+
+
+def test_frames_flow_while_consumers_keep_joining(active, ros_context):
+    client = active(labels=['floor', 'door'])
+    crowd = Node('crowd', context=ros_context, namespace=client.namespace)
+    with Stream(client) as stream:
+        enough = len(stream.sent) + 5
+        joins = 0
+        while len(stream.sent) < enough:
+            crowd.create_subscription(Image, 'lseg/label_image', lambda _: None, RELIABLE)
+            joins += 1
+            assert joins < 5 * 5 * HOLD_S / PAUSE_S
+            time.sleep(PAUSE_S)
+    crowd.destroy_node()
+    assert joins > 5
