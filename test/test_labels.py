@@ -170,6 +170,14 @@ def test_id_free_for_longest_is_given_away_first():
     assert ids(registry.add(['e']))['e'] == 1
 
 
+def test_retired_name_is_known_until_its_id_is_given_away():
+    registry = LabelRegistry(max_id=3)
+    assert registry.replace(['a', 'b', 'c']).retired == ()
+    assert registry.remove(['b']).retired == ((2, 'b'),)
+    assert registry.replace(['b']).retired == ((1, 'a'), (3, 'c'))
+    assert registry.add(['d']).retired == ((3, 'c'),)
+
+
 def test_returning_name_gets_its_id_back_rather_than_lose_it_to_a_new_one():
     registry = LabelRegistry(max_id=2)
     registry.replace(['a', 'b'])

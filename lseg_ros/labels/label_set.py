@@ -31,9 +31,13 @@ class LabelClass:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes to segment, sorted by id; OTHER is among them if it is enabled."""
+    """The classes to segment, sorted by id; OTHER is among them if it is enabled.
+
+    `retired` has the names that were dropped and the ids that they keep, ascending by id.
+    """
 
     classes: tuple[LabelClass, ...]
+    retired: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         ids = [label.id for label in self.classes]

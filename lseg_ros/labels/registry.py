@@ -81,7 +81,8 @@ class LabelRegistry:
             LabelClass(ids[name], name, prompts, class_color(ids[name]), groups.get(name, ()))
             for name, prompts in asked.items()
         )
-        self._current = LabelSet(tuple(sorted(classes, key=lambda label: label.id)))
+        retired = sorted((owned, name) for name, owned in owners.items() if name not in asked)
+        self._current = LabelSet(tuple(sorted(classes, key=lambda label: label.id)), tuple(retired))
         self._owners, self._groups = owners, groups
         return self._current
 

@@ -108,11 +108,15 @@ def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
 
 
 def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -> LabelInfo:
-    """Return the names of the ids as a LabelInfo; `threshold` is a confidence in [0, 1]."""
+    """Return the names of the ids as a LabelInfo; `threshold` is a confidence in [0, 1].
+
+    Retired names are included, so that consumers still understand earlier label images.
+    """
+    names = sorted([*labels.retired, *((label.id, label.name) for label in labels.classes)])
     return LabelInfo(
         header=_header(since_ns),
         threshold=threshold,
-        class_map=[VisionClass(class_id=label.id, class_name=label.name) for label in labels.classes],
+        class_map=[VisionClass(class_id=class_id, class_name=name) for class_id, name in names],
     )
 
 

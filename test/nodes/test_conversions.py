@@ -234,17 +234,21 @@ def test_non_contiguous_array_is_sent_in_its_own_order():
 
 
 def test_tables_carry_ids_names_prompts_colours_and_the_stamp():
-    labels = LabelRegistry().replace(['floor=floor|ground', 'door'])
+    registry = LabelRegistry()
+    registry.replace(['floor', 'rug', 'door'])
+    labels = registry.replace(['floor=floor|ground', 'door'])
     table = label_set_to_message(labels, 7_000_000_001)
     info = label_set_to_label_info(labels, 7_000_000_001, 0.25)
     assert [(entry.id, entry.name, list(entry.prompts)) for entry in table.classes] == [
         (0, 'other', ['other']),
         (1, 'floor', ['floor', 'ground']),
-        (2, 'door', ['door']),
+        (3, 'door', ['door']),
     ]
     for entry, label in zip(table.classes, labels.classes):
         channels = (entry.color.r, entry.color.g, entry.color.b, entry.color.a)
         assert np.allclose(channels, [*(c / 255 for c in label.color), 1.0])
-    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [(0, 'other'), (1, 'floor'), (2, 'door')]
+    # Only the LabelInfo still names the id that is not in use.
+    meanings = {entry.class_id: entry.class_name for entry in info.class_map}
+    assert meanings == {0: 'other', 1: 'floor', 2: 'rug', 3: 'door'}
     assert info.threshold == pytest.approx(0.25)
     assert table.header == info.header == Header(stamp=Time(sec=7, nanosec=1))

@@ -107,8 +107,10 @@ class LabelTables:
             self._publish(topic, self._sent[topic])
 
     def _publish(self, topic: str, message: Any) -> None:
+        publisher = self._publishers[topic]
+        self._note(publisher)  # those who are there now receive it
         self._sent[topic] = message
-        self._publishers[topic].publish(message)
+        publisher.publish(message)
 
 
 def await_delivery(tables: Iterable[LabelTables]) -> None:
