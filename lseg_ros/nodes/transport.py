@@ -15,6 +15,9 @@ PROFILE_VARIABLE = (
     'FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS_DEFAULT_PROFILES_FILE'
 )
 
+# Fast DDS's own shared memory: a larger message goes by UDP, in pieces that may get lost.
+DEFAULT_MEMORY = 512 * 1024
+
 
 @dataclass(frozen=True)
 class Configuration:

@@ -11,6 +11,7 @@ from harness import PICTURE, ids_of, stamp_of
 from lifecycle_msgs.msg import Transition
 from PIL import Image as Picture
 from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.utilities import get_rmw_implementation_identifier
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -19,6 +20,7 @@ from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
 from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 IMAGE = ['sensor_msgs/msg/Image']
 LABELS = ['floor', 'door']
@@ -248,6 +250,20 @@ def test_diagnostics_report_frame_counts_model_and_delays(active, tiny_weights):
     assert float(values['processing p50 (ms)']) > 0.0
     assert float(values['latency p95 (ms)']) >= float(values['latency p50 (ms)']) > 0.0
     assert float(values['memory (MiB)']) > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp', reason='a profile for Fast DDS')
+def test_messages_that_the_transport_may_lose_are_reported(active, monkeypatch):
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    client = active(labels=LABELS, output_size=[1024, 768])
+    client.segment_frame()
+    status, _ = client.wait_for_status(lambda status, _: 'subscribers may miss' in status.message, 'the loss')
+    assert status.level == b'\x01'
+    assert f'{client.namespace}/lseg/label_image (0.8 MB)' in status.message
+    assert 'config/fastdds.xml' in status.message
+    monkeypatch.setenv(PROFILE_VARIABLE, 'fastdds.xml')
+    client.wait_for_status(lambda status, _: status.message == 'segmenting', 'no loss')
 
 
 @pytest.mark.slow

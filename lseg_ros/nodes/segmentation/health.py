@@ -17,6 +17,7 @@ from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import LabelTable
 from lseg_ros.nodes.segmentation.settings import Settings
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
+from lseg_ros.nodes.transport import loss_hint
 
 WHOLE = 'segmentation'  # the part that stands for the node as a whole
 
@@ -106,6 +107,9 @@ def _camera_health(camera: CameraStream, why_silent: Callable[[], str], image_ti
         return Health(DiagnosticStatus.WARN, f'silent: no image for {silence:.0f} s; {why_silent()}', values)
     if report.last_problem and not report.output_rate:
         return Health(DiagnosticStatus.WARN, f'silent: {report.last_problem}', values)
+    if (large := camera.outputs.large_messages) and (hint := loss_hint()):
+        topics = ', '.join(f'{topic} ({size / 1e6:.1f} MB)' for topic, size in sorted(large.items()))
+        return Health(DiagnosticStatus.WARN, f'segmenting, but subscribers may miss {topics}{hint}', values)
     return Health(DiagnosticStatus.OK, 'segmenting', values)
 
 

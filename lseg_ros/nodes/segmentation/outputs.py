@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,9 +26,11 @@ from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.segmentation.frames import Frame
 from lseg_ros.nodes.segmentation.label_tables import LabelTables, await_delivery
+from lseg_ros.nodes.transport import DEFAULT_MEMORY
 
 FRAME_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RECENT_S = 5.0
 # An executor that waits for events of a publisher fails with InvalidHandle if another thread
 # destroys the publisher, and masks come and go in the thread that changes the labels.
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
@@ -48,6 +51,7 @@ class Outputs:
         self._gate = threading.Lock()  # also guards the masks
         self._is_open = False
         self._masks: dict[str, Publisher] = {}
+        self._large: dict[str, tuple[int, float]] = {}  # by topic: bytes of a message, and when
         # First, so that consumers learn of the tables before the frames.
         self.tables = LabelTables(partial(self._create, qos=LATCHED_QOS))
         self._label_image = self._create(Image, 'label_image', FRAME_QOS)
@@ -114,6 +118,12 @@ class Outputs:
         with self._gate:
             self._send(self._points, make, has_ids=True)
 
+    @property
+    def large_messages(self) -> dict[str, int]:
+        """The size, in bytes, of recent messages that the transport may lose, by topic."""
+        since = time.monotonic() - RECENT_S
+        return {topic: size for topic, (size, when) in self._large.copy().items() if when > since}
+
     def destroy(self) -> None:
         """Remove every topic."""
         self.shut()
@@ -140,6 +150,8 @@ class Outputs:
         if has_ids and self.tables.note_consumers(publisher):
             await_delivery([self.tables])
         publisher.publish(message)
+        if (size := len(getattr(message, 'data', ()))) > DEFAULT_MEMORY:
+            self._large[publisher.topic_name] = size, time.monotonic()
 
 
 def _mask(ids: np.ndarray, members: tuple[int, ...], header: Header) -> Image:
