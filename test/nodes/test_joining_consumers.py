@@ -95,7 +95,7 @@ def receive_everything(consumers, context):
 def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(active, ros_context, joins):
     client = active(labels=['floor', 'door'])
     pauses = random.Random(0)
-    with Stream(client) as stream:
+    with Stream(client):
         for join in range(joins):
             time.sleep(pauses.uniform(0, PAUSE_S))  # to join anywhere between two frames
             consumers = [

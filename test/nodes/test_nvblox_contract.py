@@ -8,14 +8,29 @@ approximately, with colour exactly.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from harness import PICTURE, stamp_of
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo
 from test_points import INFO, DepthCamera
 
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.nodes.segmentation.settings import PARAMETERS
+
 SYSTEM_DEFAULT = QoSProfile(depth=10)  # nvblox's input_qos: reliable, volatile
+
+
+def test_parameters_in_the_docs_exist():
+    page = (Path(__file__).parents[2] / 'docs' / 'nvblox.md').read_text(encoding='utf-8')
+    blocks = map(yaml.safe_load, re.findall(r'^```yaml\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
+    (parameters,) = (block['lseg']['ros__parameters'] for block in blocks if 'lseg' in block)
+    assert parameters.keys() <= PARAMETERS.keys()
+    assert 'person' in LabelRegistry().replace(parameters['labels']).names
 
 
 @pytest.mark.slow

@@ -62,10 +62,11 @@ class LabelTables:
                 self._publish('label_info', info)
             self._publish('label_set', label_set_to_message(table.labels, table.since_ns))
 
-    def note_consumers(self, frames: Publisher) -> bool:
-        """Return whether a consumer has joined `frames` since the last call."""
+    def note_consumers(self, *frames: Publisher) -> bool:
+        """Return whether a consumer has joined any of `frames` since the last call."""
         with self._lock:
-            return self._note(frames)
+            joined = [self._note(publisher) for publisher in frames]
+        return any(joined)
 
     def are_delivered(self) -> bool:
         """Return whether consumers that have joined lately had the time to take the tables."""
@@ -96,8 +97,9 @@ class LabelTables:
                 self._repeat(topic)
 
     def _note(self, publisher: Publisher) -> bool:
-        count, before = publisher.get_subscription_count(), self._consumers.get(publisher, 0)
-        self._consumers[publisher] = count
+        count, before = publisher.get_subscription_count(), self._consumers.pop(publisher, 0)
+        if count:
+            self._consumers[publisher] = count
         if count > before:
             self._joined_at = time.monotonic()
         return count > before

@@ -88,9 +88,7 @@ class Outputs:
     def note_consumers(self) -> None:
         """Look for consumers that have joined, so that the next frame waits for them."""
         with self._gate:
-            publishers = (self._label_image, self._points, *self._masks.values())
-        for publisher in publishers:
-            self.tables.note_consumers(publisher)
+            self.tables.note_consumers(self._label_image, self._points, *self._masks.values())
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> bool:
         """Send a result to its subscribers, unless the gate is shut; return whether it is open."""
