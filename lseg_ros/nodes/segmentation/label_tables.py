@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
+from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from vision_msgs.msg import LabelInfo
 
+from lseg_ros.core.cameras import Camera
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.conversions import label_set_to_label_info, label_set_to_message
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HOLD_S = 0.1  # the longest that a frame waits, and the time for a consumer to subscribe to all
 _TAKING_S = 0.03  # for a consumer to take a table that has arrived
 _PATIENCE_S = 1.0  # for a consumer to acknowledge the tables
@@ -26,21 +30,27 @@ _POLL_S = 0.002
 
 
 class LabelTables:
-    """Publishes the tables of a camera: on every change, and again when a consumer joins.
+    """Publishes the tables of a camera: on every change, and again for consumers that join.
 
     The subscriptions of a consumer are matched one at a time, here and there at different times,
     and a VOLATILE one receives nothing latched. So a frame could arrive before the table that
     explains it, unless it waits for the tables to be delivered. Any thread may call any method.
     """
 
-    def __init__(self, create: Callable[..., Publisher]) -> None:
-        """Create the publishers by calling `create` with a type, a topic and event callbacks."""
+    def __init__(self, node: Node, camera: Camera) -> None:
+        """Create the publishers on `node`; publish nothing until `latch`."""
+        self._node = node
         self._lock = threading.Lock()
         self._sent: dict[str, Any] = {}
         self._joined_at = self._unacknowledged_at = -float('inf')
         self._consumers: WeakKeyDictionary[Publisher, int] = WeakKeyDictionary()
         self._publishers = {
-            topic: create(kind, topic, event_callbacks=PublisherEventCallbacks(matched=partial(self._matched, topic)))
+            topic: node.create_publisher(
+                kind,
+                camera.output(topic),
+                LATCHED_QOS,
+                event_callbacks=PublisherEventCallbacks(matched=partial(self._matched, topic)),
+            )
             for topic, kind in (('label_info', LabelInfo), ('label_set', LabelSetMessage))
         }
 
@@ -73,7 +83,7 @@ class LabelTables:
         with self._lock:
             for topic, publisher in self._publishers.items():
                 if self._note(publisher):
-                    self._repeat(topic)
+                    self._repeat_for_volatile(topic)
             now = time.monotonic()
             if now > self._joined_at + _PATIENCE_S:
                 return True
@@ -86,7 +96,7 @@ class LabelTables:
         with self._lock:
             for topic, publisher in self._publishers.items():
                 if not _is_acknowledged(publisher):
-                    self._repeat(topic)
+                    self._publish(topic, self._sent[topic])
 
     def _matched(self, topic: str, change: QoSPublisherMatchedInfo) -> None:
         """Serve a consumer that came without a frame, or that the count of consumers hides."""
@@ -94,7 +104,7 @@ class LabelTables:
         with self._lock:
             if self._note(self._publishers[topic]) or is_hidden:
                 self._joined_at = time.monotonic()
-                self._repeat(topic)
+                self._repeat_for_volatile(topic)
 
     def _note(self, publisher: Publisher) -> bool:
         count, before = publisher.get_subscription_count(), self._consumers.pop(publisher, 0)
@@ -104,8 +114,12 @@ class LabelTables:
             self._joined_at = time.monotonic()
         return count > before
 
-    def _repeat(self, topic: str) -> None:
-        if topic in self._sent:
+    def _repeat_for_volatile(self, topic: str) -> None:
+        """Send a table again if it is due to a subscription that receives nothing latched."""
+        publisher = self._publishers[topic]
+        known = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+        are_latched = all(each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in known)
+        if topic in self._sent and not (are_latched and len(known) >= publisher.get_subscription_count()):
             self._publish(topic, self._sent[topic])
 
     def _publish(self, topic: str, message: Any) -> None:

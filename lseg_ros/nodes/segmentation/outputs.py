@@ -14,7 +14,7 @@ import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -29,7 +29,6 @@ from lseg_ros.nodes.segmentation.label_tables import LabelTables, await_delivery
 from lseg_ros.nodes.transport import DEFAULT_MEMORY
 
 FRAME_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RECENT_S = 5.0
 # An executor that waits for events of a publisher fails with InvalidHandle if another thread
 # destroys the publisher, and masks come and go in the thread that changes the labels.
@@ -53,7 +52,7 @@ class Outputs:
         self._masks: dict[str, Publisher] = {}
         self._large: dict[str, tuple[int, float]] = {}  # by topic: bytes of a message, and when
         # First, so that consumers learn of the tables before the frames.
-        self.tables = LabelTables(partial(self._create, qos=LATCHED_QOS))
+        self.tables = LabelTables(node, camera)
         self._label_image = self._create(Image, 'label_image', FRAME_QOS)
         self._confidence = self._create(Image, 'confidence', FRAME_QOS)
         self._overlay = self._create(Image, 'overlay', FRAME_QOS)
