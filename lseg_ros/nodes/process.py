@@ -52,6 +52,8 @@ def run_node(
         _spin(node, lambda: is_finished(node))
     except (KeyboardInterrupt, ExternalShutdownException):
         patience_s = CLOSING_S
+        for impatient in (signal.SIGINT, signal.SIGTERM):  # a second one must not disturb closing
+            signal.signal(impatient, signal.SIG_IGN)
     except (OSError, ValueError) as error:
         return _complain(program, error)
     finally:

@@ -202,6 +202,8 @@ def test_node_told_to_stop_while_it_configures_leaves_at_once_and_silently(make_
         pause_until(lambda: is_being_read(labels), 60)
         told = time.monotonic()
         process.send_signal(sent)
+        time.sleep(0.1)
+        process.send_signal(sent)  # an impatient user
         _, errors = process.communicate(timeout=60)
         took = time.monotonic() - told
     finally:
