@@ -43,7 +43,8 @@ class LabelTables:
         self._lock = threading.Lock()
         self._sent: dict[str, Any] = {}
         self._joined_at = self._unacknowledged_at = -float('inf')
-        self._consumers: WeakKeyDictionary[Publisher, int] = WeakKeyDictionary()
+        self._counts = {'label_info': 0, 'label_set': 0}
+        self._subscriptions: WeakKeyDictionary[Publisher, set[tuple[int, ...]]] = WeakKeyDictionary()
         self._publishers = {
             topic: node.create_publisher(
                 kind,
@@ -75,14 +76,14 @@ class LabelTables:
     def note_consumers(self, *frames: Publisher) -> bool:
         """Return whether a consumer has joined any of `frames` since the last call."""
         with self._lock:
-            joined = [self._note(publisher) for publisher in frames]
+            joined = [self._note_frames(publisher) for publisher in frames]
         return any(joined)
 
     def are_delivered(self) -> bool:
         """Return whether consumers that have joined lately had the time to take the tables."""
         with self._lock:
-            for topic, publisher in self._publishers.items():
-                if self._note(publisher):
+            for topic in self._publishers:
+                if self._note_table(topic):
                     self._repeat_for_volatile(topic)
             now = time.monotonic()
             if now > self._joined_at + _PATIENCE_S:
@@ -102,14 +103,25 @@ class LabelTables:
         """Serve a consumer that came without a frame, or that the count of consumers hides."""
         is_hidden = change.total_count_change > max(change.current_count_change, 0)  # another left
         with self._lock:
-            if self._note(self._publishers[topic]) or is_hidden:
+            if self._note_table(topic) or is_hidden:
                 self._joined_at = time.monotonic()
                 self._repeat_for_volatile(topic)
 
-    def _note(self, publisher: Publisher) -> bool:
-        count, before = publisher.get_subscription_count(), self._consumers.pop(publisher, 0)
-        if count:
-            self._consumers[publisher] = count
+    def _note_frames(self, publisher: Publisher) -> bool:
+        before = self._subscriptions.pop(publisher, set())
+        if not publisher.get_subscription_count():
+            return False
+        # By their ids, because one consumer may have replaced another.
+        known = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
+        now = self._subscriptions[publisher] = {tuple(each.endpoint_gid) for each in known}
+        if now <= before:
+            return False
+        self._joined_at = time.monotonic()
+        return True
+
+    def _note_table(self, topic: str) -> bool:
+        before = self._counts[topic]
+        count = self._counts[topic] = self._publishers[topic].get_subscription_count()
         if count > before:
             self._joined_at = time.monotonic()
         return count > before
@@ -123,10 +135,9 @@ class LabelTables:
             self._publish(topic, self._sent[topic])
 
     def _publish(self, topic: str, message: Any) -> None:
-        publisher = self._publishers[topic]
-        self._note(publisher)  # those who are there now receive it
+        self._note_table(topic)  # those who are there now receive it
         self._sent[topic] = message
-        publisher.publish(message)
+        self._publishers[topic].publish(message)
 
 
 def await_delivery(tables: Iterable[LabelTables]) -> None:
