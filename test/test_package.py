@@ -101,7 +101,7 @@ def pip_requirements() -> set[str]:
         for line in path.read_text().splitlines()
         if line and not line.startswith('#')
     ]
-    return {normalised(re.split(r'[=<>~!\[ ]', line)[0]) for line in lines}
+    return {normalised(re.split(r'[=<>~!\[; ]', line)[0]) for line in lines}
 
 
 def normalised(distribution: str) -> str:
