@@ -82,6 +82,11 @@ def _spin(node: Node, is_finished: Callable[[], bool]) -> None:
     try:
         while rclpy.ok() and not is_finished():
             executor.spin_once()
+    except RuntimeError as error:
+        if rclpy.ok():
+            raise
+        # A signal ended the context while a timer published.
+        raise ExternalShutdownException from error
     finally:
         executor.shutdown()
 

@@ -185,6 +185,34 @@ def test_node_interrupted_during_startup_exits_silently(program):
     assert (process.returncode, errors) == (-signal.SIGINT, b'')
 
 
+NODE_STOPPED_IN_MID_PUBLISH = """
+import sys
+import rclpy
+from rclpy.node import Node
+from std_msgs.msg import Empty
+from lseg_ros.nodes.process import run_node
+
+class Stopped(Node):
+    def __init__(self):
+        super().__init__('stopped')
+        self.publisher = self.create_publisher(Empty, 'tick', 1)
+        self.create_timer(0.01, self.tick)
+
+    def tick(self):
+        rclpy.shutdown()  # as the handler of SIGINT does, at any moment
+        self.publisher.publish(Empty())
+
+sys.exit(run_node('stopped', Stopped))
+"""
+
+
+def test_node_stopped_while_it_publishes_exits_silently():
+    process = subprocess.run(
+        [sys.executable, '-c', NODE_STOPPED_IN_MID_PUBLISH], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (process.returncode, process.stderr) == (0, '')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
 def test_node_told_to_stop_while_it_configures_leaves_at_once_and_silently(make_node, tmp_path, sent):
