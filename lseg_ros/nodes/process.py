@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import TypeVar
 
 import rclpy
@@ -21,6 +22,7 @@ from lseg_ros.nodes.spinning import EnduringExecutor
 
 # How long a node may take to close after a signal; loading a model cannot be interrupted.
 CLOSING_S = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PLACE = re.compile(r'\s*, at \S+:\d+')
 
 AnyNode = TypeVar('AnyNode', bound=Node)
@@ -38,7 +40,8 @@ def run_node(
     `close` is called once the node no longer spins. An error in the arguments, the parameters, the
     log folder or the source of images takes one line and ends the process with code 2.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt_once)
     try:
         _init()
         node = create()
@@ -52,13 +55,18 @@ def run_node(
         _spin(node, lambda: is_finished(node))
     except (KeyboardInterrupt, ExternalShutdownException):
         patience_s = CLOSING_S
-        for impatient in (signal.SIGINT, signal.SIGTERM):  # a second one must not disturb closing
-            signal.signal(impatient, signal.SIG_IGN)
     except (OSError, ValueError) as error:
         return _complain(program, error)
     finally:
         _close(node, lambda: close(node), patience_s)
     return 0
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; ignore further signals, as they must not disturb closing."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _init() -> None:
