@@ -128,7 +128,7 @@ def test_a_state_dict_of_another_network(tmp_path, capsys):
     path = tmp_path / 'resnet18.pth'
     torch.save(timm.create_model('resnet18').state_dict(), path)
     line = refusal(path, capsys)
-    assert re.search("not one of the networks that LSeg's authors.*it has 122 entries.*expected lseg-vitl16: ", line)
+    assert re.search("not one of the networks that LSeg's authors.*it has 122 tensors.*expected lseg-vitl16: ", line)
 
 
 @pytest.mark.parametrize(
