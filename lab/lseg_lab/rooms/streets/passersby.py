@@ -38,6 +38,12 @@ def _head(y: float, z: float) -> tuple[list[Mesh], Mesh]:
     return [face, cylinder(0.05, 0.12, 8).at(0, y - 0.04, z)], hair
 
 
+def _torso(tall: float, wide: float, hip: float, lean: float) -> Mesh:
+    outline = [(0.8 * wide, 0), (0.75 * wide, 0.12 * tall), (wide, 0.3 * tall), (0.4 * wide, 0.35 * tall)]
+    body = lathe([*outline, (0, 0.36 * tall)], 12)
+    return body.moved(transform(0, hip - 0.02, 0) @ tilt('x', lean) @ np.diag([1.0, 1.0, 0.62, 1.0]))
+
+
 def person(style: Style, seated: bool = False) -> list[Item]:
     """Build somebody who stands, walks or, on a bicycle, sits; feet on y = 0."""
     rng = style.rng
@@ -55,11 +61,7 @@ def person(style: Style, seated: bool = False) -> list[Item]:
         for side, angle in zip((-1, 1), stride)
     ]
     lean = rng.uniform(0.2, 0.5) if seated else 0.0
-    body = lathe(
-        [(wide * 0.8, 0), (wide * 0.75, 0.12 * tall), (wide, 0.3 * tall), (wide * 0.4, 0.35 * tall), (0, 0.36 * tall)],
-        12,
-    )
-    torso = body.moved(transform(0, hip - 0.02, 0) @ tilt('x', lean) @ np.diag([1.0, 1.0, 0.62, 1.0]))
+    torso = _torso(tall, wide, hip, lean)
     reach, rise = math.sin(lean) * (shoulder - hip), math.cos(lean) * (shoulder - hip) + hip
     bend = (1.0, 1.0) if seated else (-swing * 0.8, swing * 0.8)
     arms = [
