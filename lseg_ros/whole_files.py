@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes files that are whole or absent, also when the disk becomes full."""
+"""Writes files that are either complete or absent, even if the disk fills up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _PROBE = bytes(1 << 20)
 def whole_file(path: Path, suffix: str = '') -> Iterator[Path]:
     """Yield the path of a temporary file, which becomes `path` unless the body raises.
 
-    It ends in `suffix`, for libraries that go by that. An OSError names `path`.
+    The temporary file ends in `suffix`, for libraries that infer the format from it. An OSError
+    names `path`.
     """
     part = path.with_name(f'{path.name}.part{suffix}')
     try:
@@ -32,13 +33,13 @@ def whole_file(path: Path, suffix: str = '') -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a text as UTF-8, or bytes, to a `whole_file`."""
+    """Write bytes, or a text as UTF-8, to a `whole_file`."""
     with whole_file(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def append_whole(path: Path, content: str) -> None:
-    """Append a text to a file as UTF-8; after an OSError the file is as it was before."""
+    """Append a text to a file as UTF-8; if that raises OSError, the file is left unchanged."""
     with path.open('ab') as file:
         size = file.tell()
     try:
@@ -50,14 +51,14 @@ def append_whole(path: Path, content: str) -> None:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Return whether the disk, a quota or a limit of size left no room for a file."""
+    """Return whether a full disk, a quota or a size limit left no room for a file."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_error(path: Path, problem: object) -> OSError:
-    """Return the error of the system behind `problem`, by which a library failed to write `path`.
+    """Return the system error behind `problem`, which a library raised while writing `path`.
 
-    If the library does not tell it, find out by writing more: remove the file or folder then.
+    If the library does not say, append to the file or folder to find out; remove it afterwards.
     """
     if isinstance(problem, OSError) and problem.errno:
         code = problem.errno

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of ROS bags: sqlite3 and MCAP, alone or in the folder of rosbag2, and ROS 1 bags.
+"""The files of ROS bags: sqlite3 and MCAP, single or in a rosbag2 folder, and ROS 1 bags.
 
-Message definitions are not read, so that one in a language unknown here harms no other topic.
+Message definitions are not read, so that an unreadable one does not affect other topics.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SUFFIXES = ('.db3', '.mcap', '.db3.zstd', '.mcap.zstd')
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: its name, its messages' type (with the serialization unless CDR) and number."""
+    """A topic: its name, message type (with the serialization, unless CDR) and message count."""
 
     name: str
     kind: str
@@ -45,7 +45,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Record:
-    """A serialized message and its time of recording."""
+    """A serialized message, its type and its time of recording."""
 
     recorded_ns: int
     kind: str
@@ -65,10 +65,10 @@ class StorageFile(Protocol):
 
 
 class BagStorage:
-    """The files of a bag, read as one; `damaged` says which of several end early, and why."""
+    """The files of a bag, read as one; `damaged` says which of several are damaged, and why."""
 
     def __init__(self, path: Path) -> None:
-        """Open the bag; raise whatever its only file, or the last of several, causes."""
+        """Open the bag; if no file can be opened, raise the error of the last one."""
         paths = _files_of(path)
         self.damaged: list[str] = []
         self._files: dict[str, StorageFile] = {}
@@ -76,7 +76,7 @@ class BagStorage:
             for each in paths:
                 try:
                     self._files[each.name] = _open(each, stack)
-                except Exception as error:  # the libraries pass on whatever the bytes cause
+                except Exception as error:  # damaged bytes can cause any exception in the libraries
                     self._report(each.name, error)
                     if len(self.damaged) == len(paths):
                         raise
@@ -111,7 +111,7 @@ def one_line(error: Exception) -> str:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Return the files that metadata.yaml lists; without a list, all in the folder."""
+    """Return the files that metadata.yaml lists or, without a list, all in the folder."""
     if not path.is_dir():
         return [path]
     try:
@@ -218,7 +218,7 @@ def _text(data: bytes) -> str:
 
 
 def _calling(function: Any, **others: Any) -> Any:
-    """Return a copy of a function of rosbags that finds `others` in place of those globals."""
+    """Return a copy of a function of rosbags with the globals named in `others` replaced."""
     return FunctionType(function.__code__, {**function.__globals__, **others})
 
 
@@ -231,7 +231,7 @@ _IGNORING_SCHEMAS = {
 
 
 class _AnySchemaReader(storage_mcap.McapReader):
-    """The library's reader raises KeyError or UnicodeDecodeError for a schema it does not know."""
+    """Ignores schemas; the library raises KeyError or UnicodeDecodeError for an unknown one."""
 
     read_index = _calling(storage_mcap.McapReader.read_index, **_IGNORING_SCHEMAS)
     meta_scan = _calling(storage_mcap.McapReader.meta_scan, **_IGNORING_SCHEMAS)
@@ -243,6 +243,6 @@ class _AnyTextHeader(rosbag1_reader.Header):
 
 
 class _AnyDefinitionReader(rosbag1.Reader):
-    """The library's reader refuses a bag with a definition that is not UTF-8."""
+    """Accepts message definitions that are not UTF-8, for which the library refuses the bag."""
 
     read_connection = _calling(rosbag1.Reader.read_connection, Header=_AnyTextHeader)

@@ -59,7 +59,7 @@ class BagReader:
 
     @property
     def damaged(self) -> list[str]:
-        """Which files of a bag of several end early, as far as it has been read, and why."""
+        """Which files of a split bag are damaged, as far as it has been read, and why."""
         return self._storage.damaged
 
     def count(self, topic: str) -> int:
@@ -109,7 +109,7 @@ class BagReader:
     def _message(self, record: Record) -> Any:
         try:
             return self._deserialize(record.data, record.kind)
-        except Exception as error:  # rosbags passes on whatever the bytes cause
+        except Exception as error:  # damaged bytes can cause any exception in rosbags
             raise ValueError(f'damaged message of {len(record.data)} bytes') from error
 
     def _is_colour(self, topic: str) -> bool:
@@ -126,7 +126,7 @@ def _as_bag_error() -> Iterator[None]:
     """Turn any error that a damaged file causes in the library into a BagError."""
     try:
         yield
-    except Exception as error:  # rosbags passes on whatever its storage raises
+    except Exception as error:  # damaged bytes can cause any exception in rosbags
         raise BagError(f'not a readable bag, or cut short: {one_line(error)}') from error
 
 

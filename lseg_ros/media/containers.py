@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells from the structure of a video file whether its end is there."""
+"""Tells from the structure of a video file whether it is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RIFF = b'RIFF'  # the first chunk of AVI, which contains all others
 
 
 def is_finished_mp4(path: Path) -> bool:
-    """Return whether the file consists of whole boxes, the table of its frames the last."""
+    """Return whether the file consists of whole boxes and ends with the frame table (moov)."""
     size, end, kind = path.stat().st_size, 0, b''
     with path.open('rb') as file:
         while end < size:
@@ -24,9 +24,9 @@ def is_finished_mp4(path: Path) -> bool:
 
 
 def missing_bytes(path: Path) -> int | None:
-    """Return how many bytes a Matroska, WebM or AVI file lacks by what its parts say.
+    """Return how many bytes a Matroska, WebM or AVI file lacks, according to its structure.
 
-    None for a file that is damaged, or was never finished, and for other formats.
+    Return None for a file that is damaged or was never finished, and for other formats.
     """
     size = path.stat().st_size
     with path.open('rb') as file:
@@ -40,12 +40,12 @@ def _unknown(_file: BinaryIO, _size: int) -> None:
 
 
 def _end_of_elements(file: BinaryIO, size: int) -> int | None:
-    """Return where the last EBML element ends; None if one is damaged or has no length."""
+    """Return where the last EBML element ends, or None if one is damaged or has no length."""
     at = end = 0
     while at < size:
         file.seek(at)
         head = file.read(12).ljust(12, b'\0')
-        name = 9 - head[0].bit_length()  # leading zeros tell how long a number is
+        name = 9 - head[0].bit_length()  # the leading zero bits encode the length of a number
         digits = 9 - head[name].bit_length() if name <= 4 else 9
         length = int.from_bytes(head[name : name + digits], 'big') & ((1 << 7 * digits) - 1)
         if digits > 8 or length == (1 << 7 * digits) - 1:
@@ -57,7 +57,7 @@ def _end_of_elements(file: BinaryIO, size: int) -> int | None:
 
 
 def _end_of_chunks(file: BinaryIO, size: int) -> int | None:
-    """Return where the last chunk of an AVI file ends; None if one is damaged or unfinished."""
+    """Return where the last AVI chunk ends, or None if one is damaged or unfinished."""
     at = end = 0
     while at < size:
         file.seek(at)

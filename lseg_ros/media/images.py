@@ -15,9 +15,9 @@ from lseg_ros.whole_files import write_whole
 if TYPE_CHECKING:
     from lseg_ros.labels import LabelSet
 
-# Pillow reads more, some of them with external programs: EPS starts Ghostscript.
+# Pillow reads more formats, some with external programs: EPS starts Ghostscript.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
-# Formats whose 16-bit grey some versions of Pillow read in 32-bit mode.
+# Formats whose 16-bit grey some versions of Pillow open in the 32-bit mode I.
 _SIXTEEN_BIT_AS_I = frozenset({'PNG', 'PPM'})
 
 
@@ -37,7 +37,7 @@ def read_image(path: Path) -> np.ndarray:
 def eight_bit(picture: Image.Image) -> Image.Image:
     """Scale 16-bit grey of an opened file to 8 bits; Pillow would clip it at 255.
 
-    Raise ValueError for float, signed and 32-bit grey, whose values do not say what is white.
+    Raise ValueError for float, signed and 32-bit grey, whose white level is unknown.
     """
     if picture.mode == 'F' or (picture.mode == 'I' and picture.format not in _SIXTEEN_BIT_AS_I):
         raise ValueError('it has float, signed or 32-bit values: convert it to 8 or 16 bits, unsigned')

@@ -92,7 +92,7 @@ def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:
 def compressed_to_rgb(message: CompressedImageMessage, convert: Converter) -> np.ndarray:
     """Decode a JPEG, PNG or other compressed image to uint8 RGB [H, W, 3].
 
-    A mosaic, which its format names, is converted by `convert` as if it had not been compressed.
+    A mosaic, according to its format, is converted by `convert` like an uncompressed one.
     Raise ValueError with the reason if the data are truncated, depth or not an image.
     """
     if is_depth(message.format):
@@ -102,7 +102,7 @@ def compressed_to_rgb(message: CompressedImageMessage, convert: Converter) -> np
         with PillowImage.open(io.BytesIO(message.data), formats=_COMPRESSED) as picture:
             if picture.width * picture.height > MAX_COMPRESSED_PIXELS:
                 raise ValueError(f'{picture.width} x {picture.height} pixels; at most {MAX_COMPRESSED_PIXELS}')
-            if pattern and len(picture.getbands()) == 1:  # otherwise the camera's driver has converted it
+            if pattern and len(picture.getbands()) == 1:  # otherwise the camera driver has converted it
                 mosaic = np.asarray(picture)
                 if mosaic.dtype == np.uint8:
                     return convert(mosaic, f'bayer_{pattern}8')

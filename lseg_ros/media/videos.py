@@ -45,7 +45,7 @@ class Video:
     def frame_count(self) -> int | None:
         """The number of frames according to the file; None if it does not say.
 
-        In some formats it is the duration times the rate, so an upper bound.
+        In some formats it is the duration times the rate, which is an upper bound.
         """
         return self._frames if self._frames > 0 else None
 
@@ -64,8 +64,8 @@ class Video:
     def check_whole(self) -> None:
         """Raise OSError if the last iteration found fewer frames than the file should have.
 
-        If its structure does not tell, time stamps that reach the duration are an end as well as
-        the number of frames is.
+        If the structure of the file does not tell, either enough frames or time stamps that reach
+        the duration will do.
         """
         missing = missing_bytes(Path(str(self._source)))
         whole = self._reached_the_end() if missing is None else not missing
@@ -75,12 +75,12 @@ class Video:
 
     def _reached_the_end(self) -> bool:
         announced = self.frame_count or 0
-        tolerance = 2 + 0.02 * self._read  # files often announce a frame or two more than there are
+        tolerance = 2 + 0.02 * self._read  # files often announce a frame or two too many
         frames = max(self._read, self._last - self._first + 1)
         return announced - frames <= tolerance or abs(announced - self._last - 1) <= tolerance
 
     def _position(self, capture: cv2.VideoCapture) -> float:
-        """Return the time stamp of the last frame, in frames; older OpenCV: since the first one."""
+        """Return the last frame's time stamp, in frames; older OpenCV counts from the first one."""
         if hasattr(cv2, 'CAP_PROP_PTS'):
             return capture.get(cv2.CAP_PROP_PTS)
         return capture.get(cv2.CAP_PROP_POS_MSEC) * self.rate / 1000

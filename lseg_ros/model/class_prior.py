@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words that were never trained, from the image encoder's own ImageNet classifier."""
+"""Adds words outside the training data, by the image encoder's own ImageNet classifier."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ IMAGENET_CLASSES = 1000
 class ClassPrior(nn.Module):
     """Names what an ImageNet classifier sees in each cell of the encoder's last feature map.
 
-    Each class has a vector that stands for its name; a cell gives their mean, weighted with the
-    probabilities of the classes. This is ConSE (Norouzi et al., "Zero-Shot Learning by Convex
-    Combination of Semantic Embeddings", ICLR 2014), for cells instead of images. Multiplied by
-    1 - entropy / log 1000, a cell that the classifier is unsure of adds little.
+    Each class has a vector that represents its name; a cell's output is their mean, weighted by
+    the class probabilities. This is ConSE (Norouzi et al., "Zero-Shot Learning by Convex
+    Combination of Semantic Embeddings", ICLR 2014), for cells instead of images. The mean is
+    multiplied by 1 - entropy / log 1000, so that uncertain cells add little.
     """
 
     def __init__(self, channels: int, width: int, strength: float) -> None:
-        """Build with random weights for a map of `channels` and vectors of `width` channels.
+        """Build with random weights, for maps of `channels` and vectors of `width` channels.
 
-        `strength` is the factor of the result.
+        `strength` scales the output.
         """
         super().__init__()
         self.strength = strength

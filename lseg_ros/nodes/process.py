@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that runs one node: from the arguments to the exit code."""
+"""Runs one node as a process, from the arguments to the exit code."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def run_node(
     is_finished: Callable[[AnyNode], bool] = lambda _: False,
     close: Callable[[AnyNode], None] = lambda _: None,
 ) -> int:
-    """Run a node until it is finished or the process gets SIGINT or SIGTERM; return the exit code.
+    """Run a node until it finishes or the process gets SIGINT or SIGTERM; return the exit code.
 
-    `close` is called once the node no longer spins. An error in the arguments, the parameters, the
-    log folder or the source of images takes one line and ends the process with code 2.
+    `close` is called once the node no longer spins. For an error in the arguments, the parameters,
+    the log folder or the source of images, print one line and return 2.
     """
     for number in _SIGNALS:
         signal.signal(number, _interrupt_once)
@@ -63,14 +63,14 @@ def run_node(
 
 
 def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt; ignore further signals, as they must not disturb closing."""
+    """Raise KeyboardInterrupt; ignore further signals, which must not interrupt closing."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _init() -> None:
-    """Initialise rclpy; keep rcl from logging errors that the exception explains better."""
+    """Initialise rclpy without rcl logging errors that the exception explains better."""
     set_logger_level('rcl', LoggingSeverity.FATAL)
     rclpy.init()
     if get_logger_level('rcl') == LoggingSeverity.FATAL:  # not changed by an argument
@@ -78,7 +78,7 @@ def _init() -> None:
 
 
 def _complain(subject: str, error: Exception) -> int:
-    """Print the error in one line, without the places in the C sources of rcl."""
+    """Print the error in one line, without source locations in rcl; return the exit code."""
     print(f'{subject}: {" ".join(_PLACE.sub("", str(error)).split())}', file=sys.stderr)
     rclpy.try_shutdown()
     return 2
@@ -102,8 +102,8 @@ def _spin(node: Node, is_finished: Callable[[], bool]) -> None:
 def _close(node: Node, close: Callable[[], None], patience_s: float | None) -> None:
     """Close the node and leave the ROS graph.
 
-    With `patience_s`, wait no longer for `close` and end the process at once, without taking
-    Python and PyTorch down, which may take seconds.
+    With `patience_s`, wait no longer than that for `close`, then end the process at once: shutting
+    down Python and PyTorch may take seconds.
     """
     closing = threading.Thread(target=close)
     closing.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers to the requests on which the services that rclpy gives every node would raise."""
+"""Answers requests that would make the services that rclpy gives every node raise."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Callback = Callable[[Any, Any], Any]
 
 
 def refuse_bad_requests(node: Node) -> None:
-    """Let the services that `node` has so far answer every request; call this before adding more.
+    """Make the present services of `node` answer every request; call this before adding more.
 
-    rclpy raises for a parameter type that does not exist and for a transition that the present
-    lifecycle state does not have, and an exception in a service would reach the executor.
+    rclpy raises for a parameter type that does not exist and for a transition that is invalid in
+    the current lifecycle state, and an exception in a service would reach the executor.
     """
     answers = {SetParameters: _set_each, SetParametersAtomically: _set_all}
     for service in node.services:
@@ -27,7 +27,7 @@ def refuse_bad_requests(node: Node) -> None:
 
 
 def _answer(callback: Callback, warn: Callable[[Exception], None], request: Any, response: Any) -> Any:
-    """Return what `callback` answers or, if it raises, the response with its default values."""
+    """Return what `callback` returns or, if it raises, a response with default values."""
     try:
         return callback(request, response)
     except Exception as error:
@@ -36,7 +36,7 @@ def _answer(callback: Callback, warn: Callable[[Exception], None], request: Any,
 
 
 def _set_each(callback: Callback, warn: Callable[[Exception], None], request: Any, response: Any) -> Any:
-    """Set the parameters one by one, so that a bad one is refused and the others are set."""
+    """Set the parameters one by one, so that a bad one does not stop the others."""
     for parameter in request.parameters:
         try:
             answer = callback(SetParameters.Request(parameters=[parameter]), SetParameters.Response())
@@ -61,5 +61,5 @@ def _refused(names: str, error: Exception) -> SetParametersResult:
 
 
 def _warn(node: Node, service: str, error: Exception) -> None:
-    if node.context.ok():  # otherwise the end of the process is the reason
+    if node.context.ok():  # otherwise the shutdown caused it
         node.get_logger().warning(f'{service} refused a request: {" ".join(str(error).split())}')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each middleware needs to lose no large messages."""
+"""What each middleware needs in order not to lose large messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROFILE_VARIABLE = (
     'FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS_DEFAULT_PROFILES_FILE'
 )
 
-# Fast DDS's own shared memory: a larger message goes by UDP, in pieces that may get lost.
+# Fast DDS's default shared memory: larger messages go over UDP, in pieces that may be lost.
 DEFAULT_MEMORY = 512 * 1024
 
 
@@ -27,7 +27,7 @@ class Configuration:
     loss: str
 
 
-# By the start of the identifier of the implementation: Fast DDS has two.
+# By the prefix of the implementation's identifier, because Fast DDS has two.
 _CONFIGURATIONS = MappingProxyType(
     {
         'rmw_fastrtps': Configuration(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The label tables of one camera, and how long frames wait for their delivery."""
+"""Publishes the label tables of one camera and waits for their delivery."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lseg_ros.nodes.conversions import label_set_to_label_info, label_set_to_mes
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-HOLD_S = 0.1  # the longest that a frame waits, and the time for a consumer to subscribe to all
-_TAKING_S = 0.03  # for a consumer to take a table that has arrived
+HOLD_S = 0.1  # the longest that a frame waits, and how long a consumer may take to subscribe to everything
+_TAKING_S = 0.03  # for a consumer to process a table that has arrived
 _PATIENCE_S = 1.0  # for a consumer to acknowledge the tables
 _POLL_S = 0.002
 
@@ -32,9 +32,9 @@ _POLL_S = 0.002
 class LabelTables:
     """Publishes the tables of a camera: on every change, and again for consumers that join.
 
-    The subscriptions of a consumer are matched one at a time, here and there at different times,
-    and a VOLATILE one receives nothing latched. So a frame could arrive before the table that
-    explains it, unless it waits for the tables to be delivered. Any thread may call any method.
+    A consumer's subscriptions are matched one at a time, on each side at a different time, and a
+    VOLATILE one receives no latched message. A frame must therefore wait for the tables to be
+    delivered, or it could arrive before them. All methods are thread-safe.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
@@ -80,7 +80,7 @@ class LabelTables:
         return any(joined)
 
     def are_delivered(self) -> bool:
-        """Return whether consumers that have joined lately had the time to take the tables."""
+        """Return whether consumers that joined recently have had time to process the tables."""
         with self._lock:
             for topic in self._publishers:
                 if self._note_table(topic):
@@ -93,14 +93,14 @@ class LabelTables:
             return now > max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S)
 
     def repeat_unacknowledged(self) -> None:
-        """Send what a consumer has not acknowledged again, as it may not have been ready for it."""
+        """Resend unacknowledged tables, in case the consumer was not ready for them."""
         with self._lock:
             for topic, publisher in self._publishers.items():
                 if not _is_acknowledged(publisher):
                     self._publish(topic, self._sent[topic])
 
     def _matched(self, topic: str, change: QoSPublisherMatchedInfo) -> None:
-        """Serve a consumer that came without a frame, or that the count of consumers hides."""
+        """Serve a consumer that joins between frames, or as another one leaves."""
         is_hidden = change.total_count_change > max(change.current_count_change, 0)  # another left
         with self._lock:
             if self._note_table(topic) or is_hidden:
@@ -111,7 +111,7 @@ class LabelTables:
         before = self._subscriptions.pop(publisher, set())
         if not publisher.get_subscription_count():
             return False
-        # By their ids, because one consumer may have replaced another.
+        # Compare ids, because one consumer may have replaced another.
         known = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
         now = self._subscriptions[publisher] = {tuple(each.endpoint_gid) for each in known}
         if now <= before:
@@ -127,7 +127,7 @@ class LabelTables:
         return count > before
 
     def _repeat_for_volatile(self, topic: str) -> None:
-        """Send a table again if it is due to a subscription that receives nothing latched."""
+        """Resend a table if a subscription is, or may be, one that receives no latched message."""
         publisher = self._publishers[topic]
         known = self._node.get_subscriptions_info_by_topic(publisher.topic_name)
         are_latched = all(each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in known)
@@ -135,13 +135,13 @@ class LabelTables:
             self._publish(topic, self._sent[topic])
 
     def _publish(self, topic: str, message: Any) -> None:
-        self._note_table(topic)  # those who are there now receive it
+        self._note_table(topic)  # present consumers receive it
         self._sent[topic] = message
         self._publishers[topic].publish(message)
 
 
 def await_delivery(tables: Iterable[LabelTables]) -> None:
-    """Wait until consumers that have just joined have the tables, at most HOLD_S."""
+    """Wait, for at most HOLD_S, until consumers that have just joined have the tables."""
     end = time.monotonic() + HOLD_S
     repeat_at = end - _TAKING_S
     missing = [table for table in tables if not table.are_delivered()]
@@ -155,5 +155,5 @@ def await_delivery(tables: Iterable[LabelTables]) -> None:
 
 
 def _is_acknowledged(publisher: Publisher) -> bool:
-    # Without a timeout, because rclpy would wait for it without releasing the GIL.
+    # No timeout: rclpy would hold the GIL while it waits.
     return publisher.wait_for_all_acked(Duration())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The publishers of one camera: its frames, sent after the tables that give them meaning."""
+"""The publishers of one camera: its frames, sent after the label tables that explain them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 class Outputs:
     """The publishers of one camera, behind a gate that stops all frames while it is shut.
 
-    Only topics with subscribers are computed and sent. What holds ids waits at the gate for the
-    consumers that lack the `tables`. Any thread may call any method, except that what publishes
-    belongs to the stream's thread and `add_masks` and `remove_masks` to the session's.
+    Only topics with subscribers are computed and sent. Messages with ids wait at the gate for
+    consumers that lack the `tables`. All methods are thread-safe, but only the stream's thread
+    may publish, and only the session's may call `add_masks` and `remove_masks`.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
@@ -136,14 +136,14 @@ class Outputs:
     def _send(self, publisher: Publisher, make: Callable[[], Any], has_ids: bool = False) -> None:
         """Send what `make` returns to the subscribers, if there are any, unless the gate is shut.
 
-        What has ids waits for consumers that have joined since `note_consumers`.
+        If it `has_ids`, wait for consumers that have joined since `note_consumers`.
         """
         if not self._is_open or not publisher.get_subscription_count():
             return
         message = make()
         if message is None:
             return
-        # As late as possible, because nothing waits for a consumer that joins after this.
+        # As late as possible: a consumer that joins after this is not waited for.
         if has_ids and self.tables.note_consumers(publisher):
             await_delivery([self.tables])
         publisher.publish(message)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The centre line of a street, and surfaces that follow it.
 
-Places are given by s, metres along the line, and t, metres to its left; y is height.
+A place is given by s, metres along the line, and t, metres to its left; y is the height.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 
 from lseg_lab.rooms.meshes import Mesh, quads, transform
 
-_STEP = 5.0  # metres: longest straight piece of a bend
+_STEP = 5.0  # metres: longest straight segment of a bend
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A straight line or arc through the origin that leads along +z there; 1 / metres."""
+    """A line or arc that runs through the origin along +z; `curvature` is in 1 / metres."""
 
     curvature: float = 0.0
 
     def heading(self, s: float) -> float:
-        """Return the direction at s as a turn about y in radians; 0 leads along +z."""
+        """Return the direction at s, in radians about y; 0 is along +z."""
         return self.curvature * s
 
     def points(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return [..., 2] of x and z at (s, t), which broadcast against each other."""
+        """Return x and z at (s, t), [..., 2]; s and t broadcast against each other."""
         turn = self.curvature * np.asarray(s, float)
         if abs(self.curvature) < 1e-6:
             x, z = 0 * turn, np.asarray(s, float)
@@ -38,16 +38,16 @@ class Axis:
         return np.stack(np.broadcast_arrays(x + t * np.cos(turn), z - t * np.sin(turn)), axis=-1)
 
     def frame(self, s: float, t: float, y: float = 0.0, turn: float = 0.0) -> np.ndarray:
-        """Return the 4x4 pose of a thing at (s, t) that looks along the street plus `turn`."""
+        """Return the 4x4 pose at (s, t) that faces along the street, turned by `turn` radians."""
         x, z = self.points(np.array(s), np.array(t))
         return transform(float(x), y, float(z), self.heading(s) + turn)
 
     def facing(self, s: float, t: float, side: int, y: float = 0.0) -> np.ndarray:
-        """Return the pose of a thing on the side of the sign of `side` that faces the street."""
+        """Return the pose at (s, t) that faces the street from its `side`, 1 left, -1 right."""
         return self.frame(s, t, y, -side * math.pi / 2)
 
     def sweep(self, start: float, end: float, profile: Sequence[tuple[float, float]]) -> Mesh:
-        """Return the surface that a profile of (t, y) covers from s = `start` to `end`."""
+        """Return the surface swept by a profile of (t, y) points from s = `start` to `end`."""
         count = 2 if abs(self.curvature) < 1e-6 else max(2, math.ceil((end - start) / _STEP) + 1)
         s = np.linspace(start, end, count)
         pieces = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build houses: walls, windows, doors, shops and roofs. Their fronts look towards +z at z = 0."""
+"""Build houses: walls, windows, doors, shops and roofs. Their fronts are at z = 0 and face +z."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROOFS = ('flat', 'along', 'across', 'hipped')
 
 @dataclass(frozen=True, eq=False)
 class House:
-    """What one house is like; metres. `look` are the walls' material and colour."""
+    """The dimensions and materials of a house; lengths in metres."""
 
     width: float
     depth: float
@@ -30,7 +30,7 @@ class House:
     shop: bool
     wall: Surface
     trim: Surface
-    bay: float  # distance of windows from each other
+    bay: float  # distance between windows
     window: tuple[float, float]  # width and height
     detailed: bool  # whether windows, doors and shop fronts have classes of their own
 
@@ -41,7 +41,7 @@ class House:
 
 
 def wall_surface(style: Style) -> Surface:
-    """Draw bricks, stone, render or panels for walls outdoors."""
+    """Draw bricks, stone, render or panels for outdoor walls."""
     rng, textures = style.rng, style.textures
     if rng.random() < 0.35:
         tint = paint_colour(rng) if rng.random() < 0.7 else random_colour(rng, 0.35, 0.95)
@@ -128,7 +128,7 @@ def _ground_floor(style: Style, house: House) -> list[Item]:
     door = door.textured(style.textures.pick(rng, 'front door'))
     frames.append(box(wide + 0.3, 0.12, 0.3, columns[entrance], 2.35))
     frames.append(box(wide + 0.3, 0.12, 0.4, columns[entrance], -0.02))
-    if rng.random() < 0.3:  # a plinth, with the door and windows above it or in it
+    if rng.random() < 0.3:  # a plinth
         frames.append(box(house.width + 0.04, rng.uniform(0.3, 0.7), 0.02, 0, 0, 0.004))
     items = [Item(door, _label(house, 'front door')), solid('building', house.trim, frames)]
     if panes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build what stands along streets: poles, lamps, signs, traffic lights, bins, benches, fences."""
+"""Build street furniture: poles, lamps, signs, traffic lights, bins, benches and fences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lseg_lab.rooms.style import Style
 
 
 def post_surface(style: Style) -> Surface:
-    """Draw galvanised, black, green or painted metal, or concrete."""
+    """Draw galvanised, black or painted metal."""
     rng = style.rng
     draw = rng.random()
     if draw < 0.5:
@@ -57,7 +57,7 @@ def mast(style: Style) -> list[Item]:
 
 
 def road_sign(style: Style) -> list[Item]:
-    """Build one or two sign faces on a post; they look towards +z."""
+    """Build one or two sign faces on a post, facing +z."""
     rng = style.rng
     height = rng.uniform(2.0, 3.0)
     items = [solid('pole', post_surface(style), [cylinder(rng.uniform(0.03, 0.05), height, 8)])]
@@ -81,7 +81,7 @@ def guide_board(style: Style) -> list[Item]:
 
 
 def traffic_light(style: Style) -> list[Item]:
-    """Build a signal on a post, sometimes a second one on an arm above the road."""
+    """Build a signal on a post, sometimes with a second one on an arm above the road."""
     rng = style.rng
     height, lit = rng.uniform(2.8, 3.6), int(rng.choice([0, 2, 2, 1]))
     post, boxes, lamps = [cylinder(0.06, height, 10)], [], []
@@ -150,7 +150,7 @@ def litter_bin(style: Style) -> list[Item]:
 
 
 def shelter(style: Style) -> list[Item]:
-    """Build a bus stop's shelter that opens towards +z."""
+    """Build a bus shelter that opens towards +z."""
     rng = style.rng
     width = rng.uniform(2.5, 4.5)
     posts = [box(0.08, 2.4, 0.08, side * width / 2, 0, z) for side in (-1, 1) for z in (-0.6, 0.5)]

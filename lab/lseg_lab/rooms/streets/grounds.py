@@ -16,7 +16,7 @@ from lseg_lab.rooms.streets.axis import Axis
 from lseg_lab.rooms.streets.site import Site, ground_surface, land
 from lseg_lab.rooms.style import Style
 
-_LIFT = 0.02  # metres of a path above its lawn, so that it hides the lawn
+_LIFT = 0.02  # metres that a path lies above its lawn, so that it hides it
 
 
 def random_grounds(style: Style, stock: Stock) -> Building:
@@ -132,7 +132,7 @@ def _car_park(site: Site, stock: Stock) -> Building:
 
 
 def _yard(site: Site, stock: Stock) -> Building:
-    """Build a courtyard between houses, paved or gravelled, with odds and ends."""
+    """Build a courtyard between houses, with odds and ends."""
     rng, style, axis = site.rng, site.style, site.axis
     land(site, -0.06)
     half, long = rng.uniform(5, 14), rng.uniform(10, 26)

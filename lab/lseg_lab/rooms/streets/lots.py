@@ -17,12 +17,12 @@ from lseg_lab.rooms.streets.site import Site, ground_surface
 
 @dataclass(frozen=True)
 class Character:
-    """What stands beside a street: shares of the uses of lots, and the houses' measures."""
+    """What lines a street: the share of each use of lots, and the houses' dimensions."""
 
     uses: tuple[float, float, float, float]  # house at the pavement, house in a garden, green, gap
     floors: tuple[int, int]
     width: tuple[float, float]
-    shops: float  # share of the houses
+    shops: float  # share of houses with shops
 
 
 CHARACTERS = {
@@ -35,7 +35,7 @@ CHARACTERS = {
 
 
 def random_characters(rng: np.random.Generator) -> list[Character]:
-    """Draw the characters of both sides: mostly the same, sometimes different ones."""
+    """Draw the character of each side; mostly both have the same."""
     names = list(CHARACTERS)
     both = rng.choice(names, 2, p=[0.32, 0.24, 0.22, 0.12, 0.1])
     return [CHARACTERS[str(name)] for name in (both if rng.random() < 0.4 else both[[0, 0]])]
@@ -46,7 +46,7 @@ def fill(site: Site, street: Street, side: Side, character: Character) -> None:
     rng, s = site.rng, START
     front = side.sign * street.front(side)
     row = facades.random_house(site.style, 8, int(rng.integers(*character.floors)), False, True)
-    alike = rng.random() < 0.3  # a terrace of equal houses
+    alike = rng.random() < 0.3  # a terrace of identical houses
     kind = str(rng.choice([*FENCES, 'hedge', 'none']))
     surface = fence_surface(site.style, kind)
     while s < END:
@@ -78,7 +78,7 @@ def fill(site: Site, street: Street, side: Side, character: Character) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Lot:
-    """A piece of land beside the street: middle and width along s, and its front's t."""
+    """A lot beside the street: `s` and `width` are its middle and extent along it, `front` a t."""
 
     site: Site
     side: Side
@@ -91,7 +91,7 @@ class Lot:
         return self.front + self.side.sign * metres
 
     def house(self, house: facades.House, setback: float, share: float) -> None:
-        """Build a house; `share` of 1 touches the neighbours."""
+        """Build a house on this share of the lot's width; with 1 it touches its neighbours."""
         site = self.site
         scale = np.diag([self.width * share / house.width, 1.0, 1.0, 1.0])
         pose = site.axis.facing(self.s, self._out(setback), self.side.sign, self.y)
@@ -99,7 +99,7 @@ class Lot:
         site.take(self.s, self._out(setback + 6), self.width / 2, 6)
 
     def garden(self, kind: str, wild: bool) -> None:
-        """Lay ground of this kind of texture and plant trees and bushes."""
+        """Lay ground with this kind of texture, and plant trees and bushes."""
         site, rng = self.site, self.site.rng
         half, label = self.width / 2, {'paving': 'pavement'}.get(kind, kind)
         strip = site.axis.strip(self.s - half, self.s + half, self.front, self._out(30), self.y - 0.01)
@@ -118,7 +118,7 @@ class Lot:
         self.site.take(self.s, self._out(0.5), self.width / 2, 0.5)
 
     def fence(self, kind: str, surface: Surface) -> None:
-        """Build a fence or wall along the front, with an opening at times."""
+        """Build a fence or wall along the front, sometimes with an opening."""
         site, rng = self.site, self.site.rng
         height = rng.uniform(0.6, 1.9)
         length = self.width * (1.0 if rng.random() < 0.7 else rng.uniform(0.6, 0.85))
@@ -130,14 +130,14 @@ class Lot:
         site.take(self.s, self._out(0.15), self.width / 2, 0.3)
 
     def opening(self) -> None:
-        """Lay a side street or drive, closed by a house or trees far away."""
+        """Lay a side street or drive."""
         site, rng, half = self.site, self.site.rng, self.width / 2
         label, kind = ('road', 'asphalt') if rng.random() < 0.6 else ('pavement', 'paving')
         strip = site.axis.strip(self.s - half, self.s + half, self.front, self._out(60), self.y - 0.005)
         site.cover(label, ground_surface(site.style, kind), strip)
 
 
-def close_ends(site: Site, street: Street) -> None:
+def close_ends(site: Site) -> None:
     """Put houses or trees across both ends of the street."""
     rng = site.rng
     for s, turn in ((END + 8, math.pi), (START - 8, 0.0)):

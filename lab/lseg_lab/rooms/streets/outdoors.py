@@ -19,7 +19,7 @@ from lseg_lab.rooms.streets.site import Site, land
 from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
 
-_GROUNDS_SHARE = 0.17  # of parks, car parks and yards
+_GROUNDS_SHARE = 0.17  # share of parks, car parks and yards
 _SPOTS = 14
 
 
@@ -43,7 +43,7 @@ def _street(style: Style, stock: Stock) -> Building:
         lots.fill(site, street, side, character)
         traffic.park_cars(site, street, side)
         traffic.furnish(site, street, side)
-    lots.close_ends(site, street)
+    lots.close_ends(site)
     traffic.drive_cars(site, street)
     for side in street.sides:
         traffic.people(site, street, side, stock)
@@ -54,7 +54,7 @@ def _street(style: Style, stock: Stock) -> Building:
 
 
 def _stand(site: Site, street: Street) -> None:
-    """Add cameras: of drivers, of people and of robots on the pavement, along and across."""
+    """Add the cameras of a driver, a robot and a pedestrian, looking along or across the street."""
     rng = site.rng
     side = street.sides[rng.integers(2)]
     along = rng.choice([0.0, math.pi], p=[0.6, 0.4])

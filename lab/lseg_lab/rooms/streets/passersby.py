@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build people who walk or ride, bicycles and motorcycles; they look towards +z."""
+"""Build people, walking or riding, bicycles and motorcycles, all facing +z."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _skin(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _head(y: float, z: float) -> tuple[list[Mesh], Mesh]:
-    """Return neck and head of somebody whose shoulders are at y and z, and the hair."""
+    """Return the face and neck, and the hair, of somebody whose shoulders are at y and z."""
     face = lathe([(0, 0), (0.05, 0.01), (0.085, 0.1), (0.08, 0.17), (0, 0.23)], 12).at(0, y + 0.05, z)
     hair = lathe([(0.088, 0.11), (0.093, 0.17), (0.05, 0.24), (0, 0.25)], 12).at(0, y + 0.05, z - 0.012)
     return [face, cylinder(0.05, 0.12, 8).at(0, y - 0.04, z)], hair
@@ -45,7 +45,7 @@ def _torso(tall: float, wide: float, hip: float, lean: float) -> Mesh:
 
 
 def person(style: Style, seated: bool = False) -> list[Item]:
-    """Build somebody who stands, walks or, on a bicycle, sits; feet on y = 0."""
+    """Build somebody who stands, walks or sits on a bicycle, with feet at y = 0."""
     rng = style.rng
     tall = rng.uniform(1.5, 1.9) if rng.random() < 0.85 else rng.uniform(1.0, 1.5)
     swing = 0.0 if rng.random() < 0.3 else rng.uniform(-0.5, 0.5)
@@ -90,13 +90,13 @@ def _cloth(rng: np.random.Generator) -> np.ndarray:
 
 
 def _ring(radius: float, tube: float, segments: int = 24) -> Mesh:
-    """Build an upright ring around x."""
+    """Build a ring around the x axis."""
     section = [(radius + tube, 0), (radius, tube), (radius - tube, 0), (radius, -tube), (radius + tube, 0)]
     return lathe(section, segments).moved(_LYING)
 
 
 def _bar(start: tuple[float, float], end: tuple[float, float], radius: float) -> Mesh:
-    """Build a tube between two points of z and y."""
+    """Build a tube between two points (z, y)."""
     (z0, y0), (z1, y1) = start, end
     length = math.hypot(z1 - z0, y1 - y0)
     return cylinder(radius, length, 6).moved(transform(0, y0, z0) @ tilt('x', math.atan2(z1 - z0, y1 - y0)))

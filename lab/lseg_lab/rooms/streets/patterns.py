@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Generate the textures of outdoor scenes.
 
-Every function takes a NumPy generator and returns float32 [256, 256, 3] sRGB in 0..1, or four
-channels whose last is opacity.
+Every function takes a NumPy generator and returns float32 sRGB in 0..1, [256, 256, 3], or
+[256, 256, 4] with opacity as the last channel.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def grass(rng: Rng) -> np.ndarray:
 
 
 def leaves(rng: Rng) -> np.ndarray:
-    """Draw dense light grey leaves; they get their colour where they are used."""
+    """Draw dense light grey leaves, to be tinted by their users."""
     shade = 0.86 + rng.uniform(0.1, 0.22) * noise(rng, rng.uniform(0.5, 1.1))
     return shaded(1 + rng.normal(0, 0.06, 3), np.clip(shade, 0.12, 1.0))
 
 
 def foliage(rng: Rng) -> np.ndarray:
-    """Draw a spray of light grey leaves with holes between them and an irregular border."""
+    """Draw a spray of light grey leaves with gaps and an irregular border."""
     field = noise(rng, rng.uniform(0.7, 1.3))
     inside = field + 1.6 * (1.0 - np.hypot(X - 0.5, Y - 0.5) / 0.4) > rng.uniform(-0.1, 0.3)
     inside &= np.hypot(X - 0.5, Y - 0.5) < 0.49
@@ -94,7 +94,7 @@ def foliage(rng: Rng) -> np.ndarray:
 
 
 def bark(rng: Rng) -> np.ndarray:
-    """Draw upright furrows of brown, grey or white bark."""
+    """Draw brown, grey or white bark with vertical furrows."""
     colour = np.array(colorsys.hsv_to_rgb(rng.uniform(0.03, 0.11), rng.uniform(0.08, 0.5), rng.uniform(0.2, 0.65)))
     return shaded(colour, 1 + rng.uniform(0.15, 0.35) * noise(rng, 0.9, (1, 6)))
 
@@ -190,7 +190,7 @@ def front_door(rng: Rng) -> np.ndarray:
 
 
 def lettering(rng: Rng) -> np.ndarray:
-    """Draw a shop's name board: blocks like letters on a coloured ground."""
+    """Draw a shop sign: letter-like blocks on a coloured background."""
     ground, ink = random_colour(rng, 0.05, 0.95), random_colour(rng, 0.2, 1.0)
     image = np.broadcast_to(ground, (SIZE, SIZE, 3)).copy()
     left, letter = rng.uniform(0.05, 0.35), rng.uniform(0.015, 0.035)

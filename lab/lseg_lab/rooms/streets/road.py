@@ -11,13 +11,13 @@ from lseg_lab.rooms.meshes import Mesh, merge, quads
 from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.streets.site import Site, ground_surface
 
-START, END = -95.0, 115.0  # of the street, metres along its axis
-_PAINT_LIFT = 0.006  # metres of markings above the road
+START, END = -95.0, 115.0  # ends of the street, in metres along its axis
+_PAINT_LIFT = 0.006  # metres that markings lie above the road
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a street, from the middle outwards; widths in metres, 0 if there is none."""
+    """One side of a street, from the middle outwards; widths in metres, 0 for what is missing."""
 
     sign: int  # +1 left, -1 right
     parking: float  # lane for parked cars, at the kerb
@@ -31,19 +31,19 @@ class Street:
 
     half: float  # half the width of the driving lanes
     lanes: int
-    kerb: float  # its height
+    kerb: float  # height of the kerb
     sides: tuple[Side, Side]
 
     def kerb_at(self, side: Side) -> float:
-        """Return the distance of the kerb from the middle."""
+        """Return the distance from the middle of the street to the kerb."""
         return self.half + side.parking
 
     def front(self, side: Side) -> float:
-        """Return the distance of the outer edge of the pavement from the middle."""
+        """Return the distance from the middle of the street to the outer edge of the pavement."""
         return self.kerb_at(side) + 0.15 + side.verge + side.pavement
 
     def walk(self, side: Side) -> float:
-        """Return the distance of the middle of the pavement from the street's."""
+        """Return the distance from the middle of the street to the middle of the pavement."""
         return self.front(side) - max(side.pavement, 0.6) / 2
 
 
@@ -116,7 +116,7 @@ def _mark(site: Site, street: Street) -> None:
 
 
 def _crossings(site: Site, street: Street, road: Surface) -> None:
-    """Paint zebra crossings; the road between their stripes belongs to them."""
+    """Paint zebra crossings; the road between the stripes is also labelled `crosswalk`."""
     rng, half = site.rng, street.half
     shade = rng.uniform(1.0, 1.5)
     paint = Surface(site.style.textures.pick(rng, 'asphalt'), 0.4, (shade, shade, shade))

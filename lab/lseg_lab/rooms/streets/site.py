@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collect an outdoor scene: its items, what is occupied, and where cameras may stand."""
+"""Collect an outdoor scene: its items, occupied places, and places for cameras."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lseg_lab.rooms.streets.axis import Axis
 from lseg_lab.rooms.style import Style
 
 _SHADOW_RADIUS = 48.0  # metres around the origin in which things cast shadows
-_FAR = 320.0  # metres: beyond the sky
+_FAR = 320.0  # metres: far clipping plane, beyond the sky
 _GROUND = ('road', 'pavement', 'grass', 'gravel', 'crosswalk')
-_LEAST_GROUND = 0.06  # share of a picture
-_CLEARANCE = 0.7  # metres between camera and things
-_TREES = 4  # different trees of a scene
+_LEAST_GROUND = 0.06  # least share of ground in a picture
+_CLEARANCE = 0.7  # metres between a camera and other things
+_TREES = 4  # different trees per scene
 
 
 class Site:
-    """An outdoor scene that is being built; places are s and t of its axis."""
+    """An outdoor scene under construction; places are s and t along its axis."""
 
     def __init__(self, style: Style, axis: Axis) -> None:
-        """Draw what the whole scene shares: its weather and its sorts of trees."""
+        """Draw what the whole scene shares: its weather, trees and bushes."""
         self.style, self.axis, self.rng = style, axis, style.rng
         self.items: list[Item] = []
         self.spots: list[Spot] = []
@@ -40,7 +40,7 @@ class Site:
         self._bushes = [vegetation.bush(style, *self.rng.uniform((0.8, 0.6), (2.2, 1.8))) for _ in range(2)]
 
     def add(self, items: Sequence[Item], pose: np.ndarray) -> None:
-        """Add items that are given in a frame with this pose."""
+        """Add items given in the coordinates of `pose`."""
         self.items += [replace(item, matrix=pose @ item.matrix) for item in items]
 
     def cover(self, label: str, surface: Surface, *meshes: Mesh) -> None:
@@ -74,13 +74,13 @@ class Site:
     def try_add(
         self, build: Callable[[Style], list[Item]], s: float, t: float, y: float, turn: float, size: float = 0.4
     ) -> None:
-        """Build a thing of about this half-width at a place if that is free."""
+        """Build a thing of about this half-width at a place, if it is free."""
         if self.is_free(s, t, size):
             self.add(build(self.style), self.axis.frame(s, t, y, turn))
             self.take(s, t, size, size)
 
     def stand(self, s: float, t: float, ground: float, height: tuple[float, float], turn: float) -> None:
-        """Let a camera stand at a place, if it is free, looking along the axis plus `turn`."""
+        """Put a camera at a place, if it is free, turned by `turn` radians from the axis."""
         if not self.is_free(s, t):
             return
         x, z = self.axis.points(np.array(s), np.array(t))
@@ -94,7 +94,7 @@ class Site:
         self.spots.append(Spot(eye, target, _GROUND, _LEAST_GROUND))
 
     def finished(self) -> Building:
-        """Add the sky and the land around, and return the whole."""
+        """Return the scene with its sky and lighting."""
         rng = self.rng
         dome = weather.sky(rng, self.weather)
         lighting = weather.lighting(rng, self.weather)
@@ -103,14 +103,14 @@ class Site:
 
 
 def ground_surface(style: Style, *kinds: str) -> Surface:
-    """Draw a ground cover of one of these kinds of texture."""
+    """Draw a ground surface with one of these kinds of texture."""
     rng = style.rng
     tint = np.clip(rng.uniform(0.75, 1.2) * (1 + rng.normal(0, 0.035, 3)), 0.3, 1.4).tolist()
     return Surface(style.textures.pick(rng, *kinds), float(rng.uniform(0.2, 0.5)), (tint[0], tint[1], tint[2]))
 
 
 def land(site: Site, y: float) -> None:
-    """Lay the land up to the horizon, with trees far away."""
+    """Lay the land up to the horizon, with distant trees."""
     rng, half = site.rng, 260.0
     label = str(rng.choice(['grass', 'gravel', 'pavement'], p=[0.7, 0.1, 0.2]))
     surface = ground_surface(site.style, {'pavement': 'asphalt'}.get(label, label))

@@ -14,7 +14,7 @@ from lseg_lab.rooms.streets.road import END, START, Side, Street
 from lseg_lab.rooms.streets.site import Site
 from lseg_lab.rooms.style import Style
 
-_BUILT_PEOPLE = 0.5  # share of built people if the stock has others
+_BUILT_PEOPLE = 0.5  # share of built people if the stock has models
 
 
 def any_vehicle(style: Style) -> tuple[list[Item], float, float]:
@@ -71,7 +71,7 @@ def somebody(site: Site, stock: Stock) -> list[Item]:
 
 
 def people(site: Site, street: Street, side: Side, stock: Stock) -> None:
-    """Let people walk on the pavement, some in groups, and some cross the road."""
+    """Put people on the pavement, some in groups, and let some cross the road."""
     rng = site.rng
     for _ in range(rng.choice([0, 3, 7, 14, 24], p=[0.1, 0.22, 0.3, 0.24, 0.14])):
         s = rng.normal(6, 22)

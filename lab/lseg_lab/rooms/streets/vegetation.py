@@ -17,7 +17,7 @@ _CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
 
 
 def leaf_colour(rng: np.random.Generator) -> np.ndarray:
-    """Draw the colour of leaves: mostly green, sometimes autumnal, dark red or in blossom."""
+    """Draw a leaf colour: mostly green, sometimes that of autumn, dark red or blossom."""
     draw = rng.random()
     if draw < 0.82:
         hue = rng.uniform(0.17, 0.36)
@@ -33,9 +33,9 @@ def _directions(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def sprays(rng: np.random.Generator, centres: np.ndarray, sizes: np.ndarray, outward: np.ndarray, layer: float) -> Mesh:
-    """Build a leafy card of half-width `sizes` [N] at each of `centres` [N, 3], turned at random.
+    """Build randomly turned cards of leaves at `centres`, [N, 3], with half-widths `sizes`, [N].
 
-    `outward` [N, 3] are the directions in which their leaves are lit.
+    `outward`, [N, 3], are their normals for lighting; `layer` is their texture.
     """
     first = _directions(rng, len(centres))
     second = np.cross(first, _directions(rng, len(centres)))
@@ -79,7 +79,7 @@ def _limb(length: float, foot: float, top: float, segments: int = 6) -> Mesh:
 
 
 def leafy_tree(style: Style, height: float) -> list[Item]:
-    """Build a deciduous tree with a crown of any form."""
+    """Build a deciduous tree with a crown of random shape."""
     rng = style.rng
     bare, width = height * rng.uniform(0.15, 0.4), height * rng.uniform(0.4, 0.95)
     thick = height * rng.uniform(0.012, 0.03)
@@ -132,7 +132,7 @@ def bare_tree(style: Style, height: float) -> list[Item]:
 
 
 def tree(style: Style, height: float, bare: bool = False) -> list[Item]:
-    """Build a tree of any sort; in winter, when trees are bare, some still have needles."""
+    """Build a tree of any sort; if `bare`, one without leaves or a conifer."""
     draw = style.rng.random()
     if draw < 0.15:
         return conifer(style, height)
@@ -148,7 +148,7 @@ def bush(style: Style, width: float, height: float) -> list[Item]:
 
 
 def hedge(style: Style, length: float, height: float, depth: float) -> list[Item]:
-    """Build a clipped hedge along x, centred, with leaves standing out of its faces."""
+    """Build a clipped hedge along x, centred, with leaves sticking out of its faces."""
     rng = style.rng
     count = min(160, int(26 * length * (height + depth)) + 8)
     face = rng.integers(0, 3, count)

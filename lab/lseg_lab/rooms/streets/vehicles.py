@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build cars, vans, trucks and buses; their fronts look towards +z."""
+"""Build cars, vans, trucks and buses, facing +z."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PAINTS = (
 
 @dataclass(frozen=True)
 class Shape:
-    """A body's measures in metres; its parts lie at shares of the length, from the rear."""
+    """Dimensions of a body in metres; `rear` to `front` are shares of the length from its rear."""
 
     length: float
     width: float
     height: float
     belt: float  # height of the lower edge of the windows
-    bonnet: float  # height of its front end
-    rear: float  # foot and top of the rear window, top and foot of the windscreen
+    bonnet: float  # height of the front end
+    rear: float  # in turn: foot and top of the rear window, top and foot of the windscreen
     rear_top: float
     front_top: float
     front: float
@@ -49,7 +49,7 @@ _SHAPES = {  # name: class, share, shape
 
 
 def paint(style: Style) -> Surface:
-    """Draw a car's paint."""
+    """Draw the paint of a vehicle."""
     rng = style.rng
     colour = np.array(_PAINTS[rng.integers(len(_PAINTS))]) * rng.uniform(0.8, 1.1)
     if rng.random() < 0.2:
@@ -60,7 +60,7 @@ def paint(style: Style) -> Surface:
 def _wheels(
     length: float, width: float, radius: float, shares: Sequence[float]
 ) -> tuple[list[Mesh], list[Mesh], list[Mesh]]:
-    """Return tyres, hubs and dark arches; `shares` are positions along the length."""
+    """Return tyres, hubs and wheel arches; `shares` place the axles along the length."""
     lying = tilt('z', math.pi / 2)
     tyres, hubs, arches = [], [], []
     for share in shares:
@@ -91,7 +91,7 @@ def _body(shape: Shape, clearance: float) -> Mesh:
 
 
 def _inset(face: np.ndarray, u: tuple[float, float], v: tuple[float, float], lift: float = 0.008) -> np.ndarray:
-    """Return the part of a four-cornered face between shares u and v, raised by `lift` metres."""
+    """Return the part of a quadrilateral between shares u and v, raised by `lift` metres."""
     normal = np.cross(face[1] - face[0], face[3] - face[0])
     normal /= np.linalg.norm(normal)
     corners = [(u[0], v[0]), (u[1], v[0]), (u[1], v[1]), (u[0], v[1])]
@@ -100,7 +100,7 @@ def _inset(face: np.ndarray, u: tuple[float, float], v: tuple[float, float], lif
 
 
 def _cabin(rng: np.random.Generator, shape: Shape, panelled: bool) -> tuple[Mesh, Mesh]:
-    """Return the body-coloured cabin and its panes; a panelled van has no windows at the back."""
+    """Return the body-coloured cabin and its panes; a panelled van has no rear side windows."""
     low, high = shape.width / 2 * 0.95, shape.width / 2 * rng.uniform(0.72, 0.84)
     z = (np.array([shape.rear, shape.rear_top, shape.front_top, shape.front]) - 0.5) * shape.length
     foot, top = shape.belt - 0.02, shape.height
@@ -121,7 +121,7 @@ def _cabin(rng: np.random.Generator, shape: Shape, panelled: bool) -> tuple[Mesh
 
 
 def _lights(shape: Shape, label: str) -> list[Item]:
-    """Build head and tail lamps and number plates."""
+    """Build headlights, tail lights and number plates."""
     w, half = shape.width / 2, shape.length / 2
     front = [box(0.3, 0.13, 0.06, side * w * 0.68, shape.bonnet - 0.2, half - 0.02) for side in (-1, 1)]
     rear = [box(0.2, 0.2, 0.05, side * w * 0.76, shape.boot - 0.22, -half - 0.0) for side in (-1, 1)]
@@ -147,7 +147,7 @@ def _varied(rng: np.random.Generator, base: Shape) -> Shape:
 
 
 def car(style: Style, name: str | None = None) -> Piece:
-    """Build a car or van with random measures and colours."""
+    """Build a car or van with random dimensions and colours."""
     rng = style.rng
     names = list(_SHAPES)
     name = name or str(rng.choice(names, p=[_SHAPES[each][1] for each in names]))
@@ -205,7 +205,7 @@ def bus(style: Style) -> Piece:
 
 
 def truck(style: Style) -> Piece:
-    """Build a lorry: a cab and a box, an open bed or a tank behind it."""
+    """Build a truck: a cab with a box, an open bed or a tank behind it."""
     rng = style.rng
     length, width, height = rng.uniform(5.5, 9.5), rng.uniform(2.1, 2.5), rng.uniform(2.6, 3.6)
     cab, rear = rng.uniform(1.6, 2.2), -length / 2

@@ -13,7 +13,7 @@ from lseg_lab.rooms.meshes import COLOUR, NORMAL, grid, triple
 from lseg_lab.rooms.patterns import SIZE, noise
 from lseg_lab.rooms.scene import Item, Lighting, Surface
 
-RADIUS = 240.0  # metres: distance of the sky
+RADIUS = 240.0  # metres: radius of the sky
 _KINDS = ('clear', 'fair', 'cloudy', 'overcast', 'evening')
 _SHARES = (0.2, 0.28, 0.18, 0.22, 0.12)
 
@@ -26,14 +26,14 @@ class Weather:
     zenith: np.ndarray
     horizon: np.ndarray
     cloud: np.ndarray
-    cover: float  # 0 cloudless to 1 closed
+    cover: float  # from 0, cloudless, to 1, overcast
     sun_direction: np.ndarray
     sunshine: float
-    brightness: float  # of the sky as it is seen
+    brightness: float  # of the sky in pictures
 
 
 def random_weather(rng: np.random.Generator) -> Weather:
-    """Draw blue sky, fair weather, clouds, a closed cover or an evening."""
+    """Draw a clear, fair, cloudy, overcast or evening sky."""
     kind = str(rng.choice(_KINDS, p=_SHARES))
     swing = rng.uniform(0, 2 * math.pi)
     height = rng.uniform(0.08, 0.3) if kind == 'evening' else rng.uniform(0.3, 1.25)
@@ -58,7 +58,7 @@ def random_weather(rng: np.random.Generator) -> Weather:
 
 
 def sky(rng: np.random.Generator, weather: Weather) -> Item:
-    """Build the dome of the sky around the origin; it ends somewhat below the horizon."""
+    """Build the dome of the sky around the origin, down to slightly below the horizon."""
     height = np.concatenate([[-0.08], np.linspace(0, 1, 60) ** 1.5 * math.pi / 2])
     azimuth = np.linspace(0, 2 * math.pi, 201)
     up, turn = np.meshgrid(height, azimuth, indexing='ij')
@@ -67,7 +67,7 @@ def sky(rng: np.random.Generator, weather: Weather) -> Item:
     mesh = grid(direction * RADIUS)
     corners = (colour[:-1, :-1], colour[:-1, 1:], colour[1:, 1:], colour[1:, :-1])
     mesh.vertices[:, COLOUR] = np.stack([corners[i] for i in (0, 1, 2, 0, 2, 3)], axis=2).reshape(-1, 3)
-    mesh.vertices[:, NORMAL] = 0, -1, 0  # turned away from the sun, which must not shade the sky
+    mesh.vertices[:, NORMAL] = 0, -1, 0  # away from the sun, so that it does not shade the sky
     return Item(mesh, 'sky', Surface(emission=weather.brightness), shadow=False)
 
 
@@ -90,7 +90,7 @@ def _colours(rng: np.random.Generator, weather: Weather, direction: np.ndarray) 
 
 
 def lighting(rng: np.random.Generator, weather: Weather) -> Lighting:
-    """Return the light and the haze that belong to the weather."""
+    """Return the light and haze that match the weather."""
     tone = (weather.zenith + weather.horizon + weather.cloud * weather.cover) / (2 + weather.cover)
     tone = tone**2 / max(float((tone**2).mean()), 1e-3)
     tone = 1 + (tone - 1) * rng.uniform(0.2, 0.7)
