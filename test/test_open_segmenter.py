@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening a segmenter: the fast backend by default, contradictory settings refused."""
 
+from importlib.metadata import EntryPoint
+
 import numpy as np
 import pytest
 import torch
@@ -74,4 +76,11 @@ def test_settings_that_do_not_fit_are_refused(tiny_model, settings, reason):
 def test_best_quality_without_the_lab_says_what_to_install(tiny_model, monkeypatch):
     monkeypatch.setattr('importlib.metadata.entry_points', lambda **_: ())
     with pytest.raises(ValueError, match=r'pip install ./lab'):
+        open_segmenter(tiny_model, quality='best')
+
+
+def test_best_quality_of_a_broken_lab_names_what_cannot_be_loaded(tiny_model, monkeypatch):
+    entry = EntryPoint('best', 'lseg_lab.gone:open_best', 'lseg_ros.segmenters')
+    monkeypatch.setattr('importlib.metadata.entry_points', lambda **_: (entry,))
+    with pytest.raises(ValueError, match=r"'best' \(lseg_lab.gone:open_best\) cannot be loaded: No module"):
         open_segmenter(tiny_model, quality='best')

@@ -69,8 +69,11 @@ def _check_quality(quality: str, backend: str, input_size: int | None) -> None:
 
 def _open_best(model: LSeg, progress: Progress) -> Segmenter:
     for entry in metadata.entry_points(group=ENTRY_POINTS, name='best'):
-        segmenter: Segmenter = entry.load()(model, progress)
-        return segmenter
+        try:
+            open_best: Callable[[LSeg, Progress], Segmenter] = entry.load()
+        except Exception as error:  # whatever a broken installation raises
+            raise ValueError(f"quality 'best' ({entry.value}) cannot be loaded: {error}") from error
+        return open_best(model, progress)
     raise ValueError("quality 'best' needs the lab: pip install ./lab in a checkout of lseg_ros")
 
 
