@@ -15,6 +15,8 @@ from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import LSegConfig, build, load, save
 
+pytestmark = pytest.mark.slow  # the texts of a thousand classes are encoded
+
 
 @pytest.fixture(scope='module')
 def texts():

@@ -217,5 +217,5 @@ def test_mixed_sets_stay_indoors_and_keep_their_classes() -> None:
 
 def test_both_splits_have_every_kind_of_outdoor_texture() -> None:
     for held_out in (False, True):
-        kinds = build_textures(np.zeros((0, 256, 256, 4), np.uint8), (), held_out).kinds
+        kinds = build_textures(np.zeros((0, 256, 256, 4), np.uint8), (), held_out, outdoors=True).kinds
         assert set(patterns.DRAWN) <= set(kinds)

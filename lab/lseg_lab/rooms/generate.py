@@ -54,7 +54,9 @@ class Generator:
         catalogue = load_catalogues(settings.assets.catalogues)
         held_out = settings.split == 'test'
         self._models = split_held_out(catalogue.models)[held_out]
-        self._textures = build_textures(catalogue.textures, settings.assets.textures, held_out)
+        self._textures = build_textures(
+            catalogue.textures, settings.assets.textures, held_out, outdoors=settings.kind == 'streets'
+        )
         self._renderer = Renderer(self._textures.layers, *settings.size, settings.supersampling)
 
     def room(self, number: int) -> list[tuple[Camera, View]]:

@@ -72,14 +72,17 @@ class Textures:
         return float(choices[rng.integers(len(choices))])
 
 
-def build_textures(model_textures: np.ndarray, paths: Sequence[Path], held_out: bool) -> Textures:
+def build_textures(
+    model_textures: np.ndarray, paths: Sequence[Path], held_out: bool, *, outdoors: bool = False
+) -> Textures:
     """Stack the models' own textures, image files and generated textures, in that order.
 
+    Those of streets take seconds to generate: they come last, and only for a place `outdoors`.
     A fifth of the files and of the generated textures is reserved for `held_out` rooms, by name.
     """
     layers = list(model_textures)
     kinds: dict[str, list[int]] = defaultdict(list)
-    for name, kind, load in (*_from_files(paths), *_drawn()):
+    for name, kind, load in (*_from_files(paths), *_drawn(outdoors)):
         if (zlib.crc32(name.encode()) % 5 == 0) == held_out:
             kinds[kind].append(len(layers))
             layers.append(load())
@@ -89,8 +92,8 @@ def build_textures(model_textures: np.ndarray, paths: Sequence[Path], held_out: 
 Entry = tuple[str, str, Callable[[], np.ndarray]]
 
 
-def _drawn() -> Iterator[Entry]:
-    for kind, (draw, count) in (*_DRAWN.items(), *street_patterns.DRAWN.items()):
+def _drawn(outdoors: bool) -> Iterator[Entry]:
+    for kind, (draw, count) in (*_DRAWN.items(), *(street_patterns.DRAWN.items() if outdoors else ())):
         for number in range(count):
             name = f'{kind}-{number}'
             yield name, kind, partial(_draw_layer, draw, zlib.crc32(name.encode()))
