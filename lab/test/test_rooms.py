@@ -107,6 +107,7 @@ def test_masks_name_known_classes_and_fit_their_pictures(rooms: Path) -> None:
     assert {'floor', 'wall'} < {classes[index] for index in seen - {UNLABELLED}}
 
 
+@pytest.mark.slow
 def test_depth_and_camera_agree_on_the_floor(rooms: Path) -> None:
     """Floor pixels projected with depth, K and pose lie at y = 0."""
     checked = 0

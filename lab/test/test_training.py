@@ -455,6 +455,7 @@ def run_command(*arguments):
     return train_command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
+@pytest.mark.slow
 def test_the_command_mixes_photographs_into_rooms(rooms, tmp_path):
     """The run starts from given weights and saves new ones; classes are those of both folders."""
     photographs = write_rooms(tmp_path / 'photographs', ('floor', 'stairs', 'sky'), images=2)

@@ -119,6 +119,7 @@ def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(acti
                 assert all(consumer.first[topic] > tables for topic in FRAMES), consumer.first
 
 
+@pytest.mark.slow
 def test_standing_consumer_gets_frames_while_others_keep_joining(active, ros_context):
     client = active(labels=['floor', 'door'])
     crowd = Node('crowd', context=ros_context, namespace=client.namespace)

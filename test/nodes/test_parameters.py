@@ -136,6 +136,7 @@ def run_program(name, *arguments, **environment):
     )
 
 
+@pytest.mark.slow
 def test_node_names_the_invalid_parameter_in_one_line_and_exits():
     process = run_node('--ros-args', '-p', 'overlay_alpha:=2.5')
     assert process.returncode == 2
