@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from lseg_ros.model import LSeg, LSegConfig, build
+from lseg_ros.model import LSeg, LSegConfig, build, save
 from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
 from lseg_ros.model.dpt import FusionDecoder
 
@@ -20,6 +20,14 @@ def tiny_model():
     """Return a real LSeg, small, with random image weights and the real text encoder."""
     torch.manual_seed(0)
     return build(LSegConfig(width=16)).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope='session')
+def weights(tiny_model, tmp_path_factory):
+    """Return the path of the tiny model's weights; tests must not change the file."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save(tiny_model, path)
+    return path
 
 
 @pytest.fixture

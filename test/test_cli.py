@@ -14,15 +14,6 @@ from PIL import Image
 
 from lseg_ros import __version__, cli
 from lseg_ros.commands import info
-from lseg_ros.model import save
-
-
-@pytest.fixture(scope='module')
-def weights(tiny_model, tmp_path_factory):
-    """Return the path of a small model's weights."""
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
-    save(tiny_model, path)
-    return path
 
 
 @pytest.fixture

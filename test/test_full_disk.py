@@ -15,14 +15,6 @@ from lseg_ros import cli
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.images import write_ids, write_image
 from lseg_ros.media.videos import VideoWriter
-from lseg_ros.model import save
-
-
-@pytest.fixture(scope='module')
-def weights(tiny_model, tmp_path_factory):
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
-    save(tiny_model, path)
-    return path
 
 
 @pytest.fixture

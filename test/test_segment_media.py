@@ -15,18 +15,11 @@ from rosbags.highlevel import AnyReader
 from lseg_ros import cli
 from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
-from lseg_ros.model import load, save
+from lseg_ros.model import load
 
 pytestmark = pytest.mark.slow
 
 LABELS = ['floor', 'wall']
-
-
-@pytest.fixture(scope='module')
-def weights(tiny_model, tmp_path_factory):
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
-    save(tiny_model, path)
-    return path
 
 
 @pytest.fixture
