@@ -113,9 +113,14 @@ def test_the_version_is_the_one_in_package_xml():
     setup = subprocess.run([sys.executable, 'setup.py', '--version'], cwd=ROOT, capture_output=True, text=True)
     assert lseg_ros.__version__ == version
     assert setup.stdout.split()[-1:] == [version], setup.stderr
-    # catkin_prepare_release renames the heading at a release.
-    newest = re.search(r'^(.+)\n-+$', (ROOT / 'CHANGELOG.rst').read_text(), re.M)[1]
-    assert newest == 'Forthcoming' or newest.startswith(f'{version} (')
+
+
+def test_the_newest_release_in_the_changelog_is_the_version_in_package_xml():
+    headings = re.findall(r'^(.+)\n-+$', (ROOT / 'CHANGELOG.rst').read_text(), re.M)
+    releases = headings[1:] if headings[0] == 'Forthcoming' else headings
+    assert all(re.fullmatch(r'\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)', release) for release in releases)
+    newest = releases[0].split()[0] if releases else '0.1.0'  # the first release is still to come
+    assert MANIFEST.findtext('version') == newest
 
 
 @pytest.mark.ros
