@@ -15,6 +15,7 @@ from operator import attrgetter
 from types import ModuleType
 
 from lseg_ros import __version__
+from lseg_ros.error_text import one_line
 from lseg_ros.whole_files import is_disk_full
 
 COMMANDS = ('segment', 'embed', 'info', 'convert')
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
         return status
     except (ValueError, OSError) as error:
-        print(f'lseg: error: {error}', file=sys.stderr)
+        print(f'lseg: error: {one_line(error)}', file=sys.stderr)
         return 1 if isinstance(error, OSError) and is_disk_full(error) else 2
     except KeyboardInterrupt:
         print('lseg: interrupted', file=sys.stderr)
@@ -68,7 +69,7 @@ def _load_modules(command: str) -> dict[str, ModuleType]:
             COMMAND_PARTS(module)  # raises AttributeError if one is missing
             modules.setdefault(entry.name, module)
         except Exception as error:  # a broken add-on must not break the other commands
-            problem = f'command {entry.name} ({entry.value}) cannot be loaded: {error}'
+            problem = f'command {entry.name} ({entry.value}) cannot be loaded: {one_line(error)}'
             if entry.name == command:
                 raise ValueError(problem) from error
             print(f'lseg: warning: {problem}', file=sys.stderr)

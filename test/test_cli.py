@@ -135,6 +135,7 @@ def test_segment_takes_the_labels_of_a_shipped_file_by_its_name(lseg, photo, tmp
     'arguments, labels, reason',
     [
         (['nothing.png'], 'floor', 'no image at nothing.png'),
+        (['two\nlines  .png'], 'floor', 'no image at two lines  .png'),
         (['in/photo.png'], 'floor, wall, floor', "label 'floor' is listed twice"),
         (['in/photo.png'], '', 'list of labels is empty'),
         (['in/photo.png', '--threshold', '2'], 'floor', 'confidence threshold must be 0..1'),

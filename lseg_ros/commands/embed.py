@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lseg_ros.commands.model_options import add_model_options, add_output_option
+from lseg_ros.error_text import one_line
 from lseg_ros.media.inputs import Input, Kind, plan
 from lseg_ros.whole_files import is_disk_full, write_whole
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             facts = _embed(segmenter, item, args)
         except OSError as error:
-            tqdm.write(f'lseg: skipped {item.path}: {error}', file=sys.stderr)
+            tqdm.write(f'lseg: skipped {item.path}: {one_line(error)}', file=sys.stderr)
             if is_disk_full(error):
                 break
             continue

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from lseg_ros.commands.model_options import add_model_options, add_output_option
+from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.labels.files import shipped_label_files
 from lseg_ros.labels.ids import UNLABELLED
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             files.segment(item)
         except OSError as error:
-            tqdm.write(f'lseg: skipped {item.path}: {error}', file=sys.stderr)
+            tqdm.write(f'lseg: skipped {item.path}: {one_line(error)}', file=sys.stderr)
             if is_disk_full(error):
                 break
         else:

@@ -25,6 +25,8 @@ from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag1 import reader as rosbag1_reader
 from rosbags.rosbag2 import storage_mcap
 
+from lseg_ros.error_text import one_line
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -103,11 +105,6 @@ class BagStorage:
         problem = f'{name} is damaged, or cut short: {one_line(error)}'
         if problem not in self.damaged:
             self.damaged.append(problem)
-
-
-def one_line(error: Exception) -> str:
-    """Return the message of an error in one line, or its type if it has none."""
-    return ' '.join(str(error).split()) or type(error).__name__
 
 
 def _files_of(path: Path) -> list[Path]:

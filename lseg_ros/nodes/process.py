@@ -18,6 +18,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.logging import LoggingSeverity, get_logger_level, set_logger_level
 from rclpy.node import Node
 
+from lseg_ros.error_text import one_line
 from lseg_ros.nodes.spinning import EnduringExecutor
 
 # How long a node may take to close after a signal; loading a model cannot be interrupted.
@@ -79,7 +80,7 @@ def _init() -> None:
 
 def _complain(subject: str, error: Exception) -> int:
     """Print the error in one line, without source locations in rcl; return the exit code."""
-    print(f'{subject}: {" ".join(_PLACE.sub("", str(error)).split())}', file=sys.stderr)
+    print(f'{subject}: {_PLACE.sub("", one_line(error))}', file=sys.stderr)
     rclpy.try_shutdown()
     return 2
 

@@ -11,6 +11,8 @@ from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.node import Node
 
+from lseg_ros.error_text import one_line
+
 Callback = Callable[[Any, Any], Any]
 
 
@@ -62,4 +64,4 @@ def _refused(names: str, error: Exception) -> SetParametersResult:
 
 def _warn(node: Node, service: str, error: Exception) -> None:
     if node.context.ok():  # otherwise the shutdown caused it
-        node.get_logger().warning(f'{service} refused a request: {" ".join(str(error).split())}')
+        node.get_logger().warning(f'{service} refused a request: {one_line(error)}')

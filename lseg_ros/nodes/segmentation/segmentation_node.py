@@ -16,6 +16,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.conversions import label_set_to_message
 from lseg_ros.nodes.process import run_node
@@ -104,7 +105,7 @@ class SegmentationNode(LifecycleNode):
         try:
             action()
         except Exception as error:  # whatever a library raises, the transition can be tried again
-            self._last_failure = f'cannot {transition}: {" ".join(str(error).split())}'
+            self._last_failure = f'cannot {transition}: {one_line(error)}'
             self.get_logger().error(self._last_failure)
             self.get_logger().debug(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
