@@ -173,9 +173,9 @@ def test_the_name_alone_tells_what_to_download():
 
 def test_position_embeddings_are_resized_once_a_size_and_follow_new_weights(monkeypatch):
     sizes = []
-    resize = backbones.resize_positions
+    resize = backbones.resize_with_class_token
     monkeypatch.setattr(
-        backbones, 'resize_positions', lambda embedding, grid: sizes.append(grid) or resize(embedding, grid)
+        backbones, 'resize_with_class_token', lambda embedding, grid: sizes.append(grid) or resize(embedding, grid)
     )
     torch.manual_seed(0)
     settings = backbones.VisionTransformerSettings((2, 5, 8, 11), (8, 16, 32, 32))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import timm
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lseg_ros.model.dpt import Reassemble
 from lseg_ros.model.parts import ImageEncoder
+from lseg_ros.model.positions import PositionCache, resize_with_class_token
 
 EFFICIENTNET_LITE = ('tf_efficientnet_lite0', 'tf_efficientnet_lite2')
 
@@ -93,7 +92,6 @@ class VisionTransformer(ImageEncoder):
 
     stride = 32
     any_size = False  # a trace contains the position embedding of one size
-    max_sizes = 8  # of images whose position embeddings are kept
     net: Any
 
     def __init__(self, name: str, settings: VisionTransformerSettings) -> None:
@@ -108,49 +106,20 @@ class VisionTransformer(ImageEncoder):
             Reassemble(self.net.embed_dim, channels, self.patch / stride)
             for channels, stride in zip(settings.channels, (4, 8, 16, 32))
         )
-        self._positions: dict[tuple[Any, ...], Tensor] = {}
+        self._positions = PositionCache(resize_with_class_token)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the four feature maps of a batch of images."""
         grid = (pixels.shape[2] // self.patch, pixels.shape[3] // self.patch)
         patches = self.net.patch_embed.proj(pixels).flatten(2).transpose(1, 2)
         x = torch.cat((self.net.cls_token.expand(len(patches), -1, -1), patches), dim=1)
-        x = x + self._position_embedding(grid)
+        x = x + self._positions(self.net.pos_embed, grid)
         maps: list[Tensor] = []
         for index, block in enumerate(self.net.blocks):
             x = block(x)
             if index in self.blocks:
                 maps.append(self.reassemble[len(maps)](x, grid))
         return tuple(maps)
-
-    def _position_embedding(self, grid: tuple[int, int]) -> Tensor:
-        """Return the position embedding [1, 1 + prod(grid), dim], resized once per grid.
-
-        The cache is never modified, only replaced, so threads need no lock. Nothing is cached
-        in training, which changes the embedding, and in tracing, where it is symbolic.
-        """
-        embedding: Tensor = self.net.pos_embed
-        if embedding.requires_grad or torch.compiler.is_compiling():
-            return resize_positions(embedding, grid)
-        version = 0 if embedding.is_inference() else embedding._version
-        key = (*grid, embedding.dtype, embedding.device, version)
-        known = self._positions
-        if key not in known:
-            kept = list(known.items())[-(self.max_sizes - 1) :]
-            known = self._positions = {**dict(kept), key: resize_positions(embedding, grid)}
-        return known[key]
-
-
-def resize_positions(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Resize the position embedding [1, 1 + n * n, dim] of a class token and a square grid.
-
-    The grid's part is interpolated bilinearly without aligned corners, as in DPT.
-    """
-    token, square = embedding[:, :1], embedding[:, 1:]
-    side = math.isqrt(square.shape[1])
-    square = square.float().transpose(1, 2).reshape(1, -1, side, side)
-    resized = F.interpolate(square, size=grid, mode='bilinear', align_corners=False)
-    return torch.cat((token, resized.flatten(2).transpose(1, 2).to(token.dtype)), dim=1)
 
 
 def build_encoder(name: str) -> ImageEncoder:

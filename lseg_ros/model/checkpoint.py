@@ -25,6 +25,7 @@ from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is
 from lseg_ros.whole_files import whole_file, write_error
 
 METADATA_KEY = 'lseg'
+TOKENIZER_KEY = 'tokenizer'
 
 
 class CheckpointError(ValueError):
@@ -48,6 +49,7 @@ class Checkpoint:
     tensors: Mapping[str, StoredTensor]
     file_key: Callable[[str], str] = str  # from a key of LSeg.state_dict to the file's
     facts: Mapping[str, str] = field(default_factory=dict)  # further properties, by name
+    tokenizer: str = ''  # of the text encoder, if it belongs to the weights
 
 
 def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
@@ -58,7 +60,7 @@ def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> N
     written.
     """
     tensors = {key: _convert(key, tensor, dtype) for key, tensor in _stored(model).items()}
-    _write(path, tensors, model.config)
+    _write(path, tensors, model.config, model.text_encoder.stored_tokenizer)
 
 
 def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
@@ -92,9 +94,13 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
 
     The image side is converted to `dtype`, the text encoder to float32. Tensors are read one at
     a time, so no more memory is needed than the network's own.
-    Raise CheckpointError unless names and shapes agree.
+    Raise CheckpointError unless names, shapes and the tokenizer fit.
     """
     stored = match(model, checkpoint)
+    try:
+        model.text_encoder.read_tokenizer(checkpoint.tokenizer)
+    except ValueError as error:
+        raise CheckpointError(f'{checkpoint.path} {error}') from error
     state = {
         key: torch.zeros_like(tensor, device='cpu') if tensor.is_meta else tensor
         for key, tensor in model.state_dict().items()
@@ -136,15 +142,27 @@ def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = 
     for key, stored in match(model, checkpoint).items():
         tensor = _read_tensor(checkpoint, stored)
         tensors[key] = _convert(key, tensor, torch.float16 if half else tensor.dtype)
-    _write(path, tensors, model.config)
+    _write(path, tensors, model.config, checkpoint.tokenizer)
 
 
-def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig) -> None:
+def read_safetensors(path: Path) -> dict[str, StoredTensor]:
+    """Return the tensors of a safetensors file by their keys; raise SafetensorError for another."""
+    with safe_open(path, framework='pt') as file:
+        return {
+            key: StoredTensor(tuple(file.get_slice(key).get_shape()), partial(_copy, path, key))
+            for key in file.keys()  # noqa: SIM118 -- not a mapping
+        }
+
+
+def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig, tokenizer: str) -> None:
     """Write a file, whole or not at all."""
     path = Path(path)
+    metadata = {METADATA_KEY: json.dumps(asdict(config))}
+    if tokenizer:
+        metadata[TOKENIZER_KEY] = tokenizer
     with whole_file(path) as part:
         try:
-            save_file(tensors, part, metadata={METADATA_KEY: json.dumps(asdict(config))})
+            save_file(tensors, part, metadata=metadata)
         except SafetensorError as error:
             raise write_error(part, error) from error
 
@@ -166,12 +184,14 @@ def _read_published(path: Path, spatial: str | None) -> Checkpoint:
 
 def _read_own(path: Path) -> Checkpoint:
     with safe_open(path, framework='pt') as file:
-        config = _parse_config(path, (file.metadata() or {}).get(METADATA_KEY))
-        tensors = {
-            key: StoredTensor(tuple(file.get_slice(key).get_shape()), partial(_copy, path, key))
-            for key in file.keys()  # noqa: SIM118 -- not a mapping
-        }
-    return Checkpoint(path, config, tensors, facts={'layout': 'safetensors of lseg'})
+        metadata = file.metadata() or {}
+    return Checkpoint(
+        path,
+        _parse_config(path, metadata.get(METADATA_KEY)),
+        read_safetensors(path),
+        facts={'layout': 'safetensors of lseg'},
+        tokenizer=metadata.get(TOKENIZER_KEY, ''),
+    )
 
 
 def _copy(path: Path, key: str) -> Tensor:

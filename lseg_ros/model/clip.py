@@ -29,7 +29,10 @@ class ClipTextSettings:
 
 # By the name in a model's configuration.
 CLIP_TEXT = MappingProxyType(
-    {'clip-vit-b-32': ClipTextSettings(width=512, layers=12, dim=512, open_clip_name='ViT-B-32-quickgelu')}
+    {
+        f'clip-vit-b-{patch}': ClipTextSettings(512, layers=12, dim=512, open_clip_name=f'ViT-B-{patch}-quickgelu')
+        for patch in (16, 32)
+    }
 )
 
 
@@ -83,10 +86,16 @@ class ClipText(TextEncoder):
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Return unit rows [N, dim] on the encoder's device; raise as `tokenize` does."""
+        return F.normalize(self.encode_raw(prompts), dim=1)
+
+    @torch.no_grad()
+    def encode_raw(self, prompts: Sequence[str]) -> Tensor:
+        """Return rows as `encode` does, not scaled to unit length."""
         tokens = self.tokenize(prompts).to(self.net.text_projection.device)
         # The cache must not keep vectors in the lower precision of a caller's autocast.
         with torch.autocast(tokens.device.type, enabled=False):
-            return F.normalize(self.net(tokens), dim=1)
+            vectors: Tensor = self.net(tokens)
+        return vectors
 
 
 def _shorten(text: str, length: int = 60) -> str:

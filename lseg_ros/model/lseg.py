@@ -129,12 +129,12 @@ class LSeg(nn.Module):
     @property
     def device(self) -> torch.device:
         """The device of the network."""
-        return next(self.decoder.parameters()).device
+        return next(self.image_encoder.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the image side, required of pixels and text."""
-        return next(self.decoder.parameters()).dtype
+        return next(self.image_encoder.parameters()).dtype
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Return unit rows [K, D] for K >= 1 prompts, on the network's device and dtype.
@@ -159,7 +159,8 @@ class LSeg(nn.Module):
         """Return unit embeddings [B, D, h, w], float32, of normalised pixels [B, 3, H, W].
 
         h x w is the decoder's resolution: H/4 x W/4 for lseg-lite, H/2 x W/2 for the published
-        networks. Raise ValueError unless H and W are multiples of `stride`.
+        networks, and the patches without a decoder. Raise ValueError unless H and W are multiples
+        of `stride`.
         """
         height, width = pixels.shape[-2:]
         if height % self.stride or width % self.stride:

@@ -20,9 +20,9 @@ class Decoder(nn.Module):
     """Turns feature maps into pixel embeddings [B, D, h, w], not yet normalised."""
 
     @property
-    def projection(self) -> nn.Conv2d:
-        """Return the last layer, a 1x1 convolution to the D channels of the embeddings."""
-        raise NotImplementedError
+    def projection(self) -> nn.Conv2d | None:
+        """Return the last layer, if it is a 1x1 convolution to the D channels of the embeddings."""
+        return None
 
 
 class TextEncoder(nn.Module):
@@ -30,6 +30,12 @@ class TextEncoder(nn.Module):
 
     dim: int  # of the vectors, D
     has_own_file: bool  # whether LSeg's weights files leave it out
+    stored_tokenizer: str = ''  # for LSeg's weights files, if the tokenizer belongs to the weights
+
+    def read_tokenizer(self, stored: str) -> None:
+        """Use the tokenizer that a weights file stores; raise ValueError if it does not fit."""
+        if stored:
+            raise ValueError('has a tokenizer, but its text encoder comes with one of its own')
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Return one unit row per prompt, [N, D]."""

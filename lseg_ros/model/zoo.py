@@ -19,12 +19,14 @@ from lseg_ros.model.clip import CLIP_TEXT, ClipText
 from lseg_ros.model.decoder import PyramidDecoder
 from lseg_ros.model.dpt import FusionDecoder
 from lseg_ros.model.lseg import LSeg, LSegConfig
-from lseg_ros.model.parts import TextEncoder
+from lseg_ros.model.open_networks import build_text, open_networks
+from lseg_ros.model.parts import ImageEncoder, TextEncoder
+from lseg_ros.model.patch_encoder import NoDecoder, PatchEncoder
 from lseg_ros.model.text import TEXT_ENCODERS
 
 AUTHORS = 'from the links in the README of github.com/isl-org/lang-seg'
 # By the name in a model's configuration.
-DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder})
+DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder, 'none': NoDecoder})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ _SPECS = (
         remedy='train it yourself, since the authors published no weights',
     ),
 )
-MODELS = MappingProxyType({spec.name: spec for spec in _SPECS})
+_OPEN_SPECS = tuple(
+    ModelSpec(name, network.description, remedy=f'run lseg fetch {name}') for name, network in open_networks().items()
+)
+MODELS = MappingProxyType({spec.name: spec for spec in (*_SPECS, *_OPEN_SPECS)})
 
 
 def load(
@@ -116,7 +121,7 @@ def build(config: LSegConfig, text_model: str | Path | None = None, device: str 
     """
     _check_parts(config)
     with torch.device(device):
-        image_encoder = build_encoder(config.encoder)
+        image_encoder = _build_image_encoder(config.encoder)
         text_encoder = _build_text_encoder(config, text_model)
         decoder = DECODERS[config.decoder](image_encoder.channels, config.width, text_encoder.dim)
         if config.class_prior and isinstance(decoder, PyramidDecoder):
@@ -126,13 +131,19 @@ def build(config: LSegConfig, text_model: str | Path | None = None, device: str 
     return model.to(memory_format=torch.channels_last)
 
 
+def _build_image_encoder(name: str) -> ImageEncoder:
+    network = open_networks().get(name)
+    return PatchEncoder(network.image) if network else build_encoder(name)
+
+
 def _build_text_encoder(config: LSegConfig, text_model: str | Path | None) -> TextEncoder:
     if config.text in TEXT_ENCODERS:
         with torch.device('cpu'):
             return TEXT_ENCODERS[config.text](text_model)
     if text_model and not Path(text_model).exists():  # not needed, but a sign of a mistake
         raise FileNotFoundError(f'no text model at {text_model}; {config.name} has its own, so leave it out')
-    return ClipText(CLIP_TEXT[config.text])
+    network = open_networks().get(config.text)
+    return build_text(network.text) if network else ClipText(CLIP_TEXT[config.text])
 
 
 def check_name(name: str) -> None:
@@ -147,9 +158,9 @@ def check_name(name: str) -> None:
 def _check_parts(config: LSegConfig) -> None:
     """Raise ValueError if a part that `config` names does not exist."""
     for part, name, known in (
-        ('image encoder', config.encoder, IMAGE_ENCODERS),
+        ('image encoder', config.encoder, (*IMAGE_ENCODERS, *open_networks())),
         ('decoder', config.decoder, DECODERS),
-        ('text encoder', config.text, {**TEXT_ENCODERS, **CLIP_TEXT}),
+        ('text encoder', config.text, (*TEXT_ENCODERS, *CLIP_TEXT, *open_networks())),
     ):
         if name not in known:
             raise ValueError(f'unknown {part} {name!r}: use one of {", ".join(known)}')
