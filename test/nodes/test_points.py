@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time as TimeMessage
@@ -17,6 +19,7 @@ from test_camera_info import camera_info
 from lseg_ros.core.cloud import POINT
 from lseg_ros.core.depth_matcher import OPEN
 from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.segmentation.camera_info import KEPT
 
 DISTANCE_M = 2.0
 INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}
@@ -268,3 +271,19 @@ def test_query_returns_the_position_of_the_peak(active):
     assert point.z == pytest.approx(DISTANCE_M)
     assert point.x == pytest.approx(DISTANCE_M * (answer.peak_u[0] - 31.0) / 60.0)
     assert point.y == pytest.approx(DISTANCE_M * (answer.peak_v[0] - 23.0) / 55.0)
+
+
+@pytest.mark.slow
+def test_query_uses_the_camera_info_of_its_image_though_a_later_one_has_arrived(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+
+    def find():
+        (point,) = client.query(['exit sign']).peak_point
+        return None if math.isnan(point.z) else point
+
+    point = client.poll(lambda: camera.cloud() and find(), 'a place')
+    camera.info = camera_info(**INFO | {'fx': 120.0, 'fy': 110.0})
+    for _ in range(KEPT + 1):
+        camera.send_info()
+        assert find() == point

@@ -69,6 +69,7 @@ class CameraGeometry:
         self._problems = _Problems()
         self._rays: tuple[tuple, np.ndarray] | None = None
         self._cloud: OrganisedCloud | None = None
+        self._last: _Result | None = None
         # The last label images whose points have not been published.
         self._waiting: deque[_Result] = deque(maxlen=OPEN)
 
@@ -95,7 +96,7 @@ class CameraGeometry:
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> None:
         """Send the CameraInfo of a label image, and its points as soon as its depth arrives."""
-        result = _Result(frame, segmentation, self.infos.at(frame.stamp_ns))
+        result = self._last = _Result(frame, segmentation, self.infos.at(frame.stamp_ns))
         if result.info is not None:
             self._outputs.send_camera_info(partial(self._camera_info, result))
         if self._outputs.are_points_wanted:
@@ -121,7 +122,7 @@ class CameraGeometry:
 
         In metres; NaN without `depth` or without a matching CameraInfo. Any thread may call this.
         """
-        info = self.infos.at(frame.stamp_ns)
+        info = self._info_of(frame)
         if depth is None or info is None:
             return NOWHERE
         grid = PixelGrid(np.array([v]), np.array([u]))
@@ -146,6 +147,11 @@ class CameraGeometry:
             'depth unusable': str(counts.unusable),
             **self._problems.values(),
         }
+
+    def _info_of(self, frame: Frame) -> CameraInfo | None:
+        """Return the CameraInfo of a frame, even one that has left the history meanwhile."""
+        last = self._last
+        return self.infos.at(frame.stamp_ns, last.info if last is not None and last.frame is frame else None)
 
     def _camera_info(self, result: _Result) -> CameraInfo | None:
         frame, size = result.frame, result.segmentation.ids.shape

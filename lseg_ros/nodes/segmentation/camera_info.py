@@ -44,13 +44,15 @@ class CameraInfoHistory:
         with self._lock:
             self._kept.appendleft(message)
 
-    def at(self, stamp_ns: int) -> CameraInfo | None:
+    def at(self, stamp_ns: int, earlier: CameraInfo | None = None) -> CameraInfo | None:
         """Return the CameraInfo nearest in time to an image with this stamp; None without any.
 
-        Of several that are equally near, return the one that arrived last.
+        Of several that are equally near, return the one that arrived last; but `earlier`, which an
+        earlier call returned for the image, before all of them.
         """
         with self._lock:
-            return min(self._kept, key=partial(_distance_ns, stamp_ns), default=None)
+            candidates = [*self._kept] if earlier is None else [earlier, *self._kept]
+        return min(candidates, key=partial(_distance_ns, stamp_ns), default=None)
 
 
 def _distance_ns(stamp_ns: int, info: CameraInfo) -> int:
