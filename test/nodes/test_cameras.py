@@ -48,6 +48,19 @@ def test_no_topic_remains_if_the_topics_of_one_camera_cannot_be_created(start):
     assert not [topic for topic in topics if client.node.count_publishers(f'lseg/front/{topic}')]
 
 
+@pytest.mark.slow
+def test_no_mask_remains_if_one_camera_refuses_the_new_labels(start):
+    client = start(labels=['floor'], cameras=['front', 'x' * 170])
+    assert client.configure()
+    answer = client.set_labels(['cat', 'y' * 64])  # a topic of more than 247 characters
+    assert not answer.success and answer.message
+    assert [entry.name for entry in answer.label_set.classes] == ['other', 'floor']
+    client.poll(lambda: client.node.count_publishers('lseg/front/masks/floor') == 1, 'the mask in force')
+    client.poll(lambda: not client.node.count_publishers('lseg/front/masks/cat'), 'the refused mask to go')
+    assert client.set_labels(['cat']).success
+    client.poll(lambda: client.node.count_publishers('lseg/front/masks/cat') == 1, 'the mask of a second try')
+
+
 def test_each_camera_has_its_own_topics(active):
     client = active(**PAIR)
     namespace = client.namespace

@@ -17,6 +17,7 @@ from lseg_ros.core.cameras import Camera, parse_cameras
 from lseg_ros.core.segmenter import PreparedLabels, Segmentation, Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.core.worker import Worker
+from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
 from lseg_ros.nodes.segmentation.camera_info import parse_output_size
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
@@ -93,13 +94,17 @@ class SegmentationStream:
 
         Each camera's table has its own stamp; the table returned has the latest of them, and so
         is true of every camera. Block for the rest of the batch in progress, without holding up
-        other frames. Raise WorkerStopped if the stream is closed meanwhile.
+        other frames. Raise WorkerStopped if the stream is closed meanwhile, and what rclpy raises
+        if it refuses a mask's topic; the labels are as before then.
         """
-        for camera in self.cameras.values():
-            camera.outputs.add_masks(prepared.labels)
+        try:
+            for camera in self.cameras.values():
+                camera.outputs.add_masks(prepared.labels)
+        except Exception:
+            self._remove_masks(self.between_batches(lambda terms: terms.prepared.labels))
+            raise
         table = self._worker.submit(lambda: self._change_labels(prepared)).result()
-        for camera in self.cameras.values():
-            camera.outputs.remove_masks(prepared.labels)
+        self._remove_masks(prepared.labels)
         return table
 
     def apply(self, settings: Settings) -> None:
@@ -114,6 +119,11 @@ class SegmentationStream:
         the stream is closed meanwhile.
         """
         return self._worker.submit(lambda: function(self._terms)).result()
+
+    def _remove_masks(self, labels: LabelSet) -> None:
+        """Remove the mask topics of everything that is not in `labels`."""
+        for camera in self.cameras.values():
+            camera.outputs.remove_masks(labels)
 
     def _change_labels(self, prepared: PreparedLabels) -> LabelTable:
         self._terms = replace(self._terms, prepared=prepared)
