@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import math
 from array import array
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lseg_ros.labels.syntax import topic_name
+from lseg_ros.nodes import problem_log
 from lseg_ros.nodes.conversions import array_to_image
 
 pytestmark = pytest.mark.slow
@@ -200,6 +202,25 @@ def test_labels_in_any_language_and_up_to_the_number_of_ids_are_accepted(start):
     most = client.set_labels([f'thing {number}' for number in range(254)])
     assert most.success, most.message
     assert len({entry.id for entry in most.label_set.classes}) == 255
+
+
+def test_problem_is_logged_once_in_a_while_even_among_others(active, capfd, monkeypatch):
+    monkeypatch.setattr(problem_log, 'PERIOD_S', math.inf)
+    client = active(labels=['floor'])
+    log = []
+
+    def logged(reason):
+        log.extend(capfd.readouterr().err.splitlines())
+        return [line for line in log if ']: bad image: ' in line and reason in line]
+
+    reasons = {'klingon8': changed(encoding='klingon8'), 'shorter than a row': changed(step=10)}
+    for reason, message in reasons.items():
+        client.poll(lambda: client.send_message(message) or logged(reason), f'a warning of {reason}')
+    client.poll(
+        lambda: client.send_message(changed(step=11)) or client.reported('images bad', lambda count: int(count) >= 10),
+        'more bad images',
+    )
+    assert [len(logged(reason)) for reason in reasons] == [1, 1]
 
 
 def test_missing_camera_is_warned_about_with_its_topic(start, capfd):

@@ -19,6 +19,7 @@ from std_srvs.srv import SetBool
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.conversions import label_set_to_message
+from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
 from lseg_ros.nodes.refusals import refuse_bad_requests
 from lseg_ros.nodes.segmentation.awaiting import end_of
@@ -31,8 +32,6 @@ from lseg_ros.nodes.segmentation.session import REPLACE, Session
 from lseg_ros.nodes.segmentation.settings import check_change, declare_parameters, read_settings
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.srv import SetLabels
-
-WARNING_PERIOD_S = 5.0
 
 
 class SegmentationNode(LifecycleNode):
@@ -51,7 +50,8 @@ class SegmentationNode(LifecycleNode):
         refuse_bad_requests(self)
         declare_parameters(self)
         self._settings = read_settings(self)
-        self._session = Session(self, self._settings, self._warn)
+        self._problems = ProblemLog(self)
+        self._session = Session(self, self._settings, self._problems.warn)
         if not self._settings.labels_file:  # configure reports labels that cannot be used
             self._session.change_labels(REPLACE, self._settings.labels)
         self._inputs: tuple[CameraInput, ...] = ()
@@ -198,16 +198,13 @@ class SegmentationNode(LifecycleNode):
         if error := job.exception():
             self.get_logger().error(f'labels not changed: {error}')
 
-    def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_S)
-
     def _examine(self) -> dict[str, Health]:
         state = NodeState(
             self._settings, self._session.table, self._session.stream, self._inputs, self._enabled, self._last_failure
         )
         parts = examine(state)
         if parts[WHOLE].level == DiagnosticStatus.WARN:
-            self._warn(parts[WHOLE].message)
+            self._problems.warn(parts[WHOLE].message)
         return parts
 
 
