@@ -201,6 +201,15 @@ def test_labels_parameter_set_during_a_call_of_the_service_shows_the_labels_in_f
 
 
 @pytest.mark.slow
+def test_labels_parameter_shows_the_labels_in_force_after_a_change_that_fails(start, capfd):
+    client = start(labels=['floor'], cameras=['x' * 170])
+    assert client.configure()
+    assert client.set_parameter('labels', ['y' * 64]).successful  # a topic of more than 247 characters
+    client.poll(lambda: client.get_parameter('labels') == ['other', 'floor'], 'the labels in force')
+    assert any('[ERROR]' in line and 'labels not changed: ' in line for line in capfd.readouterr().err.splitlines())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('configured', [False, True])
 def test_labels_set_before_the_stream_starts_apply_from_its_first_image(start, configured):
     client = start(labels=['floor', 'door'])

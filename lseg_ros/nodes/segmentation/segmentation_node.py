@@ -93,6 +93,7 @@ class SegmentationNode(LifecycleNode):
     def close(self) -> None:
         """Free the model and end the threads; call this once the executor has stopped."""
         self._stop()
+        self._last_change = None  # the executor would not run what follows it
         self._image_services.close()
         self._session.close()
 
@@ -149,12 +150,11 @@ class SegmentationNode(LifecycleNode):
         await end_of(self, job)
         error = job.exception()
         response.success = error is None
-        response.message = '' if error is None else str(error)
+        response.message = '' if error is None else one_line(error)
         table = job.result() if error is None else self._session.table
         if table is not None:
             response.label_set = label_set_to_message(table.labels, table.since_ns)
-        if error is None and job is self._last_change:  # else the parameter has been set meanwhile
-            self._mirror_labels(job.result().labels)
+        self._show_labels_after(job)
         return response
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -167,6 +167,11 @@ class SegmentationNode(LifecycleNode):
         if not self._inputs:
             response.message += ', but the node is not active'
         return response
+
+    def _show_labels_after(self, change: Job[LabelTable]) -> None:
+        """Let the parameter show the labels in force, unless another change has begun."""
+        if change is self._last_change and (table := self._session.table):
+            self._mirror_labels(table.labels)
 
     def _mirror_labels(self, labels: LabelSet) -> None:
         """Set the parameter to labels that are in force already."""
@@ -196,7 +201,9 @@ class SegmentationNode(LifecycleNode):
 
     def _report(self, job: Job[LabelTable]) -> None:
         if error := job.exception():
-            self.get_logger().error(f'labels not changed: {error}')
+            self.get_logger().error(f'labels not changed: {one_line(error)}')
+            if job is self._last_change and (executor := self.executor):
+                executor.create_task(self._show_labels_after, job)
 
     def _examine(self) -> dict[str, Health]:
         state = NodeState(
