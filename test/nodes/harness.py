@@ -213,6 +213,24 @@ def running(node: Node, close: Callable[[], None] = lambda: None) -> Iterator[No
         yield node
 
 
+@contextmanager
+def repeating(action: Callable[[], Any], pause_s: float = 0.0) -> Iterator[None]:
+    """Call `action` again and again, in a thread of its own, until the block ends."""
+    end = threading.Event()
+
+    def repeat() -> None:
+        while not end.wait(pause_s):
+            action()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
 def output(topic: str, camera: str = '') -> str:
     """Return the name of a node's output as `Client.listen` and `Client.received` use it."""
     return f'lseg/{camera}/{topic}' if camera else f'lseg/{topic}'

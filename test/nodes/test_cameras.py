@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from harness import PICTURE, ids_of, output, stamp_of
+from harness import PICTURE, ids_of, output, repeating, stamp_of
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -22,20 +21,9 @@ PAIR = {'cameras': ['front', 'left'], 'labels': ['floor', 'door']}
 @contextmanager
 def shooting(client, camera, period_s, picture=PICTURE):
     """Let a camera send pictures during the block; yield the growing list of their stamps."""
-    end = threading.Event()
     stamps = []
-
-    def shoot():
-        while not end.wait(period_s):
-            stamps.append(client.send(picture, camera=camera))
-
-    thread = threading.Thread(target=shoot)
-    thread.start()
-    try:
+    with repeating(lambda: stamps.append(client.send(picture, camera=camera)), period_s):
         yield stamps
-    finally:
-        end.set()
-        thread.join()
 
 
 def test_no_topic_remains_if_the_topics_of_one_camera_cannot_be_created(start):

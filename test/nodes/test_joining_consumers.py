@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
+from contextlib import contextmanager
 
 import pytest
-from harness import LATCHED, RELIABLE, TIMEOUT_S
+from harness import LATCHED, RELIABLE, TIMEOUT_S, repeating
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -47,34 +47,24 @@ class Consumer(Node):
         return keep
 
 
-class Stream:
-    """Shoots again as soon as a standing consumer has the cloud, or something got lost."""
+@contextmanager
+def streaming(client):
+    """Shoot again as soon as a standing consumer has the cloud, or something got lost."""
+    camera = DepthCamera(client)
+    camera.cloud()
 
-    def __init__(self, client):
-        self._client = client
-        self._camera = DepthCamera(client)
-        self._camera.cloud()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+    def shoot():
+        before = clouds(client)
+        camera.shoot()
+        client.soon(lambda: clouds(client) > before, 0.5)
 
-    @property
-    def frames(self):
-        """The number of clouds that the standing consumer has received."""
-        return len(self._client.received['lseg/points'])
+    with repeating(shoot):
+        yield
 
-    def _run(self):
-        while not self._end.is_set():
-            before = self.frames
-            self._camera.shoot()
-            self._client.soon(lambda: self.frames > before, 0.5)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self._thread.join()
+def clouds(client):
+    """Return the number of clouds that the standing consumer has received."""
+    return len(client.received['lseg/points'])
 
 
 def join_in_parts(consumers):
@@ -105,7 +95,7 @@ def receive_everything(consumers, context):
 def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(active, ros_context, joins):
     client = active(labels=['floor', 'door'])
     pauses = random.Random(0)
-    with Stream(client):
+    with streaming(client):
         for join in range(joins):
             time.sleep(pauses.uniform(0, PAUSE_S))  # to join anywhere between two frames
             consumers = [
@@ -123,10 +113,10 @@ def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(acti
 def test_standing_consumer_gets_frames_while_others_keep_joining(active, ros_context):
     client = active(labels=['floor', 'door'])
     crowd = Node('crowd', context=ros_context, namespace=client.namespace)
-    with Stream(client) as stream:
-        enough = stream.frames + 5
+    with streaming(client):
+        enough = clouds(client) + 5
         joins = 0
-        while stream.frames < enough:
+        while clouds(client) < enough:
             crowd.create_subscription(Image, 'lseg/label_image', lambda _: None, RELIABLE)
             joins += 1
             assert joins < 5 * 5 * HOLD_S / PAUSE_S, 'each join makes the frames wait anew'

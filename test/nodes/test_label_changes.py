@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from harness import TIMEOUT_S, ids_of, stamp_of
+from harness import TIMEOUT_S, ids_of, repeating, stamp_of
 from lifecycle_msgs.msg import Transition
 
 from lseg_ros.model import LSeg
@@ -23,25 +23,9 @@ def names_by_id(table):
     return {entry.id: entry.name for entry in table.classes}
 
 
-class Load:
-    """A camera that keeps sending while the labels change."""
-
-    def __init__(self, client):
-        self._client = client
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self._end.wait(CAMERA_PERIOD_S):
-            self._client.send()
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self._thread.join()
+def playing(client):
+    """Let the camera send pictures until the block ends."""
+    return repeating(client.send, CAMERA_PERIOD_S)
 
 
 def wait_for_frames_since(client, table, count=2):
@@ -64,7 +48,7 @@ def test_no_mask_has_an_id_missing_from_its_table_while_labels_change_under_load
         [f'thing {number}' for number in range(40)],
         ['wall'],
     ]
-    with Load(client):
+    with playing(client):
         for labels in requests:
             answer = client.set_labels(labels)
             assert answer.success, answer.message
@@ -76,7 +60,7 @@ def test_no_mask_has_an_id_missing_from_its_table_while_labels_change_under_load
 @pytest.mark.slow
 def test_table_is_published_between_the_last_old_mask_and_the_first_new_one(active):
     client = active(labels=['floor'])
-    with Load(client):
+    with playing(client):
         for labels in (['wall'], ['cat', 'dog'], ['floor']):
             wait_for_frames_since(client, client.set_labels(labels).label_set)
     in_force = None
@@ -258,7 +242,7 @@ def test_concurrent_calls_are_all_answered_and_the_last_table_applies(active):
         threading.Thread(target=lambda name=name: answers.append(client.set_labels([name])))
         for name in ('cat', 'dog', 'bird', 'fish')
     ]
-    with Load(client):
+    with playing(client):
         for thread in threads:
             thread.start()
         for thread in threads:
