@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start a camera node, the segmentation node and RViz, to try the package without a robot."""
 
-import os
-
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -12,6 +10,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
+from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -19,10 +18,7 @@ def generate_launch_description() -> LaunchDescription:
     share = FindPackageShare('lseg_ros')
     # Without this profile, Fast DDS loses images larger than half a megabyte.
     profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
-    name = (
-        'FASTRTPS_DEFAULT_PROFILES_FILE' if os.environ.get('ROS_DISTRO') == 'jazzy' else 'FASTDDS_DEFAULT_PROFILES_FILE'
-    )
-    transport = SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+    transport = SetEnvironmentVariable(PROFILE_VARIABLE, EnvironmentVariable(PROFILE_VARIABLE, default_value=profile))
     camera = Node(
         package='lseg_ros',
         executable='camera_node',

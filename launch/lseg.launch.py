@@ -4,7 +4,7 @@
 from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.events import matches_action
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
@@ -12,6 +12,7 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 from launch import LaunchDescription
+from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -22,8 +23,11 @@ def generate_launch_description() -> LaunchDescription:
         name=LaunchConfiguration('name'),
         namespace=LaunchConfiguration('namespace'),
         output='screen',
-        # PyTorch's idle threads must not keep cores from the other programs of the robot.
-        additional_env={'OMP_WAIT_POLICY': 'PASSIVE'},
+        additional_env={
+            # PyTorch's idle threads must not keep cores from the other programs of the robot.
+            'OMP_WAIT_POLICY': 'PASSIVE',
+            PROFILE_VARIABLE: LaunchConfiguration('transport_profile'),
+        },
         parameters=[LaunchConfiguration('params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[
             ('image', LaunchConfiguration('image')),
@@ -75,6 +79,15 @@ def _arguments() -> list[DeclareLaunchArgument]:
         ),
         DeclareLaunchArgument(
             'camera_info', default_value='camera_info', description='Topic of the camera calibration (CameraInfo).'
+        ),
+        DeclareLaunchArgument(
+            'transport_profile',
+            default_value=EnvironmentVariable(
+                PROFILE_VARIABLE,
+                default_value=PathJoinSubstitution([FindPackageShare('lseg_ros'), 'config', 'fastdds.xml']),
+            ),
+            description='XML profile of Fast DDS for the node. The default is the one set in the environment, or else '
+            'one that reserves 128 MB of shared memory for large images and clouds.',
         ),
         DeclareLaunchArgument('name', default_value='lseg', description='Name of the node.'),
         DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),

@@ -49,10 +49,15 @@ def use_profile(path: Path) -> None:
     os.environ.setdefault(PROFILE_VARIABLE, str(path))
 
 
-def loss_hint() -> str:
-    """Return why images may be lost on the way, in brackets; empty if they should not be."""
+def loss_hint(by_others: bool = False) -> str:
+    """Return why large messages may be lost on the way, in brackets.
+
+    It is empty if this process, which sends them, is configured. Nothing is known of the settings
+    of other processes: `by_others` says that they send.
+    """
     middleware = get_rmw_implementation_identifier()
     for start, configuration in _CONFIGURATIONS.items():
-        if middleware.startswith(start) and not any(name in os.environ for name in configuration.variables):
+        is_set = not by_others and any(name in os.environ for name in configuration.variables)
+        if middleware.startswith(start) and not is_set:
             return f' ({configuration.loss}: see docs/troubleshooting.md)'
     return ''

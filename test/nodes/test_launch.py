@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from lseg_ros.nodes.transport import PROFILE_VARIABLE
+
 PACKAGE = Path(__file__).parents[2]
 LAUNCH_FILES = sorted((PACKAGE / 'launch').glob('*.launch.py'))
 needs_launch = pytest.mark.skipif(
@@ -74,6 +76,26 @@ def test_every_input_can_be_remapped_by_launch_arguments():
         'depth': '/camera/depth',
         'camera_info': '/camera/info',
     }
+
+
+@needs_launch
+def test_node_gets_the_transport_profile_of_its_user_or_else_the_shipped_one(monkeypatch):
+    from launch.utilities import perform_substitutions
+
+    from launch import LaunchContext
+
+    def profile():
+        argument = next(
+            each
+            for each in describe(PACKAGE / 'launch/lseg.launch.py').get_launch_arguments()
+            if each.name == 'transport_profile'
+        )
+        return perform_substitutions(LaunchContext(), argument.default_value)
+
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    assert profile().endswith('lseg_ros/config/fastdds.xml')
+    monkeypatch.setenv(PROFILE_VARIABLE, 'mine.xml')
+    assert profile() == 'mine.xml'
 
 
 @needs_launch

@@ -70,6 +70,7 @@ def test_node_says_what_its_middleware_lacks_until_it_is_set(monkeypatch, middle
     assert words in transport.loss_hint() and 'docs/troubleshooting.md' in transport.loss_hint()
     monkeypatch.setenv(variable, 'set')
     assert transport.loss_hint() == ''
+    assert words in transport.loss_hint(by_others=True)
 
 
 def test_node_gives_no_advice_about_a_middleware_it_does_not_know(monkeypatch):

@@ -89,7 +89,7 @@ class CameraInput:
         count = f'publishers on {self.topic}: {len(publishers)}'
         if obstacles:
             return f'{count}, of which {len(obstacles)} cannot be received: {obstacles[0]}'
-        return f'{count}, but no image arrives{loss_hint()}'
+        return f'{count}, but no image arrives{loss_hint(by_others=True)}'
 
     def destroy(self) -> None:
         """Unsubscribe."""
