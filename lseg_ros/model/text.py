@@ -120,7 +120,11 @@ class PromptCache:
         return len(self._rows)
 
     def _encode_all(self, prompts: list[str]) -> dict[str, Tensor]:
-        """Encode in batches, which bounds the memory needed for a long list."""
+        """Encode in batches, which bounds the memory needed for a long list.
+
+        A batch is padded to its longest prompt, so its prompts are of like length.
+        """
+        prompts = sorted(prompts, key=len)
         fresh: dict[str, Tensor] = {}
         for start in range(0, len(prompts), self._batch):
             batch = prompts[start : start + self._batch]
