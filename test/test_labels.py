@@ -12,6 +12,9 @@ from lseg_ros.labels import LabelClass, LabelError, LabelRegistry, LabelSet
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.syntax import parse_label, quote, split_labels, topic_name
 
+# With `floor` and `other`, 2,050 prompts.
+MANY_PROMPTS = [f'n{number}=' + '|'.join(f'{number} {prompt}' for prompt in range(32)) for number in range(64)]
+
 
 @pytest.fixture
 def registry():
@@ -201,6 +204,7 @@ def test_254_labels_are_accepted_in_turns_for_ever(registry):
         ('replace', ['tv/monitor', 'tv monitor'], "'tv monitor' and label 'tv/monitor'"),
         ('add', ['Floor'], "'Floor' and label 'floor'"),
         ('add', [f'n{number}' for number in range(254)], "255 labels are too many, from 'n253' on"),
+        ('add', MANY_PROMPTS, "2050 prompts are too many, from label 'n63' on; at most 2048 in all"),
         ('replace', ['other'], 'would be empty'),
         ('replace', 'floor', 'not the one string'),
         ('remove', ['wall'], "'wall' is not in the set; it has 'other', 'floor'"),

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from itertools import accumulate
 
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.ids import MAX_LABELS, OTHER
 from lseg_ros.labels.label_set import LabelClass, LabelSet
 from lseg_ros.labels.syntax import OTHER_NAME, LabelError, parse_group, parse_label, parse_labels, quote, topic_name
+
+# Encoding as many prompts of the greatest length takes a minute on two cores.
+MAX_PROMPTS = 2048
 
 
 class LabelRegistry:
@@ -74,6 +78,7 @@ class LabelRegistry:
         groups = self._groups if groups is None else groups
         names = [name for name in asked if name != OTHER_NAME]
         self._check_count(names)
+        _check_prompts(asked)
         _check_topics(tuple(asked), groups)
         owners = self._assign(names)
         ids = owners | {OTHER_NAME: OTHER}
@@ -105,6 +110,15 @@ class LabelRegistry:
             if name not in used:
                 used[name] = next(never_used, None) or freed.pop(next(iter(freed)))
         return freed | used
+
+
+def _check_prompts(asked: Mapping[str, Sequence[str]]) -> None:
+    counts = dict(zip(asked, accumulate(map(len, asked.values()))))
+    if too_many := [name for name, count in counts.items() if count > MAX_PROMPTS]:
+        raise LabelError(
+            f'{max(counts.values())} prompts are too many, from label {quote(too_many[0])} on; at most {MAX_PROMPTS}'
+            ' in all'
+        )
 
 
 def _groups_of_names(groups: Mapping[str, Sequence[str]], names: Container[str]) -> dict[str, tuple[str, ...]]:
