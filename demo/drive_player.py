@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from contextlib import ExitStack
@@ -18,12 +19,14 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from PIL import Image as Picture
+from rclpy.utilities import remove_ros_args
 from tqdm import tqdm
 
 from drive_camera import DriveCamera
 from drive_listener import DriveListener
 from drive_score import DriveScore
 from lseg_lab.evaluation.drive_truth import CAMERAS
+from lseg_ros.error_text import one_line
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.spinning import spinning
@@ -31,12 +34,12 @@ from lseg_ros.nodes.spinning import spinning
 
 def main() -> int:
     """Play the drive once, print the figures, save the pictures; return the exit code."""
-    args, ros_args = _parser().parse_known_args()
-    rclpy.init(args=ros_args)
     try:
+        args = _parser().parse_args(remove_ros_args()[1:])
+        rclpy.init()
         figures = play_and_save(args.rate, args.output)
-    except (TimeoutError, RuntimeError) as error:
-        print(f'demo drive: {error}', file=sys.stderr)
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f'demo drive: {one_line(error)}', file=sys.stderr)
         return 1
     finally:
         rclpy.try_shutdown()
@@ -115,9 +118,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument(
-        '--rate', type=float, default=5.0, help='frames per second of each camera (default: %(default)s, as recorded)'
+        '--rate', type=_rate, default=5.0, help='frames per second of each camera (default: %(default)s, as recorded)'
     )
     return parser
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a rate: give a number above 0')
+    return rate
 
 
 if __name__ == '__main__':

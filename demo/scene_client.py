@@ -18,9 +18,11 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.time import Time
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 
 from frame_recorder import FrameRecorder
+from lseg_ros.error_text import one_line
 from lseg_ros.labels.ids import OTHER
 from lseg_ros.labels.syntax import topic_name
 from lseg_ros.msg import LabelSet
@@ -29,28 +31,50 @@ from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.spinning import spinning
 
 MASKS_SHOWN = 3
+REQUESTS = '[["name", ["label", "another label"]]]'
 
 
 def main() -> int:
     """Show each label set, save pictures and figures; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
-    parser.add_argument('--requests', required=True, help='JSON: [[name, [label, …]], …]')
-    parser.add_argument('--frames', type=int, default=20, help='label images to time per set')
-    args, ros_args = parser.parse_known_args()
-    rclpy.init(args=ros_args)
-    recorder = FrameRecorder()
     try:
+        args = _parser().parse_args(remove_ros_args()[1:])
+        rclpy.init()
+        recorder = FrameRecorder()
         with spinning(recorder):
-            figures = show_label_sets(recorder, json.loads(args.requests), args.output, args.frames)
-    except (TimeoutError, RuntimeError) as error:
-        print(f'demo client: {error}', file=sys.stderr)
+            figures = show_label_sets(recorder, args.requests, args.output, args.frames)
+        (args.output / 'figures.json').write_text(json.dumps(figures))
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f'demo client: {one_line(error)}', file=sys.stderr)
         return 1
     finally:
-        recorder.destroy_node()
         rclpy.try_shutdown()
-    (args.output / 'figures.json').write_text(json.dumps(figures))
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
+    parser.add_argument('--requests', type=_requests, required=True, help=f'JSON: {REQUESTS}')
+    parser.add_argument('--frames', type=_count, default=20, help='label images to time per set')
+    return parser
+
+
+def _requests(text: str) -> list[tuple[str, list[str]]]:
+    """Return the (name, labels) in a JSON text."""
+    try:
+        requests = [(name, labels) for name, labels in json.loads(text)]
+    except (TypeError, ValueError):
+        requests = []
+    texts = [part for name, labels in requests for part in (name, *(labels if isinstance(labels, list) else [None]))]
+    if not requests or not all(isinstance(part, str) for part in texts):
+        raise argparse.ArgumentTypeError(f'{text!r} is not JSON like {REQUESTS}')
+    return requests
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number of frames: give a whole number above 0')
+    return int(text)
 
 
 def show_label_sets(
