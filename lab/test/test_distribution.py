@@ -39,9 +39,9 @@ def test_every_data_file_is_declared():
         for path in package.rglob('*')
         if path.is_file() and path.suffix not in ('.py', '.pyc')
     }
-    names = {f'evaluation/names/{name}.txt' for name in ('ade20k', 'coco', 'pascal')}
-    assert data == {'training/vocabulary.yaml', *names}
-    assert [len(benchmark_names(name)) for name in ('ade20k', 'coco', 'pascal')] == [150, 80, 20]
+    classes = {'ade20k': 150, 'cityscapes': 19, 'coco': 80, 'coco_stuff': 171, 'pascal': 20, 'pascal_context': 59}
+    assert data == {'training/vocabulary.yaml', *(f'evaluation/names/{name}.txt' for name in classes)}
+    assert {name: len(benchmark_names(name)) for name in classes} == classes
     assert load_vocabulary().concepts
 
 

@@ -45,15 +45,33 @@ other classes' pixels that it takes, at any confidence and at 0.9 or more.
             robot labels, synonyms that were never used in training, and classes that were left out
             of training; or the labels of --labels, whose names are compared with the vocabulary.
 
-The benchmarks follow the authors' protocol; the table also shows the published scores.
+The benchmarks follow the authors' protocols; the table also shows the published scores that are
+known, and their sources. Files that are missing are named, with the place to get them.
 
   pascal5i, coco20i   zero-shot mIoU and FB-IoU on the unseen classes of each fold: 1000 images at
             480 x 480 pixels, "others" against the class. --root is HSNet's data folder with
             VOC2012, COCO2014, FSS-1000 and its repository's `data/splits` as `splits`. {fold} in
             --model is replaced by the number of the fold.
   fss1000   the same for the images of its 240 test categories
-  ade20k    pixel accuracy and mIoU on the validation images of ADEChallengeData2016: six scales,
-            mirrored, in windows, with the authors' truncated labels and with full class names
+
+  All classes are asked at once, and pixel accuracy and mIoU are shown, on:
+  ade20k      150 classes, the 2000 validation images of ADEChallengeData2016
+  voc20       PASCAL VOC 2012 without its background, the 1449 images of val: VOCdevkit
+  voc21       the same with the background as a class
+  context59   PASCAL-Context without its background, the images of val: VOCdevkit with VOC2010
+  stuff171    COCO-Stuff, the 5000 images of val2017: images/val2017 and annotations/val2017
+  cityscapes  19 classes, the 500 images of val: leftImg8bit and gtFine
+
+These follow one of three protocols, which --protocol names; auto is that of the model's authors.
+Prompts are put into the templates of the model's text encoder, if it has any.
+
+  lseg       six scales (seven on cityscapes), mirrored, in windows. The background is asked as
+             "other". On ade20k, with the authors' truncated labels and with full class names. For
+             every model but those below.
+  tipsv2     short side 448, windows of 448 pixels every 336. The authors publish no protocol for
+             a background; it is asked as "background".
+  talk2dino  short side 448, windows of 448 pixels every 224. The background scores 0.55
+             everywhere. The authors' refinements for it, by PAMR and attention, are left out.
 
 Benchmarks save their counts in --state. Run the same command again to resume an interrupted run.
 With torchrun, several processes share the images, one per GPU.
@@ -66,11 +84,14 @@ examples:
   lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors \\
       --calibrate lseg-lite.safetensors
   lseg evaluate --dataset pascal5i --root Datasets_HSN --model 'pascal_fold{fold}.ckpt'
+  lseg evaluate --dataset cityscapes --root cityscapes --model tipsv2-l14 --device cuda --batch 16
   torchrun --nproc-per-node 4 -m lseg_ros.cli evaluate --dataset ade20k \\
       --root ADEChallengeData2016 --model demo_e200.ckpt --device cuda --json ade20k.json
 """
 FOLDED = ('pascal5i', 'coco20i')
-BENCHMARKS = (*FOLDED, 'fss1000', 'ade20k')
+SEGMENTATION = ('ade20k', 'voc20', 'voc21', 'context59', 'stuff171', 'cityscapes')
+BENCHMARKS = (*FOLDED, 'fss1000', *SEGMENTATION)
+PROTOCOLS = ('lseg', 'tipsv2', 'talk2dino')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -140,10 +161,17 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
         '--label-set',
         nargs='+',
         choices=('truncated', 'full'),
-        default=['truncated', 'full'],
-        help='ade20k: class names to use (both)',
+        help="ade20k: class names to use (the protocol's: both for lseg, else full)",
     )
-    group.add_argument('--batch', type=int, default=1, help='ade20k: windows per forward pass (%(default)s)')
+    group.add_argument(
+        '--protocol',
+        choices=('auto', *PROTOCOLS),
+        default='auto',
+        help="ade20k to cityscapes: how to evaluate; auto is the way of the model's authors (%(default)s)",
+    )
+    group.add_argument(
+        '--batch', type=int, default=1, help='ade20k to cityscapes: windows per forward pass (%(default)s)'
+    )
     group.add_argument(
         '--state',
         type=Path,
@@ -179,7 +207,7 @@ def _run_benchmark(args: argparse.Namespace, team: Workers) -> int:
 
 
 def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
-    from lseg_lab.evaluation.benchmarks import evaluate_ade20k, evaluate_folds, evaluate_fss1000
+    from lseg_lab.evaluation.benchmarks import evaluate_folds, evaluate_fss1000, evaluate_segmentation
     from lseg_ros.model import load
 
     device = counting.workers.device
@@ -194,8 +222,15 @@ def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
     load_model = partial(load, args.model, device)
     if args.dataset == 'fss1000':
         return evaluate_fss1000(args.root, load_model, counting)
-    label_sets = list(dict.fromkeys(args.label_set))
-    return evaluate_ade20k(args.root, label_sets, load_model, args.batch, counting)
+    return evaluate_segmentation(
+        args.dataset,
+        args.root,
+        load_model,
+        counting,
+        protocol=args.protocol,
+        label_sets=list(dict.fromkeys(args.label_set)) if args.label_set else None,
+        batch=args.batch,
+    )
 
 
 def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -13,24 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lseg_lab.evaluation.windows import Window
 from lseg_ros.model.lseg import LSeg
 
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 CITYSCAPES_SCALES = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25)  # with base 2048 and crop 768
-
-
-@dataclass(frozen=True)
-class Window:
-    """A part of an image at one scale, by its edges in pixels."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    def of(self, maps: Tensor) -> Tensor:
-        """Return the view of `maps` [..., H, W] within the window."""
-        return maps[..., self.top : self.bottom, self.left : self.right]
 
 
 class MultiScaleEvaluator:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from lseg_lab.evaluation.multiscale import MultiScaleEvaluator, Window
+from lseg_lab.evaluation.multiscale import MultiScaleEvaluator
+from lseg_lab.evaluation.windows import Window
 from lseg_ros.backends import EagerBackend
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.geometry import ImageGeometry, decision_size

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lseg_lab.evaluation.ade20k import ade20k_names, open_ade20k
 from lseg_lab.evaluation.folder import DEFAULT_MASKS, open_folder, read_names
+from lseg_lab.evaluation.segmentation_sets import open_ade20k
 from lseg_lab.training.dataset import LabelledFolder
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.labels.syntax import parse_label
@@ -19,9 +19,9 @@ def open_ade20k_training(root: str | Path) -> LabelledFolder:
 
     Raise FileNotFoundError, naming the path and its source, if something is missing.
     """
-    names = tuple(ade20k_names('full'))
-    pairs = tuple((pair.image, pair.mask, 0) for pair in open_ade20k(root, 'training'))
-    return LabelledFolder(names, pairs, _palette(len(names), first=1))
+    ade20k = open_ade20k(root, 'training')
+    pairs = tuple((labelled.image, labelled.mask, 0) for labelled in ade20k.images)
+    return LabelledFolder(ade20k.names, pairs, _palette(len(ade20k.names), first=1))
 
 
 def open_masked_folder(root: str | Path, names: str | Path, masks: str = DEFAULT_MASKS) -> LabelledFolder:

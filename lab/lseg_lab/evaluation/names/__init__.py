@@ -9,6 +9,6 @@ from lseg_lab.evaluation.folder import read_names
 
 
 def benchmark_names(benchmark: str) -> tuple[str, ...]:
-    """Return the classes of `ade20k`, `pascal` or `coco`, in the order of the masks."""
+    """Return the classes that a file of this folder lists, in the order of the masks."""
     with resources.as_file(resources.files(__name__) / f'{benchmark}.txt') as path:
         return tuple(read_names(path))
