@@ -2,7 +2,8 @@
 """Whether a video was read to its end: duration times rate is not the number of frames.
 
 Each of the files has 12 frames of 1/30 s. Those of `pause` have ten seconds in their midst without
-a frame, `late` starts at one hour, and the sound of `sound` goes on after the pictures.
+a frame, `late` starts at one hour, and the sound of `sound` goes on after the pictures. Those of
+`stream` were written as if to a pipe: most do not say how long they are.
 """
 
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from lseg_ros.media.videos import Video
 
 VIDEOS = sorted(path.name for path in (Path(__file__).parent / 'videos').iterdir())
+
+# Nothing in these tells of a missing end unless they end within a packet.
+ENDLESS = ('stream.mkv', 'stream.mpg', 'stream.ogv', 'stream.ts')
 
 
 @pytest.fixture(params=VIDEOS)
@@ -40,6 +44,7 @@ def test_cut_video_ends_early(path, tmp_path, share):
         video.check_whole()
 
 
+@pytest.mark.parametrize('path', [name for name in VIDEOS if name not in ENDLESS], indirect=True)
 def test_video_whose_end_is_empty_ends_early(path, tmp_path):
     data = path.read_bytes()
     part = int(0.6 * len(data))

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lseg_ros.media.containers import is_finished_mp4, missing_bytes
+from lseg_ros.media.containers import is_cut, is_finished_mp4
 from lseg_ros.whole_files import whole_file, write_error
 
 _DEFAULT_RATE = 25.0
@@ -67,10 +67,11 @@ class Video:
         If the structure of the file does not tell, either enough frames or time stamps that reach
         the duration will do.
         """
-        missing = missing_bytes(Path(str(self._source)))
-        whole = self._reached_the_end() if missing is None else not missing
+        cut = is_cut(Path(str(self._source)))
+        whole = self._reached_the_end() if cut is None else not cut
         if not whole or not self._read:
-            frames = self.frame_count or 'its'
+            announced = self.frame_count or 0
+            frames = announced if announced > self._read else 'its'
             raise OSError(f'the video ends early: {self._read} of {frames} frames could be read')
 
     def _reached_the_end(self) -> bool:
