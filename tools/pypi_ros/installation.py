@@ -164,7 +164,7 @@ def _stand_ins(environment: Environment) -> Step:
     sources = [path for path in _source_paths(STAND_INS) if path.is_file()]
     return Step(
         name='stand-ins',
-        title='Stand-ins for vision_msgs, cv_bridge and sensor_msgs_py',
+        title='Stand-ins for vision_msgs, cv_bridge, sensor_msgs_py and tf2',
         inputs=fingerprint([*sources, *_pins(environment)], sys.version),
         product=environment.overlay / 'local_setup.bash',
         action=lambda: _build_stand_ins(environment),
