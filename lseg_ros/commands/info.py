@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 HELP = 'describe a model, or list what is installed'
 DESCRIPTION = """\
-Without an argument: list the models known by name, and the versions to quote in a bug report.
+Without an argument: list the versions to quote in a bug report, and the models known by name:
+what is here, what lseg fetch can download, size and licence.
 With a model: show its parts, sizes and settings, and check that its file is complete. Only the
 file's table of contents is read.
 
@@ -93,9 +94,18 @@ def _environment() -> dict[str, str]:
 
 
 def _models() -> dict[str, str]:
+    """Describe the models and weights known by name: what is here, what can be fetched."""
+    from lseg_ros.downloads.catalogue import DOWNLOADS
+    from lseg_ros.downloads.kept import describe_state
     from lseg_ros.model import MODELS
 
-    return {f'model {name}': spec.description for name, spec in MODELS.items()}
+    facts = {
+        f'model {name}': spec.description + ('; here, in the package; Apache-2.0' if spec.weights else '')
+        for name, spec in MODELS.items()
+    }
+    for name, download in DOWNLOADS.items():
+        facts[f'model {name}'] = f'{download.description}; {describe_state(download)}'
+    return facts
 
 
 def _version(package: str) -> str:

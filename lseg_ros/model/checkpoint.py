@@ -26,6 +26,7 @@ from lseg_ros.whole_files import whole_file, write_error
 
 METADATA_KEY = 'lseg'
 TOKENIZER_KEY = 'tokenizer'
+ORIGIN_KEY = 'origin'
 
 
 class CheckpointError(ValueError):
@@ -132,17 +133,20 @@ def match(model: LSeg, checkpoint: Checkpoint) -> dict[str, StoredTensor]:
     return stored
 
 
-def convert(model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
+def convert(
+    model: LSeg, checkpoint: Checkpoint, path: str | Path, half: bool = False, origin: Mapping[str, str] | None = None
+) -> None:
     """Write the tensors of `checkpoint` that `model` uses to `path`, in the format of `save`.
 
-    They keep their precision, or become float16 if `half`.
+    They keep their precision, or become float16 if `half`. `origin` is recorded: facts about
+    where the weights come from.
     Raise CheckpointError for a damaged file, ValueError for a value out of float16's range.
     """
     tensors = {}
     for key, stored in match(model, checkpoint).items():
         tensor = _read_tensor(checkpoint, stored)
         tensors[key] = _convert(key, tensor, torch.float16 if half else tensor.dtype)
-    _write(path, tensors, model.config, checkpoint.tokenizer)
+    _write(path, tensors, model.config, checkpoint.tokenizer, origin)
 
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
@@ -154,12 +158,20 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         }
 
 
-def _write(path: str | Path, tensors: dict[str, Tensor], config: LSegConfig, tokenizer: str) -> None:
+def _write(
+    path: str | Path,
+    tensors: dict[str, Tensor],
+    config: LSegConfig,
+    tokenizer: str,
+    origin: Mapping[str, str] | None = None,
+) -> None:
     """Write a file, whole or not at all."""
     path = Path(path)
     metadata = {METADATA_KEY: json.dumps(asdict(config))}
     if tokenizer:
         metadata[TOKENIZER_KEY] = tokenizer
+    if origin:
+        metadata[ORIGIN_KEY] = json.dumps(dict(origin))
     with whole_file(path) as part:
         try:
             save_file(tensors, part, metadata=metadata)
@@ -189,7 +201,7 @@ def _read_own(path: Path) -> Checkpoint:
         path,
         _parse_config(path, metadata.get(METADATA_KEY)),
         read_safetensors(path),
-        facts={'layout': 'safetensors of lseg'},
+        facts={'layout': 'safetensors of lseg', **_parse_origin(metadata.get(ORIGIN_KEY, '{}'))},
         tokenizer=metadata.get(TOKENIZER_KEY, ''),
     )
 
@@ -233,6 +245,16 @@ def _parse_config(path: Path, text: str | None) -> LSegConfig:
         raise CheckpointError(
             f'{path} has an invalid configuration: {error}; was it written by a newer lseg?'
         ) from error
+
+
+def _parse_origin(text: str) -> dict[str, str]:
+    """Return the facts about where the weights come from; none if they are unreadable."""
+    try:
+        origin = json.loads(text)
+    except (RecursionError, ValueError):
+        return {}
+    facts = origin.items() if isinstance(origin, dict) else ()
+    return {name: value for name, value in facts if isinstance(value, str) and f'{name}{value}'.isprintable()}
 
 
 def _check_names(checkpoint: Checkpoint, expected: set[str]) -> None:

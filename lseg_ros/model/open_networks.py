@@ -6,17 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
 from typing import Any
-
-import yaml
 
 from lseg_ros.model.lseg import LSegConfig
 from lseg_ros.model.parts import TextEncoder
 from lseg_ros.model.patch_encoder import PatchEncoderSettings
 from lseg_ros.model.projected_clip import ProjectedClip, ProjectedClipSettings
 from lseg_ros.model.tips_text import TipsText, TipsTextSettings
+from lseg_ros.open_encoders import descriptions
 
 TextSettings = TipsTextSettings | ProjectedClipSettings
 _TEXT_KINDS = MappingProxyType({'tips': TipsTextSettings, 'projected-clip': ProjectedClipSettings})
@@ -45,13 +43,7 @@ class OpenNetwork:
 @cache
 def open_networks() -> Mapping[str, OpenNetwork]:
     """Return the networks in the files of the folder `networks`, by name."""
-    networks: dict[str, OpenNetwork] = {}
-    folder = resources.files('lseg_ros.model') / 'networks'
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith('.yaml'):
-            entries = yaml.safe_load(file.read_text(encoding='utf-8'))
-            networks |= {name: parse_network(name, entry) for name, entry in entries.items()}
-    return MappingProxyType(networks)
+    return MappingProxyType({name: parse_network(name, entry) for name, entry in descriptions().items()})
 
 
 def parse_network(name: str, entry: Mapping[str, Any]) -> OpenNetwork:

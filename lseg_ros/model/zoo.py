@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import torch
 
+from lseg_ros.downloads import kept
+from lseg_ros.downloads.catalogue import DOWNLOADS
 from lseg_ros.model import checkpoint
 from lseg_ros.model.backbones import IMAGE_ENCODERS, build_encoder
 from lseg_ros.model.clip import CLIP_TEXT, ClipText
@@ -24,7 +26,6 @@ from lseg_ros.model.parts import ImageEncoder, TextEncoder
 from lseg_ros.model.patch_encoder import NoDecoder, PatchEncoder
 from lseg_ros.model.text import TEXT_ENCODERS
 
-AUTHORS = 'from the links in the README of github.com/isl-org/lang-seg'
 # By the name in a model's configuration.
 DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder, 'none': NoDecoder})
 
@@ -36,32 +37,26 @@ class ModelSpec:
     name: str
     description: str
     weights: str = ''  # file in the package's weights folder
-    remedy: str = ''  # what to do instead, if the package has no weights
+    remedy: str = ''  # what to do, if neither the package nor lseg fetch has any
 
 
 _SPECS = (
     ModelSpec(
         'lseg-lite', 'EfficientNet-Lite, MiniLM text; indoor rooms; runs on a CPU', weights='lseg-lite.safetensors'
     ),
-    ModelSpec(
-        'lseg-vitl16',
-        "the paper's ViT-L/16, CLIP text; any words; weights by path",
-        remedy=f'download demo_e200.ckpt or fss_l16.ckpt {AUTHORS}',
-    ),
+    ModelSpec('lseg-vitl16', "the paper's ViT-L/16, CLIP text; any words"),
     ModelSpec(
         'lseg-rn101',
-        "the paper's zero-shot ResNet-101, CLIP text; weights by path",
-        remedy=f'download pascal_fold*.ckpt, coco_fold*.ckpt or fss_rn101.ckpt {AUTHORS}',
+        "the paper's zero-shot ResNet-101, CLIP text",
+        remedy='fetch fss_rn101, or one of pascal_fold0 to 3 and coco_fold0 to 3, with lseg fetch and give that name',
     ),
     ModelSpec(
         'lseg-vitb32',
-        "the paper's ViT-B/32, CLIP text; weights by path, none published",
-        remedy='train it yourself, since the authors published no weights',
+        "the paper's ViT-B/32, CLIP text; no published weights",
+        remedy='train it yourself, since the authors published none, and give the path of the file',
     ),
 )
-_OPEN_SPECS = tuple(
-    ModelSpec(name, network.description, remedy=f'run lseg fetch {name}') for name, network in open_networks().items()
-)
+_OPEN_SPECS = tuple(ModelSpec(name, network.description) for name, network in open_networks().items())
 MODELS = MappingProxyType({spec.name: spec for spec in (*_SPECS, *_OPEN_SPECS)})
 
 
@@ -75,8 +70,8 @@ def load(
     """Load a model by name or from its weights file, frozen and in evaluation mode.
 
     Args:
-        name_or_path: a name in MODELS, a safetensors file of this package, or a checkpoint in
-            the layout of LSeg's authors; no code in it is executed.
+        name_or_path: a name in MODELS or of fetched weights, a safetensors file of this package, or
+            a checkpoint in the layout of LSeg's authors; no code in it is executed.
         device: where to put the network.
         dtype: type of the image side; the text encoder stays in float32.
         text_model: folder of the text encoder, if the weights do not include it and it is not
@@ -148,11 +143,15 @@ def _build_text_encoder(config: LSegConfig, text_model: str | Path | None) -> Te
 
 def check_name(name: str) -> None:
     """Raise ValueError unless `name` is in MODELS; the message suggests the closest that is."""
-    if name in MODELS:
-        return
-    close = difflib.get_close_matches(name, MODELS, n=1)
+    if name not in MODELS:
+        raise _unknown(name, MODELS)
+
+
+def _unknown(name: str, known: Iterable[str]) -> ValueError:
+    """Return the error for a name that is not known, with the closest that is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
     hint = f'; did you mean {close[0]!r}?' if close else ''
-    raise ValueError(f'unknown model {name!r}: use one of {", ".join(MODELS)}, or the path of a file{hint}')
+    return ValueError(f'unknown model {name!r}: use one of {", ".join(MODELS)}, or the path of a file{hint}')
 
 
 def _check_parts(config: LSegConfig) -> None:
@@ -170,15 +169,20 @@ def _check_parts(config: LSegConfig) -> None:
 
 def _weights(name_or_path: str) -> AbstractContextManager[Path]:
     """Return a context with the path of the weights, which a zipped package extracts for it."""
+    spec = MODELS.get(name_or_path)
+    if spec and spec.weights:
+        return resources.as_file(resources.files('lseg_ros.model') / 'weights' / spec.weights)
+    if spec or name_or_path in DOWNLOADS:
+        return nullcontext(_fetched(name_or_path, spec.remedy if spec else ''))
     path = Path(name_or_path)
-    is_path = name_or_path and (path.suffix or len(path.parts) > 1 or path.exists())
-    if is_path and name_or_path not in MODELS:
+    if name_or_path and (path.suffix or len(path.parts) > 1 or path.exists()):
         return nullcontext(path)
-    check_name(name_or_path)
-    spec = MODELS[name_or_path]
-    if not spec.weights:
-        raise FileNotFoundError(
-            f'the weights of {spec.name} are not in the package: {spec.remedy}; then give the '
-            'path of the file instead of the name'
-        )
-    return resources.as_file(resources.files('lseg_ros.model') / 'weights' / spec.weights)
+    raise _unknown(name_or_path, {**MODELS, **DOWNLOADS})
+
+
+def _fetched(name: str, remedy: str) -> Path:
+    """Return the path of fetched weights; raise FileNotFoundError if they are missing."""
+    path = kept.path_of(name)
+    if not path.is_file():
+        raise FileNotFoundError(f'the weights of {name} are not on this machine: {remedy or f"run lseg fetch {name}"}')
+    return path

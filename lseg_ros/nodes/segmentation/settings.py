@@ -82,7 +82,10 @@ _at_once = partial(_parameter, applies=Applies.AT_ONCE)
 class Settings:
     """The values of all parameters at one moment; the fields are the table of parameters."""
 
-    model: str = _parameter('lseg-lite', 'Name of a model (see lseg info), or path of a weights file.')
+    model: str = _parameter(
+        'lseg-lite',
+        'Name of a model, lseg-lite or one fetched with lseg fetch (see lseg info), or path of a weights file.',
+    )
     text_model: str = _parameter(
         '', 'Folder of the text encoder; empty: use the installed Python package, or else the hub cache.'
     )
