@@ -93,7 +93,7 @@ class Diagram:
 
 HOUSE = Diagram(
     'The folders of the package and their dependencies, which point downwards',
-    (760, 470),
+    (760, 596),
     [
         Box(
             20,
@@ -110,7 +110,7 @@ HOUSE = Diagram(
             365,
             76,
             'commands/  cli.py',
-            ('lseg segment, embed, convert, info', 'the lab adds annotate, evaluate, rooms, train'),
+            ('lseg segment, embed, convert, fetch, info', 'the lab adds annotate, evaluate, rooms, train'),
         ),
         Box(
             20,
@@ -124,7 +124,8 @@ HOUSE = Diagram(
         Box(20, 272, 235, 76, 'backends/', ('OpenVINO, PyTorch, eager;', 'device and precision')),
         Box(275, 272, 235, 76, 'model/', ('networks, text encoders,', 'checkpoints')),
         Box(535, 272, 205, 76, 'labels/', ('syntax, ids, files,', 'colours')),
-        Box(20, 398, 720, 52, 'PyTorch, OpenVINO, NumPy, OpenCV, rosbags', (), OUTSIDE),
+        Box(275, 398, 235, 76, 'downloads/', ('what lseg fetch knows,', 'downloads and keeps')),
+        Box(20, 524, 720, 52, 'PyTorch, OpenVINO, NumPy, OpenCV, rosbags', (), OUTSIDE),
     ],
     [
         Arrow((185, 96), (185, 144)),
@@ -135,8 +136,9 @@ HOUSE = Diagram(
         Arrow((637, 222), (637, 270)),
         Arrow((500, 222), (545, 270)),
         Arrow((255, 310), (273, 310)),
-        Arrow((137, 348), (137, 396)),
+        Arrow((137, 348), (137, 522)),
         Arrow((392, 348), (392, 396)),
+        Arrow((392, 474), (392, 522)),
     ],
 )
 
