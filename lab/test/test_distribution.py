@@ -40,7 +40,9 @@ def test_every_data_file_is_declared():
         if path.is_file() and path.suffix not in ('.py', '.pyc')
     }
     classes = {'ade20k': 150, 'cityscapes': 19, 'coco': 80, 'coco_stuff': 171, 'pascal': 20, 'pascal_context': 59}
-    assert data == {'training/vocabulary.yaml', *(f'evaluation/names/{name}.txt' for name in classes)}
+    names = {f'evaluation/names/{name}.txt' for name in classes}
+    models = {'rooms/model_files.tsv', 'rooms/model_index.tsv'}
+    assert data == {'training/vocabulary.yaml', *names, *models}
     assert {name: len(benchmark_names(name)) for name in classes} == classes
     assert load_vocabulary().concepts
 

@@ -18,7 +18,8 @@ classes. Room n of a seed is the same with any number of processes. Run the same
 resume an interrupted run.
 
 Three places in ten show stairs, furniture from above or doors close by; --kind restricts a data set
-to one of these. Outdoor scenes come only with --kind streets.
+to one of these. Outdoor scenes come only with --kind streets; warehouses, workshops, wards and
+shops only with --kind places.
 
 Furniture comes from the catalogues of Sweet Home 3D:
 
@@ -26,7 +27,9 @@ Furniture comes from the catalogues of Sweet Home 3D:
 
 More textures can be read from folders, or from wheels of the Python packages robosuite and
 miniworld (pip download --no-deps robosuite miniworld). Every fifth model and texture is reserved
-for --split test. docs/rooms_assets.md lists authors and licences.
+for --split test. --models adds vehicles, trees, houses, street furniture, racks, tools, dishes and
+more, each with a class of its own; --fetch-models downloads them, several hundred megabytes.
+docs/rooms_assets.md lists authors and licences.
 
 examples:
   lseg rooms rooms_train --rooms 2000
@@ -34,7 +37,9 @@ examples:
   lseg rooms rooms_small --rooms 10 --built-only
   lseg rooms stairs --rooms 500 --kind stairs
   lseg rooms tables --rooms 500 --kind above
-  lseg rooms outdoors --rooms 500 --kind streets
+  lseg rooms models --fetch-models
+  lseg rooms outdoors --rooms 500 --kind streets --models models
+  lseg rooms places --rooms 500 --kind places --models models
   lseg rooms my_drive --drive
   lseg rooms --list-assets > assets.md
 """
@@ -58,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--drive', action='store_true', help='record the drive of a robot with three cameras, using held-out models'
     )
     other.add_argument(
+        '--fetch-models', action='store_true', help='download 255 freely licensed 3-D models for --models into OUT'
+    )
+    other.add_argument(
         '--list-assets', action='store_true', help='print the models and textures with their authors and licences'
     )
 
@@ -68,11 +76,12 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--kind',
-        choices=('rooms', 'stairs', 'above', 'doors', 'streets', 'mixed'),
+        choices=('rooms', 'stairs', 'above', 'doors', 'streets', 'places', 'mixed'),
         default='mixed',
         help='what to show: furnished rooms; stairs from below, above and beside; tables, desks,'
-        ' counters and chairs from above; doors close by; streets, parks, car parks and yards; or a mixture of'
-        ' the first four, 70, 13, 10 and 7 %% (%(default)s)',
+        ' counters and chairs from above; doors close by; streets, parks, car parks and yards; warehouses,'
+        ' workshops, wards, shops and offices full of --models; or a mixture of the first four,'
+        ' 70, 13, 10 and 7 %% (%(default)s)',
     )
 
 
@@ -93,6 +102,12 @@ def _add_assets(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='PATH',
         help='wheels or folders that contain texture images',
+    )
+    assets.add_argument(
+        '--models',
+        type=Path,
+        metavar='FOLDER',
+        help='a folder of 3-D models that its INDEX.tsv describes; needs pip install trimesh pycollada',
     )
     assets.add_argument(
         '--built-only', action='store_true', help='use generated furniture and textures only; needs no catalogue'
@@ -123,18 +138,29 @@ def run(args: argparse.Namespace) -> int:
     """Render, or list the assets; return the exit status."""
     from lseg_lab.rooms.assets import NO_ASSETS, asset_list, find_assets
 
-    assets = NO_ASSETS if args.built_only else find_assets(args.furniture, args.textures)
+    if args.out is None and not args.list_assets:
+        raise ValueError('no output folder: use lseg rooms OUT')
+    if args.fetch_models:
+        return _fetch_models(args.out)
+    assets = NO_ASSETS if args.built_only else find_assets(args.furniture, args.textures, args.models)
     if args.list_assets:
         print(asset_list(assets))
         return 0
-    if args.out is None:
-        raise ValueError('no output folder: use lseg rooms OUT')
     if args.drive:
         from lseg_lab.rooms.drive_recording import record_drive
 
         print(f'{record_drive(args.out, assets, args.seed)} frames of each camera in {args.out}')
         return 0
     return _generate(args, assets)
+
+
+def _fetch_models(folder: Path) -> int:
+    from lseg_lab.rooms.model_download import fetch_models, model_files
+
+    files = model_files()
+    fetch_models(folder, files)
+    print(f'{len(files)} files in {folder}; docs/rooms_assets.md names their authors and licences')
+    return 0
 
 
 def _generate(args: argparse.Namespace, assets: Assets) -> int:

@@ -11,22 +11,22 @@ import re
 import tempfile
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from lseg_lab.rooms.meshes import NO_TEXTURE, NORMAL, POSITION, Mesh, simplified
+from lseg_lab.rooms.meshes import LAYER, NO_TEXTURE, NORMAL, POSITION, Mesh, simplified
 from lseg_lab.rooms.model_labels import label_of
 from lseg_lab.rooms.obj import Archive, read_obj
 
 TEXTURE_SIZE = 256
 _MAX_TRIANGLES = 8_000  # finer detail is invisible in a picture of a room
 _HOPELESS_TRIANGLES = 150_000  # too slow to read
-_CACHE_FORMAT = 5  # changes with the classes in the pickle, and where they are
+_CACHE_FORMAT = 7  # changes with the classes in the pickle, and where they are
 _PROPERTIES = ('PluginFurnitureCatalog.properties', 'com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties')
 _LICENCES = {
     'BlendSwap-CC-0': 'CC0-1.0',
@@ -51,6 +51,8 @@ class Model:
     elevation: float  # of its base above the floor, metres
     top: float  # height of the surface that carries things, metres; 0 if there is none
     mesh: Mesh
+    others: tuple[tuple[str, Mesh], ...] = ()  # what else belongs to it, with classes of their own
+    settings: tuple[str, ...] = ()  # where it is found, such as 'warehouse', if that is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,23 +70,50 @@ def load_catalogues(paths: Sequence[Path]) -> Catalogue:
     """Read the catalogues, or the copy that an earlier call left in the user's cache folder."""
     if not paths:
         return EMPTY
-    cache = _cache_path(paths)
-    if cache.exists():
-        return pickle.loads(cache.read_bytes())
-    catalogue = _read_catalogues(paths)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent) as folder:  # other processes may write it too
-        part = Path(folder) / cache.name
+    identity = repr([(path.name, path.stat().st_size) for path in paths]).encode()
+    return cached('catalogue', identity, lambda: _read_catalogues(paths))
+
+
+def cached(name: str, identity: bytes, read: Callable[[], Catalogue]) -> Catalogue:
+    """Return what `read` does, or the copy of it in the user's cache folder with this identity."""
+    path = _cache_path(name, identity)
+    if path.exists():
+        return pickle.loads(path.read_bytes())
+    catalogue = read()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # other processes may write it too
+        part = Path(folder) / path.name
         part.write_bytes(pickle.dumps(catalogue, protocol=5))
-        part.replace(cache)
+        part.replace(path)
     return catalogue
 
 
-def _cache_path(paths: Sequence[Path]) -> Path:
-    identity = [_CACHE_FORMAT, *((path.name, path.stat().st_size) for path in paths)]
-    digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+def _cache_path(name: str, identity: bytes) -> Path:
+    digest = hashlib.sha256(repr(_CACHE_FORMAT).encode() + identity).hexdigest()[:16]
     root = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(root) / 'lseg_ros' / f'catalogue-{digest}.pickle'
+    return Path(root) / 'lseg_ros' / f'{name}-{digest}.pickle'
+
+
+def joined(first: Catalogue, second: Catalogue) -> Catalogue:
+    """Return both catalogues as one; the textures of the second follow those of the first."""
+    if not second.models:
+        return first
+    shift = len(first.textures)
+    moved = [
+        replace(
+            model,
+            mesh=_shifted(model.mesh, shift),
+            others=tuple((label, _shifted(mesh, shift)) for label, mesh in model.others),
+        )
+        for model in second.models
+    ]
+    return Catalogue((*first.models, *moved), np.concatenate([first.textures, second.textures]))
+
+
+def _shifted(mesh: Mesh, layers: int) -> Mesh:
+    vertices = mesh.vertices.copy()
+    vertices[vertices[:, LAYER] != NO_TEXTURE, LAYER] += layers
+    return Mesh(vertices)
 
 
 def _read_catalogues(paths: Sequence[Path]) -> Catalogue:
@@ -181,10 +210,11 @@ def texture_layer(image: Image.Image) -> np.ndarray:
     return np.asarray(resized)[::-1]
 
 
-def split_held_out(models: Sequence[Model]) -> tuple[list[Model], list[Model]]:
+def split_held_out(models: Sequence[Model], share_rare: bool = False) -> tuple[list[Model], list[Model]]:
     """Return (training models, held-out models): hold out a fifth of each class with >= 3 models.
 
-    The choice depends only on each model's key, so adding another catalogue does not change it.
+    With `share_rare`, the models of rarer classes are in both. The choice depends only on each
+    model's key, so adding another catalogue does not change it.
     """
     by_label: dict[str, list[Model]] = defaultdict(list)
     for model in models:
@@ -193,6 +223,6 @@ def split_held_out(models: Sequence[Model]) -> tuple[list[Model], list[Model]]:
     for group in by_label.values():
         ordered = sorted(group, key=lambda model: zlib.crc32(model.key.encode()))
         share = max(1, len(group) // 5) if len(group) >= 3 else 0
-        held_out += ordered[:share]
+        held_out += ordered[: share or (len(group) if share_rare else 0)]
         kept += ordered[share:]
     return kept, held_out

@@ -24,6 +24,10 @@ _LOOKED_DOWN_ON = {  # class: least share of the picture, without the things on 
     'stool': (0.12, 1),
     'bench': (0.2, 1),
     'nightstand': (0.15, 1),
+    'side table': (0.15, 1),
+    'workbench': (0.25, 3),
+    'bar table': (0.2, 3),
+    'conference table': (0.3, 3),
 }
 _SIDEWAYS = 0.5  # metres from the edge of a top to the camera, at most
 _AWAY_FROM_WALLS = 0.12  # metres

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,13 +55,17 @@ _ON_FLOORS = (
     'cat',
     'fan',
 )
+_SMALL_SHARE = 0.75  # of the objects on a top, if the room names small classes
 
 
 class Clutter:
     """Scatters small objects over the pieces of one room."""
 
-    def __init__(self, style: Style, stock: Stock, arrangement: Arrangement, density: float) -> None:
-        """Draw objects from `stock` and add them to `arrangement`."""
+    def __init__(
+        self, style: Style, stock: Stock, arrangement: Arrangement, density: float, small: Sequence[str] = ()
+    ) -> None:
+        """Draw objects from `stock`, often of the classes `small`; add them to `arrangement`."""
+        self._small = small
         self._style, self._stock, self._arrangement = style, stock, arrangement
         self._rng, self._density = style.rng, density
 
@@ -94,6 +99,8 @@ class Clutter:
     def _thing(self, largest: float) -> list[Item]:
         style = self._style
         draw = self._rng.random()
+        if self._small and self._rng.random() < _SMALL_SHARE:
+            return self._stock.small(str(self._rng.choice(self._small)))
         if draw < 0.35:
             return self._stock.small(_MODELS_ON_TOPS[self._rng.integers(len(_MODELS_ON_TOPS))])
         makers = (

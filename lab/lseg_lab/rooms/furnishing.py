@@ -48,9 +48,9 @@ _OPEN_PIECES = {
 USES = tuple(_WALL_PIECES)
 USE_SHARES = (0.28, 0.19, 0.22, 0.16, 0.06, 0.09)
 _ANYTHING_SHARE = 0.12  # of pieces ignore the room's use, so that no room gives a class away
-_PERSON_SHARE = 0.12  # of rooms contain a person
+PERSON_SHARE = 0.12  # of rooms contain a person
 _OFTEN_IN_ROWS = ('cabinet', 'bookshelf', 'wardrobe', 'chair', 'dresser')
-_NOT_FURNITURE = ('door', 'window', 'picture', 'curtain', 'blinds', 'person')
+_NOT_FURNITURE = ('door', 'window', 'picture', 'curtain', 'blinds', 'person', 'ceiling lamp')
 
 
 def _living_and_dining(context: RoomContext) -> None:
@@ -85,7 +85,7 @@ def furnish(style: Style, models: Sequence[Model], arrangement: Arrangement, use
     main_groups[rng.integers(len(main_groups))](context)
     _fill_walls(context, _WALL_PIECES[use].split(', '), int(rng.integers(2, 12)))
     _fill_open(context, _OPEN_PIECES[use].split(', '), int(rng.integers(0, 5)))
-    if rng.random() < _PERSON_SHARE:
+    if rng.random() < PERSON_SHARE:
         context.open_piece('person')
     clutter.strew_floor()
     lay_rugs(context, 0.1 if use == 'kitchen' else 0.25)

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from lseg_lab.rooms.assets import NO_ASSETS, Assets
 from lseg_lab.rooms.building import Building
-from lseg_lab.rooms.catalogue import load_catalogues, split_held_out
+from lseg_lab.rooms.catalogue import EMPTY, joined, load_catalogues, split_held_out
+from lseg_lab.rooms.model_folder import load_model_folder
 from lseg_lab.rooms.model_labels import CLASSES, ROOM_CLASSES
 from lseg_lab.rooms.places import random_place
 from lseg_lab.rooms.renderer import Renderer, View
@@ -28,6 +29,11 @@ from lseg_ros.whole_files import write_whole
 SPLITS = ('train', 'test')
 _TRIES_PER_VIEW = 3
 _JPEG_QUALITY = 94
+# Where a folder's models are used: indoors, and outdoors.
+_SETTINGS = (
+    frozenset({'home', 'office', 'shop', 'hospital', 'warehouse', 'industrial'}),
+    frozenset({'street', 'park', 'industrial'}),
+)
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,13 @@ class Generator:
         """Load the models and textures, and open the renderer."""
         self._settings = settings
         catalogue = load_catalogues(settings.assets.catalogues)
-        held_out = settings.split == 'test'
-        self._models = split_held_out(catalogue.models)[held_out]
-        self._textures = build_textures(
-            catalogue.textures, settings.assets.textures, held_out, outdoors=settings.kind == 'streets'
-        )
+        folder = load_model_folder(settings.assets.models) if settings.assets.models else EMPTY
+        both, count = joined(catalogue, folder), len(catalogue.models)
+        held_out, outdoors = settings.split == 'test', settings.kind == 'streets'
+        furniture = split_held_out(both.models[:count])[held_out]
+        found = [model for model in both.models[count:] if _SETTINGS[outdoors] & set(model.settings)]
+        self._models = furniture + split_held_out(found, share_rare=True)[held_out]
+        self._textures = build_textures(both.textures, settings.assets.textures, held_out, outdoors=outdoors)
         self._renderer = Renderer(self._textures.layers, *settings.size, settings.supersampling)
 
     def room(self, number: int) -> list[tuple[Camera, View]]:
@@ -112,7 +120,10 @@ def _describe(settings: Settings) -> dict[str, Any]:
     del values['rooms'], values['assets']
     values['catalogues'] = sorted(path.name for path in settings.assets.catalogues)
     values['textures'] = sorted(path.name for path in settings.assets.textures)
-    classes = CLASSES if settings.kind == 'streets' else ROOM_CLASSES
+    if settings.assets.models:
+        values['models'] = settings.assets.models.name
+    outdoors = settings.kind == 'streets' or settings.assets.models
+    classes = CLASSES if outdoors else ROOM_CLASSES
     return {'classes': list(classes), **values, 'size': list(settings.size)}
 
 

@@ -146,7 +146,52 @@ OUTDOORS = (
     'truck',
     'van',
 )
-CLASSES: tuple[str, ...] = ROOM_CLASSES + OUTDOORS
+# What only the models of a folder show (see model_folder.py).
+MODELLED = (
+    'air conditioner', 'ambulance', 'apple', 'banana', 'bar table', 'barbell', 'barrier', 'blanket', 'brick',
+    'bridge', 'can', 'cart', 'chain', 'clamp', 'cleaning robot', 'collapsed building', 'column', 'concrete barrier',
+    'concrete block', 'conference table', 'construction crane', 'control panel', 'cooling tower', 'dish rack',
+    'door frame', 'drone', 'dumpster', 'elevator', 'exercise ball', 'figurine', 'filing cabinet',
+    'fire truck', 'food package', 'fork', 'fountain', 'frying pan', 'gas station', 'gazebo', 'hammer',
+    'kitchen cabinet', 'kitchen utensils', 'knife', 'lemon', 'marker', 'office chair', 'office cubicle', 'orange',
+    'padlock', 'pallet', 'pallet jack', 'parking block', 'parking garage', 'pear', 'pickup truck', 'pitcher',
+    'plastic crate', 'plate', 'platform', 'playground', 'power drill', 'radio tower', 'ramp', 'reception desk',
+    'recycling bin', 'robot', 'rubble', "rubik's cube", 'scissors', 'screwdriver', 'security camera', 'shelf',
+    'side table', 'sign', 'spatula', 'sponge', 'spoon', 'stop sign', 'strawberry', 'tablet', 'toy', 'traffic barrel',
+    'truss', 'utility pole', 'utility vehicle', 'valve wheel', 'wall lamp', 'wall shelf', 'water tower',
+    'weight bench', 'wheel', 'wooden block', 'wooden panel', 'wooden planks', 'workbench', 'wrench',
+)  # fmt: skip
+# Names in a model folder's index for what other models call otherwise; None is left out.
+_INDEX_NAMES: dict[str, str | None] = {
+    'baseball': 'ball', 'bleach bottle': 'bottle', 'books': 'book', 'cardboard box': 'box',
+    'chandelier': 'ceiling lamp', 'cleaning cart': 'cart', 'coffee can': 'can', 'cracker box': 'food package',
+    'crane': 'construction crane',
+    'factory': None, 'depth camera': 'camera', 'door handle': None, 'elevator door': 'elevator', 'faucet': 'sink',
+    'foam brick': 'brick', 'folding door': 'door', 'glass door': 'door', 'golf ball': 'ball', 'hospital sign': 'sign',
+    'house': 'building', 'kitchen counter': 'counter', 'laundry cart': 'cart', 'leaves': 'tree', 'meat can': 'can',
+    'mug': 'cup', 'mustard bottle': 'bottle', 'picture frame': 'picture', 'pier': None, 'smart speaker': 'speaker',
+    'soccer ball': 'ball', 'soda can': 'can', 'soup can': 'can', 'speed limit sign': 'traffic sign',
+    'storage box': 'box', 'sugar box': 'food package', 'table lamp': 'lamp', 'tablet stand': 'tablet',
+    'tennis ball': 'ball', 'toy airplane': 'toy', 'toy blocks': 'toy', 'toy cup': 'toy', 'toy wagon': 'toy',
+    'traffic light pole': 'pole', 'trunk': 'tree', 'tuna can': 'can',
+}  # fmt: skip
+# Classes whose length runs from front to back; that of other models runs from side to side.
+LENGTHWISE = frozenset(
+    {
+        'ambulance',
+        'bed',
+        'bus',
+        'car',
+        'fire truck',
+        'pickup truck',
+        'pallet jack',
+        'cleaning robot',
+        'robot',
+        'utility vehicle',
+        'weight bench',
+    }
+)
+CLASSES: tuple[str, ...] = ROOM_CLASSES + OUTDOORS + MODELLED
 CLASS_INDEX = {name: index for index, name in enumerate(CLASSES)}
 
 
@@ -154,3 +199,9 @@ def label_of(model_name: str) -> str | None:
     """Return the class of the model called `model_name`, or None if rooms do not use it."""
     name = model_name.lower().strip()
     return next((label for pattern, label in _COMPILED if pattern.fullmatch(name)), None)
+
+
+def class_of_index(name: str) -> str | None:
+    """Return the class of a model that a folder's index calls `name`, or None if it is not used."""
+    label = _INDEX_NAMES.get(name, name)
+    return label if label in CLASS_INDEX else None

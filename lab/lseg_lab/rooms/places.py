@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choose what kind of place to build: a room, stairs, furniture from above, doors or streets."""
+"""Choose what kind of place to build: a room, stairs, doors, tables from above, streets, works."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lseg_lab.rooms.stairwell import random_stairwell
 from lseg_lab.rooms.streets.outdoors import random_outdoors
 from lseg_lab.rooms.style import Style
 from lseg_lab.rooms.textures import Textures
+from lseg_lab.rooms.workplaces import random_workplace
 
 Builder = Callable[[np.random.Generator, Textures, Sequence[Model]], Building]
 _TRIES = 6
@@ -63,7 +64,7 @@ _INDOORS: dict[str, Builder] = {
     'doors': _doors,
 }
 _SHARES = (0.7, 0.13, 0.1, 0.07)  # of the kinds in a mixed set
-_BUILDERS: dict[str, Builder] = {**_INDOORS, 'streets': random_outdoors}
+_BUILDERS: dict[str, Builder] = {**_INDOORS, 'streets': random_outdoors, 'places': random_workplace}
 KINDS = (*_BUILDERS, 'mixed')
 
 

@@ -57,6 +57,10 @@ _HAVE_TOPS = frozenset(
         'safe',
         'fireplace',
         'washing machine',
+        'side table',
+        'bar table',
+        'conference table',
+        'workbench',
     }
 )
 _KEEP_COLOURS = frozenset(
@@ -77,6 +81,9 @@ _KEEP_COLOURS = frozenset(
     }
 )
 _LIVING = frozenset({'plant', 'flowers'})
+_PAINTED = frozenset({'car', 'pickup truck', 'dumpster', 'mailbox', 'fire hydrant', 'building', 'barrier'})
+_MODEL_SHARE = 0.45  # of the things outdoors that can be built or taken from the models
+_SMALL = 0.45  # metres: what is smaller stands on something
 
 
 class Stock:
@@ -84,7 +91,7 @@ class Stock:
 
     def __init__(self, style: Style, models: Sequence[Model]) -> None:
         """Offer `models` and the built pieces in `style`."""
-        self._style, self._rng = style, style.rng
+        self.style, self._rng = style, style.rng
         self._models: dict[str, list[Model]] = defaultdict(list)
         for model in models:
             self._models[model.label].append(model)
@@ -94,11 +101,31 @@ class Stock:
         """Return all available classes, sorted."""
         return sorted({*self._models, *_BUILDERS})
 
+    def labels_of(self, setting: str) -> tuple[list[str], list[str]]:
+        """Return the classes whose models are found in this setting: large ones, and small ones."""
+        found: dict[bool, set[str]] = {False: set(), True: set()}
+        for label, models in self._models.items():
+            sizes = [model.size.max() for model in models if setting in model.settings]
+            if sizes:
+                found[max(sizes) < _SMALL].add(label)
+        return sorted(found[False]), sorted(found[True])
+
+    def or_model(self, build: Callable[[Style], list[Item]], *labels: str) -> Callable[[Style], list[Item]]:
+        """Return a builder that often takes a model of one of `labels` instead, if it can."""
+        modelled = [label for label in labels if label in self._models]
+
+        def chosen(style: Style) -> list[Item]:
+            if not modelled or self._rng.random() > _MODEL_SHARE:
+                return build(style)
+            return self.small(modelled[self._rng.integers(len(modelled))])
+
+        return chosen
+
     def piece(self, label: str) -> Piece | None:
         """Return a piece of this class, or None if there is none."""
         models, build = self._models.get(label), _BUILDERS.get(label)
         if build and (not models or self._rng.random() < _BUILT_SHARE):
-            return build(self._style)
+            return build(self.style)
         if not models:
             return None
         return self._restyled(models[self._rng.integers(len(models))])
@@ -117,28 +144,41 @@ class Stock:
             stretch[:] = stretch[0]
         size = triple(model.size * stretch)
         matrix = np.diag([*stretch, 1.0])
-        item = Item(model.mesh, model.label, self._surface(model.label), matrix, shared=True)
+        surface = self._textured_surface(model.label) if model.settings else self._surface(model.label)
+        meshes = ((model.label, model.mesh), *model.others)
+        items = tuple(Item(mesh, label, surface, matrix, shared=True) for label, mesh in meshes)
         height = model.top * stretch[1]
         tops = (
             whole_top(size[0] * 0.9, size[2] * 0.85, height)
             if (model.label in _HAVE_TOPS and 0.1 < height < 1.4)
             else ()
         )
-        piece = Piece(model.label, size, (item,), tops, model.elevation)
-        if model.label == 'bed' and model.top > 0.2 and size[2] > 1.6:
+        piece = Piece(model.label, size, items, tops, model.elevation)
+        if model.label == 'bed' and not model.others and model.top > 0.2 and size[2] > 1.6:
             return self._made_bed(piece, height)
         return piece
 
     def _made_bed(self, piece: Piece, top: float) -> Piece:
         width, _, length = piece.size
-        bedding = upholstery.bed_pillows(self._style, width * 0.9, length, top)
+        bedding = upholstery.bed_pillows(self.style, width * 0.9, length, top)
         if self._rng.random() < 0.7:
-            bedding.append(upholstery.duvet(self._style, width * 0.95, length * 0.97, top))
+            bedding.append(upholstery.duvet(self.style, width * 0.95, length * 0.97, top))
         return piece.with_items(bedding)
+
+    def _textured_surface(self, label: str) -> Surface:
+        """Keep the colours of a model with pictures of its materials, or tint them."""
+        rng = self._rng
+        gloss = float(rng.choice([0.0, 0.0, 0.03]))
+        if label in _KEEP_COLOURS or rng.random() < 0.4:
+            return Surface(gloss=gloss)
+        if label in _PAINTED and rng.random() < 0.5:
+            return Surface(tint=triple(random_colour(rng, 0.3, 1.3)), gloss=gloss)
+        tint = np.clip(rng.uniform(0.6, 1.25) * (1 + rng.normal(0, 0.06, 3)), 0.2, 1.6)
+        return Surface(tint=triple(tint), gloss=gloss)
 
     def _surface(self, label: str) -> Surface:
         """Keep the colours of half the models; tint the others or give them another material."""
-        rng, style = self._rng, self._style
+        rng, style = self._rng, self.style
         gloss = float(rng.choice([0.0, 0.0, 0.05, 0.15]))
         draw = rng.random()
         if label in _KEEP_COLOURS or draw < 0.35:

@@ -56,6 +56,16 @@ def mast(style: Style) -> list[Item]:
     return [solid('pole', surface, parts)]
 
 
+def thin_pole(style: Style) -> list[Item]:
+    """Build a slim pole of one thickness, such as carries a sign, a camera or a wire."""
+    rng = style.rng
+    height, radius = rng.uniform(2.2, 7.0), rng.uniform(0.025, 0.06)
+    parts = [cylinder(radius, height, 8)]
+    if rng.random() < 0.3:
+        parts.append(box(0.3, 0.4, 0.2, 0, rng.uniform(1.2, height - 0.5), 0.12))
+    return [solid('pole', post_surface(style), parts)]
+
+
 def road_sign(style: Style) -> list[Item]:
     """Build one or two sign faces on a post, facing +z."""
     rng = style.rng

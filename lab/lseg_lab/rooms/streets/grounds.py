@@ -11,24 +11,31 @@ from lseg_lab.rooms.building import Building
 from lseg_lab.rooms.meshes import merge
 from lseg_lab.rooms.scene import Surface
 from lseg_lab.rooms.stock import Stock
-from lseg_lab.rooms.streets import facades, fixtures, traffic, vegetation, vehicles
+from lseg_lab.rooms.streets import facades, fixtures, traffic, vegetation
 from lseg_lab.rooms.streets.axis import Axis
 from lseg_lab.rooms.streets.site import Site, ground_surface, land
-from lseg_lab.rooms.style import Style
 
+_PARK_THINGS = (
+    (fixtures.park_bench, ('bench',)),
+    (fixtures.litter_bin, ('trash can', 'recycling bin')),
+    (fixtures.street_lamp, ('street lamp',)),
+    (fixtures.guide_board, ()),
+)
+_PARK_MODELS = ('fountain', 'gazebo', 'playground', 'drone', 'utility vehicle', 'bicycle', 'dog', 'stroller')
 _LIFT = 0.02  # metres that a path lies above its lawn, so that it hides it
 
 
-def random_grounds(style: Style, stock: Stock) -> Building:
+def random_grounds(stock: Stock) -> Building:
     """Generate a park, a car park or a yard."""
-    bend = style.rng.choice([0.0, -1.0, 1.0]) / style.rng.uniform(60, 200)
-    kind = str(style.rng.choice(['park', 'car park', 'yard'], p=[0.42, 0.33, 0.25]))
+    rng = stock.style.rng
+    bend = rng.choice([0.0, -1.0, 1.0]) / rng.uniform(60, 200)
+    kind = str(rng.choice(['park', 'car park', 'yard'], p=[0.42, 0.33, 0.25]))
     if kind == 'park':
-        return _park(Site(style, Axis(float(bend))), stock)
-    return _car_park(Site(style, Axis()), stock) if kind == 'car park' else _yard(Site(style, Axis()), stock)
+        return _park(Site(stock, Axis(float(bend))))
+    return _car_park(Site(stock, Axis())) if kind == 'car park' else _yard(Site(stock, Axis()))
 
 
-def _park(site: Site, stock: Stock) -> Building:
+def _park(site: Site) -> Building:
     """Build a lawn with a path, trees, bushes, benches and people."""
     rng, style, axis = site.rng, site.style, site.axis
     land(site, -0.03)
@@ -46,10 +53,12 @@ def _park(site: Site, stock: Stock) -> Building:
         site.plant_bush(rng.uniform(-50, 60), rng.choice([-1, 1]) * rng.uniform(half + 1, 25), 0.0)
     for _ in range(rng.integers(1, 10)):
         side = rng.choice([-1, 1])
-        build = (fixtures.park_bench, fixtures.litter_bin, fixtures.street_lamp, fixtures.guide_board)[rng.integers(4)]
-        site.try_add(build, rng.uniform(-20, 40), side * (half + 0.6), 0.0, -side * math.pi / 2, 0.8)
+        build, models = _PARK_THINGS[rng.integers(len(_PARK_THINGS))]
+        site.try_add(build, rng.uniform(-20, 40), side * (half + 0.6), 0.0, -side * math.pi / 2, 0.8, models)
+    for _ in range(rng.integers(0, 4)):
+        site.try_model(_PARK_MODELS, rng.uniform(-20, 45), rng.choice([-1, 1]) * rng.uniform(half + 2, 18), 0.0)
     _border(site, 38.0)
-    _wanderers(site, stock, half)
+    _wanderers(site, half)
     for _ in range(6):
         along = rng.choice([0.0, math.pi])
         site.stand(rng.uniform(-20, 25), rng.uniform(-half, half) * 0.7, _LIFT, (0.3, 1.3), along + rng.normal(0, 0.25))
@@ -59,12 +68,12 @@ def _park(site: Site, stock: Stock) -> Building:
     return site.finished()
 
 
-def _wanderers(site: Site, stock: Stock, half: float) -> None:
+def _wanderers(site: Site, half: float) -> None:
     rng = site.rng
     for _ in range(rng.integers(0, 10)):
         where = rng.uniform(-40, 50), rng.uniform(-half, half) if rng.random() < 0.7 else rng.uniform(-15, 15)
         if site.is_free(*where, 0.4):
-            site.add(traffic.somebody(site, stock), site.axis.frame(*where, 0.02, rng.uniform(0, 2 * math.pi)))
+            site.add(traffic.somebody(site), site.axis.frame(*where, 0.02, rng.uniform(0, 2 * math.pi)))
             site.take(*where, 0.3, 0.3)
 
 
@@ -99,7 +108,7 @@ def _fence_off(site: Site, kind: str, side: int, t: float) -> None:
         site.add(items, site.axis.facing(s, side * t, side))
 
 
-def _car_park(site: Site, stock: Stock) -> Building:
+def _car_park(site: Site) -> Building:
     """Build rows of bays with parked cars."""
     rng, style, axis = site.rng, site.style, site.axis
     land(site, -0.06)
@@ -114,7 +123,7 @@ def _car_park(site: Site, stock: Stock) -> Building:
         for s in np.arange(-40, 50, bay):
             lines.append(axis.strip(s - 0.05, s + 0.05, t - 2.4, t + 2.4, 0.006))
             if rng.random() < share:
-                piece = vehicles.car(style)
+                piece = traffic.any_car(site)
                 turn = rng.choice([-1, 1]) * math.pi / 2
                 site.add(piece.items, axis.frame(s + bay / 2, t + rng.normal(0, 0.2), 0, turn + rng.normal(0, 0.03)))
                 site.take(s + bay / 2, t, 1.0, 2.3)
@@ -124,14 +133,14 @@ def _car_park(site: Site, stock: Stock) -> Building:
         site.try_add(fixtures.street_lamp, rng.uniform(-20, 30), t + 2.9, 0.0, 0.0)
     site.cover(label, paint, merge(lines))
     _border(site, half + 3)
-    _wanderers(site, stock, half * 0.8)
+    _wanderers(site, half * 0.8)
     for _ in range(9):
         where = rng.uniform(-20, 25), rng.uniform(-0.8, 0.8) * half
         site.stand(*where, 0.0, (0.3, 1.8), rng.choice([0.0, math.pi / 2, math.pi, -math.pi / 2]) + rng.normal(0, 0.3))
     return site.finished()
 
 
-def _yard(site: Site, stock: Stock) -> Building:
+def _yard(site: Site) -> Building:
     """Build a courtyard between houses, with odds and ends."""
     rng, style, axis = site.rng, site.style, site.axis
     land(site, -0.06)
@@ -146,16 +155,19 @@ def _yard(site: Site, stock: Stock) -> Building:
             house = facades.random_house(style, 2 * half, int(rng.integers(1, 5)), False, True)
             site.add(facades.build(style, house), axis.frame(s, 0.0, 0.0, turn))
     things = (
-        fixtures.litter_bin, fixtures.litter_bin, fixtures.park_bench, fixtures.bollard,
-        lambda style: list(vehicles.car(style).items),
-    )  # fmt: skip
+        (fixtures.litter_bin, ('trash can', 'dumpster'), 1.2),
+        (fixtures.litter_bin, ('recycling bin', 'pallet', 'concrete block'), 0.6),
+        (fixtures.park_bench, ('bench',), 0.8),
+        (fixtures.bollard, ('traffic cone', 'traffic barrel', 'barrel'), 0.5),
+        (lambda _: list(traffic.any_car(site).items), (), 2.3),
+    )
     for _ in range(rng.integers(2, 12)):
-        index = int(rng.integers(len(things)))
+        build, models, size = things[rng.integers(len(things))]
         place = rng.uniform(-long, long) * 0.85, rng.uniform(-1, 1) * (half - 1.5)
-        site.try_add(things[index], *place, 0.0, rng.uniform(0, 6.3), 2.3 if index == 4 else 0.6)
+        site.try_add(build, *place, 0.0, rng.uniform(0, 6.3), size, models)
     for _ in range(rng.integers(0, 5)):
         site.plant_tree(rng.uniform(-long, long) * 0.8, rng.uniform(-0.8, 0.8) * half, 0.0, (0.4, 0.9))
-    _wanderers(site, stock, half * 0.7)
+    _wanderers(site, half * 0.7)
     for _ in range(10):
         site.stand(rng.uniform(-long, long) * 0.85, rng.uniform(-0.8, 0.8) * half, 0.0, (0.3, 1.8), rng.uniform(0, 6.3))
     return site.finished()

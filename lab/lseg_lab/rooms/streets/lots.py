@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lseg_lab.rooms.piece import Piece
 from lseg_lab.rooms.scene import Surface
 from lseg_lab.rooms.streets import facades, vegetation
 from lseg_lab.rooms.streets.fixtures import FENCES, fence, fence_surface
@@ -34,6 +35,10 @@ CHARACTERS = {
 }
 
 
+_MODELLED = 0.3  # share of buildings taken from the models, if the stock has any
+_BUILDINGS = ('building',) * 8 + ('gas station', 'parking garage', 'collapsed building', 'water tower')
+
+
 def random_characters(rng: np.random.Generator) -> list[Character]:
     """Draw the character of each side; mostly both have the same."""
     names = list(CHARACTERS)
@@ -52,8 +57,13 @@ def fill(site: Site, street: Street, side: Side, character: Character) -> None:
     while s < END:
         width = row.width if alike else rng.uniform(*character.width)
         use = int(rng.choice(4, p=character.uses))
+        model = site.stock.piece(str(rng.choice(_BUILDINGS))) if use < 2 and rng.random() < _MODELLED else None
+        if model is not None:
+            width = model.size[0] + rng.uniform(0.5, 4.0)
         lot = Lot(site, side, s + width / 2, width, front, street.kerb)
-        if use < 2:
+        if model is not None:
+            lot.model(model, rng.uniform(0.3, 2.0) if use == 0 else rng.uniform(3, 9))
+        elif use < 2:
             floors = int(rng.integers(character.floors[0], character.floors[1] + 1))
             near = abs(s) < 45
             shop = use == 0 and rng.random() < character.shops
@@ -97,6 +107,15 @@ class Lot:
         pose = site.axis.facing(self.s, self._out(setback), self.side.sign, self.y)
         site.add(facades.build(site.style, house), pose @ scale)
         site.take(self.s, self._out(setback + 6), self.width / 2, 6)
+
+    def model(self, piece: Piece, setback: float) -> None:
+        """Place the model of a building this far behind the front."""
+        site, depth = self.site, piece.size[2]
+        pose = site.axis.facing(self.s, self._out(setback + depth / 2), self.side.sign, self.y - 0.02)
+        site.add(piece.items, pose)
+        site.take(self.s, self._out(setback + depth / 2), piece.size[0] / 2, depth / 2)
+        if setback < 3:
+            self.garden('paving', False)
 
     def garden(self, kind: str, wild: bool) -> None:
         """Lay ground with this kind of texture, and plant trees and bushes."""

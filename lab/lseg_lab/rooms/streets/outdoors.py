@@ -28,14 +28,14 @@ def random_outdoors(rng: np.random.Generator, textures: Textures, models: Sequen
     style = Style(rng, textures)
     stock = Stock(style, models)
     if rng.random() < _GROUNDS_SHARE:
-        return random_grounds(style, stock)
-    return _street(style, stock)
+        return random_grounds(stock)
+    return _street(stock)
 
 
-def _street(style: Style, stock: Stock) -> Building:
-    rng = style.rng
+def _street(stock: Stock) -> Building:
+    rng = stock.style.rng
     bend = 0.0 if rng.random() < 0.6 else rng.choice([-1, 1]) / rng.uniform(110, 400)
-    site = Site(style, Axis(float(bend)))
+    site = Site(stock, Axis(float(bend)))
     street = road.random_street(rng)
     land(site, -0.06)
     road.lay(site, street)
@@ -46,7 +46,7 @@ def _street(style: Style, stock: Stock) -> Building:
     lots.close_ends(site)
     traffic.drive_cars(site, street)
     for side in street.sides:
-        traffic.people(site, street, side, stock)
+        traffic.people(site, street, side)
     for _ in range(8):
         if len(site.spots) < _SPOTS:
             _stand(site, street)

@@ -12,6 +12,7 @@ from lseg_lab.rooms.scene import Item, Surface
 from lseg_lab.rooms.streets.site import Site, ground_surface
 
 START, END = -95.0, 115.0  # ends of the street, in metres along its axis
+_PAVED_LIKE_ROADS, _KERBS_LIKE_ROADS = 0.4, 0.3  # shares of pavements and kerbs
 _PAINT_LIFT = 0.006  # metres that markings lie above the road
 
 
@@ -68,7 +69,7 @@ def lay(site: Site, street: Street) -> None:
     edges = [street.kerb_at(side) for side in street.sides]
     site.cover('road', surface, axis.strip(START, END, -edges[1], edges[0]))
     for side in street.sides:
-        _lay_side(site, street, side)
+        _lay_side(site, street, side, surface)
     if kind == 'asphalt':
         _mark(site, street)
         _crossings(site, street, surface)
@@ -76,12 +77,14 @@ def lay(site: Site, street: Street) -> None:
         _manhole(site, rng.uniform(-15, 45), rng.uniform(-edges[1] + 0.6, edges[0] - 0.6))
 
 
-def _lay_side(site: Site, street: Street, side: Side) -> None:
+def _lay_side(site: Site, street: Street, side: Side, road: Surface) -> None:
     rng, style, axis, up = site.rng, site.style, site.axis, street.kerb
     kerb, front = side.sign * street.kerb_at(side), side.sign * street.front(side)
     inner = kerb + side.sign * 0.15
     tint = rng.uniform(0.6, 1.1)
     stone = Surface(style.textures.pick(rng, 'stone', 'asphalt'), 1.0, (tint, tint, tint * rng.uniform(0.9, 1.0)))
+    if rng.random() < _KERBS_LIKE_ROADS:
+        stone = road.tinted(rng.uniform(0.9, 1.3))
     profile = [(kerb, -0.02), (kerb, up), (inner, up)]
     site.items.append(Item(axis.sweep(START, END, profile), 'kerb', stone))
     if side.verge:
@@ -90,7 +93,10 @@ def _lay_side(site: Site, street: Street, side: Side) -> None:
         inner = edge
     if side.pavement:
         kind = str(rng.choice(['paving', 'asphalt', 'cobbles', 'gravel'], p=[0.58, 0.28, 0.1, 0.04]))
-        site.cover('pavement', ground_surface(style, kind), axis.strip(START, END, inner, front, up))
+        paved = ground_surface(style, kind)
+        if rng.random() < _PAVED_LIKE_ROADS:
+            paved = road.tinted(rng.uniform(0.85, 1.25))
+        site.cover('pavement', paved, axis.strip(START, END, inner, front, up))
 
 
 def _mark(site: Site, street: Street) -> None:

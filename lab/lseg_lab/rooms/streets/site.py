@@ -13,6 +13,7 @@ from lseg_lab.rooms.building import Building, Spot
 from lseg_lab.rooms.meshes import Mesh, quads
 from lseg_lab.rooms.plan import make_room, rectangle
 from lseg_lab.rooms.scene import Item, Scene, Surface
+from lseg_lab.rooms.stock import Stock
 from lseg_lab.rooms.streets import vegetation, weather
 from lseg_lab.rooms.streets.axis import Axis
 from lseg_lab.rooms.style import Style
@@ -23,21 +24,28 @@ _GROUND = ('road', 'pavement', 'grass', 'gravel', 'crosswalk')
 _LEAST_GROUND = 0.06  # least share of ground in a picture
 _CLEARANCE = 0.7  # metres between a camera and other things
 _TREES = 4  # different trees per scene
+_LANDMARKED = 0.5  # share of scenes with something large far away, if there are models
+_LANDMARKS = ('construction crane', 'cooling tower', 'radio tower', 'water tower', 'bridge')
+_MODELLED_TREES = 0.3  # share of them, if the stock has models of trees
 
 
 class Site:
     """An outdoor scene under construction; places are s and t along its axis."""
 
-    def __init__(self, style: Style, axis: Axis) -> None:
+    def __init__(self, stock: Stock, axis: Axis) -> None:
         """Draw what the whole scene shares: its weather, trees and bushes."""
-        self.style, self.axis, self.rng = style, axis, style.rng
+        self.stock, self.style, self.axis, self.rng = stock, stock.style, axis, stock.style.rng
         self.items: list[Item] = []
         self.spots: list[Spot] = []
         self._occupied: list[tuple[float, float, float, float]] = []
         self.weather = weather.random_weather(self.rng)
         bare = self.rng.random() < 0.15
-        self._trees = [vegetation.tree(style, self.rng.uniform(5, 12), bare) for _ in range(_TREES)]
-        self._bushes = [vegetation.bush(style, *self.rng.uniform((0.8, 0.6), (2.2, 1.8))) for _ in range(2)]
+        self._trees = [self._any_tree(bare) for _ in range(_TREES)]
+        self._bushes = [vegetation.bush(self.style, *self.rng.uniform((0.8, 0.6), (2.2, 1.8))) for _ in range(2)]
+
+    def _any_tree(self, bare: bool) -> list[Item]:
+        model = None if bare or self.rng.random() > _MODELLED_TREES else self.stock.piece('tree')
+        return list(model.items) if model else vegetation.tree(self.style, self.rng.uniform(5, 12), bare)
 
     def add(self, items: Sequence[Item], pose: np.ndarray) -> None:
         """Add items given in the coordinates of `pose`."""
@@ -72,12 +80,30 @@ class Site:
         self.take(s, t, 0.8, 0.8)
 
     def try_add(
-        self, build: Callable[[Style], list[Item]], s: float, t: float, y: float, turn: float, size: float = 0.4
+        self,
+        build: Callable[[Style], list[Item]],
+        s: float,
+        t: float,
+        y: float,
+        turn: float,
+        size: float = 0.4,
+        models: Sequence[str] = (),
     ) -> None:
-        """Build a thing of about this half-width at a place, if it is free."""
+        """Build a thing of about this half-width, or take one of `models`, if the place is free."""
         if self.is_free(s, t, size):
-            self.add(build(self.style), self.axis.frame(s, t, y, turn))
+            self.add(self.stock.or_model(build, *models)(self.style), self.axis.frame(s, t, y, turn))
             self.take(s, t, size, size)
+
+    def try_model(self, labels: Sequence[str], s: float, t: float, y: float, turn: float | None = None) -> None:
+        """Put a model of one of these classes at a place, if there is one and the place is free."""
+        piece = self.stock.piece(str(self.rng.choice(labels)))
+        if piece is None:
+            return
+        turn = self.rng.uniform(0, 2 * math.pi) if turn is None else turn
+        half = max(piece.size[0], piece.size[2]) / 2
+        if self.is_free(s, t, half):
+            self.add(piece.items, self.axis.frame(s, t, y, turn))
+            self.take(s, t, half, half)
 
     def stand(self, s: float, t: float, ground: float, height: tuple[float, float], turn: float) -> None:
         """Put a camera at a place, if it is free, turned by `turn` radians from the axis."""
@@ -121,3 +147,8 @@ def land(site: Site, y: float) -> None:
         s, t = far * math.cos(turn), far * math.sin(turn)
         if abs(t) > 32:
             site.plant_tree(s, t, y, (0.9, 1.8))
+    if rng.random() < _LANDMARKED:
+        turn, far = rng.uniform(0, 2 * math.pi), rng.uniform(55, 140)
+        t = far * math.sin(turn)
+        if abs(t) > 40:
+            site.try_model(_LANDMARKS, far * math.cos(turn), t, y)

@@ -7,21 +7,47 @@ import math
 
 import numpy as np
 
+from lseg_lab.rooms.piece import Piece
 from lseg_lab.rooms.scene import Item
-from lseg_lab.rooms.stock import Stock
 from lseg_lab.rooms.streets import fixtures, passersby, vehicles
 from lseg_lab.rooms.streets.road import END, START, Side, Street
 from lseg_lab.rooms.streets.site import Site
-from lseg_lab.rooms.style import Style
 
 _BUILT_PEOPLE = 0.5  # share of built people if the stock has models
+_MODELLED_CARS = 0.45  # share of cars taken from the models, if the stock has any
+_MODELLED_OTHERS = 0.5
+_THIN_POLES, _RAILED = 0.6, 0.25  # shares of pavements
+_CARS, _CAR_SHARES = ('car', 'pickup truck'), (0.85, 0.15)
+_OTHERS = ('bus', 'ambulance', 'fire truck', 'utility vehicle', 'pickup truck')
+_AT_KERBS = (
+    'traffic cone', 'traffic barrel', 'concrete barrier', 'barrier', 'dumpster', 'parking block', 'wheel', 'pallet',
+    'box', 'concrete block',
+)  # fmt: skip
+_ON_PAVEMENTS = (
+    'fire hydrant', 'mailbox', 'trash can', 'recycling bin', 'bench', 'bicycle', 'bicycle', 'stroller', 'fountain',
+    'dog', 'wheelchair', 'dumpster', 'box', 'suitcase', 'sign', 'robot',
+)  # fmt: skip
 
 
-def any_vehicle(style: Style) -> tuple[list[Item], float, float]:
-    """Build a vehicle; return its items, length and width."""
-    build = style.rng.choice(np.array([vehicles.car, vehicles.bus, vehicles.truck], object), p=[0.86, 0.05, 0.09])
-    piece = build(style)
-    return list(piece.items), piece.size[2], piece.size[0]
+def any_car(site: Site) -> Piece:
+    """Return a car, built or from the stock."""
+    if site.rng.random() < _MODELLED_CARS:
+        piece = site.stock.piece(str(site.rng.choice(_CARS, p=_CAR_SHARES)))
+        if piece is not None:
+            return piece
+    return vehicles.car(site.style)
+
+
+def any_vehicle(site: Site) -> Piece:
+    """Return a car, bus, truck or another vehicle, built or from the stock."""
+    rng = site.rng
+    draw = rng.random()
+    if draw < 0.8:
+        return any_car(site)
+    piece = site.stock.piece(str(rng.choice(_OTHERS))) if rng.random() < _MODELLED_OTHERS else None
+    if piece is not None:
+        return piece
+    return vehicles.bus(site.style) if draw < 0.87 else vehicles.truck(site.style)
 
 
 def park_cars(site: Site, street: Street, side: Side) -> None:
@@ -32,7 +58,7 @@ def park_cars(site: Site, street: Street, side: Side) -> None:
     s = START + 20
     while s < END - 20:
         if rng.random() < share:
-            piece = vehicles.car(site.style)
+            piece = any_car(site)
             along = 0.0 if (side.sign < 0) != (rng.random() < 0.15) else math.pi
             site.add(piece.items, site.axis.frame(s, t + rng.normal(0, 0.07), 0.0, along + rng.normal(0, 0.02)))
             site.take(s, t, piece.size[2] / 2, 1.0)
@@ -56,21 +82,21 @@ def drive_cars(site: Site, street: Street) -> None:
             site.add(built, site.axis.frame(s, t + offset, 0.0, along))
             site.take(s, t + offset, 1.0, 0.5)
         else:
-            built, length, width = any_vehicle(site.style)
-            site.add(built, site.axis.frame(s, t + rng.normal(0, 0.15), 0.0, along))
-            site.take(s, t, length / 2, width / 2)
+            vehicle = any_vehicle(site)
+            site.add(vehicle.items, site.axis.frame(s, t + rng.normal(0, 0.15), 0.0, along))
+            site.take(s, t, vehicle.size[2] / 2, vehicle.size[0] / 2)
 
 
-def somebody(site: Site, stock: Stock) -> list[Item]:
+def somebody(site: Site) -> list[Item]:
     """Return a person, built or from the stock."""
-    if 'person' in stock.labels and site.rng.random() > _BUILT_PEOPLE:
-        piece = stock.piece('person')
-        if piece is not None and piece.size[1] > 1.6 * max(piece.size[0], piece.size[2]):  # upright
+    if site.rng.random() > _BUILT_PEOPLE:
+        piece = site.stock.piece('person')
+        if piece is not None and piece.size[1] > 2.0 * max(piece.size[0], piece.size[2]):  # upright
             return list(piece.items)
     return passersby.person(site.style)
 
 
-def people(site: Site, street: Street, side: Side, stock: Stock) -> None:
+def people(site: Site, street: Street, side: Side) -> None:
     """Put people on the pavement, some in groups, and let some cross the road."""
     rng = site.rng
     for _ in range(rng.choice([0, 3, 7, 14, 24], p=[0.1, 0.22, 0.3, 0.24, 0.14])):
@@ -86,7 +112,7 @@ def people(site: Site, street: Street, side: Side, stock: Stock) -> None:
         for number in range(rng.choice([1, 1, 2, 3])):
             where = s + 0.55 * number, t + rng.normal(0, 0.35)
             if site.is_free(*where, 0.3):
-                site.add(somebody(site, stock), site.axis.frame(*where, y, along + rng.normal(0, 0.3)))
+                site.add(somebody(site), site.axis.frame(*where, y, along + rng.normal(0, 0.3)))
                 site.take(*where, 0.25, 0.25)
 
 
@@ -99,38 +125,68 @@ def furnish(site: Site, street: Street, side: Side) -> None:
         for s in np.arange(START + rng.uniform(0, 10), END, rng.uniform(7, 18)):
             if rng.random() < 0.85:
                 site.plant_tree(s + rng.normal(0, 0.6), edge, up)
-    for s in np.arange(START + rng.uniform(0, 20), END, rng.uniform(18, 40)):
-        site.try_add(fixtures.street_lamp, s, edge, up, inward)
-    if rng.random() < 0.4:
-        for s in np.arange(START + rng.uniform(0, 20), END, rng.uniform(25, 45)):
-            site.try_add(fixtures.mast, s, edge, up, 0.0)
-    for _ in range(rng.integers(2, 12)):
-        turn = (math.pi if sign < 0 else 0.0) + rng.normal(0, 0.2) + (math.pi if rng.random() < 0.25 else 0.0)
-        site.try_add(fixtures.road_sign, rng.uniform(-25, 45), edge, up, turn)
-    if rng.random() < 0.25:
-        site.try_add(fixtures.traffic_light, rng.uniform(5, 35), edge, up, math.pi)
+    _posts(site, street, side, edge)
+    if rng.random() < _RAILED:
+        _guard_rail(site, street, side)
     if rng.random() < 0.2:
         for s in np.arange(rng.uniform(-20, 0), rng.uniform(5, 40), rng.uniform(1.2, 2.5)):
             site.try_add(fixtures.bollard, s, sign * (street.kerb_at(side) + 0.4), up, 0.0, 0.2)
     _small_things(site, street, side, edge, inward)
 
 
+def _posts(site: Site, street: Street, side: Side, edge: float) -> None:
+    """Put lamps, poles, signs and traffic lights along the kerb."""
+    rng, sign, up = site.rng, side.sign, street.kerb
+    for s in np.arange(START + rng.uniform(0, 20), END, rng.uniform(18, 40)):
+        site.try_add(fixtures.street_lamp, s, edge, up, -sign * math.pi / 2, models=('street lamp',))
+    if rng.random() < 0.4:
+        for s in np.arange(START + rng.uniform(0, 20), END, rng.uniform(25, 45)):
+            site.try_add(fixtures.mast, s, edge, up, 0.0, models=('utility pole',))
+    if rng.random() < _THIN_POLES:
+        for s in np.arange(START + rng.uniform(0, 9), END, rng.uniform(7, 20)):
+            site.try_add(fixtures.thin_pole, s + rng.normal(0, 1.0), edge, up, 0.0, 0.2)
+    for _ in range(rng.integers(3, 16)):
+        turn = (math.pi if sign < 0 else 0.0) + rng.normal(0, 0.2) + (math.pi if rng.random() < 0.25 else 0.0)
+        site.try_add(fixtures.road_sign, rng.uniform(-25, 45), edge, up, turn, models=('stop sign', 'traffic sign'))
+    if rng.random() < 0.3:
+        site.try_add(fixtures.traffic_light, rng.uniform(5, 35), edge, up, math.pi)
+
+
+def _guard_rail(site: Site, street: Street, side: Side) -> None:
+    """Fence the pavement off from the road, with gaps."""
+    rng = site.rng
+    kind = str(rng.choice(['bars', 'rails', 'mesh', 'pickets'], p=[0.4, 0.3, 0.2, 0.1]))
+    surface, height = fixtures.fence_surface(site.style, kind), rng.uniform(0.8, 1.3)
+    t = side.sign * (street.kerb_at(side) + 0.3)
+    for s in np.arange(rng.uniform(-35, 10), rng.uniform(15, 60), 2.0):
+        if rng.random() < 0.93 and site.is_free(s, t, 0.0):
+            site.add(
+                fixtures.fence(site.style, kind, 2.0, height, surface), site.axis.facing(s, t, side.sign, street.kerb)
+            )
+
+
 def _small_things(site: Site, street: Street, side: Side, edge: float, inward: float) -> None:
     rng, up = site.rng, street.kerb
     back = side.sign * (street.front(side) - 0.45)
+    kerbside = side.sign * (street.kerb_at(side) - 0.5)
     choices = (
-        (fixtures.litter_bin, edge, inward, 0.4),
-        (fixtures.litter_bin, back, inward, 0.4),
-        (fixtures.park_bench, back, inward, 0.9),
-        (fixtures.guide_board, back, inward, 0.8),
-        (fixtures.letter_box, edge, inward, 0.4),
-        (fixtures.hydrant, edge, inward, 0.3),
-        (fixtures.shelter, back, inward, 1.6),
-        (fixtures.traffic_cone, side.sign * (street.kerb_at(side) - 0.5), 0.0, 0.4),
-        (passersby.bicycle, back, inward + math.pi / 2, 0.6),
-        (passersby.bicycle, edge, inward + math.pi / 2, 0.6),
-        (passersby.motorcycle, edge, inward + math.pi / 2, 0.7),
+        (fixtures.litter_bin, edge, inward, 0.4, ('trash can',)),
+        (fixtures.litter_bin, back, inward, 0.4, ('recycling bin',)),
+        (fixtures.park_bench, back, inward, 0.9, ('bench',)),
+        (fixtures.guide_board, back, inward, 0.8, ()),
+        (fixtures.letter_box, edge, inward, 0.4, ('mailbox',)),
+        (fixtures.hydrant, edge, inward, 0.3, ('fire hydrant',)),
+        (fixtures.shelter, back, inward, 1.6, ()),
+        (fixtures.traffic_cone, kerbside, 0.0, 0.4, ('traffic cone', 'traffic barrel')),
+        (passersby.bicycle, back, inward + math.pi / 2, 0.6, ('bicycle',)),
+        (passersby.bicycle, edge, inward + math.pi / 2, 0.6, ('bicycle',)),
+        (passersby.motorcycle, edge, inward + math.pi / 2, 0.7, ()),
     )
     for _ in range(rng.integers(3, 16)):
-        build, t, turn, size = choices[rng.integers(len(choices))]
-        site.try_add(build, rng.uniform(-20, 45), t, up, turn + rng.normal(0, 0.1), size)
+        build, t, turn, size, models = choices[rng.integers(len(choices))]
+        site.try_add(build, rng.uniform(-20, 45), t, up, turn + rng.normal(0, 0.1), size, models)
+    for _ in range(rng.integers(0, 7)):
+        if rng.random() < 0.5:
+            site.try_model(_AT_KERBS, rng.uniform(-20, 45), kerbside, 0.0, rng.normal(0, 0.2) + math.pi / 2)
+        else:
+            site.try_model(_ON_PAVEMENTS, rng.uniform(-20, 45), (back, edge)[rng.integers(2)], up)
