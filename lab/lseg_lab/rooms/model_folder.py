@@ -117,7 +117,7 @@ def _model(folder: Path, row: dict[str, str], label: str, textures: _Layers) -> 
 def _scene(folder: Path, row: dict[str, str]) -> trimesh.Scene:
     """Load the model's file in metres, z up, with the textures that only the index names."""
     try:
-        import collada  # type: ignore[import-untyped]  # noqa: F401
+        import collada  # noqa: F401  (trimesh reads .dae files with it)
         import trimesh
         from trimesh.resolvers import FilePathResolver
         from trimesh.visual import TextureVisuals

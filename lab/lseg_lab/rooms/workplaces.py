@@ -61,7 +61,13 @@ def random_workplace(rng: np.random.Generator, textures: Textures, models: Seque
     for _ in range(rng.integers(0, 6)):
         shell.cut_window(daylight)
     shell.close()
-    clutter = Clutter(style, stock, shell.arrangement, float(rng.choice([0.5, 1.0, 1.8])), (*small, *more))
+    clutter = Clutter(
+        style,
+        stock,
+        shell.arrangement,
+        float(rng.choice([0.5, 1.0, 1.8])),
+        tuple(label for label in (*small, *more) if label != _HUNG),
+    )
     _fill(RoomContext(style, stock, shell.arrangement, clutter), large, strange)
     building = completed(shell, models, daylight)
     return replace(building, spots=spots_above(building)) if rng.random() < _FROM_ABOVE else building
