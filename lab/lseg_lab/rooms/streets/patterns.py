@@ -233,7 +233,7 @@ def wire_mesh(rng: Rng) -> np.ndarray:
     first, second = (X + Y, X - Y) if rng.random() < 0.6 else (X, Y)
     wire = ((first * count) % 1 < width) | ((second * count) % 1 < width)
     colour = rng.uniform(0.3, 0.8) * (1 + rng.normal(0, 0.05, 3))
-    return np.dstack([np.broadcast_to(colour, (SIZE, SIZE, 3)), wire]).astype(np.float32)
+    return np.dstack([shaded(colour, 1 + 0.15 * noise(rng, 0.8)), wire]).astype(np.float32)
 
 
 def cover(rng: Rng) -> np.ndarray:
