@@ -66,11 +66,12 @@ def test_batch_has_the_newest_item_of_every_key_that_has_one(worker, process):
     assert process.started.get(timeout=TIMEOUT_S) == {'fast': 'new', 'slow': 'only'}
 
 
-def test_no_batch_starts_before_its_period_has_passed_and_it_takes_the_newest(worker, process):
+@pytest.mark.parametrize('seconds', [3600.0, float('inf')])
+def test_no_batch_starts_before_its_period_has_passed_and_it_takes_the_newest(worker, process, seconds):
     worker.offer('first')
     process.started.get(timeout=TIMEOUT_S)
     process.let_one_finish()
-    worker.set_period(3600.0)
+    worker.set_period(seconds)
     for item in ('second', 'third'):
         worker.offer(item)
     assert worker.submit(lambda: list(process.finished)).result(TIMEOUT_S) == ['first']

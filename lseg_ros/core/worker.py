@@ -61,7 +61,7 @@ class Worker(Generic[Item]):
     def set_period(self, seconds: float) -> None:
         """Set the least time between the starts of two batches; 0 is no limit."""
         with self._changed:
-            self._period_s = seconds
+            self._period_s = min(seconds, threading.TIMEOUT_MAX)  # waiting for longer would raise
             self._changed.notify()
 
     def submit(self, function: Callable[[], Result]) -> Future[Result]:

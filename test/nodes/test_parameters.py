@@ -18,7 +18,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from lseg_ros.nodes.segmentation.settings import PARAMETERS, Applies, declare_parameters
+from lseg_ros.nodes.segmentation.settings import PARAMETERS, Applies, declare_parameters, read_settings
 from tools import write_parameters
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +118,12 @@ def test_declared_parameters_have_default_description_and_range(make_node):
 def test_invalid_value_is_refused(make_node, name, value, error):
     with pytest.raises(error, match=name):
         declare_parameters(make_node(**{name: value}))
+
+
+def test_value_just_beyond_its_range_counts_as_its_end(make_node):
+    node = make_node(confidence_threshold=1.0 + 1e-7)  # which rclpy accepts
+    declare_parameters(node)
+    assert read_settings(node).confidence_threshold == 1.0
 
 
 def run_node(*arguments):

@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
+import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -211,5 +212,7 @@ def check_change(parameter: Parameter[Any], is_configured: bool) -> None:
 
 def _value(node: Node, spec: ParameterSpec) -> Any:
     value = node.get_parameter_or(spec.name).value
+    if spec.range is not None and isinstance(value, float):
+        return float(np.clip(value, *spec.range))  # rclpy accepts a millionth more
     # An empty list in a YAML file has no type, so rclpy considers the parameter not set.
     return tuple(value or ()) if isinstance(spec.default, tuple) else value
