@@ -187,3 +187,12 @@ def test_a_truncated_file_is_refused(tmp_path, kept):
     path.write_bytes(content[: kept if kept >= 1 else int(len(content) * kept)])
     with pytest.raises(PickleError, match='truncated or damaged'):
         PickleFile(path)
+
+
+def test_a_file_that_lacks_a_byte_in_its_midst_is_refused(tmp_path):
+    path = tmp_path / 'file.ckpt'
+    torch.save({'weight': torch.zeros(100)}, path)
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + content[101:])  # Python's zip reader seeks to before the start
+    with pytest.raises(PickleError, match='truncated or damaged'):
+        PickleFile(path)

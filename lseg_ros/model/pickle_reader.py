@@ -97,14 +97,15 @@ class PickleFile:
 
         Raise PickleError for a damaged file or one of another kind, OSError if it cannot be read.
         """
+        self._file = Path(path).open('rb')  # noqa: SIM115 -- for as long as the archive
         try:
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(self._file)
             self._root = _find_root(self._archive)
             program = self._archive.read(f'{self._root}data.pkl')
             self.content = _Unpickler(BytesIO(program)).load()
-        except (OSError, PickleError):
+        except PickleError:
             raise
-        except Exception as error:  # a damaged pickle can fail in any way
+        except Exception as error:  # a damaged file can fail in any way
             raise PickleError(f'is truncated or damaged ({error}): {DOWNLOAD}') from error
 
     def read(self, view: TensorView) -> Tensor:
@@ -125,7 +126,7 @@ class PickleFile:
                 for start in range(0, size, CHUNK):
                     memory[start : start + CHUNK] = source.read(CHUNK)
             return data.as_strided(view.shape, view.stride, view.offset).contiguous()
-        except (EOFError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+        except (EOFError, OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
             raise PickleError(f'has a damaged storage {storage.key} ({error}): {DOWNLOAD}') from error
 
 
