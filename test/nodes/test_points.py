@@ -287,3 +287,19 @@ def test_query_uses_the_camera_info_of_its_image_though_a_later_one_has_arrived(
     for _ in range(KEPT + 1):
         camera.send_info()
         assert find() == point
+
+
+@pytest.mark.slow
+def test_failure_to_compute_points_once_their_depth_arrives_is_reported(active, monkeypatch):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    camera.cloud()
+    monkeypatch.setattr('lseg_ros.nodes.segmentation.camera_geometry.labelled_points', lambda *_: 1 / 0)
+
+    def is_reported():
+        stamp = client.send()
+        client.soon(lambda: any(stamp_of(each) == stamp for each in client.received['lseg/label_image']))
+        camera.send_depth(stamp)
+        return client.reported('last problem', lambda text: 'ZeroDivisionError' in text)
+
+    client.poll(is_reported, 'the failure in the diagnostics')

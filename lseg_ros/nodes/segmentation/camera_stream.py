@@ -94,6 +94,13 @@ class CameraStream:
             age_ns = self._clock.now().nanoseconds - frame.stamp_ns
             self.statistics.frame_published(age_ns / 1e9, time.perf_counter() - frame.started)
 
+    def publish_points(self) -> None:
+        """Send the points of the frames whose depth has arrived meanwhile."""
+        try:
+            self.geometry.publish_points()
+        except Exception as error:  # nobody waits for this call
+            self.give_up(error)
+
     def give_up(self, error: Exception) -> None:
         """Count a frame for which the network, or publishing, failed."""
         problem = f'frame failed: {type(error).__name__}: {error}'

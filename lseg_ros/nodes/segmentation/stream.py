@@ -64,9 +64,9 @@ class SegmentationStream:
 
     def offer_depth(self, camera: str, message: Image) -> None:
         """Keep a depth frame of the camera for its image; return at once."""
-        geometry = self.cameras[camera].geometry
-        if geometry.receive_depth(message):
-            self._worker.submit(geometry.publish_points)
+        stream = self.cameras[camera]
+        if stream.geometry.receive_depth(message):
+            self._worker.submit(stream.publish_points)
 
     def start(self) -> None:
         """Segment what is offered from now on, and publish the results."""
