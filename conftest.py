@@ -1,12 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that several tests share."""
 
+from collections import Counter
+from importlib.util import find_spec
+
 import pytest
 import torch
 
 from lseg_ros.model import LSeg, LSegConfig, build, save
 from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
 from lseg_ros.model.dpt import FusionDecoder
+
+if find_spec('hypothesis') is None:
+    collect_ignore_glob = ['*test_fuzz_*.py']
+else:
+    from hypothesis import HealthCheck, settings
+
+    # By default, a few fixed examples; `make soak` asks for many random ones.
+    settings.register_profile(
+        'default', deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
+    )
+    settings.register_profile('quick', parent=settings.get_profile('default'), derandomize=True, max_examples=20)
+    settings.register_profile('soak', parent=settings.get_profile('default'), max_examples=1000)
+    settings.load_profile('quick')
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -49,3 +65,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='session')
+def tally(record_testsuite_property):
+    """Counts what the fuzz tests did, by kind, for the report that `--junitxml` writes."""
+    counts = Counter()
+    yield counts
+    for kind, count in counts.items():
+        record_testsuite_property(kind, count)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hypothesis strategies for the contents of files, sound or damaged."""
+
+from __future__ import annotations
+
+import yaml
+from hypothesis import strategies as st
+
+TEXT = st.text(max_size=20)
+WORDS = st.sampled_from(['labels', 'groups', 'floor', 'door', 'other', 'floor=floor|ground', 'a=b=c', ''])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | WORDS | WORDS | TEXT
+
+
+@st.composite
+def damaged(draw, data: bytes) -> bytes:
+    """Draw `data` as it is, cut short, with bytes changed, removed or repeated, or other bytes."""
+    kind = draw(st.sampled_from(['whole', 'cut', 'changed', 'changed', 'moved', 'other']))
+    at, length = draw(st.integers(0, len(data) - 1)), draw(st.integers(1, 64))
+    if kind == 'cut':
+        return data[:at]
+    if kind == 'changed':
+        changed = bytearray(data)
+        for place in draw(st.lists(st.integers(0, len(data) - 1), min_size=1, max_size=8)):
+            changed[place] = draw(st.integers(0, 255))
+        return bytes(changed)
+    if kind == 'moved':
+        return data[:at] + data[at : at + length] * draw(st.sampled_from([0, 2, 3])) + data[at + length :]
+    return draw(st.binary(max_size=200)) if kind == 'other' else data
+
+
+def documents() -> st.SearchStrategy[object]:
+    """Draw what a YAML or JSON file may hold: scalars in lists and mappings, nested."""
+    return st.recursive(
+        SCALARS,
+        lambda parts: st.lists(parts, max_size=4) | st.dictionaries(WORDS | TEXT, parts, max_size=4),
+        max_leaves=12,
+    )
+
+
+def yaml_files() -> st.SearchStrategy[bytes]:
+    """Draw the bytes of a YAML file, or of one that is none."""
+    whole = documents().map(lambda document: yaml.safe_dump(document, allow_unicode=True).encode())
+    return whole | whole.flatmap(damaged) | st.binary(max_size=100)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever a camera sends is segmented under its own header and the labels in force, or counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from harness import RELIABLE, TIMEOUT_S, Client, ids_of, output, running, stamp_of
+from hypothesis import given
+from hypothesis import strategies as st
+from message_strategies import camera_infos, compressed_images, depth_images, images, label_lists, mostly
+from oracle import oracle_in_node, right_ids
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+from lseg_ros.core.statistics import StreamReport
+from lseg_ros.labels import LabelError
+from lseg_ros.msg import LabelSet
+from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb
+from lseg_ros.nodes.segmentation.frames import Arrival, stamp_ns
+from lseg_ros.nodes.segmentation.session import REPLACE, Session
+from lseg_ros.nodes.segmentation.settings import Settings
+
+pytestmark = pytest.mark.fuzz
+
+TABLES = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+OUTCOMES = ('published', 'dropped', 'bad', 'failed')
+TOPICS = {
+    'label_image': Image,
+    'confidence': Image,
+    'masks/other': Image,
+    'overlay': Image,
+    'camera_info': CameraInfo,
+    'points': PointCloud2,
+}
+
+
+@st.composite
+def camera_messages(draw):
+    """Draw what a camera sends: images, CameraInfo and depth, often of one size."""
+    side = draw(st.integers(1, 40))
+    sides = mostly(st.just(side), st.integers(1, 40))
+    image = st.tuples(st.just('image'), images(sides=sides) | compressed_images())
+    info = st.tuples(st.just('camera_info'), camera_infos(sides))
+    depth = st.tuples(st.just('depth'), depth_images(sides))
+    return draw(st.lists(image | info | depth, min_size=1, max_size=8))
+
+
+class Rig:
+    """A running stream whose network is the oracle, and a client that keeps all its outputs."""
+
+    def __init__(self, node: Node, client: Client, session: Session, problems: list[str]) -> None:
+        self._client = client
+        self._session = session
+        self._problems = problems
+        self._stream = session.open(Settings(labels=('floor', 'door'), depth_slop=1.0))
+        self._stream.start()
+        self._camera = self._stream.cameras['']
+        self._table = LabelSet()  # the last that the client received before these messages
+        for topic, kind in TOPICS.items():
+            client.listen(output(topic), kind, RELIABLE)
+        client.listen(output('label_set'), LabelSet, TABLES)
+        topics = [f'{client.namespace}/lseg/{topic}' for topic in TOPICS]
+        client.poll(lambda: all(map(node.count_subscribers, topics)), 'the client to subscribe')
+        client.poll(lambda: self.send([('image', good_image())]), 'a frame')
+
+    def _change_labels(self, labels: list[str]) -> None:
+        """Replace the labels, unless they are refused with a reason."""
+        error = self._session.change_labels(REPLACE, labels).exception()
+        assert error is None or (isinstance(error, LabelError) and str(error))
+
+    def send(
+        self, messages: list[tuple[str, Image]], labels: list[str] | None = None, paced: bool = True
+    ) -> Counter[str]:
+        """Offer the messages; check that each image was segmented, refused or replaced.
+
+        Change the labels before, unless they are None. If `paced`, let each image be finished
+        before the next message. Return the number of images by outcome.
+        """
+        before = self._camera.statistics.report()
+        self._problems.clear()
+        self._client.forget()
+        if labels is not None:
+            self._change_labels(labels)
+        for kind, message in messages:
+            self._offer(kind, message)
+            if paced:
+                self._await_events_since(before)
+        events = self._await_events_since(before)
+        self._stream.between_batches(lambda _: self._camera.geometry.publish_points())
+        offered = [message for kind, message in messages if kind == 'image']
+        self._check_counts(offered, events)
+        self._check_frames(offered, events['published'])
+        return events
+
+    def _offer(self, kind: str, message: Image) -> None:
+        if kind == 'image':
+            self._stream.offer('', Arrival(message, decoder_of(message)))
+        elif kind == 'depth':
+            self._stream.offer_depth('', message)
+        else:
+            self._camera.geometry.infos.add(message)
+
+    def _await_events_since(self, before: StreamReport) -> Counter[str]:
+        """Return what has become of the images received since, once none is under way."""
+        while True:
+            after = self._camera.statistics.report()
+            counts = {outcome: getattr(after, outcome) - getattr(before, outcome) for outcome in OUTCOMES}
+            if sum(counts.values()) == after.received - before.received:
+                return Counter(counts)
+            self._stream.between_batches(lambda _: None)
+
+    def _check_counts(self, offered: list[Image], events: Counter[str]) -> None:
+        assert events.total() == len(offered)
+        assert not events['failed'], self._problems
+        reasons = Counter(reason for reason in map(refusal, offered) if reason)
+        assert events['bad'] == len(self._problems)
+        assert Counter(self._problems) <= reasons
+        assert events['published'] <= len(offered) - reasons.total()
+
+    def _check_frames(self, offered: list[Image], count: int) -> None:
+        received = self._client.received
+        for topic in ('label_image', 'confidence', 'masks/other', 'overlay'):
+            self._client.wait_for(lambda topic=topic: len(received[output(topic)]) == count, f'{count} on {topic}')
+        pictures = [(message.header, decode(message)) for message in offered if not refusal(message)]
+        for topic in TOPICS:
+            for message in received[output(topic)]:
+                size = (message.height, message.width)
+                assert any(message.header == header and size == pixels.shape[:2] for header, pixels in pictures)
+        right = right_ids(self._session.table.labels.classes)
+        for message in received[output('label_image')]:
+            ids = ids_of(message)
+            assert any(
+                message.header == header and ids.shape == pixels.shape[:2] and right[pixels[..., 0], ids].all()
+                for header, pixels in pictures
+            )
+        assert self._client.soon(self._are_tables_before_frames, seconds=TIMEOUT_S)
+
+    def _are_tables_before_frames(self) -> bool:
+        """Return whether the last table before each label image has the labels in force for it."""
+        table, names = self._table, self._session.table.labels.names
+        for message in self._client.in_order_of_sending(output('label_set'), output('label_image')):
+            if isinstance(message, LabelSet):
+                table = message
+            elif stamp_of(table) > stamp_of(message) or tuple(each.name for each in table.classes) != names:
+                return False
+        self._table = table
+        return True
+
+
+def good_image() -> Image:
+    """Return an image that can be segmented."""
+    return array_to_image(np.full((4, 4, 3), 100, np.uint8), 'rgb8', Header())
+
+
+def decoder_of(message):
+    return image_to_rgb if isinstance(message, Image) else compressed_to_rgb
+
+
+def decode(message) -> np.ndarray:
+    return decoder_of(message)(message)
+
+
+def refusal(message) -> str:
+    """Return the problem to be reported for an image; empty if it can be segmented."""
+    try:
+        stamp_ns(message.header)
+        decode(message)
+    except ValueError as error:
+        return f'bad image: {error}'
+    return ''
+
+
+@pytest.fixture(scope='module')
+def rig(ros_context):
+    """The rig, with a node of its own; its first frame has been received."""
+    problems: list[str] = []
+    namespace = '/fuzz_images'
+    client = Client(ros_context, namespace)
+    node = Node('lseg', context=ros_context, namespace=namespace)
+    with oracle_in_node(), running(client.node), running(node):
+        session = Session(node, Settings(), problems.append)
+        try:
+            yield Rig(node, client, session, problems)
+        finally:
+            session.close()
+
+
+@given(messages=camera_messages(), labels=st.none() | label_lists(), paced=mostly(st.just(True), st.just(False)))
+def test_every_image_is_segmented_under_its_header_and_labels_or_counted(rig, tally, messages, labels, paced):
+    outcomes = rig.send(messages, labels, paced)
+    tally.update({f'images {outcome}': count for outcome, count in outcomes.items()})
+    tally.update({'messages': len(messages), 'label changes': labels is not None})
