@@ -23,13 +23,15 @@ class ProblemLog:
 
     def __init__(self, node: Node) -> None:
         """Log to the logger of `node`."""
+        self._context = node.context
         self._logger = node.get_logger()
         self._lock = threading.Lock()
         self._logged_at: dict[str, float] = {}
 
     def warn(self, problem: str) -> None:
-        """Log `problem` as a warning, unless it was logged a moment ago."""
-        if self._is_due(_NUMBER.sub('#', problem)):
+        """Log `problem` as a warning, unless it was a moment ago or the process is ending."""
+        is_ending = not self._context.ok()  # which makes publishing fail
+        if not is_ending and self._is_due(_NUMBER.sub('#', problem)):
             self._logger.warning(problem)
 
     def _is_due(self, kind: str) -> bool:

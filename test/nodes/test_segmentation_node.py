@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import numpy as np
 import pytest
-from harness import PICTURE, ids_of, stamp_of
+import rclpy
+from harness import PICTURE, TIMEOUT_S, ids_of, stamp_of
 from lifecycle_msgs.msg import Transition
+from oracle import oracle_in_node
 from PIL import Image as Picture
 from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -19,7 +22,9 @@ from std_msgs.msg import Header
 from lseg_ros.core.single_pass import SinglePassSegmenter
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load
-from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.conversions import array_to_image, image_to_rgb
+from lseg_ros.nodes.segmentation.outputs import Outputs
+from lseg_ros.nodes.segmentation.segmentation_node import SegmentationNode
 from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 IMAGE = ['sensor_msgs/msg/Image']
@@ -296,3 +301,21 @@ def test_model_parameters_cannot_change_while_the_model_is_loaded(active, settin
     assert not result.successful
     assert 'clean the node up first' in result.reason
     assert isinstance(client.segment_frame(), Image)
+
+
+def test_images_that_arrive_while_the_process_ends_cause_no_warning(monkeypatch, capfd):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    with oracle_in_node():
+        node = SegmentationNode(context=context, enable_rosout=False)
+        node.trigger_configure()
+        node.trigger_activate()
+    receive = next(each.callback for each in node.subscriptions if each.topic_name == '/image')
+    begun, look = threading.Event(), Outputs.note_consumers
+    monkeypatch.setattr(Outputs, 'note_consumers', lambda outputs: begun.set() or look(outputs))
+    rclpy.shutdown(context=context)
+    receive(array_to_image(PICTURE, 'rgb8', Header()))
+    assert begun.wait(TIMEOUT_S)
+    node.close()
+    node.destroy_node()
+    assert 'WARN' not in capfd.readouterr().err
