@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 
 IN_ROS := $(PYTHON) -m tools.pypi_ros run
 DEMO_ARGS := $(if $(IMAGE),--image "$(IMAGE)") $(if $(VIDEO),--video "$(VIDEO)") \
@@ -11,7 +12,7 @@ DEMO_ARGS := $(if $(IMAGE),--image "$(IMAGE)") $(if $(VIDEO),--video "$(VIDEO)")
              $(if $(KEEP),--keep)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench clean
+.PHONY: help setup demo test lint docs bench soak clean
 
 help:
 	@echo "make demo    run a camera node, the segmentation node and a client; see demo_output/"
@@ -24,6 +25,8 @@ help:
 	@echo "make docs    build the documentation: build/docs/html/index.html"
 	@echo "make bench   measure time and memory on this machine; also bench_output/bench.json"
 	@echo "             BENCH_ARGS=--quick takes a minute; BENCH_ARGS=--help lists the options"
+	@echo "make soak    send random input for hours, and kill processes while labels change"
+	@echo "             SOAK_ARGS=\"--scale 0.01\" takes minutes; SOAK_ARGS=--help lists the options"
 	@echo "make setup   only prepare the above: ROS 2, Python packages, colcon build"
 	@echo "make clean   remove build/, demo_output/ and bench_output/, but not .venv*"
 	@echo
@@ -49,6 +52,9 @@ docs: setup
 
 bench: setup
 	@$(IN_ROS) python benchmark/run_benchmark.py $(BENCH_ARGS)
+
+soak: setup
+	@$(IN_ROS) python test/soak/run_soak.py $(SOAK_ARGS)
 
 clean:
 	rm -rf build demo_output bench_output .pytest_cache .mypy_cache .ruff_cache

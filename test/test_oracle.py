@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracle import build_oracle, right_ids
+from oracle import build_oracle
+from oracle_answers import right_ids
 
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.labels import LabelRegistry

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_msgs.msg import Transition
 from message_strategies import MODES, PROMPTS, TEXT, images, label_lists, mostly, parameters
-from oracle import oracle_in_node, right_ids
+from oracle import oracle_in_node
+from oracle_answers import right_ids
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
