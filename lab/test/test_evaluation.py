@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lseg_lab.commands import evaluate
+from lseg_lab.commands import calibrate, evaluate
 from lseg_lab.evaluation import calibration
 from lseg_lab.evaluation.boxes import open_boxes, score_boxes
 from lseg_lab.evaluation.folder import Example, open_folder, read_example, read_names
@@ -20,6 +20,7 @@ from lseg_lab.evaluation.score import score
 from lseg_lab.training.dataset import open_folders
 from lseg_lab.training.vocabulary import load_vocabulary
 from lseg_ros.core.single_pass import SinglePassSegmenter
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import load, save
 
 
@@ -263,11 +264,11 @@ def test_calibration_finds_the_temperature_of_the_data():
     assert calibration._minimise(logits, truth) == pytest.approx(3.0, rel=0.05)
 
 
-def run(*arguments):
-    """Run `lseg evaluate`."""
+def run(*arguments, command=evaluate):
+    """Run `lseg evaluate`, or another command."""
     parser = argparse.ArgumentParser()
-    evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
 def test_the_command_scores_a_folder(photos, tiny_model, tmp_path, capsys):
@@ -294,6 +295,33 @@ def test_the_command_scores_boxes(doors, tiny_model, tmp_path, capsys):
     assert numbers['boxes'] == 2 and sum(numbers['labels_in_boxes'].values()) == pytest.approx(1)
     with pytest.raises(ValueError, match='--label'):
         run(*data, *model)
+
+
+@pytest.mark.parametrize('other', [False, True])
+def test_the_command_calibrates_on_a_folder(tiny_model, tmp_path, capsys, other):
+    """The masks are noisy answers of the model; fitted again, the calibration stays."""
+    save(tiny_model, tmp_path / 'tiny.safetensors', torch.float32)
+    (tmp_path / 'names.txt').write_text('floor\nwall=wall|white wall\n')
+    rng = np.random.default_rng(0)
+    segmenter = SinglePassSegmenter(tiny_model)
+    labels = segmenter.prepare(LabelRegistry(include_other=False).replace(['floor', 'wall=wall|white wall']))
+    for name in 'abc':
+        image = rng.integers(0, 256, (64, 96, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f'{name}.png'), image[..., ::-1])
+        answer = segmenter.segment([image], labels)[0].ids - 1
+        mask = np.where(rng.random(answer.shape) < 0.4, rng.integers(0, 2, answer.shape), answer)
+        cv2.imwrite(str(tmp_path / f'{name}_mask.png'), mask.astype(np.uint8))
+    data = ('--root', tmp_path, '--labels', tmp_path / 'names.txt', *['--other'] * other)
+    once, twice = tmp_path / 'once.safetensors', tmp_path / 'twice.safetensors'
+    assert run(tmp_path / 'tiny.safetensors', once, *data, command=calibrate) == 0
+    assert 'on 1 others' in capsys.readouterr().out
+    fitted = load(once)
+    assert fitted.calibration != 1.0
+    assert all(torch.equal(a, b) for a, b in zip(fitted.state_dict().values(), tiny_model.state_dict().values()))
+    assert run(once, twice, *data, command=calibrate) == 0
+    assert load(twice).calibration == pytest.approx(fitted.calibration, rel=0.02)
+    with pytest.raises(ValueError, match='already exists'):
+        run(once, twice, *data, command=calibrate)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -252,12 +251,12 @@ def _open_segmenter(args: argparse.Namespace, device: torch.device) -> Segmenter
 
 
 def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
-    from lseg_lab.evaluation.folder import open_folder
+    from lseg_lab.evaluation.folder import open_folder, read_labels
     from lseg_lab.evaluation.score import score
 
     if args.labels is None:
         raise ValueError('--dataset folder needs --labels, a file with one label per mask index')
-    examples, labels = open_folder(args.root, args.masks), _labels(args.labels)
+    examples, labels = open_folder(args.root, args.masks), read_labels(args.labels)
     segmenter = _open_segmenter(args, device)
     return {args.root.name: score(segmenter, labels, examples, other=args.other)}
 
@@ -265,13 +264,14 @@ def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
 def _boxes(args: argparse.Namespace, device: torch.device) -> int:
     """Print and write the scores of photographs with boxes; return the exit status."""
     from lseg_lab.evaluation.boxes import open_boxes, score_boxes
+    from lseg_lab.evaluation.folder import read_labels
 
     if args.labels is None or args.label is None:
         raise ValueError(
             '--dataset boxes needs --label, the label of the things in the boxes, and --labels, a '
             'file with the labels to ask for'
         )
-    photos, labels = open_boxes(args.root, args.label), _labels(args.labels)
+    photos, labels = open_boxes(args.root, args.label), read_labels(args.labels)
     segmenter = _open_segmenter(args, device)
     result = score_boxes(segmenter, labels, args.label, photos, args.middle, other=args.other)
     print(result.table())
@@ -280,15 +280,8 @@ def _boxes(args: argparse.Namespace, device: torch.device) -> int:
     return 0
 
 
-def _labels(path: Path) -> Sequence[str]:
-    """Read the labels of a names file, or of a label file of the node (.yaml)."""
-    from lseg_lab.evaluation.folder import read_names
-    from lseg_ros.labels.files import read_label_file
-
-    return read_label_file(path).labels if path.suffix == '.yaml' else read_names(path)
-
-
 def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
+    from lseg_lab.evaluation.folder import read_labels
     from lseg_lab.evaluation.rendered import score_label_set, score_rooms
     from lseg_lab.training.dataset import open_folders
     from lseg_lab.training.vocabulary import load_vocabulary
@@ -303,7 +296,7 @@ def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
         model = _calibrated_model(args, device, fitting, vocabulary)
         segmenter = open_segmenter(model, backend=args.backend)
     if args.labels is not None:
-        labels, options = _labels(args.labels), {'limit': args.limit, 'other': args.other}
+        labels, options = read_labels(args.labels), {'limit': args.limit, 'other': args.other}
         return {args.labels.stem: score_label_set(segmenter, folder, vocabulary, labels, **options)}
     return score_rooms(segmenter, folder, vocabulary, args.limit)
 
@@ -314,13 +307,14 @@ def _calibrated_model(
     """Calibrate the model's confidence on `folder`, write it to --calibrate and return it."""
     from lseg_lab.evaluation.calibration import fit_calibration
     from lseg_lab.evaluation.rendered import ROBOT_LABELS, room_examples
+    from lseg_ros.core.factory import open_segmenter
     from lseg_ros.model import load, save
 
     model = load(args.model, device)
     if args.input_size is not None:
         model.config = dataclasses.replace(model.config, input_size=args.input_size)
     examples = room_examples(folder, vocabulary, ROBOT_LABELS, args.limit)
-    calibration = fit_calibration(model, ROBOT_LABELS, examples)
+    calibration = fit_calibration(open_segmenter(model, backend='eager'), ROBOT_LABELS, examples)
     model.config = dataclasses.replace(model.config, calibration=calibration)
     save(model, args.calibrate)
     print(f'calibration {calibration:.3f}, written to {args.calibrate}')

@@ -11,44 +11,58 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lseg_lab.evaluation.folder import Example
-from lseg_ros.labels.syntax import parse_label
-from lseg_ros.model import LSeg
+from lseg_ros.core.decision import interpolate, sample
+from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.labels.ids import OTHER
+
+WIDEST = 64.0  # the largest change of the calibration in one fit, as a factor
+LIMITS = (1e-3, 1e3)  # of a network's calibration
 
 
 def fit_calibration(
-    model: LSeg, labels: Sequence[str], examples: Iterable[Example], pixels: int = 500, seed: int = 0
+    segmenter: Segmenter,
+    labels: Sequence[str],
+    examples: Iterable[Example],
+    *,
+    other: bool = False,
+    pixels: int = 500,
+    seed: int = 0,
 ) -> float:
-    """Return the T that minimises the negative log-likelihood of softmax(logits / T).
+    """Return the calibration with the least negative log-likelihood of the masks.
 
-    At most `pixels` random pixels of each example are used. Labels are used as their own prompts:
-    `name=prompt|prompt` is not supported. Raise ValueError if no pixel is labelled.
+    `labels` (`name` or `name=prompt|prompt`) are asked for at once, with the label for "none of
+    these" if `other`. Mask value i means labels[i]; higher values are not counted. At most
+    `pixels` random pixels of each example are used. Raise ValueError if no pixel is labelled.
     """
-    names = [parse_label(label)[0] for label in labels]
-    text, rng = model.encode_text(names), np.random.default_rng(seed)
-    drawn = [_draw(model, text, example, pixels, rng) for example in examples]
+    label_set = LabelRegistry(include_other=other).replace(labels)
+    text, rng = segmenter.model.encode_text(label_set.prompts), np.random.default_rng(seed)
+    drawn = [_draw(segmenter, text, label_set, example, pixels, rng) for example in examples]
     logits, truth = (torch.cat(parts) for parts in zip(*drawn))
     if not len(truth):
         raise ValueError('cannot calibrate: none of the images has a labelled pixel')
-    return _minimise(logits, truth)
+    return float(np.clip(segmenter.model.calibration * _minimise(logits, truth), *LIMITS))
 
 
-def _draw(model: LSeg, text: Tensor, example: Example, pixels: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Return logits [N, K] and labels [N] of random labelled pixels."""
-    stride = model.stride
-    height, width = (side // stride * stride for side in example.mask.shape)
-    image = torch.from_numpy(example.image[:height, :width].copy())
-    mask = example.mask[:height, :width].ravel()
-    labelled = np.flatnonzero(mask < len(text))
+def _draw(
+    segmenter: Segmenter, text: Tensor, labels: LabelSet, example: Example, pixels: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return calibrated logits [N, C] and the classes' indices [N] of random labelled pixels."""
+    logits, geometry = segmenter.compare(example.image, text)
+    parts = logits.cpu().split([len(label.prompts) for label in labels.classes])
+    scores = torch.stack([part.amax(0) for part in parts])  # the best prompt of a class counts
+    scores = interpolate(scores[None], geometry.decision, geometry.step(scores.shape[1:]))[0].flatten(1)
+    mask = sample(torch.from_numpy(example.mask)[None], geometry.decision)[0].flatten().long()
+    first = int(OTHER in labels.ids)  # which comes before the labels and is never right
+    labelled = np.flatnonzero(mask.numpy() < len(scores) - first)
     chosen = torch.from_numpy(rng.permutation(labelled)[:pixels])
-    with torch.inference_mode():
-        logits = model(model.normalise(image[None]).to(model.dtype), text)[0].flatten(1).T
-    return logits[chosen].float().clone(), torch.from_numpy(mask)[chosen].long()
+    return scores[:, chosen].T.clone(), mask[chosen] + first
 
 
 def _minimise(logits: Tensor, truth: Tensor) -> float:
-    """Search log T between 1/8 and 8 by golden section; the likelihood has one maximum."""
+    """Search log T within WIDEST by golden section; the likelihood has one maximum."""
     ratio = (5**0.5 - 1) / 2
-    low, high = -np.log(8.0), np.log(8.0)
+    low, high = -np.log(WIDEST), np.log(WIDEST)
 
     def loss(log_t: float) -> float:
         return F.cross_entropy(logits / float(np.exp(log_t)), truth).item()

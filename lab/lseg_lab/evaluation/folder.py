@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lseg_ros.labels.files import read_label_file
 from lseg_ros.media.inputs import IMAGE_SUFFIXES
 
 DEFAULT_MASKS = '{stem}_mask.png'
@@ -79,3 +80,8 @@ def read_names(path: str | Path) -> list[str]:
     if not names:
         raise ValueError(f'{path} contains no labels; write one per line, in the order of the mask indices')
     return names
+
+
+def read_labels(path: str | Path) -> list[str]:
+    """Return the labels of a names file, or of a label file of the node (.yaml)."""
+    return list(read_label_file(path).labels) if Path(path).suffix == '.yaml' else read_names(path)

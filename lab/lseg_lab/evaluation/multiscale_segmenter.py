@@ -49,4 +49,5 @@ def open_multiscale(
     model: LSeg, progress: Callable[[Sequence[Window]], Iterable[Window]] = iter
 ) -> MultiScaleSegmenter:
     """Return the segmenter that `lseg_ros.core.factory.open_segmenter` opens for quality best."""
-    return MultiScaleSegmenter(MultiScaleEvaluator(model, progress=progress))
+    crop = 480 // model.stride * model.stride  # 480 for the authors' networks
+    return MultiScaleSegmenter(MultiScaleEvaluator(model, crop=crop, progress=progress))
