@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import deepcopy
+from typing import Any
 
 import torch
 from timm.layers import Conv2dSame
+from timm.models.vision_transformer import Block, LayerScale
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -20,7 +22,8 @@ from lseg_ros.model.lseg import LSeg
 class FoldedNetwork(nn.Module):
     """Maps uint8 RGB images [B, H, W, 3] to unit embeddings, float32 [B, E, h, w].
 
-    Batch normalisations that follow a convolution are folded into it. The decoder's last layer, a
+    Batch normalisations that follow a convolution are folded into it, and layer scales into the
+    linear layers that they follow. The decoder's last layer, a
     1x1 convolution x -> W x + b from N to D > N + 1 channels, is rotated so that only the
     E = N + 1 dimensions its results can span are computed. With W = Q R, and Q' the columns of Q
     and the component of b orthogonal to them, embeddings and text keep their inner products when
@@ -42,6 +45,7 @@ class FoldedNetwork(nn.Module):
         with torch.no_grad():
             example = torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=model.device)
             fold_batch_norms(layers, example)
+            fold_layer_scales(layers)
             self.basis, self.across = _rotate(layers[1])
         self.layers = layers.to(dtype)
 
@@ -79,6 +83,18 @@ def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
         parent, _, name = names[norm].rpartition('.')
         # timm's normalisations include the activation.
         setattr(network.get_submodule(parent), name, getattr(norm, 'act', nn.Identity()))
+
+
+def fold_layer_scales(network: nn.Module) -> None:
+    """Fold, in place, the layer scales of timm's transformer blocks into the layers before them."""
+    blocks: Iterator[Any] = (module for module in network.modules() if isinstance(module, Block))
+    for block in blocks:
+        for name, layer in (('ls1', block.attn.proj), ('ls2', block.mlp.fc2)):
+            scale = getattr(block, name)
+            if isinstance(scale, LayerScale):
+                layer.weight.mul_(scale.gamma[:, None])
+                layer.bias.mul_(scale.gamma)
+                setattr(block, name, nn.Identity())
 
 
 def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:

@@ -55,6 +55,7 @@ def describe(model: LSeg) -> dict[str, str]:
         'model': model.name,
         'image encoder': model.config.encoder,
         'text encoder': f'{model.config.text}, frozen',
+        'templates': f'{len(model.text_encoder.templates)} for each prompt',
         'parameters': f'{image / 1e6:.2f} M image side, {text / 1e6:.2f} M text encoder',
         'embedding': f'{model.text_encoder.dim} dimensions',
         'input size': f'{size}, padded to multiples of {model.stride}',

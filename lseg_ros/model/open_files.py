@@ -19,9 +19,10 @@ from lseg_ros.model import published
 from lseg_ros.model.checkpoint import Checkpoint, CheckpointError, StoredTensor, read_safetensors
 from lseg_ros.model.foreign_files import describe_foreign
 from lseg_ros.model.lseg import LSeg
-from lseg_ros.model.open_networks import OpenNetwork, PublishedPart, TipsTextSettings, open_networks
+from lseg_ros.model.open_networks import OpenNetwork, PublishedPart, open_networks
 from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView, is_zip
 from lseg_ros.model.sentencepiece_file import read_sentencepiece
+from lseg_ros.model.tips_text import TipsTextSettings
 from lseg_ros.model.zoo import build
 
 Tensors = dict[str, StoredTensor]

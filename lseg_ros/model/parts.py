@@ -30,6 +30,7 @@ class TextEncoder(nn.Module):
 
     dim: int  # of the vectors, D
     has_own_file: bool  # whether LSeg's weights files leave it out
+    templates: tuple[str, ...] = ('{}',)  # whose vectors are averaged for each prompt
     stored_tokenizer: str = ''  # for LSeg's weights files, if the tokenizer belongs to the weights
 
     def read_tokenizer(self, stored: str) -> None:

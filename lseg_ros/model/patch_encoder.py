@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ class PatchEncoderSettings:
     timm_name: str
     positions: str  # of RESIZES: how its position embedding is resized
     last_block: str  # of LAST_BLOCKS: as written, or only the value of each token
+    timm_arguments: Mapping[str, Any] = field(default_factory=dict)  # where it differs from timm's
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown choice."""
@@ -43,13 +44,13 @@ class PatchEncoder(ImageEncoder):
     its own value, so that a patch speaks for itself.
     """
 
-    any_size = False  # a trace contains the position embedding of one size
+    any_size = True
     net: Any  # timm's network: mypy cannot know its attributes
 
     def __init__(self, settings: PatchEncoderSettings) -> None:
         """Build the encoder with random weights."""
         super().__init__()
-        self.net = timm.create_model(settings.timm_name, num_classes=0)
+        self.net = timm.create_model(settings.timm_name, num_classes=0, **settings.timm_arguments)
         self.last_block = settings.last_block
         self.channels = (self.net.embed_dim,)
         self.stride = self.net.patch_embed.patch_size[0]
@@ -62,7 +63,7 @@ class PatchEncoder(ImageEncoder):
         patches = net.patch_embed.proj(pixels).flatten(2).transpose(1, 2)
         patches = patches + self._positions(net.pos_embed, grid)
         # The class token's position embedding is already added to it; registers have none.
-        prefix = torch.cat((net.cls_token, net.reg_token), dim=1).expand(len(patches), -1, -1)
+        prefix = torch.cat((net.cls_token, net.reg_token), dim=1).expand(patches.shape[0], -1, -1)
         x = torch.cat((prefix, patches), dim=1)
         *blocks, last = net.blocks
         for block in blocks:

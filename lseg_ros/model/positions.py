@@ -60,8 +60,7 @@ def resize_antialiased(embedding: Tensor, grid: Grid, mode: str) -> Tensor:
 
     `mode` is bilinear or bicubic; where the grid shrinks, the embedding is smoothed first.
     """
-    side = math.isqrt(embedding.shape[1])
-    return embedding if grid == (side, side) else _interpolate(embedding, grid, mode, antialias=True)
+    return _interpolate(embedding, grid, mode, antialias=True)
 
 
 def _interpolate(square: Tensor, grid: Grid, mode: str, *, antialias: bool) -> Tensor:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import BPE
-from tokenizers.normalizers import Lowercase, Normalizer, Precompiled, Replace, Sequence, Strip
+from tokenizers.normalizers import Lowercase, Normalizer, Precompiled, Replace, Sequence
 from tokenizers.pre_tokenizers import Metaspace
 
 Value: TypeAlias = int | bytes
@@ -65,10 +65,10 @@ def _build(pieces: list[_Piece], trainer: dict[int, Value], normaliser: dict[int
 def _normalisers(normaliser: dict[int, Value]) -> list[Normalizer]:
     steps: list[Normalizer] = [Lowercase()]
     table = normaliser.get(2, b'')
-    if table:
+    if isinstance(table, bytes) and table:
         steps.append(Precompiled(table))
     if normaliser.get(4, 1):
-        steps += [Replace(Regex(' {2,}'), ' '), Strip()]
+        steps += [Replace(Regex('^ +| +$'), ''), Replace(Regex(' {2,}'), ' ')]
     return steps
 
 

@@ -20,7 +20,8 @@ def encode_templates(
     """
     texts = [template.replace('{}', prompt) for prompt in prompts for template in templates]
     batches = [encode(texts[start : start + SEQUENCES]) for start in range(0, len(texts), SEQUENCES)]
-    return torch.cat(batches).unflatten(0, (len(prompts), len(templates))).mean(1)
+    mean: Tensor = torch.cat(batches).unflatten(0, (len(prompts), len(templates))).mean(1)
+    return mean
 
 
 def check_templates(templates: Sequence[str]) -> None:

@@ -47,7 +47,8 @@ class TipsText(TextEncoder):
         """Build the network with random weights and without a tokenizer."""
         super().__init__()
         self.dim = settings.dim
-        self.settings = settings
+        self.vocabulary = settings.vocabulary
+        self.templates = settings.templates
         self.tokenizer: Tokenizer | None = None
         self.words = nn.Embedding(settings.vocabulary, self.dim)
         layer = nn.TransformerEncoderLayer(
@@ -74,10 +75,10 @@ class TipsText(TextEncoder):
             tokenizer = Tokenizer.from_str(stored)
         except Exception as error:  # tokenizers raises nothing more precise
             raise ValueError(f'has no usable tokenizer: {error}') from error
-        if tokenizer.get_vocab_size() != self.settings.vocabulary:
+        if tokenizer.get_vocab_size() != self.vocabulary:
             raise ValueError(
                 f'has the tokenizer of another model, with {tokenizer.get_vocab_size()} word '
-                f'pieces, not {self.settings.vocabulary}'
+                f'pieces, not {self.vocabulary}'
             )
         self.tokenizer = tokenizer
 
@@ -93,8 +94,9 @@ class TipsText(TextEncoder):
             # One at a time: a batch would start the tokenizer's own threads for no gain.
             ids = self.tokenizer.encode(text).ids
             if not 0 < len(ids) <= self.max_tokens:
+                change = 'shorten the prompt' if ids else 'give a prompt with words'
                 raise ValueError(
-                    f'the text {text[:60]!r} has {len(ids)} tokens, but TIPS takes 1 to {self.max_tokens}: change it'
+                    f'the text {text[:60]!r} has {len(ids)} tokens, but TIPS takes 1 to {self.max_tokens}: {change}'
                 )
             rows.append(torch.tensor(ids))
         tokens = pad_sequence(rows, batch_first=True)
@@ -112,7 +114,7 @@ class TipsText(TextEncoder):
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Return unit rows [N, D] on the encoder's device; raise as `tokenize` does."""
-        return F.normalize(encode_templates(self._encode_texts, prompts, self.settings.templates), dim=1)
+        return F.normalize(encode_templates(self._encode_texts, prompts, self.templates), dim=1)
 
     def _encode_texts(self, texts: Sequence[str]) -> Tensor:
         device = self.words.weight.device

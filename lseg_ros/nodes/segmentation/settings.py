@@ -98,8 +98,8 @@ class Settings:
     )
     backend: str = _parameter(
         'auto',
-        'What runs the network; auto: openvino for lseg-lite on a CPU if it is installed, torch '
-        'otherwise. eager is the plain PyTorch network, for comparison.',
+        'What runs the network; auto: openvino on a CPU, if it is installed and can run the network, '
+        'torch otherwise. eager is the plain PyTorch network, for comparison.',
         choices=BACKENDS,
     )
     cpu_threads: int = _parameter(
