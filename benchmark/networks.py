@@ -7,10 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from torch import Tensor
 from torch.nn import functional as F
 
 from lseg_ros.model import LSeg, LSegConfig, load
+from lseg_ros.model.open_networks import open_networks
+from lseg_ros.model.tips_text import TipsText
 from lseg_ros.model.zoo import build
 
 # The paper's network at its evaluation size, with random weights.
@@ -18,15 +23,30 @@ LARGE = 'lseg-vitl16'
 _LARGE_PARTS = {'encoder': 'vit_large_patch16_384', 'decoder': 'dpt', 'width': 256, 'input_size': 480}
 
 
+def has_random_weights(name: str) -> bool:
+    """Return whether `open_network` gives this model random weights."""
+    return name == LARGE or name in open_networks()
+
+
 def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
-    """Load a model by name or path; lseg-vitl16 gets random weights."""
-    if name != LARGE:
+    """Load a model by name or path; those that must be fetched get random weights."""
+    if not has_random_weights(name):
         return load(name, device, dtype)
     torch.manual_seed(0)
-    model = build(LSegConfig(name=LARGE, **_LARGE_PARTS)).eval().requires_grad_(False)
+    config = LSegConfig(name=LARGE, **_LARGE_PARTS) if name == LARGE else open_networks()[name].config
+    model = build(config).eval().requires_grad_(False)
+    if isinstance(model.text_encoder, TipsText):  # whose tokenizer comes with the weights
+        model.text_encoder.tokenizer = _word_counter()
     model.image_encoder.to(dtype)
     model.decoder.to(dtype)
     return model.to(device)
+
+
+def _word_counter() -> Tokenizer:
+    """Return a tokenizer that turns every word into the same token."""
+    tokenizer = Tokenizer(WordLevel({'?': 0}, unk_token='?'))
+    tokenizer.pre_tokenizer = Whitespace()
+    return tokenizer
 
 
 class PlainNetwork:

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--model',
-        help='model name or path; lseg-vitl16 gets random weights (default: lseg-lite, on a GPU also lseg-vitl16)',
+        help='name or path; those to be fetched get random weights (default: lseg-lite, on a GPU also lseg-vitl16)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
     parser.add_argument('--precision', default='auto', help=f'auto, {", ".join(PRECISIONS)}')

@@ -27,7 +27,7 @@ from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import LSeg
 from measure import measure_in_turn
-from networks import LARGE, PlainNetwork, open_network
+from networks import PlainNetwork, has_random_weights, open_network
 from rows import Row
 
 VGA, HD, FULL_HD = (640, 480), (1280, 720), (1920, 1080)
@@ -58,7 +58,7 @@ class Setting:
             '{}x{}'.format(*size),
             batch,
             labels,
-            note='random weights' if self.model == LARGE else '',
+            note='random weights' if has_random_weights(self.model) else '',
         )
 
 
