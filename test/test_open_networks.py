@@ -82,6 +82,15 @@ def test_a_vector_is_the_mean_of_the_templates_unit_vectors(model):
     torch.testing.assert_close(rows[1:], alone)
 
 
+def test_a_label_change_encodes_only_new_prompts(model, monkeypatch):
+    asked, tokenize = [], model.text_encoder.tokenize
+    monkeypatch.setattr(model.text_encoder, 'tokenize', lambda texts: asked.extend(texts) or tokenize(texts))
+    model.encode_text(['chair', 'lamp'])
+    asked.clear()
+    model.encode_text(['lamp', 'bed', 'chair'])
+    assert asked == ['a photo of a bed.', 'art of the bed.', 'bed']
+
+
 def test_case_does_not_matter(model):
     upper, lower = model.encode_text(['A Red CHAIR', 'a red chair'])
     assert torch.equal(upper, lower)
@@ -197,6 +206,17 @@ def test_segment_query_and_embed_agree_with_the_network(converted, model, backen
         torch.testing.assert_close(segmenter.embed(other).grid, expected, atol=1e-5, rtol=0)
     (relevance,) = ask(segmenter, image, prepare_query(segmenter, ['lamp'], labels))
     assert relevance.pixels.shape == (112, 154)
+
+
+@pytest.mark.gpu
+def test_recordings_on_a_gpu_stay_right_whatever_other_sizes_come(converted, model):
+    segmenter = open_segmenter(converted, device='cuda', precision='float32')
+    rng = np.random.default_rng(0)
+    usual = rng.integers(0, 256, (56, 84, 3), np.uint8)
+    expected = model.encode_image(model.normalise(torch.from_numpy(usual)[None]))[0]
+    for width in range(56, 84 + 14 * 12, 14):
+        segmenter.embed(np.zeros((56, width, 3), np.uint8))
+        torch.testing.assert_close(segmenter.embed(usual).grid.cpu(), expected, atol=1e-3, rtol=0)
 
 
 def test_exported_program_equals_the_network_for_any_number_of_labels(model):

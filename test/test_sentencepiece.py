@@ -36,7 +36,11 @@ def test_truncated_files_are_refused(tmp_path, size):
         read_sentencepiece(path)
 
 
-@pytest.mark.parametrize('content', [b'<html>no</html>', b'{"version": "1.0"}', bytes(64), b'\xff' * 64])
+@pytest.mark.parametrize(
+    'content',
+    [b'<html>no</html>', b'{"version": "1.0"}', bytes(64), b'\xff' * 10**6],
+    ids=['page', 'JSON', 'zeros', 'endless number'],
+)
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / 'other').write_bytes(content)
     with pytest.raises(ValueError, match='not a usable SentencePiece file'):

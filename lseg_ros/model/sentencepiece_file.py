@@ -20,6 +20,7 @@ from tokenizers.pre_tokenizers import Metaspace
 Value: TypeAlias = int | bytes
 NORMAL = 1  # kind of a piece
 BPE_MODEL = 2  # kind of a model
+MAX_BYTES = 1024  # of a piece; the work for one grows with the square of its length
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def read_sentencepiece(path: str | Path) -> Tokenizer:
         if not pieces or trainer.get(3) != BPE_MODEL:
             raise ValueError('it has no BPE model')
         return _build(pieces, trainer, normaliser)
-    except (ValueError, TypeError, IndexError, struct.error) as error:
+    except Exception as error:  # a damaged file can fail in any way, and tokenizers says no more
         raise ValueError(f'{path} is not a usable SentencePiece file: {error}; download it again') from error
 
 
@@ -88,8 +89,8 @@ def _merges(pieces: list[_Piece]) -> list[tuple[str, str]]:
 def _piece(message: Value) -> _Piece:
     fields = dict(_fields(message))
     text, score = fields[1], fields.get(2, bytes(4))
-    if not isinstance(text, bytes) or not isinstance(score, bytes):
-        raise ValueError('a piece has no text or no score')
+    if not isinstance(text, bytes) or not isinstance(score, bytes) or len(text) > MAX_BYTES:
+        raise ValueError('a piece has no text, no score, or a text of unusual length')
     return _Piece(text.decode(), struct.unpack('<f', score)[0], int(fields.get(3, NORMAL)))
 
 
@@ -130,3 +131,5 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if not byte & 0x80:
             return number, at
+        if shift > 63:
+            raise ValueError('a number has more than 64 bits')
