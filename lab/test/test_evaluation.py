@@ -297,9 +297,9 @@ def test_the_command_scores_boxes(doors, tiny_model, tmp_path, capsys):
         run(*data, *model)
 
 
-@pytest.mark.parametrize('other', [False, True])
-def test_the_command_calibrates_on_a_folder(tiny_model, tmp_path, capsys, other):
-    """The masks are noisy answers of the model; fitted again, the calibration stays."""
+@pytest.fixture
+def answered(tiny_model, tmp_path):
+    """A folder with a model, and three images whose masks are noisy answers of it."""
     save(tiny_model, tmp_path / 'tiny.safetensors', torch.float32)
     (tmp_path / 'names.txt').write_text('floor\nwall=wall|white wall\n')
     rng = np.random.default_rng(0)
@@ -311,9 +311,14 @@ def test_the_command_calibrates_on_a_folder(tiny_model, tmp_path, capsys, other)
         answer = segmenter.segment([image], labels)[0].ids - 1
         mask = np.where(rng.random(answer.shape) < 0.4, rng.integers(0, 2, answer.shape), answer)
         cv2.imwrite(str(tmp_path / f'{name}_mask.png'), mask.astype(np.uint8))
-    data = ('--root', tmp_path, '--labels', tmp_path / 'names.txt', *['--other'] * other)
-    once, twice = tmp_path / 'once.safetensors', tmp_path / 'twice.safetensors'
-    assert run(tmp_path / 'tiny.safetensors', once, *data, command=calibrate) == 0
+    return tmp_path
+
+
+def test_the_command_calibrates_on_a_folder(answered, tiny_model, capsys):
+    """Only the calibration of the copy differs; fitted again, it stays."""
+    data = ('--root', answered, '--labels', answered / 'names.txt')
+    once, twice = answered / 'once.safetensors', answered / 'twice.safetensors'
+    assert run(answered / 'tiny.safetensors', once, *data, command=calibrate) == 0
     assert 'on 1 others' in capsys.readouterr().out
     fitted = load(once)
     assert fitted.calibration != 1.0
@@ -322,6 +327,16 @@ def test_the_command_calibrates_on_a_folder(tiny_model, tmp_path, capsys, other)
     assert load(twice).calibration == pytest.approx(fitted.calibration, rel=0.02)
     with pytest.raises(ValueError, match='already exists'):
         run(once, twice, *data, command=calibrate)
+
+
+def test_another_possible_answer_makes_the_fit_less_sure(answered):
+    """An untrained network takes many pixels for other, which is never right."""
+    examples = open_folder(answered)
+    segmenter = SinglePassSegmenter(load(answered / 'tiny.safetensors'))
+    without, with_other = (
+        calibration.fit_calibration(segmenter, ['floor', 'wall'], examples, other=other) for other in (False, True)
+    )
+    assert with_other > without
 
 
 @pytest.mark.slow
