@@ -10,6 +10,7 @@ import timm
 import tiny_tips
 import torch
 from filled import fill, filled_open, patch_shapes, tips_shapes
+from huggingface_hub import constants
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_tips import TINY
@@ -19,7 +20,7 @@ from lseg_ros.cli import main
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.query import ask, prepare_query
 from lseg_ros.labels import LabelRegistry
-from lseg_ros.model import CheckpointError, LSegConfig, build, checkpoint, load, open_files, save, zoo
+from lseg_ros.model import CheckpointError, LSegConfig, build, checkpoint, load, open_files, outline, save, zoo
 from lseg_ros.model.open_networks import open_networks, parse_network
 from lseg_ros.model.patch_encoder import PatchEncoder, PatchEncoderSettings
 
@@ -279,7 +280,18 @@ def test_described_networks_have_their_authors_sizes(name, image, text):
     assert model.stride == 14 and model.name in zoo.MODELS
 
 
-def test_without_its_weights_a_name_says_what_to_run():
+def test_a_copy_of_the_weights_keeps_their_origin(published, tmp_path):
+    first, second = tmp_path / 'first.safetensors', tmp_path / 'second.safetensors'
+    with open_files.outline_published('tiny-tips', published) as (model, stored):
+        checkpoint.convert(model, stored, first, origin={'licence': 'Apache-2.0'})
+    with outline(first) as (model, stored):
+        checkpoint.convert(model, stored, second, half=True)
+    with outline(second) as (model, stored):
+        assert stored.facts['licence'] == 'Apache-2.0' and stored.tokenizer
+
+
+def test_without_its_weights_a_name_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, 'HF_ASSETS_CACHE', str(tmp_path))
     with pytest.raises(FileNotFoundError, match='lseg fetch tipsv2-b14'):
         load('tipsv2-b14')
 

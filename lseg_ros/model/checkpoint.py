@@ -51,6 +51,7 @@ class Checkpoint:
     file_key: Callable[[str], str] = str  # from a key of LSeg.state_dict to the file's
     facts: Mapping[str, str] = field(default_factory=dict)  # further properties, by name
     tokenizer: str = ''  # of the text encoder, if it belongs to the weights
+    origin: Mapping[str, str] = field(default_factory=dict)  # where the weights come from
 
 
 def save(model: LSeg, path: str | Path, dtype: torch.dtype = torch.float16) -> None:
@@ -139,14 +140,14 @@ def convert(
     """Write the tensors of `checkpoint` that `model` uses to `path`, in the format of `save`.
 
     They keep their precision, or become float16 if `half`. `origin` is recorded: facts about
-    where the weights come from.
+    where the weights come from, by default those in `checkpoint`.
     Raise CheckpointError for a damaged file, ValueError for a value out of float16's range.
     """
     tensors = {}
     for key, stored in match(model, checkpoint).items():
         tensor = _read_tensor(checkpoint, stored)
         tensors[key] = _convert(key, tensor, torch.float16 if half else tensor.dtype)
-    _write(path, tensors, model.config, checkpoint.tokenizer, origin)
+    _write(path, tensors, model.config, checkpoint.tokenizer, checkpoint.origin if origin is None else origin)
 
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
@@ -197,12 +198,14 @@ def _read_published(path: Path, spatial: str | None) -> Checkpoint:
 def _read_own(path: Path) -> Checkpoint:
     with safe_open(path, framework='pt') as file:
         metadata = file.metadata() or {}
+    origin = _parse_origin(metadata.get(ORIGIN_KEY, '{}'))
     return Checkpoint(
         path,
         _parse_config(path, metadata.get(METADATA_KEY)),
         read_safetensors(path),
-        facts={'layout': 'safetensors of lseg', **_parse_origin(metadata.get(ORIGIN_KEY, '{}'))},
+        facts={'layout': 'safetensors of lseg', **origin},
         tokenizer=metadata.get(TOKENIZER_KEY, ''),
+        origin=origin,
     )
 
 
