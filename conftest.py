@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from lseg_ros.model import LSeg, LSegConfig, build, save
+from lseg_ros.core import factory
+from lseg_ros.model import LSeg, LSegConfig, build, load, save
 from lseg_ros.model.backbones import VisionTransformer, VisionTransformerSettings
 from lseg_ros.model.dpt import FusionDecoder
 
@@ -44,6 +45,27 @@ def weights(tiny_model, tmp_path_factory):
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
     save(tiny_model, path)
     return path
+
+
+@pytest.fixture(scope='session')
+def loaded():
+    """The networks that commands have loaded from `weights`, by the other arguments of `load`."""
+    return {}
+
+
+@pytest.fixture
+def cached_weights(weights, loaded, monkeypatch):
+    """`weights`, which commands of this process load once: that takes longer than most of them."""
+
+    def load_once(model, *options):
+        if str(model) != str(weights):
+            return load(model, *options)
+        if options not in loaded:
+            loaded[options] = load(model, *options)
+        return loaded[options]
+
+    monkeypatch.setattr(factory, 'load', load_once)
+    return weights
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def write_image(path, size=(40, 60)):
 
 
 @pytest.fixture
-def lseg(monkeypatch, tmp_path, weights, capsys):
+def lseg(monkeypatch, tmp_path, cached_weights, capsys):
     """Return a function that runs a command and gives (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
@@ -40,7 +40,7 @@ def lseg(monkeypatch, tmp_path, weights, capsys):
     def segment(*arguments, labels='floor, wall'):
         options = ('--labels', labels) if labels is not None else ()
         # eager: it starts at once.
-        return run('segment', '--model', weights, '--device', 'cpu', '--backend', 'eager', *options, *arguments)
+        return run('segment', '--model', cached_weights, '--device', 'cpu', '--backend', 'eager', *options, *arguments)
 
     run.segment = segment
     return run

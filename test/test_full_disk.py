@@ -18,12 +18,12 @@ from lseg_ros.media.videos import VideoWriter
 
 
 @pytest.fixture
-def lseg(monkeypatch, tmp_path, weights, capsys):
+def lseg(monkeypatch, tmp_path, cached_weights, capsys):
     """Return a function that runs a command with little room and gives (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(command, size, *arguments):
-        options = ('--model', weights, '--device', 'cpu', '--backend', 'eager', '--output', 'out')
+        options = ('--model', cached_weights, '--device', 'cpu', '--backend', 'eager', '--output', 'out')
         with room(size):
             status = cli.main([command, *map(str, (*arguments, *options))])
         return (status, *capsys.readouterr())

@@ -63,6 +63,12 @@ def rn101(tmp_path_factory):
     path.unlink()
 
 
+@pytest.fixture(scope='module')
+def rn101_network(rn101):
+    """The network of `rn101`, for tests that change nothing; loading it takes seconds."""
+    return load(rn101)
+
+
 def test_vitl16_equals_the_authors_network(vitl16):
     model = load(vitl16, spatial='none')
     with torch.inference_mode():
@@ -80,16 +86,15 @@ def test_spatial_regularisation_equals_the_authors(kind, vitl16):
     assert error(logits, f'vitl16_{kind}') < 1e-4
 
 
-def test_rn101_equals_the_authors_network(rn101):
-    model = load(rn101)
-    assert model.mean == (0.485, 0.456, 0.406)
-    assert error(zero_shot_logits(model), 'rn101') < 1e-4
+def test_rn101_equals_the_authors_network(rn101_network):
+    assert rn101_network.mean == (0.485, 0.456, 0.406)
+    assert error(zero_shot_logits(rn101_network), 'rn101') < 1e-4
 
 
-def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, tmp_path):
+def test_converted_file_computes_the_same_and_two_threads_do_not_mix(rn101, rn101_network, tmp_path):
     small = tmp_path / 'small.safetensors'
     assert cli.main(['convert', str(rn101), str(small)]) == 0
-    first, second = load(rn101), load(small)
+    first, second = rn101_network, load(small)
     images = torch.randn(4, 1, 3, 64, 64)
     text = first.encode_text(LABELS)
     with torch.inference_mode():
@@ -150,9 +155,9 @@ def test_the_authors_half_precision_text_weights_are_used_in_float32(tmp_path):
     assert torch.equal(load(path).text_encoder.net.text_projection, projection.float())
 
 
-def test_a_prompt_of_too_many_tokens_is_named(rn101):
+def test_a_prompt_of_too_many_tokens_is_named(rn101_network):
     with pytest.raises(ValueError, match="'chair chair.*tokens"):
-        load(rn101).encode_text(['chair ' * 76])
+        rn101_network.encode_text(['chair ' * 76])
 
 
 def test_a_text_model_that_is_not_there_is_named_though_the_weights_have_one(rn101):
@@ -160,10 +165,9 @@ def test_a_text_model_that_is_not_there_is_named_though_the_weights_have_one(rn1
         load(rn101, text_model='nowhere')
 
 
-def test_sizes_between_the_strides_are_refused(rn101):
-    model = load(rn101)
+def test_sizes_between_the_strides_are_refused(rn101_network):
     with pytest.raises(ValueError, match='100 x 64.*multiples of 32'):
-        model.encode_image(torch.zeros(1, 3, 100, 64))
+        rn101_network.encode_image(torch.zeros(1, 3, 100, 64))
 
 
 def test_the_name_alone_tells_what_to_download():

@@ -23,20 +23,20 @@ LABELS = ['floor', 'wall']
 
 
 @pytest.fixture
-def segment(monkeypatch, tmp_path, weights, capsys):
+def segment(monkeypatch, tmp_path, cached_weights, capsys):
     """Return a function that runs ``lseg segment`` and gives (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
         # eager: it starts at once.
-        options = ('--model', weights, '--device', 'cpu', '--backend', 'eager', '--labels', ', '.join(LABELS))
+        options = ('--model', cached_weights, '--device', 'cpu', '--backend', 'eager', '--labels', ', '.join(LABELS))
         status = cli.main(['segment', *map(str, (*options, *arguments))])
         return (status, *capsys.readouterr())
 
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def expected_ids(weights):
     """Return a function that segments a picture as the node does."""
     segmenter = SinglePassSegmenter(load(weights))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+MODEL_SETTINGS = ('model', 'text_model', 'device', 'precision', 'backend', 'cpu_threads', 'input_size')
+
 if importlib.util.find_spec('rclpy') is None:
     collect_ignore_glob = ['test_*.py']
 else:
@@ -44,20 +46,40 @@ def ros_context():
 
 
 @pytest.fixture(scope='session')
-def tiny_weights(tmp_path_factory, tiny_model):
+def tiny_weights(weights):
     """The path of a weights file: a real but small network with random image weights."""
-    from lseg_ros.model import save
+    return str(weights)
 
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
-    save(tiny_model, path)
-    return str(path)
+
+@pytest.fixture(scope='session')
+def opened():
+    """The segmenters that `start` has opened, by their settings; a test may clear it."""
+    return {}
 
 
 @pytest.fixture
-def start(ros_context, tiny_weights):
-    """A function that starts an unconfigured node and returns its client."""
+def start(ros_context, tiny_weights, opened, monkeypatch):
+    """A function that starts an unconfigured node and returns its client.
+
+    The tiny network and the shipped one are loaded and warmed up once, which takes longer than
+    most tests.
+    """
     from harness import segmentation_node
 
+    from lseg_ros.nodes.segmentation import diagnostics, session
+
+    open_anew = session._open_segmenter
+
+    def open_once(settings):
+        key = tuple(getattr(settings, name) for name in MODEL_SETTINGS)
+        if settings.model not in (tiny_weights, 'lseg-lite'):
+            return open_anew(settings)
+        if key not in opened:
+            opened[key] = open_anew(settings)
+        return opened[key]
+
+    monkeypatch.setattr(session, '_open_segmenter', open_once)
+    monkeypatch.setattr(diagnostics, 'PERIOD_S', 0.1)  # tests wait for the next ones
     with ExitStack() as stack:
 
         def start_node(**parameters):

@@ -34,6 +34,7 @@ TIMEOUT_S = 30.0
 POLL_S = 0.02
 PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
+BARE = {'enable_rosout': False, 'start_parameter_services': False}  # of a node, which starts sooner
 RELIABLE = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _namespaces = (f'/test{number}' for number in itertools.count())
@@ -44,7 +45,8 @@ class Client(SegmentationClient):
 
     def __init__(self, context: rclpy.Context, namespace: str) -> None:
         """Create the client's node, which the caller spins and destroys."""
-        super().__init__(rclpy.create_node('client', context=context, namespace=namespace), timeout_s=TIMEOUT_S)
+        node = rclpy.create_node('client', context=context, namespace=namespace, **BARE)
+        super().__init__(node, timeout_s=TIMEOUT_S)
         self.namespace = namespace
         self.received: dict[str, list[Any]] = defaultdict(list)
         self._sent: dict[str, list[int]] = defaultdict(list)
@@ -112,6 +114,7 @@ class Client(SegmentationClient):
         """Send a picture through the stream, again if it gets lost; return its label image."""
         stamps: set[int] = set()
         topic = output('label_image', camera)
+        self.poll(lambda: self._cameras[camera].get_subscription_count(), 'the node to subscribe')
 
         def send_and_wait() -> Image | None:
             stamps.add(self.send(pixels, stamp_ns, camera))

@@ -194,7 +194,7 @@ def test_qos_override_of_the_images_applies_only_to_them(start):
     assert reliability('depth') == ReliabilityPolicy.BEST_EFFORT
 
 
-def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
+def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active, opened):
     client = active(labels=LABELS)
     topic = f'{client.namespace}/lseg/label_image'
     assert client.change_state(Transition.TRANSITION_DEACTIVATE)
@@ -204,6 +204,7 @@ def test_lifecycle_stops_and_starts_the_stream_and_frees_the_topics(active):
     assert client.change_state(Transition.TRANSITION_DEACTIVATE)
     assert client.change_state(Transition.TRANSITION_CLEANUP)
     client.poll(lambda: client.node.count_publishers(topic) == 0, 'the topics to go')
+    opened.clear()  # the network is loaded again
     assert client.configure() and client.activate()
     client.segment_frame()
     assert client.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
