@@ -118,7 +118,9 @@ class Client(SegmentationClient):
 
         def send_and_wait() -> Image | None:
             stamps.add(self.send(pixels, stamp_ns, camera))
-            return self.soon(lambda: next((each for each in self.received[topic] if stamp_of(each) in stamps), None))
+            return self.soon(
+                lambda: next((each for each in self.received[topic] if stamp_of(each) in stamps), None), seconds=2.0
+            )
 
         return self.poll(send_and_wait, f'a message on {topic}')
 
