@@ -6,12 +6,8 @@ Each image is asked its own label set.
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +16,8 @@ from torch import Tensor, nn
 from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.dataset import Sample
 from lseg_lab.training.objective import label_set_loss
-from lseg_lab.training.precision import mixed_precision
 from lseg_lab.training.questions import Question
-from lseg_lab.training.recipe import Recipe
-from lseg_lab.training.regularisation import LevelDropout, StyleRandomisation
+from lseg_lab.training.small_network import SmallNetworkRecipe
 from lseg_ros.model import LSeg
 
 
@@ -36,13 +30,41 @@ class Batch:
     questions: tuple[Question, ...]
 
 
-class LiteRecipe(Recipe[TrainingConfig]):
-    """AdamW on a cosine schedule, a label set for each image, and averaged weights.
+def stack(samples: Sequence[Sample]) -> Batch:
+    """Stack samples into a batch."""
+    return Batch(
+        torch.from_numpy(np.stack([sample.image for sample in samples])),
+        torch.from_numpy(np.stack([sample.mask for sample in samples])),
+        tuple(sample.question for sample in samples),
+    )
 
-    The encoder's feature maps are randomised in training; stages 3 and later may be tuned.
-    """
 
-    max_gradient_norm = 2.0
+class LabelObjective:
+    """The label-set loss of a network's embeddings."""
+
+    def __init__(self, model: LSeg, texts: Sequence[str], class_weights: Tensor) -> None:
+        """Encode `texts`, which the samples' questions refer to; `class_weights` is float32 [C]."""
+        self._weights = class_weights.to(model.device)
+        self._texts = model.encode_text(texts).float()
+        self._temperature = model.config.temperature
+
+    def __call__(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of embeddings [B, D, h, w], before normalisation, at their resolution."""
+        masks = _nearest(batch.masks.to(raw.device), raw.shape[-2:])
+        # Neighbouring pixels are redundant: every second one in each direction is enough.
+        row, column = torch.randint(2, (2,)).tolist()
+        return label_set_loss(
+            nn.functional.normalize(raw[:, :, row::2, column::2].float(), dim=1),
+            masks[:, row::2, column::2],
+            batch.questions,
+            self._texts,
+            self._temperature,
+            self._weights,
+        )
+
+
+class LiteRecipe(SmallNetworkRecipe):
+    """The label-set loss, with a label set for each image."""
 
     def __init__(self, model: LSeg, texts: Sequence[str], class_weights: Tensor, config: TrainingConfig) -> None:
         """Make the decoder and, depending on `config`, part of the encoder trainable.
@@ -53,104 +75,20 @@ class LiteRecipe(Recipe[TrainingConfig]):
             class_weights: float32 [C], one for each class of the masks.
             config: settings of the run.
         """
-        super().__init__(model, config, average_decay=config.average_decay)
-        self._weights = class_weights.to(model.device)
-        self._texts = model.encode_text(texts).float()
-        self._tuned = config.encoder_learning_rate > 0
-        _unfreeze(model, self._tuned)
-        self._encoder = model.image_encoder
-
-    def start(self) -> None:
-        """Use the weights that the run starts or resumes from."""
-        # A bfloat16 copy of a frozen encoder is three times as fast as autocast.
-        if not self._tuned:
-            self._encoder = copy.deepcopy(self.model.image_encoder).to(torch.bfloat16).eval()
-
-    def optimizer(self) -> torch.optim.Optimizer:
-        """Return AdamW with separate learning rates for decoder and encoder."""
-        return torch.optim.AdamW(_groups(self.model, self.config))
-
-    def rate_factor(self, step: int) -> float:
-        """Return a linear warm-up followed by half a cosine down to a fiftieth."""
-        done = step / self.config.steps
-        factor = min(1.0, (step + 1) / self.config.warm_up)
-        return factor * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done)))
+        super().__init__(model, config)
+        self._objective = LabelObjective(model, texts, class_weights)
 
     @staticmethod
     def collate(samples: Sequence[Sample]) -> Batch:
         """Stack samples into a batch."""
-        return Batch(
-            torch.from_numpy(np.stack([sample.image for sample in samples])),
-            torch.from_numpy(np.stack([sample.mask for sample in samples])),
-            tuple(sample.question for sample in samples),
-        )
+        return stack(samples)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the label-set loss at the decoder's resolution."""
-        self.model.decoder.train()
-        self.model.image_encoder.eval()
-        raw = self._decode(self.model.normalise(batch.images))
-        masks = _nearest(batch.masks.to(raw.device), raw.shape[-2:])
-        # Neighbouring pixels are redundant: every second one in each direction is enough.
-        row, column = torch.randint(2, (2,)).tolist()
-        return label_set_loss(
-            nn.functional.normalize(raw[:, :, row::2, column::2].float(), dim=1),
-            masks[:, row::2, column::2],
-            batch.questions,
-            self._texts,
-            self.model.config.temperature,
-            self._weights,
-        )
-
-    def _decode(self, pixels: Tensor) -> Tensor:
-        """Return embeddings [B, D, h, w] before normalisation."""
-        with self._regularised(), mixed_precision(self.model.decoder, pixels.device.type):
-            if self._tuned:
-                maps = self._encoder(pixels)
-            else:
-                with torch.no_grad():
-                    maps = self._encoder(pixels.to(torch.bfloat16))
-            return self.model.decoder(maps)
-
-    @contextmanager
-    def _regularised(self) -> Iterator[None]:
-        """Randomise feature maps within the block; never evaluate inside it."""
-        config, encoder, decoder = self.config, self._encoder, self.model.decoder
-        stages = [encoder.get_submodule(f'net.blocks.{i}') for i in range(3)]
-        finest = [decoder.get_submodule(f'laterals.{i}') for i in range(2)]
-        hooks = (
-            StyleRandomisation(stages, config.style_probability, config.style_strength),
-            LevelDropout(finest, config.level_dropout),
-        )
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return self._objective(self.embed(batch.images), batch)
 
 
 def _nearest(masks: Tensor, grid: torch.Size) -> Tensor:
     """Resample masks [B, H, W] to the decoder's resolution by nearest neighbour."""
     small = nn.functional.interpolate(masks[:, None].float(), size=grid, mode='nearest-exact')
     return small[:, 0].to(torch.uint8)
-
-
-def _unfreeze(model: LSeg, tune: bool) -> None:
-    """Make the decoder trainable and, if `tune`, the encoder's convolutions from stage 3 on."""
-    model.image_encoder.requires_grad_(False)
-    model.decoder.requires_grad_(True)
-    for name, module in model.image_encoder.named_modules():
-        late = name.startswith(('net.blocks.3', 'net.blocks.4', 'net.blocks.5', 'net.blocks.6'))
-        if tune and isinstance(module, nn.Conv2d) and (late or name == 'net.conv_head'):
-            module.requires_grad_(True)
-
-
-def _groups(model: LSeg, config: TrainingConfig) -> list[dict[str, Any]]:
-    parts = ((model.decoder, config.learning_rate), (model.image_encoder, config.encoder_learning_rate))
-    groups = []
-    for part, rate in parts:
-        trained = [p for p in part.parameters() if p.requires_grad]
-        if trained:
-            decay = config.weight_decay
-            groups.append({'params': trained, 'lr': rate, 'full_lr': rate, 'weight_decay': decay})
-    return groups

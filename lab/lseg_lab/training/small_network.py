@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a network with EfficientNet-Lite is trained, whatever the loss."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lseg_lab.training.config import TrainingConfig
+from lseg_lab.training.precision import mixed_precision
+from lseg_lab.training.recipe import Recipe
+from lseg_lab.training.regularisation import LevelDropout, StyleRandomisation
+from lseg_ros.model import LSeg
+
+
+class SmallNetworkRecipe(Recipe[TrainingConfig]):
+    """AdamW on a cosine schedule, averaged weights, and randomised feature maps.
+
+    The decoder is trained; the encoder's stages 3 and later may be tuned.
+    """
+
+    max_gradient_norm = 2.0
+
+    def __init__(self, model: LSeg, config: TrainingConfig) -> None:
+        """Make the decoder and, depending on `config`, part of the encoder trainable."""
+        super().__init__(model, config, average_decay=config.average_decay)
+        self._tuned = config.encoder_learning_rate > 0
+        _unfreeze(model, self._tuned)
+        self._encoder = model.image_encoder
+
+    def start(self) -> None:
+        """Use the weights that the run starts or resumes from."""
+        # A bfloat16 copy of a frozen encoder is three times as fast as autocast.
+        if not self._tuned:
+            self._encoder = copy.deepcopy(self.model.image_encoder).to(torch.bfloat16).eval()
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return AdamW with separate learning rates for decoder and encoder."""
+        return torch.optim.AdamW(_groups(self.model, self.config))
+
+    def rate_factor(self, step: int) -> float:
+        """Return a linear warm-up followed by half a cosine down to a fiftieth."""
+        done = step / self.config.steps
+        factor = min(1.0, (step + 1) / self.config.warm_up)
+        return factor * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done)))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Return embeddings [B, D, h, w], before normalisation, of images uint8 [B, H, W, 3]."""
+        self.model.decoder.train()
+        self.model.image_encoder.eval()
+        pixels = self.model.normalise(images)
+        with self._regularised(), mixed_precision(self.model.decoder, pixels.device.type):
+            if self._tuned:
+                maps = self._encoder(pixels)
+            else:
+                with torch.no_grad():
+                    maps = self._encoder(pixels.to(torch.bfloat16))
+            return self.model.decoder(maps)
+
+    @contextmanager
+    def _regularised(self) -> Iterator[None]:
+        """Randomise feature maps within the block; never evaluate inside it."""
+        config, encoder, decoder = self.config, self._encoder, self.model.decoder
+        stages = [encoder.get_submodule(f'net.blocks.{i}') for i in range(3)]
+        finest = [decoder.get_submodule(f'laterals.{i}') for i in range(2)]
+        hooks = (
+            StyleRandomisation(stages, config.style_probability, config.style_strength),
+            LevelDropout(finest, config.level_dropout),
+        )
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def _unfreeze(model: LSeg, tune: bool) -> None:
+    """Make the decoder trainable and, if `tune`, the encoder's convolutions from stage 3 on."""
+    model.image_encoder.requires_grad_(False)
+    model.decoder.requires_grad_(True)
+    for name, module in model.image_encoder.named_modules():
+        late = name.startswith(('net.blocks.3', 'net.blocks.4', 'net.blocks.5', 'net.blocks.6'))
+        if tune and isinstance(module, nn.Conv2d) and (late or name == 'net.conv_head'):
+            module.requires_grad_(True)
+
+
+def _groups(model: LSeg, config: TrainingConfig) -> list[dict[str, Any]]:
+    parts = ((model.decoder, config.learning_rate), (model.image_encoder, config.encoder_learning_rate))
+    groups = []
+    for part, rate in parts:
+        trained = [p for p in part.parameters() if p.requires_grad]
+        if trained:
+            decay = config.weight_decay
+            groups.append({'params': trained, 'lr': rate, 'full_lr': rate, 'weight_decay': decay})
+    return groups
