@@ -78,19 +78,27 @@ class ImageEmbedding:
         picture = F.interpolate(picture, self.geometry.image, mode='bilinear')
         return (255 * picture[0]).round().byte().permute(1, 2, 0).cpu().numpy()
 
-    def _positions(self, axis: int) -> Tensor:
-        """Return the grid position of each row or column of the image."""
+    def cell_of_pixel(self, axis: int) -> tuple[float, float]:
+        """Return scale and offset: cell = scale * pixel + offset, for rows (axis 0) or columns (1).
+
+        Both are counted from the centre of the first: pixel 0 is the centre of the first pixel.
+        """
         image, resized, padded = (
             size[axis] for size in (self.geometry.image, self.geometry.resized, self.geometry.padded)
         )
         cells = self.grid.shape[1 + axis]
-        pixels = torch.arange(image, dtype=torch.float64, device=self.grid.device)
-        pixels = (pixels + 0.5) * resized / image - 0.5
+        pixel = resized / image  # in pixels of the resized image
         if self.align_corners:
-            positions = pixels * (cells - 1) / max(padded - 1, 1)
-        else:
-            positions = (pixels + 0.5) * cells / padded - 0.5
-        return positions.clamp(0, cells - 1)
+            cell = (cells - 1) / max(padded - 1, 1)
+            return pixel * cell, (0.5 * pixel - 0.5) * cell
+        scale = pixel * cells / padded
+        return scale, 0.5 * scale - 0.5
+
+    def _positions(self, axis: int) -> Tensor:
+        """Return the grid position of each row or column of the image."""
+        scale, offset = self.cell_of_pixel(axis)
+        pixels = torch.arange(self.geometry.image[axis], dtype=torch.float64, device=self.grid.device)
+        return (scale * pixels + offset).clamp(0, self.grid.shape[1 + axis] - 1)
 
 
 def _interpolate(values: Tensor, positions: Tensor, dim: int) -> Tensor:

@@ -83,8 +83,7 @@ class Segmenter(ABC):
         """Encode the prompts of `labels`; the model caches those it has seen before."""
         with torch.inference_mode():
             text = self._backend.project(self.model.encode_text(labels.prompts))
-            ids = torch.tensor(labels.ids, dtype=torch.uint8, device=self.model.device)
-        return PreparedLabels(labels, text, tuple(len(c.prompts) for c in labels.classes), ids)
+        return self._with_text(labels, text)
 
     def warm_up(self, height: int, width: int) -> None:
         """Segment a black image of this size, so that the first real one is not slow."""
@@ -125,6 +124,15 @@ class Segmenter(ABC):
             # The first and only wait for a GPU.
             return [Segmentation(*results[index].cpu().numpy()) for index in range(len(images))]
 
+    def segment_embedding(self, embedding: ImageEmbedding, labels: LabelSet) -> Segmentation:
+        """Segment an image from its embedding, as `segment` would: labels may come later."""
+        with torch.inference_mode():
+            prepared = self._with_text(labels, self.model.encode_text(labels.prompts))
+            grid = embedding.grid[None].to(self.model.device)
+            logits = self.model.correlate(grid, prepared.text).float() / self.model.calibration
+            decided = _decide(_probabilities(logits, prepared)[0], embedding.geometry, prepared.ids, 0.0)
+            return Segmentation(*sample(decided, embedding.geometry.image).cpu().numpy())
+
     def compare(self, image: np.ndarray, text: Tensor) -> tuple[Tensor, ImageGeometry]:
         """Compare a uint8 RGB image [H, W, 3] with rows of `LSeg.encode_text`, [K, D].
 
@@ -135,6 +143,10 @@ class Segmenter(ABC):
         with torch.inference_mode():
             (batch,) = self._logits([image], self._backend.project(text))
         return batch.logits[0], batch.geometries[0]
+
+    def _with_text(self, labels: LabelSet, text: Tensor) -> PreparedLabels:
+        ids = torch.tensor(labels.ids, dtype=torch.uint8, device=self.model.device)
+        return PreparedLabels(labels, text, tuple(len(c.prompts) for c in labels.classes), ids)
 
     @abstractmethod
     def embed(self, image: np.ndarray) -> ImageEmbedding:
