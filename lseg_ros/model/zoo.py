@@ -25,6 +25,7 @@ from lseg_ros.model.open_networks import build_text, open_networks
 from lseg_ros.model.parts import ImageEncoder, TextEncoder
 from lseg_ros.model.patch_encoder import NoDecoder, PatchEncoder
 from lseg_ros.model.text import TEXT_ENCODERS
+from lseg_ros.model.word_table import WordTable, parse_word_table
 
 # By the name in a model's configuration.
 DECODERS = MappingProxyType({'pyramid': PyramidDecoder, 'dpt': FusionDecoder, 'none': NoDecoder})
@@ -137,6 +138,8 @@ def _build_text_encoder(config: LSegConfig, text_model: str | Path | None) -> Te
             return TEXT_ENCODERS[config.text](text_model)
     if text_model and not Path(text_model).exists():  # not needed, but a sign of a mistake
         raise FileNotFoundError(f'no text model at {text_model}; {config.name} has its own, so leave it out')
+    if table := parse_word_table(config.text):
+        return WordTable(*table)
     network = open_networks().get(config.text)
     return build_text(network.text) if network else ClipText(CLIP_TEXT[config.text])
 
@@ -161,7 +164,7 @@ def _check_parts(config: LSegConfig) -> None:
         ('decoder', config.decoder, DECODERS),
         ('text encoder', config.text, (*TEXT_ENCODERS, *CLIP_TEXT, *open_networks())),
     ):
-        if name not in known:
+        if name not in known and not (part == 'text encoder' and parse_word_table(name)):
             raise ValueError(f'unknown {part} {name!r}: use one of {", ".join(known)}')
     if config.class_prior and config.decoder != 'pyramid':
         raise ValueError(f'class_prior {config.class_prior:g} needs the decoder pyramid, not {config.decoder}')
