@@ -27,7 +27,7 @@ def test_the_version_is_that_of_lseg_ros():
 
 def test_every_command_has_an_entry_point():
     modules = {path.stem for path in (LAB / 'lseg_lab' / 'commands').glob('*.py')}
-    parts = {'__init__', 'train_options', 'train_runs'}
+    parts = {'__init__', 'adapt_run', 'train_options', 'train_runs'}
     assert {name.rpartition('.')[2] for name in COMMANDS} == modules - parts
 
 

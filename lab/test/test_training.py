@@ -176,13 +176,6 @@ def test_a_folder_that_is_none_is_named(tmp_path):
         open_folders([tmp_path])
 
 
-def test_more_classes_than_a_mask_holds_are_refused(rooms, tmp_path):
-    """Class 255 would be read as not labelled."""
-    second = write_rooms(tmp_path / 'second', classes=('floor', *(f'class {number}' for number in range(253))))
-    with pytest.raises(ValueError, match='256 classes, but a mask holds 255'):
-        open_folders([rooms, second])
-
-
 @pytest.mark.parametrize('change', [change for _, change in augment.PHOTOMETRIC])
 def test_photometric_changes_keep_the_form(change):
     """The result is uint8 of the same shape and reproducible."""

@@ -38,13 +38,13 @@ def geometric(
     """
     border = BORDERS[rng.integers(len(BORDERS))]
     height, width = size
-    matrix = _crop_matrix(image.shape[:2], size, zoom, rng)
+    matrix = crop_matrix(image.shape[:2], size, zoom, rng)
     image = cv2.warpPerspective(image, matrix, (width, height), borderMode=border[0], borderValue=border[1])
     mask = cv2.warpPerspective(mask, matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=UNLABELLED)
     return image, mask
 
 
-def _crop_matrix(
+def crop_matrix(
     source: tuple[int, int], target: tuple[int, int], zoom: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """Return the homography [3, 3] from source pixels to the pixels of a random crop."""

@@ -58,8 +58,7 @@ def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
     `lseg rooms` and `lseg annotate masks` write them.
 
     Their class lists may differ; the joint list contains every name once. Raise FileNotFoundError
-    if a folder has no dataset.json or no labelled image, ValueError if they name more classes than
-    a mask can hold.
+    if a folder has no dataset.json or no labelled image.
     """
     classes: list[str] = []
     pairs, palettes = [], []
@@ -71,8 +70,6 @@ def open_folders(roots: Sequence[str | Path]) -> LabelledFolder:
             )
         names = json.loads(description.read_text(encoding='utf-8'))['classes']
         classes += [name for name in names if name not in classes]
-        if len(classes) > UNLABELLED:
-            raise ValueError(f'{root}: with it, the folders name {len(classes)} classes, but a mask holds {UNLABELLED}')
         palette = np.full(256, UNLABELLED, np.uint8)
         palette[: len(names)] = [classes.index(name) for name in names]
         palettes.append(palette)

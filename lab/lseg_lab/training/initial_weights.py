@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lseg_ros.model import LSeg, LSegConfig, build
 from lseg_ros.model.clip import CLIP_TEXT
+from lseg_ros.model.parts import ImageEncoder
 from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.zoo import check_name
 
@@ -53,11 +54,16 @@ def build_pretrained(config: LSegConfig, text_model: str | Path | None = None) -
             f"text model {text_model} is not a file: give OpenAI's CLIP (ViT-B-32.pt), or none to download it"
         )
     model = build(config, text_model)
-    _load(model.image_encoder.get_submodule('net'), imagenet_weights(config.encoder))
+    load_imagenet(model.image_encoder, config.encoder)
     if config.text in CLIP_TEXT:
         _load(model.text_encoder.get_submodule('net'), _clip_weights(config.text, text_model))
         model.text_encoder.eval()
     return model
+
+
+def load_imagenet(encoder: ImageEncoder, name: str) -> None:
+    """Give the encoder called `name` its ImageNet weights; see imagenet_weights for errors."""
+    _load(encoder.get_submodule('net'), imagenet_weights(name))
 
 
 def imagenet_weights(name: str) -> dict[str, Tensor]:

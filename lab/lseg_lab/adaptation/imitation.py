@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe by which a small network learns to reproduce a teacher's embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lseg_lab.adaptation.frame_stream import STEP, FrameSample
+from lseg_lab.training import lite
+from lseg_lab.training.config import TrainingConfig
+from lseg_lab.training.dataset import Sample
+from lseg_lab.training.small_network import SmallNetworkRecipe
+from lseg_ros.model import LSeg
+
+
+@dataclass(frozen=True)
+class MixedBatch:
+    """Frames, their targets, and labelled samples, of which there may be none.
+
+    Attributes:
+        images: uint8 [B, H, W, 3].
+        targets: (first, targets [h, w, D], inside [h, w]) of each image, see FrameSample.
+        labelled: the labelled samples.
+    """
+
+    images: Tensor
+    targets: tuple[tuple[tuple[int, int], Tensor, Tensor], ...]
+    labelled: lite.Batch | None
+
+
+class ImitationRecipe(SmallNetworkRecipe):
+    """One minus the cosine between student and teacher, averaged over the cells of a batch.
+
+    Labelled samples add the label-set loss of the recipe lite.
+    """
+
+    def __init__(self, model: LSeg, config: TrainingConfig, labels: lite.LabelObjective | None = None) -> None:
+        """Make the decoder and, depending on `config`, part of the encoder trainable.
+
+        `labels` is the loss of labelled samples, if the stream has any.
+        """
+        super().__init__(model, config)
+        self._labels = labels
+
+    @staticmethod
+    def collate(samples: Sequence[FrameSample | Sample]) -> MixedBatch:
+        """Stack frames and labelled samples into a batch."""
+        frames = [sample for sample in samples if isinstance(sample, FrameSample)]
+        labelled = [sample for sample in samples if isinstance(sample, Sample)]
+        return MixedBatch(
+            torch.from_numpy(np.stack([frame.image for frame in frames])) if frames else torch.empty(0),
+            tuple((each.first, each.targets, torch.from_numpy(each.inside)) for each in frames),
+            lite.stack(labelled) if labelled else None,
+        )
+
+    def loss(self, batch: MixedBatch) -> Tensor:
+        """Return the sum of both losses, each weighted by its share of the samples."""
+        frames = len(batch.images)
+        labelled = len(batch.labelled.images) if batch.labelled else 0
+        total = torch.zeros((), device=self.model.device)
+        if frames:
+            total = total + frames / (frames + labelled) * self._distance(batch)
+        if batch.labelled and self._labels:
+            loss = self._labels(self.embed(batch.labelled.images), batch.labelled)
+            total = total + labelled / (frames + labelled) * loss
+        return total
+
+    def _distance(self, batch: MixedBatch) -> Tensor:
+        distances = []
+        for student, ((row, column), target, inside) in zip(self.embed(batch.images), batch.targets):
+            cells = student[:, row::STEP, column::STEP].permute(1, 2, 0).float()
+            mask = inside.to(cells.device)
+            teacher = target.to(cells.device)[mask]
+            distances.append(1 - F.cosine_similarity(cells[mask], teacher, dim=1))
+        return torch.cat(distances).mean()
