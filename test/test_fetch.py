@@ -13,6 +13,7 @@ from threading import Thread
 from types import MappingProxyType
 
 import pytest
+import tiny_tips
 import torch
 from hub_server import REVISION, Hub
 from huggingface_hub import constants
@@ -79,9 +80,9 @@ def point_at(hub, monkeypatch):
     monkeypatch.setattr(constants, 'ENDPOINT', hub.url)
 
 
-def list_download(monkeypatch, sources):
-    download = Download('tiny', 'a tiny model', 'CC0', sources, 7_000_000)
-    downloads = MappingProxyType({'tiny': download})
+def list_download(monkeypatch, sources, name='tiny'):
+    download = Download(name, 'a tiny model', 'CC0', sources, 7_000_000)
+    downloads = MappingProxyType({name: download})
     monkeypatch.setattr('lseg_ros.downloads.catalogue.DOWNLOADS', downloads)
     monkeypatch.setattr('lseg_ros.model.zoo.DOWNLOADS', downloads)
 
@@ -343,6 +344,22 @@ def test_nothing_in_a_file_is_executed(hub, model, fetch, tmp_path):
     hub.files[FILE] = (tmp_path / 'attack.ckpt').read_bytes()
     status, _, err = fetch()
     assert status == 2 and 'is not one of the networks' in err and not (tmp_path / 'executed').exists()
+
+
+def test_an_open_encoder_is_made_of_several_files_with_its_own_tokenizer(hub, tmp_path, monkeypatch, capsys):
+    tiny_tips.make_known(monkeypatch)
+    files = {name: path.read_bytes() for name, path in tiny_tips.write_published(tmp_path).items()}
+    hub.files.update({f'authors/tiny/{name}': content for name, content in files.items()})
+    sources = (HubFile(name, 'authors/tiny', REVISION, name, len(content)) for name, content in files.items())
+    list_download(monkeypatch, tuple(sources), tiny_tips.NAME)
+    hub.files['authors/tiny/tokenizer.model'] = bytes(len(files['tokenizer.model']))
+    assert cli.main(['fetch', tiny_tips.NAME]) == 2
+    assert 'tokenizer.model' in capsys.readouterr().err and not kept.path_of(tiny_tips.NAME).exists()
+    hub.files['authors/tiny/tokenizer.model'] = files['tokenizer.model']
+    cli.main(['fetch', '--remove', tiny_tips.NAME])
+    assert cli.main(['fetch', tiny_tips.NAME]) == 0
+    rows = load(tiny_tips.NAME).encode_text(['chair', 'fire extinguisher'])
+    torch.testing.assert_close(rows.norm(dim=1), torch.ones(2))
 
 
 def test_google_drive_needs_its_package(hub, content, fetch, monkeypatch):

@@ -6,9 +6,10 @@ from pathlib import Path
 from filled import filled_open, tips_shapes
 from safetensors.torch import save_file
 
-from lseg_ros.model import checkpoint, open_files, zoo
+from lseg_ros.model import checkpoint, downloaded, open_files, zoo
 from lseg_ros.model.open_networks import open_networks, parse_network
 
+NAME = 'tiny-tips'
 TOKENIZER = Path(__file__).parent / 'data' / 'sentencepiece.model'
 TINY = {
     'description': 'a small TIPS',
@@ -39,8 +40,8 @@ TINY = {
 
 def make_known(monkeypatch):
     """Add the network to those that the package describes, as tiny-tips."""
-    known = {**open_networks(), 'tiny-tips': parse_network('tiny-tips', TINY)}
-    for module in (zoo, open_files):
+    known = {**open_networks(), NAME: parse_network(NAME, TINY)}
+    for module in (downloaded, zoo, open_files):
         monkeypatch.setattr(module, 'open_networks', lambda: known)
 
 
@@ -53,6 +54,6 @@ def write_published(folder):
 
 def convert(published, path):
     """Write the weights file of the published files to `path`, and return it."""
-    with open_files.outline_published('tiny-tips', published) as (model, stored):
+    with open_files.outline_published(NAME, published) as (model, stored):
         checkpoint.convert(model, stored, path)
     return path
