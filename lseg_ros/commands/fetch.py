@@ -96,7 +96,7 @@ def _convert(download: Download, half: bool, files: Mapping[str, Path], target: 
     origin = {
         'source': ' and '.join(source.origin for source in download.sources),
         'licence': download.licence,
-        'changed': f'renamed and{" rounded to half precision," if half else ""} stripped of what is not used, '
+        'changed': f'tensors renamed{", rounded to half precision" if half else ""}, unused ones left out, '
         f'by lseg fetch {__version__}',
     }
     with outline_downloaded(download.name, files) as (model, stored):
