@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from PIL import Image
 
 from lseg_ros import cli
+from lseg_ros.backends import open_backend
 from lseg_ros.core import embedding
 from lseg_ros.core.single_pass import SinglePassSegmenter
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.model import LSegConfig, build, save
 
 SIZE = (50, 77)  # no multiple of the stride
@@ -130,3 +133,53 @@ def test_embed_skips_what_is_no_image_and_takes_no_video(embed, tmp_path):
     (tmp_path / 'clip.mp4').write_bytes(b'')
     status, _, err = embed('clip.mp4')
     assert status == 2 and 'clip.mp4 cannot be used: expected image' in err
+
+
+@pytest.mark.parametrize('backend', ['eager', 'torch'])
+def test_embedding_of_a_segmentation_meets_encoded_prompts_at_the_cosine_of_the_model(model, picture, backend):
+    segmenter = SinglePassSegmenter(model, backend=open_backend(backend, model))
+    labels = segmenter.prepare(LabelRegistry().replace(['floor', 'door']))
+    plain = segmenter.segment([picture], labels)[0]
+    found = segmenter.segment([picture], labels, embed=True)[0]
+    assert plain.embedding is None
+    assert np.array_equal(found.ids, plain.ids)
+    cosines = found.embedding.cells @ segmenter.encode_prompts(['sofa', 'exit sign']).T
+    expected = segmenter.embed(picture).cells @ model.encode_text(['sofa', 'exit sign']).T
+    torch.testing.assert_close(cosines, expected, atol=1e-5, rtol=0)
+    assert found.embedding.id == segmenter.embedding_id
+    assert f'-{found.embedding.cells.shape[2]}-' in segmenter.embedding_id
+
+
+def test_embedding_id_depends_on_the_weights_and_not_on_their_precision(model):
+    segmenter = SinglePassSegmenter(model)
+    half = deepcopy(model).half()
+    other = deepcopy(model)
+    with torch.no_grad():
+        next(other.decoder.parameters()).neg_()
+    assert half.digest() == model.digest() != other.digest()
+    assert segmenter.embedding_id == f'{model.name}-{model.text_encoder.dim}-{model.digest()}'
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_lattice_says_where_the_cells_lie_in_the_image(model, picture, align_corners):
+    model.config = dataclasses.replace(model.config, align_corners=align_corners)
+    found = SinglePassSegmenter(model).embed(picture)
+    down, across = found.lattice
+    y, x = 3, 5
+    row, column = down.first + y * down.step, across.first + x * across.step
+    # The rows of the image around it, interpolated, give the vector of the cell.
+    rows = found.rows(int(row), int(row) + 2)
+    columns = rows[:, int(column) : int(column) + 2]
+    at_column = torch.lerp(columns[:, 0], columns[:, 1], column % 1)
+    vector = torch.lerp(at_column[0], at_column[1], row % 1)
+    assert torch.cosine_similarity(vector, found.cells[y, x], dim=0) > 0.99
+
+
+def test_thinned_cells_are_every_nth_with_their_places(model, picture):
+    model.config = dataclasses.replace(model.config, align_corners=False)
+    found = SinglePassSegmenter(model).embed(picture)
+    cells, (down, across) = found.thinned(3)
+    assert torch.equal(cells, found.cells[1::3, 1::3])
+    assert (down.first, down.step) == (found.lattice[0].first + found.lattice[0].step, 3 * found.lattice[0].step)
+    assert across.step == 3 * found.lattice[1].step
+    assert found.thinned(64)[0].shape[:2] == (1, 1)

@@ -28,6 +28,13 @@ class Backend(Protocol):
         result.
         """
 
+    def encode(self, images: Tensor) -> Tensor:
+        """Return unit embeddings, float32 [B, E, h, w], of images as in `correlate`.
+
+        Their inner products with rows of `project` are those of `embed` with the text. The next
+        call may overwrite the result.
+        """
+
     def embed(self, images: Tensor) -> Tensor:
         """Return unit embeddings, float32 [B, D, h, w], of images as in `correlate`.
 
@@ -51,6 +58,10 @@ class EagerBackend:
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend."""
         return self._model.correlate(self.embed(images), text)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self.embed(images)
 
     def embed(self, images: Tensor) -> Tensor:
         """See Backend."""

@@ -42,8 +42,10 @@ class OpenVinoBackend:
             raise ValueError(f'the backend openvino cannot run {model.name}: use torch')
         folded = FoldedNetwork(model, torch.float32)
         self.project = folded.project
+        self._restore = folded.restore
         # The logits of these rows are the dimensions of the embedding.
-        self._dimensions = model.config.temperature * folded.project(torch.eye(model.text_encoder.dim))
+        width = self.project(torch.eye(model.text_encoder.dim)).shape[1]
+        self._dimensions = model.config.temperature * torch.eye(width)
         self._spatial = deepcopy(model.spatial).float()
         network = _Correlation(folded, model.config.temperature)
         self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
@@ -52,9 +54,13 @@ class OpenVinoBackend:
         """See Backend; the logits of a pixel are contiguous."""
         return self._spatial(self._run(images, text))
 
-    def embed(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> Tensor:
         """See Backend."""
         return self._run(images, self._dimensions)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self._restore(self.encode(images))
 
     def _run(self, images: Tensor, text: Tensor) -> Tensor:
         given = (images.contiguous(), text.float().contiguous())  # kept alive until they have been read

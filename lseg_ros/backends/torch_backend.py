@@ -32,15 +32,19 @@ class TorchBackend:
         self._network = network.to(memory_format=torch.channels_last)
         self.project = self._network.project
         on_gpu = model.device.type == 'cuda'
-        self._encode = RecordedRuns(self._network, _Graph) if on_gpu else self._network
+        self._run = RecordedRuns(self._network, _Graph) if on_gpu else self._network
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend."""
-        return self._model.correlate(self._encode(images), text)
+        return self._model.correlate(self.encode(images), text)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See Backend."""
+        return self._run(images)
 
     def embed(self, images: Tensor) -> Tensor:
         """See Backend."""
-        return self._network.restore(self._encode(images))
+        return self._network.restore(self.encode(images))
 
 
 class RecordedRuns:

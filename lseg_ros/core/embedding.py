@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,17 +20,27 @@ _BAND_VALUES = 16 * 2**20  # of float32: 64 MiB
 _CLIPPED = 0.01
 
 
+class Line(NamedTuple):
+    """Evenly spaced places along one side of an image, in pixels, with whole numbers at centres."""
+
+    first: float
+    step: float
+
+
 @dataclass(frozen=True)
 class ImageEmbedding:
     """Unit vectors of D dimensions for the cells of a grid over an image.
 
-    Their inner product with a row of `LSeg.encode_text` is the cosine that labels are chosen by.
-    `grid` is float32 [D, h, w] and covers the padded image that the network was given.
+    Their inner product with a row of text is the cosine that labels are chosen by: a row of
+    `LSeg.encode_text` for a result of `Segmenter.embed`, of `Segmenter.encode_prompts` for one of
+    `Segmenter.segment`. `grid` is float32 [D, h, w] and covers the padded image that the network
+    was given. `id` names what the vectors are comparable with, see `Segmenter.embedding_id`.
     """
 
     grid: Tensor
     geometry: ImageGeometry
     align_corners: bool  # whether the outer cells lie on the border of the padded image
+    id: str = ''
 
     @property
     def cells(self) -> Tensor:
@@ -43,6 +54,19 @@ class ImageEmbedding:
         covered = self.geometry.covered(self.grid.shape[1:])
         height, width = (side / cells for side, cells in zip(self.geometry.image, covered))
         return height, width
+
+    @property
+    def lattice(self) -> tuple[Line, Line]:
+        """Where the centres of the cells lie in the image, down and across."""
+        down, across = map(self._line, (0, 1))
+        return down, across
+
+    def thinned(self, stride: int) -> tuple[Tensor, tuple[Line, Line]]:
+        """Return every `stride`-th cell down and across, float32 [h, w, D], and their lattice."""
+        cells = self.cells
+        starts = [min(stride, count) // 2 for count in cells.shape[:2]]
+        lines = [Line(line.first + start * line.step, stride * line.step) for start, line in zip(starts, self.lattice)]
+        return cells[starts[0] :: stride, starts[1] :: stride], (lines[0], lines[1])
 
     def rows(self, first: int, last: int) -> Tensor:
         """Return unit vectors, float32 [last - first, W, D], for these rows of the image.
@@ -93,6 +117,12 @@ class ImageEmbedding:
             return pixel * cell, (0.5 * pixel - 0.5) * cell
         scale = pixel * cells / padded
         return scale, 0.5 * scale - 0.5
+
+    def _line(self, axis: int) -> Line:
+        scale, offset = self.cell_of_pixel(axis)
+        if not scale:  # a single cell between two borders
+            return Line((self.geometry.image[axis] - 1) / 2, self.geometry.image[axis])
+        return Line(-offset / scale, 1 / scale)
 
     def _positions(self, axis: int) -> Tensor:
         """Return the grid position of each row or column of the image."""

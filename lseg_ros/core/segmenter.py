@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -33,10 +34,12 @@ class Segmentation:
 
     Ids are those of the LabelSet, or 255 where the confidence is below the threshold.
     Confidence is the calibrated probability of the winning class, 0..1 scaled to 0..255.
+    `embedding`, if it was asked for, is comparable with rows of `Segmenter.encode_prompts`.
     """
 
     ids: np.ndarray
     confidence: np.ndarray
+    embedding: ImageEmbedding | None = None
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,15 @@ class PreparedLabels:
 
 @dataclass(frozen=True)
 class LogitsBatch:
-    """Calibrated logits, float32 [B, K, h, w], of the images with these indices."""
+    """Calibrated logits, float32 [B, K, h, w], of the images with these indices.
+
+    `embeddings`, if they were asked for, are what the logits were computed from, [B, E, h, w].
+    """
 
     indices: Sequence[int]
     geometries: Sequence[ImageGeometry]
     logits: Tensor
+    embeddings: Tensor | None = None
 
 
 class Segmenter(ABC):
@@ -99,12 +106,14 @@ class Segmenter(ABC):
         threshold: float = 0.0,
         output_size: Size | None = None,
         filters: Sequence[ScoreFilter] | None = None,
+        embed: bool = False,
     ) -> list[Segmentation]:
         """Segment uint8 RGB images [H, W, 3], of any sizes, and return one result for each.
 
         Pixels with a confidence below `threshold`, 0..1, become 255. `filters`, one per image,
         change the scores before the decision. Results have `output_size` (height, width), sampled
-        by nearest neighbour, or the size of their image.
+        by nearest neighbour, or the size of their image. With `embed` they hold the embedding that
+        was scored, too.
         Raise ValueError for a threshold out of range, or an image of another dtype or shape or
         without pixels.
         """
@@ -112,8 +121,10 @@ class Segmenter(ABC):
         for index, image in enumerate(images):
             check_image(image, index)
         results: dict[int, Tensor] = {}
+        embeddings: dict[int, ImageEmbedding] = {}
         with torch.inference_mode():
-            for batch in self._logits(images, prepared.text):
+            for batch in self._logits(images, prepared.text, embed):
+                embeddings |= self._embeddings_of(batch)
                 scored = zip(batch.indices, batch.geometries, _probabilities(batch.logits, prepared))
                 for index, geometry, scores in scored:
                     if filters is not None:
@@ -122,7 +133,33 @@ class Segmenter(ABC):
                     decided = _decide(scores, geometry, prepared.ids, threshold)
                     results[index] = sample(decided, output_size or geometry.image)
             # The first and only wait for a GPU.
-            return [Segmentation(*results[index].cpu().numpy()) for index in range(len(images))]
+            planes = [results[index].cpu().numpy() for index in range(len(images))]
+            return [
+                Segmentation(ids, confidence, embeddings.get(index)) for index, (ids, confidence) in enumerate(planes)
+            ]
+
+    @cached_property
+    def embedding_id(self) -> str:
+        """Names the vectors of this segmenter: only those with the same id may be compared.
+
+        It holds the name of the model, the length of a vector and a digest of the weights, which
+        does not depend on their precision.
+        """
+        dimensions = self.encode_prompts(['other']).shape[1]
+        return f'{self.model.name}-{dimensions}-{self.model.digest()}'
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor from cosines to calibrated logits."""
+        return 1.0 / (self.model.config.temperature * self.model.calibration)
+
+    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """Return rows, float32 [K, E], whose product with an embedding of `segment` is the cosine.
+
+        Raise ValueError as `LSeg.encode_text` does.
+        """
+        with torch.inference_mode():
+            return self._backend.project(self.model.encode_text(prompts)).float()
 
     def segment_embedding(self, embedding: ImageEmbedding, labels: LabelSet) -> Segmentation:
         """Segment an image from its embedding, as `segment` would: labels may come later."""
@@ -156,8 +193,20 @@ class Segmenter(ABC):
         """
 
     @abstractmethod
-    def _logits(self, images: Sequence[np.ndarray], text: Tensor) -> Iterator[LogitsBatch]:
-        """Yield the logits of all images, in batches, for rows [K, E] of the backend's project."""
+    def _logits(self, images: Sequence[np.ndarray], text: Tensor, embed: bool = False) -> Iterator[LogitsBatch]:
+        """Yield the logits of all images, in batches, for rows [K, E] of the backend's project.
+
+        With `embed`, the batches hold the embeddings, too; raise ValueError if there are none.
+        """
+
+    def _embeddings_of(self, batch: LogitsBatch) -> dict[int, ImageEmbedding]:
+        if batch.embeddings is None:
+            return {}
+        align_corners = self.model.config.align_corners
+        return {
+            index: ImageEmbedding(grid, geometry, align_corners, self.embedding_id)
+            for index, geometry, grid in zip(batch.indices, batch.geometries, batch.embeddings)
+        }
 
 
 def check_threshold(threshold: float) -> None:

@@ -48,14 +48,20 @@ class SinglePassSegmenter(Segmenter):
             grid = self._backend.embed(self._resize(image, geometry)[None])[0].clone()
         return ImageEmbedding(grid, geometry, self.model.config.align_corners)
 
-    def _logits(self, images: Sequence[np.ndarray], text: Tensor) -> Iterator[LogitsBatch]:
+    def _logits(self, images: Sequence[np.ndarray], text: Tensor, embed: bool = False) -> Iterator[LogitsBatch]:
         geometries = [self._plan(image) for image in images]
         for size in dict.fromkeys(geometry.resized for geometry in geometries):
             batch = [i for i, geometry in enumerate(geometries) if geometry.resized == size]
             pixels = torch.stack([self._resize(images[i], geometries[i]) for i in batch])
+            embeddings = None
             with self._running:
-                logits = self._backend.correlate(pixels, text).float() / self.model.calibration
-            yield LogitsBatch(batch, [geometries[i] for i in batch], logits)
+                if embed:
+                    embeddings = self._backend.encode(pixels).clone()
+                    logits = self.model.correlate(embeddings, text)
+                else:
+                    logits = self._backend.correlate(pixels, text)
+                logits = logits.float() / self.model.calibration
+            yield LogitsBatch(batch, [geometries[i] for i in batch], logits, embeddings)
 
     def _plan(self, image: np.ndarray) -> ImageGeometry:
         height, width, _ = image.shape

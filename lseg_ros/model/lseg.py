@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -193,6 +195,17 @@ class LSeg(nn.Module):
     def image_state_dict(self) -> dict[str, Tensor]:
         """Return the state dict without the text encoder."""
         return {key: tensor for key, tensor in self.state_dict().items() if not key.startswith(TEXT_PREFIX)}
+
+    def digest(self) -> str:
+        """Return eight hexadecimal digits that tell networks with other image weights apart.
+
+        They depend on the signs of the weights alone, which all floating-point types keep.
+        """
+        content = hashlib.sha256()
+        for key, tensor in sorted(self.image_state_dict().items()):
+            content.update(key.encode())
+            content.update(np.packbits(torch.signbit(tensor).cpu().numpy()).tobytes())
+        return content.hexdigest()[:8]
 
     def _to_image_size(self, maps: Tensor, pixels: Tensor) -> Tensor:
         return F.interpolate(maps, size=pixels.shape[-2:], mode='bilinear', align_corners=self.config.align_corners)

@@ -16,8 +16,10 @@ from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.core.cloud import POINT
+from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
+from lseg_ros.msg import Embedding
 from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage
 
@@ -65,11 +67,33 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
         is_bigendian=0,
         step=width * channels * dtype.itemsize,
     )
-    # The setter takes an array.array as it is, but checks each byte of bytes or NumPy arrays.
-    data = array.array('B')
-    data.frombytes(np.ascontiguousarray(pixels, dtype).data.cast('B'))
-    message.data = data
+    message.data = _bytes(np.asarray(pixels, dtype))
     return message
+
+
+def embedding_to_message(embedding: ImageEmbedding, image: np.ndarray, stride: int, header: Header) -> Embedding:
+    """Return every `stride`-th row and column of the embedding of `image`, uint8 [H, W, 3]."""
+    vectors, (down, across) = embedding.thinned(stride)
+    height, width, dim = vectors.shape
+    rows, columns = (
+        np.clip(np.rint(line.first + line.step * np.arange(count)), 0, side - 1).astype(np.intp)
+        for line, count, side in zip((down, across), (height, width), image.shape)
+    )
+    return Embedding(
+        header=header,
+        model=embedding.id,
+        image_height=image.shape[0],
+        image_width=image.shape[1],
+        height=height,
+        width=width,
+        dim=dim,
+        first_x=across.first,
+        first_y=down.first,
+        step_x=across.step,
+        step_y=down.step,
+        colors=_bytes(image[rows[:, None], columns]),
+        data=_bytes(vectors.half().contiguous().cpu().numpy()),
+    )
 
 
 class OrganisedCloud:
@@ -127,6 +151,13 @@ def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:
     height, width = values.shape[:2]
     plain = Image(height=height, width=width, encoding=encoding, step=values.nbytes // height, data=values.tobytes())
     return CvBridge().imgmsg_to_cv2(plain, 'rgb8')
+
+
+def _bytes(values: np.ndarray) -> array.array:
+    # The setters take an array.array as it is, but check each byte of bytes or NumPy arrays.
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(values).data.cast('B'))
+    return data
 
 
 def _header(stamp_ns: int) -> Header:

@@ -71,6 +71,7 @@ def test_names_are_frozen():
         'output_size',
         'depth_slop',
         'points_stride',
+        'embedding_stride',
         'rectified',
         'overlay_alpha',
         'image_timeout',

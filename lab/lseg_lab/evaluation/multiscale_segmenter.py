@@ -16,6 +16,8 @@ from lseg_ros.core.geometry import ImageGeometry, decision_size
 from lseg_ros.core.segmenter import LogitsBatch, Segmenter
 from lseg_ros.model import LSeg
 
+_NO_EMBEDDINGS = "multi-scale segmentation has no embeddings: open the segmenter with quality 'fast'"
+
 
 class MultiScaleSegmenter(Segmenter):
     """Decides by the mean of the logits of a MultiScaleEvaluator.
@@ -33,9 +35,11 @@ class MultiScaleSegmenter(Segmenter):
 
     def embed(self, image: np.ndarray) -> ImageEmbedding:
         """Raise ValueError: the protocol averages logits, so there is no one embedding."""
-        raise ValueError("multi-scale segmentation has no embeddings: open the segmenter with quality 'fast'")
+        raise ValueError(_NO_EMBEDDINGS)
 
-    def _logits(self, images: Sequence[np.ndarray], text: Tensor) -> Iterator[LogitsBatch]:
+    def _logits(self, images: Sequence[np.ndarray], text: Tensor, embed: bool = False) -> Iterator[LogitsBatch]:
+        if embed:
+            raise ValueError(_NO_EMBEDDINGS)
         scale = self._evaluator.passes * self.model.calibration
         for index, image in enumerate(images):
             height, width, _ = image.shape

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services that look at a single image: ~/segment and ~/query."""
+"""The services that look at a single image, ~/segment and ~/query, and ~/encode_text."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,22 +17,24 @@ from sensor_msgs.msg import Image
 from lseg_ros.core.query import Relevance, ask, prepare_query
 from lseg_ros.core.segmenter import PreparedLabels, Segmentation
 from lseg_ros.core.worker import WorkerStopped
-from lseg_ros.labels.syntax import quote
+from lseg_ros.labels import LabelError
+from lseg_ros.labels.registry import MAX_PROMPTS
+from lseg_ros.labels.syntax import check_prompt, quote
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, label_set_to_message
 from lseg_ros.nodes.segmentation.awaiting import end_of
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import Frame, Terms, stamp_ns
 from lseg_ros.nodes.segmentation.session import REPLACE, Session
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
-from lseg_ros.srv import QueryText, SegmentImage
+from lseg_ros.srv import EncodeText, QueryText, SegmentImage
 
 QUEUE_LIMIT = 4
 Request = TypeVar('Request')
-Response = TypeVar('Response', SegmentImage.Response, QueryText.Response)
+Response = TypeVar('Response', SegmentImage.Response, QueryText.Response, EncodeText.Response)
 
 
 class ImageServices:
-    """Answers ~/segment and ~/query one after the other, in a thread of its own.
+    """Answers ~/segment, ~/query and ~/encode_text one after the other, in a thread of its own.
 
     That thread decodes images, encodes text and builds messages; the stream's thread runs the
     network for it between two batches. Requests beyond a queue of four are refused at once.
@@ -45,9 +48,12 @@ class ImageServices:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='image services')
         # Reentrant, so that a request can be refused while others wait.
         group = ReentrantCallbackGroup()
-        segment, query = (partial(self._answer, each) for each in (self._segment, self._query))
-        node.create_service(SegmentImage, '~/segment', segment, callback_group=group)
-        node.create_service(QueryText, '~/query', query, callback_group=group)
+        for kind, name, answer in (
+            (SegmentImage, 'segment', self._segment),
+            (QueryText, 'query', self._query),
+            (EncodeText, 'encode_text', self._encode_text),
+        ):
+            node.create_service(kind, f'~/{name}', partial(self._answer, answer), callback_group=group)
 
     def close(self) -> None:
         """Finish the request under way, refuse those that wait, and end the thread."""
@@ -110,6 +116,19 @@ class ImageServices:
             peak_u=[part.peak_u for part in found],
             peak_v=[part.peak_v for part in found],
             peak_point=[Point(x=x, y=y, z=z) for x, y, z in points],
+        )
+
+    def _encode_text(self, request: EncodeText.Request) -> EncodeText.Response:
+        segmenter = self._open_stream().segmenter
+        if not 0 < len(request.prompts) <= MAX_PROMPTS:
+            raise LabelError(f'{len(request.prompts)} prompts: give 1 to {MAX_PROMPTS}')
+        rows = segmenter.encode_prompts([check_prompt(prompt) for prompt in request.prompts])
+        return EncodeText.Response(
+            success=True,
+            model=segmenter.embedding_id,
+            dim=rows.shape[1],
+            rows=array('f', rows.cpu().numpy().tobytes()),
+            logit_scale=segmenter.logit_scale,
         )
 
     def _open_stream(self) -> SegmentationStream:

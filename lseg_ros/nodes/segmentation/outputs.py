@@ -19,11 +19,13 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from lseg_ros.core.cameras import Camera
+from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.syntax import topic_name
 from lseg_ros.media.overlay import overlay_with_legend
-from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.msg import Embedding
+from lseg_ros.nodes.conversions import array_to_image, embedding_to_message
 from lseg_ros.nodes.segmentation.frames import Frame
 from lseg_ros.nodes.segmentation.label_tables import LabelTables, await_delivery
 from lseg_ros.nodes.transport import DEFAULT_MEMORY
@@ -58,6 +60,7 @@ class Outputs:
         self._overlay = self._create(Image, 'overlay', FRAME_QOS)
         self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
         self._points = self._create(PointCloud2, 'points', FRAME_QOS)
+        self._embedding = self._create(Embedding, 'embedding', FRAME_QOS)
 
     def open(self) -> None:
         """Let frames out."""
@@ -98,12 +101,18 @@ class Outputs:
             for name, members in labels.masks.items():
                 self._send(self._masks[name], partial(_mask, ids, members, header), has_ids=True)
             self._send(self._overlay, lambda: _overlay(frame, ids))
+            self._send(self._embedding, lambda: _embedding(frame, segmentation.embedding))
             return self._is_open
 
     def send_camera_info(self, make: Callable[[], CameraInfo | None]) -> None:
         """Send what `make` returns to the subscribers, unless the gate is shut."""
         with self._gate:
             self._send(self._camera_info, make)
+
+    @property
+    def is_embedding_wanted(self) -> bool:
+        """Whether anybody subscribes to the embedding."""
+        return self._embedding.get_subscription_count() > 0
 
     @property
     def are_points_wanted(self) -> bool:
@@ -126,7 +135,7 @@ class Outputs:
         self.shut()
         with self._gate:
             masks, self._masks = self._masks, {}
-        frames = (self._label_image, self._confidence, self._overlay, self._camera_info, self._points)
+        frames = (self._label_image, self._confidence, self._overlay, self._camera_info, self._points, self._embedding)
         for publisher in (*frames, *masks.values(), *self.tables.publishers):
             self._node.destroy_publisher(publisher)
 
@@ -156,6 +165,12 @@ def _mask(ids: np.ndarray, members: tuple[int, ...], header: Header) -> Image:
     table = np.zeros(256, np.uint8)
     table[list(members)] = 255
     return array_to_image(cv2.LUT(ids, table), 'mono8', header)
+
+
+def _embedding(frame: Frame, embedding: ImageEmbedding | None) -> Embedding | None:
+    if embedding is None:  # somebody has subscribed since the frame was segmented
+        return None
+    return embedding_to_message(embedding, frame.image, frame.settings.embedding_stride, frame.header)
 
 
 def _overlay(frame: Frame, ids: np.ndarray) -> Image:

@@ -165,6 +165,9 @@ class Settings:
     points_stride: int = _parameter(
         1, 'Use every nth row and column for ~/points; a costmap layer needs 1.', range=(1, 64)
     )
+    embedding_stride: int = _at_once(
+        2, "Use every nth row and column of the network's grid for ~/embedding.", range=(1, 64)
+    )
     rectified: bool = _parameter(
         False, 'Whether the images are rectified: use P of camera_info, without distortion, instead of K and D.'
     )

@@ -160,6 +160,7 @@ class SegmentationStream:
                 threshold=self._terms.settings.confidence_threshold,
                 output_size=self._output_size,
                 filters=[camera.smoother for camera, _ in batch],
+                embed=any(camera.outputs.is_embedding_wanted for camera, _ in batch),
             )
             return list(zip(batch, results))
         except Exception as error:

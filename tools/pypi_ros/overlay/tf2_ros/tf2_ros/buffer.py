@@ -53,7 +53,7 @@ class Buffer:
         self._set(transform, is_static=True)
 
     def lookup_transform(
-        self, target_frame: str, source_frame: str, time: Time, timeout: Duration = Duration()
+        self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
     ) -> TransformStamped:
         """Return the transform from one frame to another at a time; raise TransformException."""
         with self._lock:
