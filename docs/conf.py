@@ -60,7 +60,7 @@ MOCKED_UNLESS_INSTALLED = (
 )
 # A literal, or a character that reStructuredText would take for markup.
 _LITERAL_OR_MARKUP = re.compile(r'(``?[^`]+``?)|((?<!\\)[|*](?=\S))')
-API_PACKAGES = ('core', 'labels', 'model', 'media', 'backends')
+API_PACKAGES = ('core', 'mapping', 'labels', 'model', 'media', 'backends')
 API_PACKAGE = """\
 {name}
 {underline}

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time the language map: frames going in, labels and queries coming out, memory per voxel."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
+from lseg_ros.mapping.observation import DepthLimits, GridView, observe
+from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
+
+GRID = (60, 80)  # of lseg-lite for a VGA image
+LABELS = 12
+PROMPTS = 10
+DESCRIPTION = """\
+Time the language map on this machine, for maps of several sizes, with random vectors: a VGA frame
+going in (every STRIDEth place of its grid of 60 x 80), new labels for the whole map, and a query of
+10 prompts against 12 labels. Prints medians in milliseconds of CPU time, and the
+bytes that a voxel takes.
+
+  python benchmark/time_map.py
+  python benchmark/time_map.py --dimensions 512 --voxels 200000
+"""
+
+
+def main() -> None:
+    """Measure and print one row for each size."""
+    args = _parser().parse_args()
+    torch.set_num_threads(args.threads)
+    random = torch.Generator().manual_seed(0)
+    texts = torch.nn.functional.normalize(torch.randn(LABELS + 1 + PROMPTS, args.dimensions, generator=random), dim=1)
+    view = _view(args.dimensions, args.stride, random)
+    labels = LabelRegistry().replace([f'label {number}' for number in range(LABELS)])
+    encoded = EncodedLabels(labels, EncodedTexts(texts[: LABELS + 1], 15.0))
+    prompts, asked = [f'prompt {number}' for number in range(PROMPTS)], EncodedTexts(texts[LABELS + 1 :], 15.0)
+    print(f'{"voxels":>8} {"frame in":>9} {"label":>9} {"query":>9} {"bytes":>6}')
+    for count in args.voxels:
+        grid = VoxelMap(MapSettings(max_voxels=count + 100_000), args.dimensions)
+        grid.fill(_voxels(count, args.dimensions, random))
+        vectors = grid.voxels().vectors
+        frame = _median(partial(_integrate, grid, view), args.repeats)
+        label = _median(partial(label_voxels, vectors, encoded), 5)
+        query = _median(partial(relevance, vectors, prompts, asked, encoded), 5)
+        print(f'{count:>8} {frame:>9.1f} {label:>9.1f} {query:>9.1f} {grid.bytes_per_voxel:>6.0f}', flush=True)
+
+
+def _integrate(grid: VoxelMap, view: GridView) -> None:
+    stamp_s = time.monotonic()
+    pose = view.pose.copy()
+    pose[:2, 3] += np.random.default_rng(int(stamp_s * 1e6)).uniform(-1, 1, 2)
+    grid.integrate(observe(replace(view, pose=pose, stamp_s=stamp_s), DepthLimits(), grid.settings.voxel_size))
+
+
+def _view(dimensions: int, stride: int, random: torch.Generator) -> GridView:
+    """Return a frame of a room: a wall three metres ahead, and the floor."""
+    rows, columns = np.mgrid[-0.6 : 0.6 : GRID[0] * 1j, -0.8 : 0.8 : GRID[1] * 1j].astype(np.float32)
+    rows, columns = rows[::stride, ::stride], columns[::stride, ::stride]
+    depth = np.minimum(3.0, 0.6 / np.maximum(rows, 1e-3)).astype(np.float32)
+    vectors = torch.nn.functional.normalize(torch.randn(*depth.shape, dimensions, generator=random), dim=2)
+    pose = np.array([[0, 0, 1.0, 0], [-1, 0, 0, 0], [0, -1, 0, 0.6], [0, 0, 0, 1]])
+    colors = np.full((*depth.shape, 3), 128, np.uint8)
+    return GridView(vectors.half(), colors, depth, np.stack([columns, rows]), pose, 0.0)
+
+
+def _voxels(count: int, dimensions: int, random: torch.Generator) -> Voxels:
+    """Return voxels that fill a slab two metres high around the origin."""
+    side = int(np.ceil(np.sqrt(count / 40)))
+    cells = np.stack(np.unravel_index(np.arange(count), (side, side, 40)), axis=1) - (side // 2, side // 2, 0)
+    vectors = torch.randn(count, dimensions, generator=random).half()
+    ones = np.ones(count, np.float32)
+    return Voxels(cells.astype(np.int32), 9 * ones, np.zeros((count, 3), np.uint8), ones.astype(float), vectors)
+
+
+def _median(function: Callable[[], object], repeats: int) -> float:
+    """Return the median of the milliseconds of CPU time that `function` takes."""
+    times = []
+    for _ in range(repeats):
+        started = time.process_time()
+        function()
+        times.append(1000 * (time.process_time() - started))
+    return float(np.median(times))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--voxels', type=int, nargs='+', default=[10_000, 200_000, 1_000_000], help='sizes of the map (default: 3)'
+    )
+    parser.add_argument('--dimensions', type=int, default=161, help='length of a vector (default: 161, of lseg-lite)')
+    parser.add_argument('--stride', type=int, default=2, help='thinning of the grid (default: 2, as in the node)')
+    parser.add_argument('--threads', type=int, default=1, help='threads of PyTorch (default: 1)')
+    parser.add_argument('--repeats', type=int, default=50, help='frames per row (default: 50)')
+    return parser
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ground of a map from above: where a robot may drive, and where it would hit something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lseg_ros.mapping.voxel_map import Voxels
+
+UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # as in nav_msgs/OccupancyGrid
+
+
+@dataclass(frozen=True)
+class GroundLimits:
+    """Heights in metres: of the floor in the frame of the map, and above the floor.
+
+    Whatever is not traversable and lies between `low` and `high` above the floor is an obstacle.
+    """
+
+    floor: float = 0.0
+    low: float = 0.1
+    high: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the heights are in order."""
+        if not 0 <= self.low < self.high:
+            raise ValueError(f'obstacles must lie between two heights above the floor, not {self.low} and {self.high}')
+
+
+@dataclass(frozen=True)
+class GroundGrid:
+    """States of square cells, int8 [rows along y, columns along x]: UNKNOWN, FREE or OCCUPIED.
+
+    `corner` is the least x and y of the first cell, in metres, and `cell_size` the side of a cell.
+    """
+
+    states: np.ndarray
+    corner: tuple[float, float]
+    cell_size: float
+
+    def cell_at(self, x: float, y: float) -> tuple[int, int]:
+        """Return row and column of a place, which may lie outside of the grid."""
+        column, row = (int(np.floor((value - low) / self.cell_size)) for value, low in zip((x, y), self.corner))
+        return row, column
+
+    def centres(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return x and y of the centres of cells, float64 [N, 2]."""
+        places: np.ndarray = (np.stack([columns, rows], axis=1) + 0.5) * self.cell_size + self.corner
+        return places
+
+
+def ground_grid(
+    voxels: Voxels, ids: np.ndarray, traversable: tuple[int, ...], voxel_size: float, limits: GroundLimits
+) -> GroundGrid:
+    """Return the ground of voxels with these `ids` of labels, of which some are `traversable`.
+
+    A cell is free where the floor is traversable and nothing stands on it. What lies on the floor,
+    lower than an obstacle, and is not traversable leaves its cell unknown.
+    """
+    if not len(voxels):
+        return GroundGrid(np.full((0, 0), UNKNOWN, np.int8), (0.0, 0.0), voxel_size)
+    cells = voxels.cells.astype(np.int64)
+    low = cells[:, :2].min(0)
+    columns, rows = np.ptp(cells[:, :2], axis=0) + 1
+    flat = (cells[:, 1] - low[1]) * columns + (cells[:, 0] - low[0])
+    height = (cells[:, 2] + 0.5) * voxel_size - limits.floor
+    is_traversable = np.isin(ids, traversable)
+    states = np.full(rows * columns, UNKNOWN, np.int8)
+    states[flat[is_traversable & (np.abs(height) <= limits.low)]] = FREE
+    states[flat[~is_traversable & (height > limits.low) & (height <= limits.high)]] = OCCUPIED
+    x, y = (float(value) * voxel_size for value in low)
+    return GroundGrid(states.reshape(rows, columns), (x, y), voxel_size)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Maps as files: safetensors with the voxels, and the model that their vectors belong to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from lseg_ros.mapping.voxel_map import Voxels
+from lseg_ros.whole_files import whole_file, write_error
+
+_KEY = 'lseg_map'  # of the facts in the metadata of the file
+_FORMAT = 1
+_DTYPES = {
+    'cells': torch.int32,
+    'weights': torch.float32,
+    'colors': torch.uint8,
+    'seen_s': torch.float64,
+    'vectors': torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class MapFacts:
+    """What a map is of: the id of its vectors, the size of a voxel in metres, and its frame."""
+
+    model: str
+    voxel_size: float
+    frame: str = 'map'
+
+
+def write_map(path: Path, voxels: Voxels, facts: MapFacts) -> None:
+    """Write a map; nothing appears at `path` until all is written. Raise OSError on failure."""
+    tensors = {name: torch.as_tensor(getattr(voxels, name)).to(dtype).contiguous() for name, dtype in _DTYPES.items()}
+    metadata = {_KEY: json.dumps(asdict(facts) | {'format': _FORMAT})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        try:
+            save_file(tensors, part, metadata)
+        except Exception as error:
+            raise write_error(part, error) from error
+
+
+def read_map(path: Path) -> tuple[Voxels, MapFacts]:
+    """Read a map. Raise OSError if the file cannot be read, ValueError if it is not a whole map."""
+    if not path.is_file():
+        raise FileNotFoundError(f'no such map: {path}')
+    try:
+        with safe_open(path, 'pt') as file:
+            facts = _facts(path, (file.metadata() or {}).get(_KEY, ''))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f'{path} is not a map, or cut short: {error}') from error
+    _check(path, tensors)
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != 'vectors'}
+    return Voxels(**arrays, vectors=tensors['vectors']), facts
+
+
+def check_model(facts: MapFacts, model: str) -> None:
+    """Raise ValueError, with both names, if the vectors of a map do not belong to `model`."""
+    if facts.model != model:
+        raise ValueError(f'the map has vectors of {facts.model}, but the model is {model}: they cannot be compared')
+
+
+def _facts(path: Path, text: str) -> MapFacts:
+    try:
+        facts = json.loads(text)
+        if facts.pop('format') != _FORMAT:
+            raise ValueError('another format')
+        facts = MapFacts(str(facts['model']), float(facts['voxel_size']), str(facts['frame']))
+        if not 0 < facts.voxel_size < np.inf:
+            raise ValueError('voxel_size')
+        return facts
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is not a map of this version of lseg_ros') from error
+
+
+def _check(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError unless there are the arrays of `Voxels`, all of the same length."""
+    count = len(tensors['cells']) if 'cells' in tensors else -1
+    width = {'cells': (3,), 'colors': (3,), 'vectors': tuple(tensors.get('vectors', torch.empty(0, 0)).shape[1:])}
+    for name, dtype in _DTYPES.items():
+        tensor = tensors.get(name)
+        if tensor is None or tensor.dtype != dtype or tuple(tensor.shape) != (count, *width.get(name, ())):
+            raise ValueError(f'{path} is not a map: its {name} are missing or of another shape')
+    if len(tensors) != len(_DTYPES) or tensors['vectors'].ndim != 2:
+        raise ValueError(f'{path} is not a map: it holds {", ".join(sorted(tensors))}')

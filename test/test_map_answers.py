@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels of a map, answers to words, and places to drive to."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from map_scene import SIZE_M, labels_of, texts_of, vector_of
+
+from lseg_ros.mapping.approach import ApproachLimits, approach
+from lseg_ros.mapping.asking import find_things, place_before
+from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, UNKNOWN, GroundLimits, ground_grid
+from lseg_ros.mapping.labelling import label_voxels, relevance
+from lseg_ros.mapping.regions import connected
+from lseg_ros.mapping.voxel_map import Voxels
+
+
+def box(low, high, word):
+    """Return the cells of a box, with a word."""
+    axes = [np.arange(first, last) for first, last in zip(low, high)]
+    return np.stack(np.meshgrid(*axes, indexing='ij'), axis=-1).reshape(-1, 3), word
+
+
+def voxels_of(*boxes):
+    cells = np.concatenate([cells for cells, _ in boxes]).astype(np.int32)
+    vectors = torch.cat([0.8 * vector_of(word).expand(len(cells), -1) for cells, word in boxes]).half()
+    count = len(cells)
+    return Voxels(cells, np.ones(count, np.float32), np.zeros((count, 3), np.uint8), np.zeros(count), vectors)
+
+
+@pytest.fixture(scope='module')
+def room():
+    """A room of 4 x 3 m: a floor, a wall at its end, and two sofas, one of them behind a wall."""
+    return voxels_of(
+        box((0, 0, 0), (40, 30, 1), 'floor'),
+        box((40, 0, 0), (41, 30, 10), 'wall'),
+        box((30, 5, 1), (38, 10, 5), 'sofa'),
+        box((46, 20, 1), (52, 25, 5), 'sofa'),
+    )
+
+
+@pytest.fixture(scope='module')
+def ground(room):
+    labels = labels_of('floor', 'wall', 'sofa')
+    ids, _ = label_voxels(room.vectors, labels)
+    return ground_grid(room, ids, (1,), SIZE_M, GroundLimits())
+
+
+def things_of(room, word, minimum=0.5):
+    scores = relevance(room.vectors, [word], texts_of(word), labels_of('floor', 'wall'))
+    return find_things(room, scores[0], minimum, SIZE_M)
+
+
+def test_new_labels_relabel_the_whole_map_from_its_vectors(room):
+    before, confidence = label_voxels(room.vectors, labels_of('floor', 'wall'))
+    after, _ = label_voxels(room.vectors, labels_of('floor', 'wall', 'sofa=sofa|lamp'))
+    is_sofa = room.vectors.argmax(1).numpy() == 3
+    assert np.array_equal(after[~is_sofa], before[~is_sofa])
+    assert (after[is_sofa] == 3).all()
+    assert (confidence[~is_sofa] > 0.99).all()
+
+
+def test_prompt_competes_with_the_labels_but_not_with_itself(room):
+    with_rival = relevance(room.vectors, ['sofa'], texts_of('sofa'), labels_of('floor', 'sofa=sofa|lamp'))
+    without = relevance(room.vectors, ['sofa'], texts_of('sofa'), labels_of('floor'))
+    assert np.allclose(with_rival, without, atol=1e-5)
+    assert relevance(room.vectors, ['lamp'], texts_of('lamp'), labels_of('floor', 'sofa'))[0].max() < 0.6
+
+
+def test_things_are_connected_voxels_with_centre_and_size(room):
+    near, far = things_of(room, 'sofa')
+    boxes = {tuple(np.round(thing.centre, 3)): tuple(np.round(thing.size, 3)) for thing in (near, far)}
+    assert boxes == {(3.4, 0.75, 0.3): (0.8, 0.5, 0.4), (4.9, 2.25, 0.3): (0.6, 0.5, 0.4)}
+    assert near.score > 0.9 and len(near.members) == 160
+    assert things_of(room, 'lamp') == []
+    assert len(things_of(room, 'floor')) == 1
+
+
+def test_voxels_that_touch_at_a_corner_are_connected_and_others_are_not():
+    cells = np.array([(0, 0, 0), (1, 1, 1), (2, 1, 0), (9, 9, 9), (9, 9, 11), (-5, 0, 0)])
+    assert sorted(sorted(group.tolist()) for group in connected(cells)) == [[0, 1, 2], [3], [4], [5]]
+    assert connected(np.zeros((0, 3), int)) == []
+    long = np.stack([np.arange(5000), np.zeros(5000, int), np.zeros(5000, int)], 1)
+    assert [len(group) for group in connected(np.random.default_rng(0).permutation(long))] == [5000]
+
+
+def test_ground_is_free_on_the_floor_occupied_by_what_stands_on_it_and_unknown_elsewhere(ground):
+    assert ground.states[ground.cell_at(1.0, 1.0)] == FREE
+    assert ground.states[ground.cell_at(3.4, 0.7)] == OCCUPIED
+    assert ground.states[ground.cell_at(4.05, 2.0)] == OCCUPIED
+    assert ground.states[ground.cell_at(4.3, 2.0)] == UNKNOWN
+
+
+def test_pose_stands_on_free_ground_at_the_distance_and_faces_the_thing(room, ground):
+    near = next(thing for thing in things_of(room, 'sofa') if thing.centre[0] < 4)
+    place = place_before(near, room, SIZE_M, ground, ApproachLimits(distance=1.0, robot_radius=0.25))
+    pose = place.pose
+    assert pose is not None, place.reason
+    cells = (room.cells[near.members, :2] + 0.5) * SIZE_M
+    assert np.linalg.norm(cells - (pose.x, pose.y), axis=1).min() == pytest.approx(1.0, abs=0.1)
+    toward = math.atan2(near.centre[1] - pose.y, near.centre[0] - pose.x)
+    assert pose.yaw == pytest.approx(toward, abs=0.01)
+    around = ground.centres(*np.nonzero(ground.states != FREE))
+    assert np.linalg.norm(around - (pose.x, pose.y), axis=1).min() >= 0.25
+
+
+def test_thing_behind_a_wall_has_no_pose_and_a_reason(room, ground):
+    far = next(thing for thing in things_of(room, 'sofa') if thing.centre[0] > 4)
+    for limits, reason in (
+        (ApproachLimits(distance=1.0), 'it cannot be seen'),
+        (ApproachLimits(distance=0.1), 'the nearest free ground is 0.'),
+        (ApproachLimits(robot_radius=3.0), 'radius 3 m'),
+    ):
+        place = place_before(far, room, SIZE_M, ground, limits)
+        assert place.pose is None and reason in place.reason
+
+
+def test_no_ground_at_all_is_said():
+    empty = voxels_of(box((0, 0, 5), (2, 2, 6), 'sofa'))
+    ground = ground_grid(empty, np.array([3] * 4, np.uint8), (1,), SIZE_M, GroundLimits(low=0.1, high=1.0))
+    with pytest.raises(ValueError, match='no free ground'):
+        approach(ground, np.array([[0.1, 0.1]]), ApproachLimits())

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Maps as files: whole or refused, and of the right model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from limited_disk import room
+from map_scene import SIZE_M, seen, wall_ahead
+from safetensors.torch import save_file
+
+from lseg_ros.mapping.language_map import LanguageMap
+from lseg_ros.mapping.voxel_map import MapSettings
+
+MODEL = 'tiny-5-01234567'
+SETTINGS = MapSettings(voxel_size=SIZE_M)
+
+
+@pytest.fixture
+def walls():
+    """A map of two walls, seen one after the other."""
+    known = LanguageMap(SETTINGS)
+    for distance, word, stamp_s in ((2.0, 'wall', 1.0), (3.0, 'sofa', 2.0)):
+        known.add(MODEL, seen(wall_ahead(distance, word, stamp_s)))
+    return known
+
+
+def test_map_comes_back_from_its_file(walls, tmp_path):
+    path = tmp_path / 'maps' / 'flat.safetensors'
+    assert walls.save(path) == len(walls)
+    again = LanguageMap(SETTINGS)
+    assert again.load(path) == len(walls)
+    assert (again.model, again.stamp_s) == (MODEL, 2.0)
+    mine, theirs = (sorted_by_cell(each.voxels()) for each in (walls, again))
+    for name, values in mine.items():
+        assert np.array_equal(values, theirs[name]), name
+    again.add(MODEL, seen(wall_ahead(2.0, 'wall', 3.0)))
+
+
+def sorted_by_cell(voxels):
+    order = np.lexsort(voxels.cells.T)
+    return {name: np.asarray(getattr(voxels, name))[order] for name in voxels.__dataclass_fields__}
+
+
+def test_vectors_of_another_model_are_refused_with_both_names(walls, tmp_path):
+    walls.save(tmp_path / 'map')
+    other = LanguageMap(SETTINGS)
+    for attempt in (
+        lambda: walls.add('other-5-89abcdef', seen(wall_ahead(1.0))),
+        lambda: other.load(tmp_path / 'map', 'other-5-89abcdef'),
+    ):
+        with pytest.raises(ValueError, match=f'{MODEL}.*other-5-89abcdef'):
+            attempt()
+    assert len(other) == 0 and other.load(tmp_path / 'map') == len(walls)
+
+
+@pytest.mark.parametrize('kept', [0, 7, 100, 0.5, 0.999])
+def test_truncated_file_is_refused_and_the_map_kept(walls, tmp_path, kept):
+    path = tmp_path / 'map'
+    walls.save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    before = len(walls)
+    with pytest.raises(ValueError, match='map is not a map, or cut short'):
+        walls.load(path)
+    assert len(walls) == before
+
+
+def test_files_that_hold_something_else_are_refused(walls, tmp_path):
+    save_file({'cells': torch.zeros(2, 3)}, tmp_path / 'weights')
+    with pytest.raises(ValueError, match='weights is not a map of this version'):
+        walls.load(tmp_path / 'weights')
+    with pytest.raises(FileNotFoundError, match='no such map'):
+        walls.load(tmp_path / 'nothing')
+    walls.save(tmp_path / 'map')
+    with pytest.raises(ValueError, match=r'voxels of 0.1 m, and the map of 0.2 m'):
+        LanguageMap(MapSettings(voxel_size=0.2)).load(tmp_path / 'map')
+    with pytest.raises(ValueError, match='the map is empty'):
+        LanguageMap(SETTINGS).save(tmp_path / 'empty')
+
+
+def test_full_disk_leaves_the_former_file_and_names_it(walls, tmp_path):
+    path = tmp_path / 'map'
+    walls.save(path)
+    before = path.read_bytes()
+    with room(1000), pytest.raises(OSError, match='map'):
+        walls.save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ['map']
