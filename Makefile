@@ -26,7 +26,7 @@ help:
 	@echo "make bench   measure time and memory on this machine; also bench_output/bench.json"
 	@echo "             BENCH_ARGS=--quick takes a minute; BENCH_ARGS=--help lists the options"
 	@echo "make soak    send random input for hours, and kill processes while labels change"
-	@echo "             SOAK_ARGS=\"--scale 0.01\" takes minutes; SOAK_ARGS=--help lists the options"
+	@echo "             SOAK_ARGS=\"--scale 0.01\" for a hundredth; SOAK_ARGS=--help lists the options"
 	@echo "make setup   only prepare the above: ROS 2, Python packages, colcon build"
 	@echo "make clean   remove build/, demo_output/ and bench_output/, but not .venv*"
 	@echo

@@ -71,6 +71,7 @@ def oracle():
         yield
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_command_segments_a_media_file_or_says_why_not(oracle, samples, tally, capsys, data):
     name = data.draw(st.sampled_from(sorted(samples)), 'file')

@@ -26,7 +26,7 @@ from lseg_ros.nodes.segmentation.frames import Arrival, stamp_ns
 from lseg_ros.nodes.segmentation.session import REPLACE, Session
 from lseg_ros.nodes.segmentation.settings import Settings
 
-pytestmark = pytest.mark.fuzz
+pytestmark = [pytest.mark.fuzz, pytest.mark.slow]
 
 TABLES = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 OUTCOMES = ('published', 'dropped', 'bad', 'failed')

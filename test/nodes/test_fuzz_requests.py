@@ -19,7 +19,7 @@ from lseg_ros.labels.ids import MAX_LABELS
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.segmentation.settings import PARAMETERS, Applies
 
-pytestmark = pytest.mark.fuzz
+pytestmark = [pytest.mark.fuzz, pytest.mark.slow]
 
 DEFAULTS = {
     spec.name: list(spec.default) if isinstance(spec.default, tuple) else spec.default

@@ -18,7 +18,8 @@ from sensor_msgs.msg import Image
 
 RATE_HZ = 30.0
 IMAGES_PER_SIZE = 100
-SIZES = ((240, 180), (212, 120), (160, 120))  # small enough for the shared memory of Fast DDS
+# Small enough for the shared memory of Fast DDS, and multiples of the stride of the oracle.
+SIZES = ((240, 176), (208, 120), (160, 120))
 BLANK = array('B', bytes(3))
 
 

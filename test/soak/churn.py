@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import rclpy
@@ -34,6 +34,7 @@ STEP_S = 1.0
 STEPS_PER_KILL = 7
 STEPS_PER_ROUND = 5
 START_S = 300.0  # for everything to start on a busy machine
+RETRY_S = 5.0  # for a response of the shaky node, which DDS may take for alive after it is killed
 SETTLE_S = 120.0  # for DDS to notice that processes have been killed, and more
 ALLOWED_MB = 16.0
 ROUND = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)
@@ -57,9 +58,13 @@ class Churn:
         self.cameras = [Actor('camera_driver', name) for name in CAMERAS]
         self.steady, self.shaky = (Actor('oracle_node', *_arguments(target)) for target in (STEADY, SHAKY))
         self.clients: list[Actor] = []
-        self._requests = {target: SegmentationClient(node, target, START_S) for target in (STEADY, SHAKY)}
+        self._requests = {
+            STEADY: SegmentationClient(node, STEADY, START_S),
+            SHAKY: SegmentationClient(node, SHAKY, RETRY_S),
+        }
         self._samples: list[tuple[int, float]] = []  # label changes so far, memory
         self._rounds = self._failed_rounds = 0
+        self._is_shaky_down = False
         self._crashed: list[str] = []
 
     @property
@@ -94,6 +99,8 @@ class Churn:
                     self._lifecycle_round(long=step % (4 * STEPS_PER_ROUND) == 0)
                 if step % STEPS_PER_KILL == 0:
                     self._kill_one()
+                if self._is_shaky_down and self._is_there(SHAKY):
+                    self._bring_up_again()
                 self._crashed += [actor.name for actor in self.actors if actor.has_crashed]
                 bar.update(self.changes - bar.n)
 
@@ -170,13 +177,18 @@ class Churn:
             time.sleep(STEP_S)
 
     def _kill_one(self) -> None:
-        victim = self._random.choice([self.shaky, *self.cameras, *self.clients])
+        victims = [*self.cameras, *self.clients, *([] if self._is_shaky_down else [self.shaky])]
+        victim = self._random.choice(victims)
         victim.kill()
         time.sleep(self._random.uniform(0, 2))
         victim.restart()
-        if victim is self.shaky:
-            self._wait(partial(self._is_there, SHAKY))
+        self._is_shaky_down |= victim is self.shaky
+
+    def _bring_up_again(self) -> None:
+        """Bring the shaky node up after a kill, unless it still needs time to start."""
+        with suppress(TimeoutError):
             self._requests[SHAKY].bring_up()
+            self._is_shaky_down = False
 
 
 def _arguments(target: str) -> list[str]:

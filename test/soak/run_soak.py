@@ -18,8 +18,8 @@ damaged, and random files to the commands, and compares every result with a know
 changes the labels of two nodes while cameras, clients and nodes are killed and started again, and
 checks every frame from outside. The exit status is 1 if anything was wrong.
 
-  make soak                                        the full size: about an hour on a quiet machine
-  make soak SOAK_ARGS="--scale 0.01"               a hundredth of it, in a few minutes
+  make soak                                        the full size: hours
+  make soak SOAK_ARGS="--scale 0.01"               a hundredth of it
   make soak SOAK_ARGS="--minutes 10 --part churn"  at most ten minutes of one part
   make soak SOAK_ARGS="--seed 7"                   the same random numbers as a run that printed 7
 """
