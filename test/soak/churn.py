@@ -79,9 +79,9 @@ class Churn:
 
     def bring_up(self) -> Use:
         """Start both nodes and wait for checked frames; return what the steady node then uses."""
-        for target, client in self._requests.items():
-            self._wait(partial(self._is_there, target))
-            client.bring_up()
+        self._wait(partial(self._is_there, STEADY))
+        self._requests[STEADY].bring_up()
+        self._wait(self._bring_up_shaky)
         self._wait(lambda: all(self.checker.counts[f'{target} frames right'] > 10 for target in (STEADY, SHAKY)))
         return use_of(self.steady.pid)
 
@@ -100,7 +100,7 @@ class Churn:
                 if step % STEPS_PER_KILL == 0:
                     self._kill_one()
                 if self._is_shaky_down and self._is_there(SHAKY):
-                    self._bring_up_again()
+                    self._is_shaky_down = not self._bring_up_shaky()
                 self._crashed += [actor.name for actor in self.actors if actor.has_crashed]
                 bar.update(self.changes - bar.n)
 
@@ -184,11 +184,12 @@ class Churn:
         victim.restart()
         self._is_shaky_down |= victim is self.shaky
 
-    def _bring_up_again(self) -> None:
-        """Bring the shaky node up after a kill, unless it still needs time to start."""
+    def _bring_up_shaky(self) -> bool:
+        """Bring the shaky node up; return False if it still needs time to start."""
         with suppress(TimeoutError):
             self._requests[SHAKY].bring_up()
-            self._is_shaky_down = False
+            return True
+        return False
 
 
 def _arguments(target: str) -> list[str]:
