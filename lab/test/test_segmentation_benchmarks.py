@@ -31,6 +31,7 @@ from lseg_lab.evaluation.segmentation_sets import (
 from lseg_lab.evaluation.sliding import TALK2DINO, TIPS, SlidingEvaluator
 from lseg_lab.evaluation.tally import Counting
 from lseg_ros import cli
+from lseg_ros.model.open_networks import open_networks
 
 
 class ColourNetwork(RedNetwork):
@@ -281,6 +282,13 @@ def test_a_model_is_evaluated_as_its_authors_do(encoder, name):
     model = ColourNetwork(encoder)
     assert protocol_of(model).name == name
     assert protocol_of(model, 'talk2dino').name == 'talk2dino'
+
+
+@pytest.mark.parametrize('name', open_networks())
+def test_every_open_encoder_is_evaluated_as_its_authors_do(name):
+    """A new one needs an entry in PROTOCOLS, or a reason here to be evaluated like LSeg."""
+    model = SimpleNamespace(config=open_networks()[name].config)
+    assert name.startswith(protocol_of(model).name)
 
 
 def test_the_command_offers_all_data_sets_and_protocols():
