@@ -49,6 +49,7 @@ class OpenVinoBackend:
         self._spatial = deepcopy(model.spatial).float()
         network = _Correlation(folded, model.config.temperature)
         self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
+        del folded.layers  # OpenVINO has a copy, and `project` does not need them
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend; the logits of a pixel are contiguous."""
