@@ -152,6 +152,20 @@ def test_files_that_do_not_fit_are_refused(published, tmp_path, change, problem)
         checkpoint.match(model, stored)
 
 
+def test_an_image_encoder_in_timms_layout_is_the_same(published, tmp_path, model):
+    state, image = load_file(published['model.safetensors']), 'vision_encoder.'
+    positions = state[f'{image}pos_embed']
+    state[f'{image}cls_token'] += positions[:, :1]
+    state[f'{image}pos_embed'] = positions[:, 1:].contiguous()
+    state[f'{image}reg_token'] = state.pop(f'{image}register_tokens')
+    del state[f'{image}mask_token']
+    save_file(state, tmp_path / 'model.safetensors')
+    files = {**published, 'model.safetensors': tmp_path / 'model.safetensors'}
+    other = load(tiny_tips.convert(files, tmp_path / 'timm.safetensors'))
+    pixels = torch.rand(1, 3, 56, 84, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(other.encode_image(pixels), model.encode_image(pixels))
+
+
 def test_a_temperature_in_the_text_file_is_no_extra_tensor(published, tmp_path):
     state = {**load_file(published['model.safetensors']), 'text_encoder.temperature': torch.ones(())}
     save_file(state, tmp_path / 'model.safetensors')

@@ -53,7 +53,7 @@ _CLIP_TEXT = _Layout('text_encoder.clip.net.', {r'visual\.': None, r'logit_scale
 _PROJECTION = _Layout('text_encoder.', {r'linear_layer\.': 'hidden.', r'(hidden_layers\.0|linear_layer2)\.': 'output.'})
 
 
-def layouts_of(network: OpenNetwork) -> Mapping[str, _Layout]:
+def _layouts_of(network: OpenNetwork) -> Mapping[str, _Layout]:
     """Return the layouts of the parts of a network that hold tensors."""
     text = _TIPS_TEXT if isinstance(network.text, TipsTextSettings) else _CLIP_TEXT
     return MappingProxyType({'image': _IMAGE, 'text': text, 'projection': _PROJECTION})
@@ -77,7 +77,7 @@ def outline_published(name: str, files: Mapping[str, Path]) -> Iterator[tuple[LS
 
 def published_tensors(network: OpenNetwork, files: Mapping[str, Path]) -> Tensors:
     """Return the published tensors of a network under the keys of LSeg.state_dict."""
-    parts = layouts_of(network).items()
+    parts = _layouts_of(network).items()
     return {
         key: tensor
         for part, layout in parts
@@ -107,7 +107,10 @@ def _rename(key: str, layout: _Layout) -> str | None:
 def _separate_class_token(tensors: Tensors) -> Tensors:
     """Add the class token's position embedding to it, which timm's files have done already."""
     token, positions = tensors.get('cls_token'), tensors.get('pos_embed')
-    if token is None or positions is None or math.isqrt(positions.shape[1]) ** 2 == positions.shape[1]:
+    if token is None or positions is None or len(positions.shape) != 3:
+        return tensors
+    batch, count, dim = positions.shape
+    if math.isqrt(count) ** 2 == count:
         return tensors
 
     def add() -> Tensor:
@@ -116,7 +119,6 @@ def _separate_class_token(tensors: Tensors) -> Tensors:
     def rest() -> Tensor:
         return positions.read()[:, 1:]
 
-    batch, count, dim = positions.shape
     return {
         **tensors,
         'cls_token': StoredTensor(token.shape, add),
