@@ -126,10 +126,11 @@ def imported_packages(files: list[Path]) -> set[str]:
 
 
 def imports_ros(path: Path) -> bool:
-    """Return whether a file imports ROS: a client library, messages or services."""
+    """Return whether a file imports ROS: a client library, messages, services, or our nodes."""
     modules = imported_modules(path)
     generated = {'lseg_ros.msg', 'lseg_ros.srv'} & modules
-    return bool(generated) or any(is_ros_package(name.partition('.')[0]) for name in modules)
+    below_nodes = {name for name in modules if name.startswith('lseg_ros.nodes.')}
+    return bool(generated or below_nodes) or any(is_ros_package(name.partition('.')[0]) for name in modules)
 
 
 def declared(*tags: str) -> set[str]:
@@ -210,7 +211,7 @@ def test_ros_imports_are_declared_in_package_xml():
 
 
 def is_ros_package(name: str) -> bool:
-    others = {'rclpy', 'cv_bridge', 'sensor_msgs_py'}
+    others = {'rclpy', 'cv_bridge', 'sensor_msgs_py', 'tf2_ros'}
     return name in others or name.endswith(('_msgs', '_srvs', '_interfaces'))
 
 
@@ -228,7 +229,7 @@ def test_python_imports_are_declared_for_pip_and_rosdep():
         assert ROSDEP_KEYS[name] in declared('exec_depend', 'test_depend')
 
 
-@pytest.mark.parametrize('program', ['camera_node', 'lseg', 'segmentation_node'])
+@pytest.mark.parametrize('program', ['camera_node', 'lseg', 'map_node', 'segmentation_node'])
 def test_programs_run_in_whichever_python_is_active(program):
     script = ROOT / 'scripts' / program
     assert script.read_text().splitlines()[0] == '#!/usr/bin/env python3'

@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the parameters of the segmentation node to config/lseg.yaml and docs/topics.md.
+"""Write the parameters of the nodes to config/ and docs/.
 
     python -m tools.write_parameters
 
-Run it inside the ROS environment whenever `Settings` changes; a test compares the files.
+Run it inside the ROS environment whenever a settings class changes; a test compares the files.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from lseg_ros.nodes.segmentation.settings import PARAMETERS, Applies, ParameterSpec, Value
+from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
+from lseg_ros.nodes.parameters import Applies, ParameterSpec, Value
+from lseg_ros.nodes.segmentation.settings import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
-YAML_FILE = ROOT / 'config' / 'lseg.yaml'
-PAGE = ROOT / 'docs' / 'topics.md'
 PAGE_TABLE = re.compile(r'(?<=<!-- parameters)( -->\n).*?(?=<!-- end of parameters)', re.DOTALL)
 
 YAML_HEAD = """\
-# Parameters of the segmentation node, with their defaults. Start the node with an edited copy:
-#   ros2 launch lseg_ros lseg.launch.py params_file:=my_lseg.yaml
+# Parameters of the {title}, with their defaults. Start the node with an edited copy:
+#   ros2 launch lseg_ros {launch} {argument}:=my_{name}.yaml
 # Parameters left out of the copy keep the values given here.
 /**:
   ros__parameters:"""
-SECTIONS = {'model': 'Network', 'labels': 'Classes', 'cameras': 'Topics'}  # by first parameter
 EFFECT = {
     Applies.AT_ONCE: 'A change takes effect at once.',
     Applies.ON_CONFIGURE: 'A change takes effect on configure.',
@@ -34,35 +34,74 @@ EFFECT = {
 }
 
 
+@dataclass(frozen=True)
+class ParameterFiles:
+    """The files with the parameters of one node; `sections` are titles by their first parameter."""
+
+    title: str
+    name: str  # of the launch file and of the YAML file
+    argument: str  # of the launch file, for a YAML file
+    parameters: Mapping[str, ParameterSpec]
+    page: Path
+    sections: Mapping[str, str]
+
+    @property
+    def yaml_file(self) -> Path:
+        """The file in config/."""
+        return ROOT / 'config' / f'{self.name}.yaml'
+
+    def yaml_text(self) -> str:
+        """Return the content of the YAML file."""
+        head = YAML_HEAD.format(
+            title=self.title, launch=f'{self.name}.launch.py', argument=self.argument, name=self.name
+        )
+        return '\n'.join([head, *self._yaml_lines()]) + '\n'
+
+    def page_text(self, text: str) -> str:
+        """Return the text of the page with the present table in it."""
+        return PAGE_TABLE.sub(lambda _: f' -->\n{self.markdown_table()}\n', text)
+
+    def markdown_table(self) -> str:
+        """Return the parameters as a Markdown table."""
+        head = ['| parameter | default | range | applies | meaning |', '|---|---|---|---|---|']
+        return '\n'.join([*head, *map(_row, self.parameters.values())])
+
+    def _yaml_lines(self) -> Iterator[str]:
+        for spec in self.parameters.values():
+            if spec.name in self.sections:
+                yield f'    # -- {self.sections[spec.name]} '.ljust(98, '-')
+            text = f'{spec.description}{_limits(spec)} {EFFECT[spec.applies]}'
+            yield from textwrap.wrap(
+                text, 98, initial_indent='    # ', subsequent_indent='    # ', break_on_hyphens=False
+            )
+            yield f'    {spec.name}: {_yaml_value(spec.default)}'
+
+
+FILES = (
+    ParameterFiles(
+        'segmentation node',
+        'lseg',
+        'params_file',
+        PARAMETERS,
+        ROOT / 'docs' / 'topics.md',
+        {'model': 'Network', 'labels': 'Classes', 'cameras': 'Topics'},
+    ),
+    ParameterFiles(
+        'map node',
+        'map',
+        'map_params_file',
+        MAP_PARAMETERS,
+        ROOT / 'docs' / 'map.md',
+        {'segmentation_node': 'Input', 'voxel_size': 'Voxels', 'traversable': 'Answers', 'publish_rate': 'Output'},
+    ),
+)
+
+
 def main() -> None:
-    """Rewrite both files."""
-    YAML_FILE.write_text(yaml_file(), encoding='utf-8')
-    PAGE.write_text(page(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
-
-
-def yaml_file() -> str:
-    """Return the content of config/lseg.yaml."""
-    return '\n'.join([YAML_HEAD, *_yaml_lines()]) + '\n'
-
-
-def page(text: str) -> str:
-    """Return the text of the page with the present table in it."""
-    return PAGE_TABLE.sub(lambda _: f' -->\n{markdown_table()}\n', text)
-
-
-def markdown_table() -> str:
-    """Return the parameters as a Markdown table."""
-    head = ['| parameter | default | range | applies | meaning |', '|---|---|---|---|---|']
-    return '\n'.join([*head, *map(_row, PARAMETERS.values())])
-
-
-def _yaml_lines() -> Iterator[str]:
-    for spec in PARAMETERS.values():
-        if spec.name in SECTIONS:
-            yield f'    # -- {SECTIONS[spec.name]} '.ljust(98, '-')
-        text = f'{spec.description}{_limits(spec)} {EFFECT[spec.applies]}'
-        yield from textwrap.wrap(text, 98, initial_indent='    # ', subsequent_indent='    # ', break_on_hyphens=False)
-        yield f'    {spec.name}: {_yaml_value(spec.default)}'
+    """Rewrite the files of both nodes."""
+    for files in FILES:
+        files.yaml_file.write_text(files.yaml_text(), encoding='utf-8')
+        files.page.write_text(files.page_text(files.page.read_text(encoding='utf-8')), encoding='utf-8')
 
 
 def _limits(spec: ParameterSpec) -> str:

@@ -76,7 +76,7 @@ def prepare_query(segmenter: Segmenter, prompts: Sequence[str], labels: LabelSet
     if len(prompts) > PROMPTS_PER_QUERY:
         raise LabelError(f'{len(prompts)} prompts; at most {PROMPTS_PER_QUERY} in one call')
     prompts = tuple(map(check_prompt, prompts))
-    background = _with_other(labels)
+    background = with_other(labels)
     with torch.inference_mode():
         text = segmenter.model.encode_text((*background.prompts, *prompts))
     return PreparedQuery(prompts, background, text)
@@ -117,7 +117,8 @@ def _rivals(labels: LabelSet, prompt: str) -> list[bool]:
     return [prompt not in label.prompts for label in labels.classes]
 
 
-def _with_other(labels: LabelSet) -> LabelSet:
+def with_other(labels: LabelSet) -> LabelSet:
+    """Return the labels with `other` among them."""
     if OTHER in labels.ids:
         return labels
     other = LabelClass(OTHER, OTHER_NAME, (OTHER_NAME,), class_color(OTHER))

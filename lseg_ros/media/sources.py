@@ -7,6 +7,7 @@ import glob
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,14 @@ class CameraModel:
 
 @dataclass(frozen=True)
 class Shot:
-    """An image, uint8 RGB [H, W, 3], and its depth, uint16 [H, W] in millimetres (0: unknown)."""
+    """An image, uint8 RGB [H, W, 3], and its depth, uint16 [H, W] in millimetres (0: unknown).
+
+    `pose`, if it is known, is the transform [4, 4] from the optical frame to the map.
+    """
 
     image: np.ndarray
     depth_mm: np.ndarray | None = None
+    pose: np.ndarray | None = None
 
 
 class ImageFiles:
@@ -56,20 +61,24 @@ class Recording:
     """A folder with camera.json, rgb/*.jpg, and depth/*.png in 16-bit millimetres."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the camera; raise ValueError if camera.json lacks width, height or K."""
+        """Read the camera; raise ValueError if camera.json lacks width, height or K.
+
+        Its poses, one [4, 4] per picture, are optional.
+        """
         self._pictures = _images_in(folder / 'rgb')
         self._depths = folder / 'depth'
         try:
             facts = json.loads((folder / 'camera.json').read_text(encoding='utf-8'))
             matrix = tuple(float(value) for value in np.ravel(facts['K']))
             self.camera = CameraModel(int(facts['width']), int(facts['height']), matrix)
+            self._poses = [np.array(pose, float).reshape(4, 4) for pose in facts.get('poses', ())]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{folder}/camera.json must contain width, height and K: {error!r}') from error
 
     def __iter__(self) -> Iterator[Shot]:
-        for path in self._pictures:
+        for path, pose in zip_longest(self._pictures, self._poses[: len(self._pictures)]):
             with Image.open(self._depths / f'{path.stem}.png') as depth:
-                yield Shot(read_image(path), np.asarray(depth, np.uint16))
+                yield Shot(read_image(path), np.asarray(depth, np.uint16), pose)
 
 
 class VideoFrames:

@@ -17,7 +17,7 @@ from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.core.cloud import POINT
 from lseg_ros.core.embedding import ImageEmbedding
-from lseg_ros.labels import LabelSet
+from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import Embedding
 from lseg_ros.msg import LabelClass as LabelClassMessage
@@ -28,7 +28,7 @@ _OUTPUT: Mapping[str, tuple[np.dtype[Any], int]] = MappingProxyType(
     {'mono8': (np.dtype('u1'), 1), '16UC1': (np.dtype('<u2'), 1), 'rgb8': (np.dtype('u1'), 3)}
 )
 _POINT_TYPES = MappingProxyType({'f': PointField.FLOAT32, 'u': PointField.UINT32})
-_POINT_FIELDS = tuple(
+POINT_FIELDS = tuple(
     PointField(name=name, offset=offset, count=1, datatype=_POINT_TYPES[dtype.kind])
     for name, (dtype, offset, *_) in (POINT.fields or {}).items()
 )
@@ -105,7 +105,7 @@ class OrganisedCloud:
 
     def __init__(self, size: tuple[int, int]) -> None:
         """Create a message of `size` (height, width), filled with zeros."""
-        self._message = point_cloud2.create_cloud(Header(), _POINT_FIELDS, np.zeros(size, POINT))
+        self._message = point_cloud2.create_cloud(Header(), POINT_FIELDS, np.zeros(size, POINT))
         self.points = np.frombuffer(self._message.data, POINT).reshape(size)
 
     def stamped(self, header: Header) -> PointCloud2:
@@ -131,6 +131,22 @@ def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
     )
 
 
+def label_set_from_message(message: LabelSetMessage) -> LabelSet:
+    """Return the table of a message; raise ValueError if it is not one."""
+    return LabelSet(
+        tuple(
+            LabelClass(
+                label.id,
+                label.name,
+                tuple(label.prompts),
+                tuple(round(255 * channel) for channel in (label.color.r, label.color.g, label.color.b)),
+                tuple(label.groups),
+            )
+            for label in message.classes
+        )
+    )
+
+
 def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -> LabelInfo:
     """Return the names of the ids as a LabelInfo; `threshold` is a confidence in [0, 1].
 
@@ -142,6 +158,14 @@ def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -
         threshold=threshold,
         class_map=[VisionClass(class_id=class_id, class_name=name) for class_id, name in names],
     )
+
+
+def stamp_ns(header: Header) -> int:
+    """Return the stamp of a header in nanoseconds; raise ValueError if it is not a valid time."""
+    seconds, nanoseconds = header.stamp.sec, header.stamp.nanosec
+    if seconds < 0 or nanoseconds >= 10**9:
+        raise ValueError(f'the stamp, {seconds} s and {nanoseconds} ns, is not a valid time')
+    return Time.from_msg(header.stamp).nanoseconds
 
 
 def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:

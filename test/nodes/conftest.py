@@ -66,7 +66,8 @@ def start(ros_context, tiny_weights, opened, monkeypatch):
     """
     from harness import segmentation_node
 
-    from lseg_ros.nodes.segmentation import diagnostics, session
+    from lseg_ros.nodes import diagnostics
+    from lseg_ros.nodes.segmentation import session
 
     open_anew = session._open_segmenter
 

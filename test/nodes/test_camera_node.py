@@ -14,10 +14,12 @@ from PIL import Image as Picture
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
 
 from lseg_ros.media.sources import open_source
 from lseg_ros.nodes.camera.camera_node import CameraNode
 from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.map.frame_views import pose_matrix
 
 RED, BLUE = (250, 5, 5), (5, 5, 250)
 K = (100.0, 0.0, 32.0, 0.0, 110.0, 24.0, 0.0, 0.0, 1.0)
@@ -37,6 +39,11 @@ def pictures(tmp_path):
     return tmp_path
 
 
+def pose_at(x):
+    """Return the pose, [4, 4], of a camera at (x, 0, 1) that looks along the x axis."""
+    return [[0, 0, 1, x], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1]]
+
+
 @pytest.fixture
 def recording(tmp_path):
     """A recorded drive of two shots, 1 m and 2 m from a wall."""
@@ -45,7 +52,8 @@ def recording(tmp_path):
         save_picture(tmp_path / 'rgb' / f'{number:03}.png', color)
         depth = np.full((48, 64), 1000 * (number + 1), np.uint16)
         Picture.fromarray(depth).save(tmp_path / 'depth' / f'{number:03}.png')
-    facts = {'width': 64, 'height': 48, 'K': np.reshape(K, (3, 3)).tolist()}
+    poses = [pose_at(x) for x in (1.0, 2.0)]
+    facts = {'width': 64, 'height': 48, 'K': np.reshape(K, (3, 3)).tolist(), 'poses': poses}
     (tmp_path / 'camera.json').write_text(json.dumps(facts))
     return tmp_path
 
@@ -138,6 +146,7 @@ def test_recording_is_published_with_depth_and_camera_info_under_one_header(reco
     client = Client(ros_context, '/drive')
     for topic, message_type in (('image', Image), ('depth', Image), ('camera_info', CameraInfo)):
         client.listen(topic, message_type, qos_profile_sensor_data)
+    client.listen('/tf', TFMessage)
     camera = CameraNode(
         context=ros_context,
         namespace='/drive',
@@ -148,8 +157,14 @@ def test_recording_is_published_with_depth_and_camera_info_under_one_header(reco
         ],
     )
     with running(client.node), running(camera):
-        for topic in ('image', 'depth', 'camera_info'):
+        for topic in ('image', 'depth', 'camera_info', '/tf'):
             client.wait_for(lambda: len(client.received[topic]) > 5, topic)
+    transforms = {
+        str(each.header.stamp): each
+        for message in client.received['/tf']
+        for each in message.transforms
+        if each.child_frame_id == 'left'
+    }
     by_stamp = {
         topic: {str(message.header): message for message in client.received[topic]}
         for topic in ('image', 'depth', 'camera_info')
@@ -164,3 +179,8 @@ def test_recording_is_published_with_depth_and_camera_info_under_one_header(reco
         assert np.frombuffer(depth.data, '<u2').max() == (1000 if red else 2000)
         assert tuple(info.k) == K
         assert tuple(info.p[:3]) == K[:3] and info.p[3] == 0.0
+        transform = transforms.get(str(image.header.stamp))
+        if transform is not None:  # it may have been sent before the subscription was matched
+            assert transform.header.frame_id == 'map'
+            assert np.allclose(pose_matrix(transform.transform), pose_at(1.0 if red else 2.0), atol=1e-6)
+    assert len(transforms) > 5

@@ -21,8 +21,8 @@ from std_msgs.msg import Header
 from lseg_ros.core.statistics import StreamReport
 from lseg_ros.labels import LabelError
 from lseg_ros.msg import LabelSet
-from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb
-from lseg_ros.nodes.segmentation.frames import Arrival, stamp_ns
+from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb, stamp_ns
+from lseg_ros.nodes.segmentation.frames import Arrival
 from lseg_ros.nodes.segmentation.session import REPLACE, Session
 from lseg_ros.nodes.segmentation.settings import Settings
 

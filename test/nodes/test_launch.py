@@ -27,8 +27,8 @@ def describe(path):
     return module.generate_launch_description()
 
 
-def test_both_launch_files_are_there():
-    assert [path.name for path in LAUNCH_FILES] == ['demo.launch.py', 'lseg.launch.py']
+def test_all_launch_files_are_there():
+    assert [path.name for path in LAUNCH_FILES] == ['demo.launch.py', 'lseg.launch.py', 'map.launch.py']
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)

@@ -18,7 +18,8 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from lseg_ros.nodes.segmentation.settings import PARAMETERS, Applies, declare_parameters, read_settings
+from lseg_ros.nodes.parameters import Applies
+from lseg_ros.nodes.segmentation.settings import PARAMETERS
 from tools import write_parameters
 
 ROOT = Path(__file__).parents[2]
@@ -78,22 +79,23 @@ def test_names_are_frozen():
     }
 
 
-def test_yaml_file_and_page_are_up_to_date():
-    values = yaml.safe_load(write_parameters.YAML_FILE.read_text())['/**']['ros__parameters']
+@pytest.mark.parametrize('files', write_parameters.FILES, ids=lambda files: files.name)
+def test_yaml_file_and_page_are_up_to_date(files):
+    values = yaml.safe_load(files.yaml_file.read_text())['/**']['ros__parameters']
     defaults = {
         spec.name: list(spec.default) if isinstance(spec.default, tuple) else spec.default
-        for spec in PARAMETERS.values()
+        for spec in files.parameters.values()
     }
     assert values == defaults
     remedy = 'run python -m tools.write_parameters'
-    assert write_parameters.YAML_FILE.read_text() == write_parameters.yaml_file(), remedy
-    page = write_parameters.PAGE.read_text()
-    assert page == write_parameters.page(page) and write_parameters.markdown_table() in page, remedy
+    assert files.yaml_file.read_text() == files.yaml_text(), remedy
+    page = files.page.read_text()
+    assert page == files.page_text(page) and files.markdown_table() in page, remedy
 
 
 def test_declared_parameters_have_default_description_and_range(make_node):
     node = make_node()
-    declare_parameters(node)
+    PARAMETERS.declare(node)
     for spec in PARAMETERS.values():
         value = node.get_parameter(spec.name).value
         assert (tuple(value) if isinstance(value, list) else value) == spec.default
@@ -118,13 +120,13 @@ def test_declared_parameters_have_default_description_and_range(make_node):
 )
 def test_invalid_value_is_refused(make_node, name, value, error):
     with pytest.raises(error, match=name):
-        declare_parameters(make_node(**{name: value}))
+        PARAMETERS.declare(make_node(**{name: value}))
 
 
 def test_value_just_beyond_its_range_counts_as_its_end(make_node):
     node = make_node(confidence_threshold=1.0 + 1e-7)  # which rclpy accepts
-    declare_parameters(node)
-    assert read_settings(node).confidence_threshold == 1.0
+    PARAMETERS.declare(node)
+    assert PARAMETERS.read(node).confidence_threshold == 1.0
 
 
 def run_node(*arguments):

@@ -18,8 +18,8 @@ from test_camera_info import camera_info
 
 from lseg_ros.core.cloud import POINT
 from lseg_ros.core.depth_matcher import OPEN
+from lseg_ros.nodes.camera_info import KEPT
 from lseg_ros.nodes.conversions import array_to_image
-from lseg_ros.nodes.segmentation.camera_info import KEPT
 
 DISTANCE_M = 2.0
 INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}

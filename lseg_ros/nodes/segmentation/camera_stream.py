@@ -13,8 +13,9 @@ from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.core.statistics import StreamStatistics
 from lseg_ros.labels import LabelSet
+from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
-from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival, Frame, LabelTable, Terms, stamp_ns
+from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival, Frame, LabelTable, Terms
 from lseg_ros.nodes.segmentation.outputs import Outputs
 from lseg_ros.nodes.segmentation.settings import Settings
 

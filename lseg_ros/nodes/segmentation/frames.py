@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -63,11 +62,3 @@ class Frame:
     started: float
     table: LabelTable
     settings: Settings
-
-
-def stamp_ns(header: Header) -> int:
-    """Return the stamp of a header in nanoseconds; raise ValueError if it is not a valid time."""
-    seconds, nanoseconds = header.stamp.sec, header.stamp.nanosec
-    if seconds < 0 or nanoseconds >= 10**9:
-        raise ValueError(f'the stamp, {seconds} s and {nanoseconds} ns, is not a valid time')
-    return Time.from_msg(header.stamp).nanoseconds

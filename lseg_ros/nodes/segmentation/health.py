@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from lseg_ros.nodes.diagnostics import Health
 from lseg_ros.nodes.segmentation.camera_input import CameraInput
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import LabelTable
@@ -20,15 +20,6 @@ from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.nodes.transport import loss_hint
 
 WHOLE = 'segmentation'  # the part that stands for the node as a whole
-
-
-@dataclass(frozen=True)
-class Health:
-    """A level of DiagnosticStatus, a sentence, and the figures behind it."""
-
-    level: bytes
-    message: str
-    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ from std_srvs.srv import SetBool
 
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
+from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.conversions import label_set_to_message
+from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
 from lseg_ros.nodes.refusals import refuse_bad_requests
-from lseg_ros.nodes.segmentation.awaiting import end_of
 from lseg_ros.nodes.segmentation.camera_input import TRANSPORTS, CameraInput
-from lseg_ros.nodes.segmentation.diagnostics import DiagnosticsPublisher
 from lseg_ros.nodes.segmentation.frames import LabelTable
-from lseg_ros.nodes.segmentation.health import WHOLE, Health, NodeState, examine
+from lseg_ros.nodes.segmentation.health import WHOLE, NodeState, examine
 from lseg_ros.nodes.segmentation.image_services import ImageServices
 from lseg_ros.nodes.segmentation.session import REPLACE, Session
-from lseg_ros.nodes.segmentation.settings import check_change, declare_parameters, read_settings
+from lseg_ros.nodes.segmentation.settings import PARAMETERS
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.srv import SetLabels
 
@@ -48,8 +48,8 @@ class SegmentationNode(LifecycleNode):
         """
         super().__init__('lseg', **node_arguments)
         refuse_bad_requests(self)
-        declare_parameters(self)
-        self._settings = read_settings(self)
+        PARAMETERS.declare(self)
+        self._settings = PARAMETERS.read(self)
         self._problems = ProblemLog(self)
         self._session = Session(self, self._settings, self._problems.warn)
         if not self._settings.labels_file:  # configure reports labels that cannot be used
@@ -185,7 +185,7 @@ class SegmentationNode(LifecycleNode):
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         try:
             for parameter in changed:
-                check_change(parameter, is_configured=self._session.stream is not None)
+                PARAMETERS.check_change(parameter, is_configured=self._session.stream is not None)
                 if parameter.name == 'labels' and not self._mirroring:
                     self._session.preview(REPLACE, parameter.value)
         except ValueError as error:
@@ -193,7 +193,7 @@ class SegmentationNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self, changed: list[Parameter]) -> None:
-        self._settings = read_settings(self)
+        self._settings = PARAMETERS.read(self)
         self._session.apply(self._settings)
         if not self._mirroring and any(parameter.name == 'labels' for parameter in changed):
             self._last_change = self._session.change_labels(REPLACE, self._settings.labels)

@@ -18,8 +18,8 @@ from lseg_ros.core.segmenter import PreparedLabels, Segmentation, Segmenter
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.core.worker import Worker
 from lseg_ros.labels import LabelSet
+from lseg_ros.nodes.camera_info import parse_output_size
 from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
-from lseg_ros.nodes.segmentation.camera_info import parse_output_size
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import Arrival, Frame, LabelTable, Terms
 from lseg_ros.nodes.segmentation.label_tables import await_delivery

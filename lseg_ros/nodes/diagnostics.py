@@ -4,14 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from lseg_ros.nodes.segmentation.health import Health
-
 PERIOD_S = 1.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """A level of DiagnosticStatus, a sentence, and the figures behind it."""
+
+    level: bytes
+    message: str
+    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class DiagnosticsPublisher:

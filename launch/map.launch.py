@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start the segmentation node and the map node and, by default, configure and activate both."""
+
+from launch.actions import DeclareLaunchArgument, EmitEvent, IncludeLaunchDescription, RegisterEventHandler
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
+
+from launch import LaunchDescription
+from lseg_ros.nodes.transport import PROFILE_VARIABLE
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return both nodes, their arguments, and the transitions of the map node."""
+    share = FindPackageShare('lseg_ros')
+    segmentation = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PathJoinSubstitution([share, 'launch', 'lseg.launch.py']))
+    )
+    profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
+    node = LifecycleNode(
+        package='lseg_ros',
+        executable='map_node',
+        name='lseg_map',
+        namespace=LaunchConfiguration('namespace'),
+        output='screen',
+        additional_env={
+            # PyTorch's idle threads must not keep cores from the other programs of the robot.
+            'OMP_WAIT_POLICY': 'PASSIVE',
+            PROFILE_VARIABLE: EnvironmentVariable(PROFILE_VARIABLE, default_value=profile),
+        },
+        parameters=[LaunchConfiguration('map_params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
+        remappings=[('depth', LaunchConfiguration('depth')), ('camera_info', LaunchConfiguration('camera_info'))],
+    )
+    is_node = matches_action(node)
+    configure = EmitEvent(
+        condition=IfCondition(LaunchConfiguration('autostart')),
+        event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_CONFIGURE),
+    )
+    activate = RegisterEventHandler(
+        condition=IfCondition(LaunchConfiguration('autostart')),
+        event_handler=OnStateTransition(
+            target_lifecycle_node=node,
+            start_state='configuring',
+            goal_state='inactive',
+            handle_once=True,  # after the first start, activating is left to the caller
+            entities=[
+                EmitEvent(
+                    event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_ACTIVATE)
+                )
+            ],
+        ),
+    )
+    return LaunchDescription([_params_file(), segmentation, node, activate, configure])
+
+
+def _params_file() -> DeclareLaunchArgument:
+    """Return the argument of the map node; the others are those of lseg.launch.py."""
+    return DeclareLaunchArgument(
+        'map_params_file',
+        description='YAML file with the parameters of the map node.',
+        default_value=PathJoinSubstitution([FindPackageShare('lseg_ros'), 'config', 'map.yaml']),
+    )

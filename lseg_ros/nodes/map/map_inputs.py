@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the map node receives of a camera: embeddings with their depth, CameraInfo and pose."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_ros import Buffer, TransformException
+
+from lseg_ros.core.cameras import Camera
+from lseg_ros.core.depth_matcher import DepthMatcher
+from lseg_ros.msg import Embedding
+from lseg_ros.nodes.camera_info import CameraInfoHistory
+from lseg_ros.nodes.conversions import stamp_ns
+from lseg_ros.nodes.map.map_settings import MapNodeSettings
+
+QUEUE = 5
+MOST_WAITING = 4  # as many as DepthMatcher looks for depth of
+
+
+@dataclass(frozen=True)
+class CameraFrame:
+    """An embedding with what places it; the transform is from its camera to the map."""
+
+    embedding: Embedding
+    depth: Image
+    info: CameraInfo
+    transform: TransformStamped
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    embedding: Embedding
+    stamp_ns: int
+    arrived: float
+
+
+class CameraInputs:
+    """Subscribes to one camera and puts its frames together. For the executor's thread only."""
+
+    def __init__(self, node: Node, camera: Camera, settings: MapNodeSettings, buffer: Buffer) -> None:
+        """Subscribe on `node`; transforms come from `buffer`."""
+        self.received = 0
+        self.drops: Counter[str] = Counter()  # by reason
+        self._node = node
+        self._frame = settings.map_frame
+        self._buffer = buffer
+        self._depth: DepthMatcher[Image] = DepthMatcher(settings.depth_slop)
+        self._infos = CameraInfoHistory()
+        self._waiting: deque[_Waiting] = deque()
+        self._newest_ns = 0
+        best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.topic = f'{settings.segmentation_node}/{camera.input("embedding")}'
+        self._subscriptions = [
+            node.create_subscription(Embedding, self.topic, self._take_embedding, best_effort),
+            node.create_subscription(Image, camera.input('depth'), self._take_depth, best_effort),
+            node.create_subscription(CameraInfo, camera.input('camera_info'), self._infos.add, best_effort),
+        ]
+
+    def complete(self, patience_s: float) -> list[CameraFrame]:
+        """Return the frames that are complete by now; drop those that waited for too long."""
+        frames = []
+        for _ in range(len(self._waiting)):
+            waiting = self._waiting.popleft()
+            frame, lack = self._put_together(waiting)
+            if frame is not None:
+                frames.append(frame)
+            elif time.monotonic() > waiting.arrived + patience_s:
+                self.drops[lack] += 1
+            else:
+                self._waiting.append(waiting)
+        return frames
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _take_embedding(self, message: Embedding) -> None:
+        self.received += 1
+        try:
+            image_ns = stamp_ns(message.header)
+        except ValueError:
+            self.drops['bad stamp'] += 1
+            return
+        if image_ns < self._newest_ns:
+            self.drops['stamps running back (not dropped)'] += 1
+        self._newest_ns = image_ns
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.popleft()
+            self.drops['too many wait for depth or transforms'] += 1
+        self._depth.begin(image_ns)
+        self._waiting.append(_Waiting(message, image_ns, time.monotonic()))
+
+    def _take_depth(self, message: Image) -> None:
+        try:
+            self._depth.add(stamp_ns(message.header), message)
+        except ValueError:
+            self._depth.refuse()
+
+    def _put_together(self, waiting: _Waiting) -> tuple[CameraFrame | None, str]:
+        """Return the frame, or what it lacks."""
+        header = waiting.embedding.header
+        depth, info = self._depth.find(waiting.stamp_ns), self._infos.at(waiting.stamp_ns)
+        if depth is None:
+            return None, 'no depth'
+        if info is None:
+            return None, 'no camera_info'
+        try:
+            transform = self._buffer.lookup_transform(self._frame, header.frame_id, Time.from_msg(header.stamp))
+        except TransformException as error:
+            return None, f'no transform: {type(error).__name__}'
+        return CameraFrame(waiting.embedding, depth, info, transform), ''

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The map as messages: clouds, a grid, objects and answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from nav_msgs.msg import OccupancyGrid
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs_py import point_cloud2
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+
+from lseg_ros.core.cloud import POINT
+from lseg_ros.labels import LabelSet
+from lseg_ros.mapping.approach import GroundPose
+from lseg_ros.mapping.asking import Place, Thing
+from lseg_ros.mapping.ground_grid import GroundGrid
+from lseg_ros.mapping.voxel_map import Voxels
+from lseg_ros.msg import MapAnswer
+from lseg_ros.nodes.conversions import POINT_FIELDS
+
+
+def voxels_to_cloud(
+    voxels: Voxels, ids: np.ndarray, confidence: np.ndarray, voxel_size: float, header: Header
+) -> PointCloud2:
+    """Return the centres of voxels with their colours, labels and the confidence in them."""
+    points = np.zeros(len(voxels), POINT)
+    for axis, name in enumerate('xyz'):
+        points[name] = (voxels.cells[:, axis] + 0.5) * voxel_size
+    red, green, blue = voxels.colors.T.astype('<u4')
+    points['rgb'] = ((red << 16) | (green << 8) | blue).view('<f4')
+    points['label'], points['confidence'] = ids, confidence
+    return point_cloud2.create_cloud(header, POINT_FIELDS, points)
+
+
+def grid_to_message(grid: GroundGrid, header: Header, height: float) -> OccupancyGrid:
+    """Return the ground as a grid that lies at a height, in metres."""
+    message = OccupancyGrid(header=header)
+    message.info.map_load_time = header.stamp
+    message.info.resolution = grid.cell_size
+    message.info.height, message.info.width = grid.states.shape
+    message.info.origin.position = Point(x=grid.corner[0], y=grid.corner[1], z=height)
+    message.data = grid.states.ravel().tolist()
+    return message
+
+
+def things_to_detections(things: Sequence[tuple[str, Thing]], header: Header) -> Detection3DArray:
+    """Return things with the names of their classes as detections."""
+    array = Detection3DArray(header=header)
+    for name, thing in things:
+        detection = Detection3D(header=header)
+        detection.bbox.center.position = _point(thing.centre)
+        detection.bbox.size = Vector3(**dict(zip('xyz', map(float, thing.size))))
+        result = ObjectHypothesisWithPose()
+        result.hypothesis.class_id, result.hypothesis.score = name, thing.score
+        result.pose.pose.position = _point(thing.centre)
+        detection.results = [result]
+        array.detections.append(detection)
+    return array
+
+
+def thing_to_answer(prompt: str, thing: Thing, place: Place, height: float) -> MapAnswer:
+    """Return an answer of ~/query_map; its pose lies at a height, in metres."""
+    return MapAnswer(
+        prompt=prompt,
+        score=thing.score,
+        center=_point(thing.centre),
+        size=Vector3(**dict(zip('xyz', map(float, thing.size)))),
+        points=len(thing.members),
+        has_pose=place.pose is not None,
+        reason=place.reason,
+        pose=Pose() if place.pose is None else _pose(place.pose, height),
+    )
+
+
+def traversable_ids(labels: LabelSet, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of the group traversable or, without one, of the labels with these names."""
+    group = labels.groups.get('traversable')
+    return group or tuple(label.id for label in labels.classes if label.name in names)
+
+
+def _point(place: np.ndarray) -> Point:
+    return Point(**dict(zip('xyz', map(float, place))))
+
+
+def _pose(pose: GroundPose, height: float) -> Pose:
+    turn = Quaternion(z=math.sin(pose.yaw / 2), w=math.cos(pose.yaw / 2))
+    return Pose(position=Point(x=pose.x, y=pose.y, z=height), orientation=turn)

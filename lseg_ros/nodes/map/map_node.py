@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node that fuses embeddings into a map and answers where things are."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future as Job
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Task
+from tf2_ros import Buffer, TransformListener
+
+from lseg_ros.core.cameras import parse_cameras
+from lseg_ros.core.query import PROMPTS_PER_QUERY, with_other
+from lseg_ros.error_text import one_line
+from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.labels.syntax import check_prompt, quote
+from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.awaiting import end_of
+from lseg_ros.nodes.conversions import label_set_from_message, label_set_to_message
+from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
+from lseg_ros.nodes.map.map_inputs import CameraInputs
+from lseg_ros.nodes.map.map_outputs import MapOutputs
+from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
+from lseg_ros.nodes.map.map_worker import MapWorker, ModelLabels
+from lseg_ros.nodes.map.text_client import TextClient
+from lseg_ros.nodes.problem_log import ProblemLog
+from lseg_ros.nodes.process import run_node
+from lseg_ros.nodes.refusals import refuse_bad_requests
+from lseg_ros.srv import MapFile, QueryMap, SetLabels
+
+MATCHING_PERIOD_S = 0.03
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class MapNode(LifecycleNode):
+    """Connects topics, services and parameters to the map, which has a thread of its own.
+
+    It knows the segmentation node by its topics and services only. Its labels are those of the
+    segmentation node until ~/set_labels gives it its own.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Declare parameters and services; configure makes the map.
+
+        Raise ParameterException or ValueError for a parameter that cannot be used.
+        """
+        super().__init__('lseg_map', **node_arguments)
+        refuse_bad_requests(self)
+        MAP_PARAMETERS.declare(self)
+        self._settings = MAP_PARAMETERS.read(self)
+        self._problems = ProblemLog(self)
+        self._registry: LabelRegistry | None = None  # None: follow the segmentation node
+        self._worker: MapWorker | None = None
+        self._texts: TextClient | None = None
+        self._outputs: MapOutputs | None = None
+        self._inputs: tuple[CameraInputs, ...] = ()
+        self._wanted: LabelSet | None = None  # labels that are not in force yet
+        self._encoding: Task | None = None
+        self._last_failure = ''
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        group = MutuallyExclusiveCallbackGroup()
+        self.create_service(SetLabels, '~/set_labels', self._set_labels, callback_group=group)
+        others = ReentrantCallbackGroup()
+        self.create_service(QueryMap, '~/query_map', self._query, callback_group=others)
+        self.create_service(MapFile, '~/save_map', self._save, callback_group=others)
+        self.create_service(MapFile, '~/load_map', self._load, callback_group=others)
+        self._diagnostics = DiagnosticsPublisher(self, self._examine)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Make an empty map and its topics, and follow the labels of the segmentation node."""
+        try:
+            self._open()
+        except Exception as error:  # whatever a library raises, the transition can be tried again
+            self._last_failure = f'cannot configure: {one_line(error)}'
+            self.get_logger().error(self._last_failure)
+            self.get_logger().debug(traceback.format_exc())
+            self._close_map()
+            return TransitionCallbackReturn.FAILURE
+        self._last_failure = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the cameras."""
+        self._buffer.clear()
+        self._inputs = tuple(
+            CameraInputs(self, camera, self._settings, self._buffer) for camera in parse_cameras(self._settings.cameras)
+        )
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe from the cameras; the map is kept, and goes on answering."""
+        self._stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Drop the map; save it first to keep it."""
+        self._stop()
+        self._close_map()
+        return TransitionCallbackReturn.SUCCESS
+
+    on_shutdown = on_cleanup
+    on_error = on_cleanup
+
+    def close(self) -> None:
+        """End the thread of the map; call this once the executor has stopped."""
+        if self._worker:
+            self._worker.close()
+
+    def destroy_node(self) -> None:
+        """Leave the ROS graph at once; rclpy stays there for as long as the state machine lives."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
+    def _open(self) -> None:
+        settings = self._settings
+        cameras = parse_cameras(settings.cameras)
+        self._worker = MapWorker(settings)
+        self._buffer = Buffer(node=self)
+        self._listener = TransformListener(self._buffer, self)
+        self._texts = TextClient(self, settings.segmentation_node)
+        self._outputs = MapOutputs(self, settings.publish_rate, self._worker, self._problems.warn)
+        table = f'{settings.segmentation_node}/{cameras[0].input("label_set")}'
+        self._table = self.create_subscription(LabelSetMessage, table, self._follow, LATCHED)
+        self._matching = self.create_timer(MATCHING_PERIOD_S, self._match)
+        self._autosave = None
+        if settings.autosave_period:
+            self._autosave = self.create_timer(settings.autosave_period, self._save_changes)
+
+    def _close_map(self) -> None:
+        if self._worker is None:
+            return
+        self._worker.close()
+        self._worker = None
+        if self._outputs is not None:
+            self._outputs.destroy()
+        if self._texts is not None:
+            self._listener.unregister()
+            self._texts.destroy()
+        self._outputs = self._texts = None
+        for timer in (self._matching, self._autosave):
+            if timer is not None:
+                self.destroy_timer(timer)
+        self.destroy_subscription(self._table)
+
+    def _stop(self) -> None:
+        for camera in self._inputs:
+            camera.destroy()
+        self._inputs = ()
+
+    def _match(self) -> None:
+        """Hand complete frames to the map, and labels to be encoded to the segmentation node."""
+        worker = self._open_worker()
+        for camera in self._inputs:
+            for frame in camera.complete(self._settings.tf_timeout):
+                worker.offer(frame, self._problems.warn)
+        is_idle = self._encoding is None or self._encoding.done()
+        if self._wanted is not None and is_idle and self._text_client().is_ready and self.executor:
+            self._encoding = self.executor.create_task(self._adopt, self._wanted)
+
+    def _follow(self, message: LabelSetMessage) -> None:
+        if self._registry is None:
+            try:
+                self._wanted = label_set_from_message(message)
+            except ValueError as error:
+                self._problems.warn(f'label_set not used: {one_line(error)}')
+
+    async def _adopt(self, labels: LabelSet) -> None:
+        """Put labels that the segmentation node announced into force."""
+        try:
+            await self._use_labels(labels)
+        except Exception as error:
+            self._problems.warn(f'labels not changed: {one_line(error)}')
+        if self._wanted is labels:
+            self._wanted = None
+
+    async def _use_labels(self, labels: LabelSet) -> None:
+        labels = with_other(labels)
+        encoded = ModelLabels(labels, await self._text_client().encode(labels.prompts))
+        await self._result(lambda: self._open_worker().set_labels(encoded))
+
+    async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
+        registry = LabelRegistry()
+        try:
+            change = {'': registry.replace, 'replace': registry.replace}.get(request.mode)
+            if change is None:
+                raise ValueError(f'unknown mode {quote(request.mode)}: the map takes {request.MODE_REPLACE}')
+            labels = change(request.labels)
+            await self._use_labels(labels)
+        except Exception as error:
+            response.message = one_line(error)
+            return response
+        self._registry, self._wanted = registry, None
+        response.success = True
+        response.label_set = label_set_to_message(labels, 0)
+        return response
+
+    async def _query(self, request: QueryMap.Request, response: QueryMap.Response) -> QueryMap.Response:
+        try:
+            prompts = _checked(request.prompts)
+            if not 0 <= request.minimum_score <= 1:
+                raise ValueError(f'minimum_score must be 0 to 1, not {request.minimum_score}')
+            texts = await self._text_client().encode(prompts)
+            worker = self._open_worker()
+            answers, cloud = await self._result(
+                lambda: worker.ask(prompts, texts, request.top_k, request.minimum_score)
+            )
+        except Exception as error:
+            response.message = one_line(error)
+            return response
+        if self._outputs is not None:
+            self._outputs.relevance.publish(cloud)
+        response.success = True
+        response.header, response.answers = cloud.header, answers
+        return response
+
+    async def _save(self, request: MapFile.Request, response: MapFile.Response) -> MapFile.Response:
+        return await self._answer_file(lambda worker: worker.save(request.path), response)
+
+    async def _load(self, request: MapFile.Request, response: MapFile.Response) -> MapFile.Response:
+        return await self._answer_file(lambda worker: worker.load(request.path), response)
+
+    async def _answer_file(self, action: Callable[[MapWorker], int], response: MapFile.Response) -> MapFile.Response:
+        try:
+            worker = self._open_worker()
+            response.voxels = await self._result(lambda: action(worker))
+            response.success = True
+        except Exception as error:
+            response.message = one_line(error)
+        return response
+
+    def _save_changes(self) -> None:
+        worker = self._open_worker()
+        if worker.unsaved:
+            worker.run(lambda: worker.save('')).add_done_callback(self._report_save)
+
+    def _report_save(self, job: Job[int]) -> None:
+        if not job.cancelled() and (error := job.exception()):
+            self._problems.warn(f'map not saved: {one_line(error)}')
+
+    async def _result(self, function: Callable[[], Any]) -> Any:
+        """Return what `function` returns in the thread of the map; raise what it raises."""
+        job = self._open_worker().run(function)
+        await end_of(self, job)
+        return job.result()
+
+    def _open_worker(self) -> MapWorker:
+        if self._worker is None:
+            raise ValueError('there is no map: configure the node first')
+        return self._worker
+
+    def _text_client(self) -> TextClient:
+        if self._texts is None:
+            raise ValueError('there is no map: configure the node first')
+        return self._texts
+
+    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        try:
+            for parameter in changed:
+                MAP_PARAMETERS.check_change(parameter, is_configured=self._worker is not None)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, changed: list[Parameter]) -> None:
+        settings = self._settings = MAP_PARAMETERS.read(self)
+        if worker := self._worker:
+            worker.run(lambda: worker.use(settings))
+
+    def _examine(self) -> dict[str, Health]:
+        if self._last_failure:
+            return {'map': Health(DiagnosticStatus.ERROR, self._last_failure)}
+        if self._worker is None:
+            return {'map': Health(DiagnosticStatus.OK, 'silent: unconfigured')}
+        drops = sum((camera.drops for camera in self._inputs), Counter())
+        values = self._worker.values | {f'dropped: {reason}': str(count) for reason, count in sorted(drops.items())}
+        values['embeddings received'] = str(sum(camera.received for camera in self._inputs))
+        if not self._inputs:
+            return {'map': Health(DiagnosticStatus.OK, 'not mapping: inactive', values)}
+        if not any(camera.received for camera in self._inputs):
+            topics = ', '.join(camera.topic for camera in self._inputs)
+            return {'map': Health(DiagnosticStatus.WARN, f'not mapping: no embedding on {topics}', values)}
+        if drops and not self._worker.integrated:
+            (reason, _), *_ = drops.most_common(1)
+            return {'map': Health(DiagnosticStatus.WARN, f'not mapping: {reason}', values)}
+        return {'map': Health(DiagnosticStatus.OK, 'mapping', values)}
+
+
+def _checked(prompts: Sequence[str]) -> list[str]:
+    if not 1 <= len(prompts) <= PROMPTS_PER_QUERY:
+        raise ValueError(f'{len(prompts)} prompts: give 1 to {PROMPTS_PER_QUERY}')
+    return [check_prompt(prompt) for prompt in prompts]
+
+
+def main() -> int:
+    """Run the node until it is told to stop; return the exit code."""
+    return run_node('map_node', MapNode, close=MapNode.close)

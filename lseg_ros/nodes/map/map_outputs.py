@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The topics of the map: voxels, ground, objects, and the relevance of the last query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from nav_msgs.msg import OccupancyGrid
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import PointCloud2
+from vision_msgs.msg import Detection3DArray
+
+from lseg_ros.error_text import one_line
+from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, voxels_to_cloud
+from lseg_ros.nodes.map.map_worker import MapWorker
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+NEVER = -1
+
+
+class MapOutputs:
+    """Publishes the map when it has changed, and only topics that somebody has subscribed to."""
+
+    def __init__(self, node: Node, rate: float, worker: MapWorker, on_problem: Callable[[str], None]) -> None:
+        """Create the publishers on `node`, and look for changes `rate` times a second.
+
+        `on_problem` is called with why the map cannot be published.
+        """
+        self._on_problem = on_problem
+        self._node = node
+        self._worker = worker
+        self._voxels = node.create_publisher(PointCloud2, '~/voxels', LATCHED)
+        self._grid = node.create_publisher(OccupancyGrid, '~/grid', LATCHED)
+        self._objects = node.create_publisher(Detection3DArray, '~/objects', LATCHED)
+        self.relevance = node.create_publisher(PointCloud2, '~/relevance', LATCHED)
+        self._sent = dict.fromkeys((self._voxels, self._grid, self._objects), NEVER)
+        self._job: Future[Any] | None = None
+        self._timer = node.create_timer(1 / rate, self._publish_changes)
+
+    def destroy(self) -> None:
+        """Remove the topics."""
+        self._node.destroy_timer(self._timer)
+        for publisher in (*self._sent, self.relevance):
+            self._node.destroy_publisher(publisher)
+
+    def _publish_changes(self) -> None:
+        changes = self._worker.changes
+        due = [each for each, sent in self._sent.items() if sent != changes and each.get_subscription_count()]
+        if due and changes and (self._job is None or self._job.done()):
+            self._job = self._worker.run(lambda: self._publish(due))
+            self._job.add_done_callback(self._report)
+
+    def _report(self, job: Future[Any]) -> None:
+        if not job.cancelled() and (error := job.exception()):
+            self._on_problem(f'map not published: {one_line(error)}')
+
+    def _publish(self, due: list[Publisher]) -> None:
+        """Send the present map, in its thread."""
+        worker, changes = self._worker, self._worker.changes
+        now, settings = worker.labelled(), worker.settings
+        for publisher in due:
+            if publisher is self._voxels:
+                message = voxels_to_cloud(now.voxels, now.ids, now.confidence, settings.voxel_size, now.header)
+            elif publisher is self._grid:
+                message = grid_to_message(now.ground, now.header, settings.floor_height)
+            else:
+                message = things_to_detections(worker.objects(), now.header)
+            publisher.publish(message)
+            self._sent[publisher] = changes

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts encoded by the segmentation node, so that the map node needs no network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+
+from lseg_ros.mapping.labelling import EncodedTexts
+from lseg_ros.srv import EncodeText
+
+
+@dataclass(frozen=True)
+class ModelTexts:
+    """Encoded texts, and the id of the model that they may be compared with."""
+
+    model: str
+    texts: EncodedTexts
+
+
+class TextClient:
+    """Calls ~/encode_text of the segmentation node."""
+
+    def __init__(self, node: Node, target: str) -> None:
+        """Create the client of the node called `target`."""
+        self._node = node
+        self._client = node.create_client(EncodeText, f'{target}/encode_text', callback_group=ReentrantCallbackGroup())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the service exists."""
+        return bool(self._client.service_is_ready())
+
+    async def encode(self, prompts: Sequence[str]) -> ModelTexts:
+        """Return the rows of `prompts`; raise ValueError, with the reason, if there are none."""
+        if not self.is_ready:
+            raise ValueError(f'no service {self._client.srv_name}: is the segmentation node running?')
+        answer = await self._client.call_async(EncodeText.Request(prompts=list(prompts)))
+        if answer is None or not answer.success:
+            raise ValueError(f'{self._client.srv_name}: {answer.message if answer else "no answer"}')
+        rows = torch.from_numpy(np.array(answer.rows, np.float32).reshape(len(prompts), answer.dim))
+        return ModelTexts(answer.model, EncodedTexts(rows, answer.logit_scale))
+
+    def destroy(self) -> None:
+        """Remove the client."""
+        self._node.destroy_client(self._client)
