@@ -54,6 +54,7 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
         f'{namespace}/lseg/label_image': IMAGE,
         f'{namespace}/lseg/confidence': IMAGE,
         f'{namespace}/lseg/overlay': IMAGE,
+        f'{namespace}/lseg/embedding': ['lseg_ros/msg/Embedding'],
         f'{namespace}/lseg/camera_info': ['sensor_msgs/msg/CameraInfo'],
         f'{namespace}/lseg/points': ['sensor_msgs/msg/PointCloud2'],
         f'{namespace}/lseg/masks/other': IMAGE,
@@ -73,6 +74,7 @@ def test_names_and_types_of_topics_and_services_are_frozen(active):
         f'{namespace}/lseg/enable': ['std_srvs/srv/SetBool'],
         f'{namespace}/lseg/segment': ['lseg_ros/srv/SegmentImage'],
         f'{namespace}/lseg/query': ['lseg_ros/srv/QueryText'],
+        f'{namespace}/lseg/encode_text': ['lseg_ros/srv/EncodeText'],
     }
 
 

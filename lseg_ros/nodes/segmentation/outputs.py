@@ -61,6 +61,7 @@ class Outputs:
         self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
         self._points = self._create(PointCloud2, 'points', FRAME_QOS)
         self._embedding = self._create(Embedding, 'embedding', FRAME_QOS)
+        self.is_embedding_wanted = False  # whether anybody subscribed to it before the last batch ended
 
     def open(self) -> None:
         """Let frames out."""
@@ -91,6 +92,7 @@ class Outputs:
         """Look for consumers that have joined, so that the next frame waits for them."""
         with self._gate:
             self.tables.note_consumers(self._label_image, self._points, *self._masks.values())
+            self.is_embedding_wanted = self._embedding.get_subscription_count() > 0
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> bool:
         """Send a result to its subscribers, unless the gate is shut; return whether it is open."""
@@ -108,11 +110,6 @@ class Outputs:
         """Send what `make` returns to the subscribers, unless the gate is shut."""
         with self._gate:
             self._send(self._camera_info, make)
-
-    @property
-    def is_embedding_wanted(self) -> bool:
-        """Whether anybody subscribes to the embedding."""
-        return self._embedding.get_subscription_count() > 0
 
     @property
     def are_points_wanted(self) -> bool:
