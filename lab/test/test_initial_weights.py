@@ -51,6 +51,11 @@ def test_a_clip_file_that_is_missing_is_named():
         build_pretrained(config_of('lseg-rn101'), 'nowhere.pt')
 
 
+def test_models_that_are_fetched_whole_are_not_trained():
+    with pytest.raises(ValueError, match='tipsv2-b14 is not trained here: train lseg-lite'):
+        config_of('tipsv2-b14')
+
+
 def _classifier_input(image: np.ndarray) -> torch.Tensor:
     """Return the centre of `image` (uint8 [H, W, 3]) as the classifier's 224 x 224 input."""
     picture = Image.fromarray(image)

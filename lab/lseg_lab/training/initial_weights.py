@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lseg_ros.model import LSeg, LSegConfig, build
 from lseg_ros.model.clip import CLIP_TEXT
+from lseg_ros.model.open_networks import open_networks
 from lseg_ros.model.parts import ImageEncoder
 from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.zoo import check_name
@@ -36,8 +37,10 @@ TIMM_TAGS = MappingProxyType(
 
 
 def config_of(name: str) -> LSegConfig:
-    """Return the configuration to train a model of MODELS with; raise ValueError for others."""
+    """Return the configuration to train a model with; raise ValueError for untrainable ones."""
     check_name(name)
+    if name in open_networks():
+        raise ValueError(f'{name} is not trained here: train lseg-lite, or let it learn from {name} by lseg adapt')
     return NETWORKS[name].config if name in NETWORKS else LSegConfig(name=name)
 
 
