@@ -170,11 +170,6 @@ def test_sizes_between_the_strides_are_refused(rn101_network):
         rn101_network.encode_image(torch.zeros(1, 3, 100, 64))
 
 
-def test_the_name_alone_tells_what_to_download():
-    with pytest.raises(FileNotFoundError, match='demo_e200.ckpt'):
-        load('lseg-vitl16')
-
-
 def test_position_embeddings_are_resized_once_a_size_and_follow_new_weights(monkeypatch):
     sizes = []
     resize = backbones.resize_with_class_token
