@@ -177,29 +177,35 @@ class MapNode(LifecycleNode):
     async def _adopt(self, labels: LabelSet) -> None:
         """Put labels that the segmentation node announced into force."""
         try:
-            await self._use_labels(labels)
+            encoded = await self._encode(labels)
+            if self._wanted is labels:  # no others have been announced or set meanwhile
+                await self._use_labels(encoded)
         except Exception as error:
             self._problems.warn(f'labels not changed: {one_line(error)}')
         if self._wanted is labels:
             self._wanted = None
 
-    async def _use_labels(self, labels: LabelSet) -> None:
+    async def _encode(self, labels: LabelSet) -> ModelLabels:
         labels = with_other(labels)
-        encoded = ModelLabels(labels, await self._text_client().encode(labels.prompts))
+        return ModelLabels(labels, await self._text_client().encode(labels.prompts))
+
+    async def _use_labels(self, encoded: ModelLabels) -> None:
         await self._result(lambda: self._open_worker().set_labels(encoded))
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
-        registry = LabelRegistry()
+        registry, before = LabelRegistry(), self._registry
         try:
             change = {'': registry.replace, 'replace': registry.replace}.get(request.mode)
             if change is None:
                 raise ValueError(f'unknown mode {quote(request.mode)}: the map takes {request.MODE_REPLACE}')
             labels = change(request.labels)
-            await self._use_labels(labels)
+            encoded = await self._encode(labels)
+            self._registry, self._wanted = registry, None  # announced labels come too late from now on
+            await self._use_labels(encoded)
         except Exception as error:
+            self._registry = before
             response.message = one_line(error)
             return response
-        self._registry, self._wanted = registry, None
         response.success = True
         response.label_set = label_set_to_message(labels, 0)
         return response

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.task import Future
 
 from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.srv import EncodeText
+
+TIMEOUT_S = 90.0  # the most texts that a set of labels may have take a minute
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,25 @@ class TextClient:
         """Return the rows of `prompts`; raise ValueError, with the reason, if there are none."""
         if not self.is_ready:
             raise ValueError(f'no service {self._client.srv_name}: is the segmentation node running?')
-        answer = await self._client.call_async(EncodeText.Request(prompts=list(prompts)))
-        if answer is None or not answer.success:
-            raise ValueError(f'{self._client.srv_name}: {answer.message if answer else "no answer"}')
+        answer = await self._call(EncodeText.Request(prompts=list(prompts)))
+        if answer is None:
+            raise ValueError(f'{self._client.srv_name}: no answer in {TIMEOUT_S:g} s')
+        if not answer.success:
+            raise ValueError(f'{self._client.srv_name}: {answer.message}')
         rows = torch.from_numpy(np.array(answer.rows, np.float32).reshape(len(prompts), answer.dim))
         return ModelTexts(answer.model, EncodedTexts(rows, answer.logit_scale))
+
+    async def _call(self, request: EncodeText.Request) -> EncodeText.Response | None:
+        """Return the answer, or None if the node ends, or takes longer than TIMEOUT_S."""
+        answer: Future[EncodeText.Response] = self._client.call_async(request)
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not stop it
+        group = self._client.callback_group
+        timer = self._node.create_timer(TIMEOUT_S, answer.cancel, callback_group=group, clock=clock)
+        try:
+            response: EncodeText.Response | None = await answer
+        finally:
+            self._node.destroy_timer(timer)
+        return response
 
     def destroy(self) -> None:
         """Remove the client."""
