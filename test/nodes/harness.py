@@ -93,11 +93,13 @@ class Client(SegmentationClient):
             ]
         return [message for _, message in sorted(sent, key=lambda pair: pair[0])]
 
-    def forget(self) -> None:
-        """Drop everything received so far."""
+    def forget(self) -> dict[str, list[Any]]:
+        """Drop everything received so far; return it, by topic."""
         with self._changed:
+            dropped = dict(self.received)
             self.received.clear()
             self._sent.clear()
+        return dropped
 
     def send(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = '') -> int:
         """Publish a picture as rgb8; return its stamp (ns), by default a new whole second."""

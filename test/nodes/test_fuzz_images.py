@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 
 import numpy as np
 import pytest
@@ -15,14 +16,16 @@ from oracle import oracle_in_node
 from oracle_answers import right_ids
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
+from test_camera_info import camera_info
 
 from lseg_ros.core.statistics import StreamReport
 from lseg_ros.labels import LabelError
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb, stamp_ns
-from lseg_ros.nodes.segmentation.frames import Arrival
+from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival
 from lseg_ros.nodes.segmentation.session import REPLACE, Session
 from lseg_ros.nodes.segmentation.settings import Settings
 
@@ -62,6 +65,7 @@ class Rig:
         self._stream.start()
         self._camera = self._stream.cameras['']
         self._table = LabelSet()  # the last that the client received before these messages
+        self._numbers = count()
         for topic, kind in TOPICS.items():
             client.listen(output(topic), kind, RELIABLE)
         client.listen(output('label_set'), LabelSet, TABLES)
@@ -80,23 +84,42 @@ class Rig:
         """Offer the messages; check that each image was segmented, refused or replaced.
 
         Change the labels before, unless they are None. If `paced`, let each image be finished
-        before the next message. Return the number of images by outcome.
+        before the next message. A good frame follows: once the client has it on every topic, nothing
+        of this call can reach it during the next. Return the number of images by outcome.
         """
         before = self._camera.statistics.report()
         self._problems.clear()
-        self._client.forget()
+        if tables := self._client.forget().get(output('label_set')):
+            self._table = tables[-1]
         if labels is not None:
             self._change_labels(labels)
         for kind, message in messages:
             self._offer(kind, message)
             if paced:
                 self._await_events_since(before)
-        events = self._await_events_since(before)
+        self._await_events_since(before)
         self._stream.between_batches(lambda _: self._camera.geometry.publish_points())
-        offered = [message for kind, message in messages if kind == 'image']
+        last = self._last_frame()
+        for kind, message in last:
+            self._offer(kind, message)
+        events = self._await_events_since(before)
+        for topic in TOPICS:
+            self._client.wait_for_header(output(topic), last[0][1].header)
+        offered = [message for kind, message in [*messages, *last] if kind == 'image']
         self._check_counts(offered, events)
         self._check_frames(offered, events['published'])
         return events
+
+    def _last_frame(self) -> list[tuple[str, Image]]:
+        """Return a good image with its CameraInfo and depth, just after the newest frame."""
+        newest = self._camera.last_frame
+        stamp_ns = min(newest.stamp_ns + 1, LAST_NS) if newest else 0
+        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'last {next(self._numbers)}')
+        return [
+            ('camera_info', camera_info(header=header, width=4, height=4, cx=2.0, cy=2.0, d=[0.0] * 5)),
+            ('depth', array_to_image(np.full((4, 4), 1000, np.uint16), '16UC1', header)),
+            ('image', array_to_image(np.full((4, 4, 3), 100, np.uint8), 'rgb8', header)),
+        ]
 
     def _offer(self, kind: str, message: Image) -> None:
         if kind == 'image':
