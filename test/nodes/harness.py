@@ -50,6 +50,7 @@ class Client(SegmentationClient):
         self.namespace = namespace
         self.received: dict[str, list[Any]] = defaultdict(list)
         self._sent: dict[str, list[int]] = defaultdict(list)
+        self.last_stamp_ns = 0  # of the last picture sent
         self._changed = threading.Condition()
         self._cameras: dict[str, Publisher] = {}
         self.add_camera('')
@@ -104,6 +105,7 @@ class Client(SegmentationClient):
     def send(self, pixels: np.ndarray = PICTURE, stamp_ns: int | None = None, camera: str = '') -> int:
         """Publish a picture as rgb8; return its stamp (ns), by default a new whole second."""
         stamp_ns = next(self._stamp) * 10**9 if stamp_ns is None else stamp_ns
+        self.last_stamp_ns = stamp_ns
         header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'{camera or "camera"}_optical')
         self._cameras[camera].publish(array_to_image(pixels, 'rgb8', header))
         return stamp_ns

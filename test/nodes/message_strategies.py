@@ -33,7 +33,8 @@ NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -0.0, 1e-300, 1e300])
 
 def mostly(usual: st.SearchStrategy, odd: st.SearchStrategy) -> st.SearchStrategy:
     """Draw from `usual` in about seven of eight cases, else from `odd`."""
-    return st.integers(0, 7).flatmap(lambda number: usual if number else odd)
+    # Not 0 or 7, which hypothesis prefers, and examples shrink to the usual.
+    return st.integers(0, 7).flatmap(lambda number: odd if number == 4 else usual)
 
 
 TEXT = mostly(st.sampled_from(['', 'camera', 'camera_optical', '相机', ' ', 'a/b', 'x' * 300]), NEW_TEXT)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from itertools import count
 
@@ -71,7 +72,7 @@ class Rig:
         client.listen(output('label_set'), LabelSet, TABLES)
         topics = [f'{client.namespace}/lseg/{topic}' for topic in TOPICS]
         client.poll(lambda: all(map(node.count_subscribers, topics)), 'the client to subscribe')
-        client.poll(lambda: self.send([('image', good_image())]), 'a frame')
+        client.poll(lambda: self.send([('image', good_image())])['published'], 'a frame')
 
     def _change_labels(self, labels: list[str]) -> None:
         """Replace the labels, unless they are refused with a reason."""
@@ -84,8 +85,8 @@ class Rig:
         """Offer the messages; check that each image was segmented, refused or replaced.
 
         Change the labels before, unless they are None. If `paced`, let each image be finished
-        before the next message. A good frame follows: once the client has it on every topic, nothing
-        of this call can reach it during the next. Return the number of images by outcome.
+        before the next message. A good frame follows: once the client has it on every topic,
+        nothing of this call can reach it during the next. Return the number of images by outcome.
         """
         before = self._camera.statistics.report()
         self._problems.clear()
@@ -106,7 +107,7 @@ class Rig:
         for topic in TOPICS:
             self._client.wait_for_header(output(topic), last[0][1].header)
         offered = [message for kind, message in [*messages, *last] if kind == 'image']
-        self._check_counts(offered, events)
+        self._check_counts(offered, events, paced)
         self._check_frames(offered, events['published'])
         return events
 
@@ -131,20 +132,26 @@ class Rig:
 
     def _await_events_since(self, before: StreamReport) -> Counter[str]:
         """Return what has become of the images received since, once none is under way."""
+        end = time.monotonic() + TIMEOUT_S
         while True:
             after = self._camera.statistics.report()
-            counts = {outcome: getattr(after, outcome) - getattr(before, outcome) for outcome in OUTCOMES}
-            if sum(counts.values()) == after.received - before.received:
-                return Counter(counts)
+            counts = Counter({outcome: getattr(after, outcome) - getattr(before, outcome) for outcome in OUTCOMES})
+            received = after.received - before.received
+            if counts.total() == received:
+                return counts
+            assert time.monotonic() < end, f'{received} received, but {counts}'
             self._stream.between_batches(lambda _: None)
 
-    def _check_counts(self, offered: list[Image], events: Counter[str]) -> None:
+    def _check_counts(self, offered: list[Image], events: Counter[str], paced: bool) -> None:
         assert events.total() == len(offered)
         assert not events['failed'], self._problems
         reasons = Counter(reason for reason in map(refusal, offered) if reason)
         assert events['bad'] == len(self._problems)
         assert Counter(self._problems) <= reasons
         assert events['published'] <= len(offered) - reasons.total()
+        if paced:  # then none is replaced by the next
+            assert Counter(self._problems) == reasons
+            assert events['published'] == len(offered) - reasons.total()
 
     def _check_frames(self, offered: list[Image], count: int) -> None:
         received = self._client.received
