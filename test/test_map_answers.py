@@ -31,15 +31,18 @@ def voxels_of(*boxes):
     return Voxels(cells, np.ones(count, np.float32), np.zeros((count, 3), np.uint8), np.zeros(count), vectors)
 
 
+ROOM = (
+    box((0, 0, 0), (40, 30, 1), 'floor'),
+    box((40, 0, 0), (41, 30, 10), 'wall'),
+    box((30, 5, 1), (38, 10, 5), 'sofa'),
+    box((46, 20, 1), (52, 25, 5), 'sofa'),
+)
+
+
 @pytest.fixture(scope='module')
 def room():
     """A room of 4 x 3 m: a floor, a wall at its end, and two sofas, one of them behind a wall."""
-    return voxels_of(
-        box((0, 0, 0), (40, 30, 1), 'floor'),
-        box((40, 0, 0), (41, 30, 10), 'wall'),
-        box((30, 5, 1), (38, 10, 5), 'sofa'),
-        box((46, 20, 1), (52, 25, 5), 'sofa'),
-    )
+    return voxels_of(*ROOM)
 
 
 @pytest.fixture(scope='module')
@@ -92,6 +95,12 @@ def test_ground_is_free_on_the_floor_occupied_by_what_stands_on_it_and_unknown_e
     assert ground.states[ground.cell_at(3.4, 0.7)] == OCCUPIED
     assert ground.states[ground.cell_at(4.05, 2.0)] == OCCUPIED
     assert ground.states[ground.cell_at(4.3, 2.0)] == UNKNOWN
+
+
+def test_one_voxel_far_away_does_not_enlarge_the_ground(ground):
+    both = voxels_of(*ROOM, box((10**6, 10**6, 0), (10**6 + 1, 10**6 + 1, 1), 'floor'))
+    ids, _ = label_voxels(both.vectors, labels_of('floor', 'wall', 'sofa'))
+    assert np.array_equal(ground_grid(both, ids, (1,), SIZE_M, GroundLimits()).states, ground.states)
 
 
 def test_pose_stands_on_free_ground_at_the_distance_and_faces_the_thing(room, ground):

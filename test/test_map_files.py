@@ -55,6 +55,14 @@ def test_vectors_of_another_model_are_refused_with_both_names(walls, tmp_path):
     assert len(other) == 0 and other.load(tmp_path / 'map') == len(walls)
 
 
+def test_map_of_another_frame_is_refused_with_both_names(walls, tmp_path):
+    walls.save(tmp_path / 'map')
+    other = LanguageMap(SETTINGS, 'odom')
+    with pytest.raises(ValueError, match='in the frame map, and the map in odom: set map_frame'):
+        other.load(tmp_path / 'map')
+    assert len(other) == 0
+
+
 @pytest.mark.parametrize('kept', [0, 7, 100, 0.5, 0.999])
 def test_truncated_file_is_refused_and_the_map_kept(walls, tmp_path, kept):
     path = tmp_path / 'map'

@@ -39,9 +39,7 @@ class Place:
     reason: str = ''
 
 
-def find_things(
-    voxels: Voxels, scores: np.ndarray, minimum: float, voxel_size: float, least_voxels: int = LEAST_VOXELS
-) -> list[Thing]:
+def find_things(voxels: Voxels, scores: np.ndarray, minimum: float, voxel_size: float) -> list[Thing]:
     """Return the groups of connected voxels that score at least `minimum`, the best first.
 
     `scores` are float32 [N], 0 to 1. A group's score is the mean of its best voxels.
@@ -49,7 +47,7 @@ def find_things(
     chosen = np.flatnonzero(scores >= minimum)
     things = []
     for group in connected(voxels.cells[chosen]):
-        if len(group) < least_voxels:
+        if len(group) < LEAST_VOXELS:
             break  # the others are smaller still
         members = chosen[group]
         best = np.sort(scores[members])[-_SCORED_VOXELS:]
@@ -62,7 +60,7 @@ def find_things(
 
 def place_before(thing: Thing, voxels: Voxels, voxel_size: float, grid: GroundGrid, limits: ApproachLimits) -> Place:
     """Return the pose on free ground from which to look at a thing, see `approach`."""
-    target = (voxels.cells[thing.members, :2] + 0.5) * voxel_size
+    target = (np.unique(voxels.cells[thing.members, :2], axis=0) + 0.5) * voxel_size
     try:
         return Place(approach(grid, target, limits))
     except ValueError as error:

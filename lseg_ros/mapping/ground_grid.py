@@ -10,6 +10,7 @@ import numpy as np
 from lseg_ros.mapping.voxel_map import Voxels
 
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # as in nav_msgs/OccupancyGrid
+_REACH = 4096  # cells: one wrong pose far away must not make the grid too large for the memory
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,16 @@ def ground_grid(
     """Return the ground of voxels with these `ids` of labels, of which some are `traversable`.
 
     A cell is free where the floor is traversable and nothing stands on it. What lies on the floor,
-    lower than an obstacle, and is not traversable leaves its cell unknown.
+    lower than an obstacle, and is not traversable leaves its cell unknown. Voxels farther than
+    _REACH cells from the median one are left out.
     """
     if not len(voxels):
         return GroundGrid(np.full((0, 0), UNKNOWN, np.int8), (0.0, 0.0), voxel_size)
     cells = voxels.cells.astype(np.int64)
+    near = (np.abs(cells[:, :2] - np.median(cells[:, :2], axis=0)) < _REACH).all(1)
+    cells, ids = cells[near], ids[near]
+    if not len(cells):
+        return GroundGrid(np.full((0, 0), UNKNOWN, np.int8), (0.0, 0.0), voxel_size)
     low = cells[:, :2].min(0)
     columns, rows = np.ptp(cells[:, :2], axis=0) + 1
     flat = (cells[:, 1] - low[1]) * columns + (cells[:, 0] - low[0])

@@ -57,11 +57,6 @@ class LanguageMap:
         self._grid.integrate(observation)
         self.stamp_s = observation.stamp_s
 
-    def clear(self) -> None:
-        """Remove everything; the next observation may be of any model."""
-        self._model = ''
-        self._grid = VoxelMap(self._settings, 0)
-
     def save(self, path: Path) -> int:
         """Write the map; return the number of voxels.
 
@@ -75,8 +70,9 @@ class LanguageMap:
     def load(self, path: Path, model: str = '') -> int:
         """Replace the content by that of a file; return the number of voxels.
 
-        Raise OSError if it cannot be read, and ValueError if it is damaged, if its voxels have
-        another size, or if it is not of `model`, by default that of the map; the map is as before.
+        Raise OSError if it cannot be read, and ValueError if it is damaged, if its frame or the
+        size of its voxels is another, or if it is not of `model`, by default that of the map; the
+        map is as before.
         """
         voxels, facts = read_map(path)
         if model := model or self._model:
@@ -85,6 +81,10 @@ class LanguageMap:
             raise ValueError(
                 f'{path} has voxels of {facts.voxel_size:g} m, and the map of {self._settings.voxel_size:g} m: '
                 'set voxel_size to that'
+            )
+        if facts.frame != self._frame:
+            raise ValueError(
+                f'{path} is in the frame {facts.frame}, and the map in {self._frame}: set map_frame to that'
             )
         grid = VoxelMap(self._settings, voxels.vectors.shape[1])
         grid.fill(voxels)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
+import torch
 from geometry_msgs.msg import TransformStamped
 from harness import LATCHED, PICTURE, TIMEOUT_S, running
 from nav_msgs.msg import OccupancyGrid
@@ -21,9 +22,14 @@ from test_camera_info import camera_info
 from tf2_ros import TransformBroadcaster
 from vision_msgs.msg import Detection3DArray
 
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.mapping.map_files import MapFacts, read_map, write_map
-from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.conversions import array_to_image, label_set_from_message
 from lseg_ros.nodes.map.map_node import MapNode
+from lseg_ros.nodes.map.map_worker import ModelLabels
+from lseg_ros.nodes.map.text_client import ModelTexts
 from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}
@@ -207,3 +213,23 @@ def test_requests_without_a_map_or_with_bad_prompts_are_refused(robot):
     flat.map_node.trigger_deactivate()
     flat.map_node.trigger_cleanup()
     assert 'configure the node first' in flat.call(QueryMap, 'query_map', prompts=['cat']).message
+
+
+@pytest.mark.slow
+def test_heights_that_contradict_each_other_are_refused(robot):
+    (result,) = robot().map_node.set_parameters([Parameter('obstacle_low', value=0.7)])
+    assert not result.successful and '0.7 and 0.6' in result.reason
+
+
+@pytest.mark.slow
+def test_labels_of_another_model_label_nothing(robot):
+    flat = robot(publish_rate=20.0)
+    labels = label_set_from_message(flat.client.wait_for(lambda: flat.client.received['lseg/label_set'], 'labels')[-1])
+    texts = ModelTexts('other-model', EncodedTexts(torch.zeros(3, 4), 1.0))
+    flat.map_node._registry = LabelRegistry()  # its own labels, which no others replace
+    worker = flat.map_node._worker
+    worker.run(lambda: worker.set_labels(ModelLabels(labels, texts))).result()
+    flat.look_until(lambda _, values: int(values.get('frames integrated', 0)) >= 1, 'an integrated frame')
+    voxels = flat.client.wait_for(lambda: flat.client.received['lseg_map/voxels'], 'voxels')[-1]
+    assert set(points_of(voxels)['label']) == {UNLABELLED}
+    assert 'the model is other-model' in flat.call(QueryMap, 'query_map', prompts=['cat']).message

@@ -50,3 +50,10 @@ def test_transforms_are_chained_and_interpolated(buffer, seconds, x):
 def test_what_is_not_known_is_refused(buffer, target, source, seconds):
     with pytest.raises(TransformException):
         buffer.lookup_transform(target, source, Time(nanoseconds=int(seconds * SECOND)))
+
+
+def test_static_transforms_outlive_clear(buffer):
+    buffer.clear()
+    buffer.lookup_transform('base', 'camera', Time(nanoseconds=10 * SECOND))
+    with pytest.raises(TransformException):
+        buffer.lookup_transform('map', 'camera', Time(nanoseconds=10 * SECOND))

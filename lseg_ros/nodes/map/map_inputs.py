@@ -15,14 +15,13 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_ros import Buffer, TransformException
 
 from lseg_ros.core.cameras import Camera
-from lseg_ros.core.depth_matcher import DepthMatcher
+from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.camera_info import CameraInfoHistory
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
 
 QUEUE = 5
-MOST_WAITING = 4  # as many as DepthMatcher looks for depth of
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class CameraInputs:
         """Subscribe on `node`; transforms come from `buffer`."""
         self.received = 0
         self.drops: Counter[str] = Counter()  # by reason
+        self.ran_back = 0  # embeddings older than the one before
         self._node = node
         self._frame = settings.map_frame
         self._buffer = buffer
@@ -91,11 +91,11 @@ class CameraInputs:
             self.drops['bad stamp'] += 1
             return
         if image_ns < self._newest_ns:
-            self.drops['stamps running back (not dropped)'] += 1
+            self.ran_back += 1
         self._newest_ns = image_ns
-        if len(self._waiting) >= MOST_WAITING:
-            self._waiting.popleft()
+        if len(self._waiting) >= OPEN:  # drop this one, or late transforms would find none that waits
             self.drops['too many wait for depth or transforms'] += 1
+            return
         self._depth.begin(image_ns)
         self._waiting.append(_Waiting(message, image_ns, time.monotonic()))
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Job
+from dataclasses import fields, replace
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -38,6 +40,7 @@ from lseg_ros.nodes.refusals import refuse_bad_requests
 from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 MATCHING_PERIOD_S = 0.03
+RETRY_S = 1.0  # between attempts to encode the labels
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -65,6 +68,9 @@ class MapNode(LifecycleNode):
         self._inputs: tuple[CameraInputs, ...] = ()
         self._wanted: LabelSet | None = None  # labels that are not in force yet
         self._encoding: Task | None = None
+        self._encode_at = 0.0  # time.monotonic() before which it is not tried again
+        self._saving: Job[int] | None = None
+        self._examined: tuple[int, Counter[str]] = (0, Counter())  # frames integrated, and drops
         self._last_failure = ''
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -164,7 +170,8 @@ class MapNode(LifecycleNode):
             for frame in camera.complete(self._settings.tf_timeout):
                 worker.offer(frame, self._problems.warn)
         is_idle = self._encoding is None or self._encoding.done()
-        if self._wanted is not None and is_idle and self._text_client().is_ready and self.executor:
+        is_due = is_idle and time.monotonic() >= self._encode_at
+        if self._wanted is not None and is_due and self._text_client().is_ready and self.executor:
             self._encoding = self.executor.create_task(self._adopt, self._wanted)
 
     def _follow(self, message: LabelSetMessage) -> None:
@@ -178,6 +185,11 @@ class MapNode(LifecycleNode):
         """Put labels that the segmentation node announced into force."""
         try:
             encoded = await self._encode(labels)
+        except Exception as error:  # the segmentation node may be busy, or gone
+            self._problems.warn(f'labels not changed yet: {one_line(error)}')
+            self._encode_at = time.monotonic() + RETRY_S
+            return
+        try:
             if self._wanted is labels:  # no others have been announced or set meanwhile
                 await self._use_labels(encoded)
         except Exception as error:
@@ -246,8 +258,9 @@ class MapNode(LifecycleNode):
 
     def _save_changes(self) -> None:
         worker = self._open_worker()
-        if worker.unsaved:
-            worker.run(lambda: worker.save('')).add_done_callback(self._report_save)
+        if worker.unsaved and (self._saving is None or self._saving.done()):
+            self._saving = worker.run(lambda: worker.save(''))
+            self._saving.add_done_callback(self._report_save)
 
     def _report_save(self, job: Job[int]) -> None:
         if not job.cancelled() and (error := job.exception()):
@@ -273,6 +286,9 @@ class MapNode(LifecycleNode):
         try:
             for parameter in changed:
                 MAP_PARAMETERS.check_change(parameter, is_configured=self._worker is not None)
+            names = {field.name for field in fields(self._settings)}
+            values = {parameter.name: parameter.value for parameter in changed if parameter.name in names}
+            replace(self._settings, **values).check()
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
@@ -287,16 +303,19 @@ class MapNode(LifecycleNode):
             return {'map': Health(DiagnosticStatus.ERROR, self._last_failure)}
         if self._worker is None:
             return {'map': Health(DiagnosticStatus.OK, 'silent: unconfigured')}
-        drops = sum((camera.drops for camera in self._inputs), Counter())
+        drops = sum((camera.drops for camera in self._inputs), self._worker.drops.copy())
+        integrated = self._worker.integrated
+        (before, known), self._examined = self._examined, (integrated, drops)
         values = self._worker.values | {f'dropped: {reason}': str(count) for reason, count in sorted(drops.items())}
         values['embeddings received'] = str(sum(camera.received for camera in self._inputs))
+        values['stamps running back'] = str(sum(camera.ran_back for camera in self._inputs))
         if not self._inputs:
             return {'map': Health(DiagnosticStatus.OK, 'not mapping: inactive', values)}
         if not any(camera.received for camera in self._inputs):
             topics = ', '.join(camera.topic for camera in self._inputs)
             return {'map': Health(DiagnosticStatus.WARN, f'not mapping: no embedding on {topics}', values)}
-        if drops and not self._worker.integrated:
-            (reason, _), *_ = drops.most_common(1)
+        if (fresh := drops - known) and integrated == before:
+            (reason, _), *_ = fresh.most_common(1)
             return {'map': Health(DiagnosticStatus.WARN, f'not mapping: {reason}', values)}
         return {'map': Health(DiagnosticStatus.OK, 'mapping', values)}
 

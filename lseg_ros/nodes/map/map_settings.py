@@ -65,6 +65,10 @@ class MapNodeSettings:
         0.0, 'Seconds between saves of a changed map to map_file; 0: none.', range=(0.0, 86400.0)
     )
 
+    def check(self) -> None:
+        """Raise ValueError for values that cannot be used together."""
+        _ = self.voxel_map, self.depth, self.ground
+
     @property
     def voxel_map(self) -> MapSettings:
         """How the map is built; raise ValueError for a value that cannot be used."""

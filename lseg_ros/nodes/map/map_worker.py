@@ -63,6 +63,7 @@ class MapWorker:
     def __init__(self, settings: MapNodeSettings) -> None:
         """Start with an empty map; raise ValueError for a setting that cannot be used."""
         self._settings = settings
+        settings.check()
         self._depth = settings.depth
         self._map = LanguageMap(settings.voxel_map, settings.map_frame)
         self._views = FrameViews(settings.rectified)
@@ -88,7 +89,6 @@ class MapWorker:
             'voxels forgotten': str(self._map.evicted),
             'model': self._map.model,
             'frames integrated': str(self.integrated),
-            **{f'dropped: {reason}': str(count) for reason, count in sorted(self.drops.items())},
         }
 
     def run(self, function: Callable[[], Result]) -> Future[Result]:
@@ -125,7 +125,8 @@ class MapWorker:
             ids = np.full(len(voxels), UNLABELLED, np.uint8)
             confidence = np.zeros(len(voxels), np.float32)
             traversable: tuple[int, ...] = ()
-            if self._labels is not None and len(voxels):
+            # Vectors of two models may not be compared, even if they are of one length.
+            if self._labels is not None and self._labels.encoded.model == self._map.model:
                 labels = self._labels.labels
                 ids, confidence = label_voxels(voxels.vectors, EncodedLabels(labels, self._labels.encoded.texts))
                 traversable = traversable_ids(labels, self._settings.traversable)
@@ -154,7 +155,8 @@ class MapWorker:
         """
         if self._labels is None or not len(self._map):
             raise ValueError('the map is empty' if self._labels else 'the map has no labels yet to compare with')
-        check_model(self._map.facts, texts.model)
+        for model in (texts.model, self._labels.encoded.model):
+            check_model(self._map.facts, model)
         now, size = self.labelled(), self._settings.voxel_size
         background = EncodedLabels(self._labels.labels, self._labels.encoded.texts)
         scores = relevance(now.voxels.vectors, prompts, texts.texts, background)

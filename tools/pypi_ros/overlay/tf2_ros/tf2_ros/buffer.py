@@ -37,12 +37,13 @@ class Buffer:
         """Keep the transforms of the last `cache_time`, by default ten seconds."""
         self._cache_s = (cache_time or Duration(seconds=10)).nanoseconds / 1e9
         self._lock = threading.Lock()
-        self._clear()
+        self._series: dict[tuple[str, str], dict[float, np.ndarray]] = {}
+        self._static: dict[tuple[str, str], np.ndarray] = {}
 
     def clear(self) -> None:
-        """Forget all transforms."""
+        """Forget all transforms but static ones."""
         with self._lock:
-            self._clear()
+            self._series = {}
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
         """Keep a transform from its child frame to the frame of its header."""
@@ -66,10 +67,6 @@ class Buffer:
         place.x, place.y, place.z = x, y, z
         turn.w, turn.x, turn.y, turn.z = qw, qx, qy, qz
         return result
-
-    def _clear(self) -> None:
-        self._series: dict[tuple[str, str], dict[float, np.ndarray]] = {}
-        self._static: dict[tuple[str, str], np.ndarray] = {}
 
     def _set(self, transform: TransformStamped, is_static: bool) -> None:
         place, turn = transform.transform.translation, transform.transform.rotation
