@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the segmentation node and, by default, configure and activate it."""
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
-from launch.conditions import IfCondition
-from launch.events import matches_action
+from launch.actions import DeclareLaunchArgument
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
 
 from launch import LaunchDescription
+from lseg_ros.nodes.autostart import autostart
 from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 
@@ -37,26 +33,7 @@ def generate_launch_description() -> LaunchDescription:
         ],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
     )
-    is_node = matches_action(node)
-    configure = EmitEvent(
-        condition=IfCondition(LaunchConfiguration('autostart')),
-        event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_CONFIGURE),
-    )
-    activate = RegisterEventHandler(
-        condition=IfCondition(LaunchConfiguration('autostart')),
-        event_handler=OnStateTransition(
-            target_lifecycle_node=node,
-            start_state='configuring',
-            goal_state='inactive',
-            handle_once=True,  # after the first start, activating is left to the caller
-            entities=[
-                EmitEvent(
-                    event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_ACTIVATE)
-                )
-            ],
-        ),
-    )
-    return LaunchDescription([*_arguments(), node, activate, configure])
+    return LaunchDescription([*_arguments(), node, *autostart(node)])
 
 
 def _arguments() -> list[DeclareLaunchArgument]:

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the segmentation node and the map node and, by default, configure and activate both."""
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, IncludeLaunchDescription, RegisterEventHandler
-from launch.conditions import IfCondition
-from launch.events import matches_action
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
 
 from launch import LaunchDescription
+from lseg_ros.nodes.autostart import autostart
 from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
 
@@ -37,26 +33,7 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[LaunchConfiguration('map_params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[('depth', LaunchConfiguration('depth')), ('camera_info', LaunchConfiguration('camera_info'))],
     )
-    is_node = matches_action(node)
-    configure = EmitEvent(
-        condition=IfCondition(LaunchConfiguration('autostart')),
-        event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_CONFIGURE),
-    )
-    activate = RegisterEventHandler(
-        condition=IfCondition(LaunchConfiguration('autostart')),
-        event_handler=OnStateTransition(
-            target_lifecycle_node=node,
-            start_state='configuring',
-            goal_state='inactive',
-            handle_once=True,  # after the first start, activating is left to the caller
-            entities=[
-                EmitEvent(
-                    event=ChangeState(lifecycle_node_matcher=is_node, transition_id=Transition.TRANSITION_ACTIVATE)
-                )
-            ],
-        ),
-    )
-    return LaunchDescription([_params_file(), segmentation, node, activate, configure])
+    return LaunchDescription([_params_file(), segmentation, node, *autostart(node)])
 
 
 def _params_file() -> DeclareLaunchArgument:
