@@ -86,12 +86,7 @@ def _frames(segmenter: Segmenter, stride: int) -> Iterator[DriveFrame]:
         for camera, shot in zip(CAMERAS, shots):
             (result,) = segmenter.segment([shot.image], prepared, embed=True)
             vectors, lines = result.embedding.thinned(stride)
-            grid = PixelGrid(
-                *(
-                    np.clip(np.rint(line.first + line.step * np.arange(count)), 0, side - 1).astype(np.intp)
-                    for line, count, side in zip(lines, vectors.shape, shot.image.shape)
-                )
-            )
+            grid = PixelGrid.along(lines, vectors.shape[:2], shot.image.shape[:2])
             matrix = np.reshape(recordings[camera].camera.matrix, (3, 3))
             view = GridView(
                 vectors.half(),

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from lseg_ros.core.embedding import Line
 from lseg_ros.core.fisheye import fisheye_rays
 from lseg_ros.core.geometry import nearest
 
@@ -41,6 +43,20 @@ class PixelGrid:
         Sizes are (height, width). `Segmenter.segment` samples the same pixels.
         """
         return cls(*(nearest(old, new, stride) for old, new in zip(image_size, size)))
+
+    @classmethod
+    def along(cls, lines: Sequence[Line], counts: tuple[int, int], image_size: tuple[int, int]) -> PixelGrid:
+        """Return the pixels nearest to places along `lines`, down and across an image.
+
+        A line has its first place and the step to the next, in pixels; `counts` are the places on
+        each. `image_size` is (height, width).
+        """
+        return cls(
+            *(
+                np.clip(np.rint(line.first + line.step * np.arange(count)), 0, side - 1).astype(np.intp)
+                for line, count, side in zip(lines, counts, image_size)
+            )
+        )
 
     def sample(self, pixels: np.ndarray) -> np.ndarray:
         """Return [h, w, ...] of an image [H, W, ...]; the image itself if the sizes agree."""

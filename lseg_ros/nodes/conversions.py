@@ -15,7 +15,7 @@ from sensor_msgs_py import point_cloud2
 from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from lseg_ros.core.cloud import POINT
+from lseg_ros.core.cloud import POINT, PixelGrid
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.media import ros_images
@@ -75,10 +75,7 @@ def embedding_to_message(embedding: ImageEmbedding, image: np.ndarray, stride: i
     """Return every `stride`-th row and column of the embedding of `image`, uint8 [H, W, 3]."""
     vectors, (down, across) = embedding.thinned(stride)
     height, width, dim = vectors.shape
-    rows, columns = (
-        np.clip(np.rint(line.first + line.step * np.arange(count)), 0, side - 1).astype(np.intp)
-        for line, count, side in zip((down, across), (height, width), image.shape)
-    )
+    pixels = PixelGrid.along((down, across), (height, width), image.shape[:2])
     return Embedding(
         header=header,
         model=embedding.id,
@@ -91,7 +88,7 @@ def embedding_to_message(embedding: ImageEmbedding, image: np.ndarray, stride: i
         first_y=down.first,
         step_x=across.step,
         step_y=down.step,
-        colors=_bytes(image[rows[:, None], columns]),
+        colors=_bytes(pixels.sample(image)),
         data=_bytes(vectors.half().contiguous().cpu().numpy()),
     )
 

@@ -17,27 +17,22 @@ from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.labels.ids import OTHER
 
 WIDEST = 64.0  # the largest change of the calibration in one fit, as a factor
+PIXELS = 500  # of each example
 LIMITS = (1e-3, 1e3)  # of a network's calibration
 
 
 def fit_calibration(
-    segmenter: Segmenter,
-    labels: Sequence[str],
-    examples: Iterable[Example],
-    *,
-    other: bool = False,
-    pixels: int = 500,
-    seed: int = 0,
+    segmenter: Segmenter, labels: Sequence[str], examples: Iterable[Example], *, other: bool = False
 ) -> float:
     """Return the calibration with the least negative log-likelihood of the masks.
 
     `labels` (`name` or `name=prompt|prompt`) are asked for at once, with the label for "none of
     these" if `other`. Mask value i means labels[i]; higher values are not counted. At most
-    `pixels` random pixels of each example are used. Raise ValueError if no pixel is labelled.
+    PIXELS random pixels of each example are used. Raise ValueError if no pixel is labelled.
     """
     label_set = LabelRegistry(include_other=other).replace(labels)
-    text, rng = segmenter.model.encode_text(label_set.prompts), np.random.default_rng(seed)
-    drawn = [_draw(segmenter, text, label_set, example, pixels, rng) for example in examples]
+    text, rng = segmenter.model.encode_text(label_set.prompts), np.random.default_rng(0)
+    drawn = [_draw(segmenter, text, label_set, example, rng) for example in examples]
     logits, truth = (torch.cat(parts) for parts in zip(*drawn))
     if not len(truth):
         raise ValueError('cannot calibrate: none of the images has a labelled pixel')
@@ -45,7 +40,7 @@ def fit_calibration(
 
 
 def _draw(
-    segmenter: Segmenter, text: Tensor, labels: LabelSet, example: Example, pixels: int, rng: np.random.Generator
+    segmenter: Segmenter, text: Tensor, labels: LabelSet, example: Example, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return calibrated logits [N, C] and the classes' indices [N] of random labelled pixels."""
     logits, geometry = segmenter.compare(example.image, text)
@@ -55,7 +50,7 @@ def _draw(
     mask = sample(torch.from_numpy(example.mask)[None], geometry.decision)[0].flatten().long()
     first = int(OTHER in labels.ids)  # which comes before the labels and is never right
     labelled = np.flatnonzero(mask.numpy() < len(scores) - first)
-    chosen = torch.from_numpy(rng.permutation(labelled)[:pixels])
+    chosen = torch.from_numpy(rng.permutation(labelled)[:PIXELS])
     return scores[:, chosen].T.clone(), mask[chosen] + first
 
 

@@ -9,6 +9,7 @@ from geometry_msgs.msg import Transform
 from sensor_msgs.msg import CameraInfo
 
 from lseg_ros.core.cloud import PixelGrid, depth_in_metres, pixel_rays
+from lseg_ros.core.embedding import Line
 from lseg_ros.mapping.observation import GridView
 from lseg_ros.media.ros_images import image_to_depth
 from lseg_ros.msg import Embedding
@@ -77,11 +78,6 @@ def pose_matrix(transform: Transform) -> np.ndarray:
 
 def _pixels(message: Embedding) -> PixelGrid:
     """Return the pixels of the image nearest to the vectors."""
-    rows, columns = (
-        np.clip(np.rint(first + step * np.arange(count)), 0, side - 1).astype(np.intp)
-        for first, step, count, side in (
-            (message.first_y, message.step_y, message.height, message.image_height),
-            (message.first_x, message.step_x, message.width, message.image_width),
-        )
-    )
-    return PixelGrid(rows, columns)
+    lines = Line(message.first_y, message.step_y), Line(message.first_x, message.step_x)
+    counts, image_size = (message.height, message.width), (message.image_height, message.image_width)
+    return PixelGrid.along(lines, counts, image_size)
