@@ -11,7 +11,8 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
 from lseg_ros.core.cloud import PixelGrid, pixel_rays
-from lseg_ros.nodes.camera_info import image_camera, lens, parse_output_size, scaled_camera_info
+from lseg_ros.core.lens import image_camera, lens
+from lseg_ros.nodes.camera_info import parse_output_size, scaled_camera_info
 
 BASELINE_M = 0.05
 HEADER = Header(frame_id='left')

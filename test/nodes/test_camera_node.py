@@ -16,10 +16,10 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
+from lseg_ros.mapping.transforms import pose_matrix
 from lseg_ros.media.sources import open_source
 from lseg_ros.nodes.camera.camera_node import CameraNode
 from lseg_ros.nodes.conversions import image_to_rgb
-from lseg_ros.nodes.map.frame_views import pose_matrix
 
 RED, BLUE = (250, 5, 5), (5, 5, 250)
 K = (100.0, 0.0, 32.0, 0.0, 110.0, 24.0, 0.0, 0.0, 1.0)

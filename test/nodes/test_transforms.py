@@ -11,7 +11,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.time import Time
 from tf2_ros import Buffer, TransformException
 
-from lseg_ros.nodes.map.frame_views import pose_matrix
+from lseg_ros.mapping.transforms import pose_matrix
 
 SECOND = 10**9
 

@@ -14,9 +14,10 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from lseg_ros.core.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
+from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.media.ros_images import image_to_depth
-from lseg_ros.nodes.camera_info import CameraInfoHistory, image_camera, lens, scaled_camera_info
+from lseg_ros.nodes.camera_info import CameraInfoHistory, scaled_camera_info
 from lseg_ros.nodes.conversions import OrganisedCloud, stamp_ns
 from lseg_ros.nodes.segmentation.frames import Frame
 from lseg_ros.nodes.segmentation.outputs import Outputs
