@@ -9,7 +9,9 @@ import http.server
 import re
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +157,24 @@ def test_streets_show_models_on_the_ground() -> None:
                 seen.add(item.label)
                 assert -0.1 < item.mesh.moved(item.matrix).bounds[0][1] < 0.2
     assert seen == {each.label for each in models}
+
+
+@pytest.mark.slow
+def test_places_with_things_show_rare_classes_as_often_as_common_ones_and_look_at_both() -> None:
+    chairs = [model(f'{wood} chair', 'office') for wood in ('oak', 'teak', 'birch', 'beech')]
+    models = [
+        *(replace(chair, label='office chair') for chair in chairs),
+        model('robot', 'warehouse'),
+        model('car', 'street'),
+    ]
+    shown, looked_at = Counter[str](), Counter[str]()
+    for seed in range(30):
+        building = random_place('things', np.random.default_rng(seed), GREY, models)
+        shown.update({item.label for item in building.scene.items})
+        looked_at.update({name for spot in building.spots for name in spot.subject})
+        assert all(0.1 < spot.eye[0, 1] <= 1.9 for spot in building.spots)
+    assert 0.5 < shown['robot'] / shown['office chair'] < 2
+    assert min(looked_at[label] for label in ('robot', 'office chair', 'car')) > 2
 
 
 def test_every_class_of_models_is_in_the_vocabulary_and_the_masks() -> None:

@@ -181,6 +181,12 @@ def test_pictures_from_above_and_of_doors_show_their_subject(renderer: Renderer)
     assert min(share(view, 'door') for view in doors) > 0.15
 
 
+def test_pictures_of_things_show_one_of_them_close_by(renderer: Renderer) -> None:
+    shell = ('floor', 'wall', 'ceiling', 'window', 'door')
+    things = [1 - share(view, *shell) for _, view in pictures(renderer, 'things', 6)]
+    assert np.mean(things) > 0.2 and min(things) >= 0.015
+
+
 def test_street_pictures_show_ground_below_sky_and_nothing_unlabelled(renderer: Renderer) -> None:
     shots = pictures(renderer, 'streets', 6)
     ground = ('road', 'pavement', 'grass', 'gravel', 'crosswalk', 'kerb', 'manhole cover')

@@ -19,7 +19,7 @@ resume an interrupted run.
 
 Three places in ten show stairs, furniture from above or doors close by; --kind restricts a data set
 to one of these. Outdoor scenes come only with --kind streets; warehouses, workshops, wards and
-shops only with --kind places.
+shops only with --kind places, and single things close by only with --kind things.
 
 Furniture comes from the catalogues of Sweet Home 3D:
 
@@ -40,6 +40,7 @@ examples:
   lseg rooms models --fetch-models
   lseg rooms outdoors --rooms 500 --kind streets --models models
   lseg rooms places --rooms 500 --kind places --models models
+  lseg rooms things --rooms 500 --kind things --models models
   lseg rooms my_drive --drive
   lseg rooms --list-assets > assets.md
 """
@@ -76,11 +77,12 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--kind',
-        choices=('rooms', 'stairs', 'above', 'doors', 'streets', 'places', 'mixed'),
+        choices=('rooms', 'stairs', 'above', 'doors', 'streets', 'places', 'things', 'mixed'),
         default='mixed',
         help='what to show: furnished rooms; stairs from below, above and beside; tables, desks,'
         ' counters and chairs from above; doors close by; streets, parks, car parks and yards; warehouses,'
-        ' workshops, wards, shops and offices full of --models; or a mixture of the first four,'
+        ' workshops, wards, shops and offices full of --models; things of all classes close by, rare'
+        ' ones as often as common ones; or a mixture of the first four,'
         ' 70, 13, 10 and 7 %% (%(default)s)',
     )
 

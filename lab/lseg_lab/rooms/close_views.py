@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find places close to furniture, looking down on it, and close to doors."""
+"""Find places close to furniture, looking down on it, close to doors and around single things."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -31,6 +32,11 @@ _LOOKED_DOWN_ON = {  # class: least share of the picture, without the things on 
 }
 _SIDEWAYS = 0.5  # metres from the edge of a top to the camera, at most
 _AWAY_FROM_WALLS = 0.12  # metres
+_SIDES = 3  # from which a thing is looked at
+_FILLED = (0.3, 0.9)  # share of a picture's width that a thing takes, if it is not too small
+_WIDTH_AT_A_METRE = 1.15  # of a picture of 60 degrees, metres
+_NEAREST = 0.32  # metres from a camera to the middle of a thing
+_LEAST_OF_A_THING = 0.015  # of a picture
 
 
 def spots_above(building: Building) -> tuple[Spot, ...]:
@@ -81,6 +87,29 @@ def _spots_at_door(room: Room, low: np.ndarray, high: np.ndarray) -> Iterator[Sp
             half = 0.3 * size
             target = np.array([middle - half, middle + half])
             yield Spot(_inside(room, eye), target, ('door',), 0.18)
+
+
+def spots_around(rng: np.random.Generator, building: Building, labels: Collection[str]) -> tuple[Spot, ...]:
+    """Return places around the things of these classes, from which each fills much of a picture."""
+    return tuple(
+        spot
+        for item in building.scene.items
+        if item.label in labels
+        for low, high in [_world_bounds(item)]
+        for _ in range(_SIDES)
+        for spot in _spot_beside(rng, building.room, low, high, item.label)
+    )
+
+
+def _spot_beside(rng: np.random.Generator, room: Room, low: np.ndarray, high: np.ndarray, label: str) -> Iterator[Spot]:
+    size, middle = high - low, (low + high) / 2
+    away = max(size.max() / (_WIDTH_AT_A_METRE * rng.uniform(*_FILLED)), _NEAREST + size.max() / 2)
+    turn, rise = rng.uniform(0, 2 * math.pi), rng.uniform(-0.1, 0.9)
+    place = middle + away * np.array([math.sin(turn) * math.cos(rise), math.sin(rise), math.cos(turn) * math.cos(rise)])
+    place[1] = np.clip(place[1], 0.15, max(1.9, 0.4 * size[1]))
+    if room.contains(place[None, [0, 2]])[0]:
+        target = np.array([middle - 0.25 * size, middle + 0.25 * size])
+        yield Spot(np.array([place, place]), target, (label,), _LEAST_OF_A_THING)
 
 
 def _inside(room: Room, eye: np.ndarray) -> np.ndarray:

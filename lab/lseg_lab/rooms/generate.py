@@ -29,11 +29,9 @@ from lseg_ros.whole_files import write_whole
 SPLITS = ('train', 'test')
 _TRIES_PER_VIEW = 3
 _JPEG_QUALITY = 94
-# Where a folder's models are used: indoors, and outdoors.
-_SETTINGS = (
-    frozenset({'home', 'office', 'shop', 'hospital', 'warehouse', 'industrial'}),
-    frozenset({'street', 'park', 'industrial'}),
-)
+_INDOORS = frozenset({'home', 'office', 'shop', 'hospital', 'warehouse', 'industrial'})
+_OUTDOORS = frozenset({'street', 'park', 'industrial'})
+_SETTINGS = {'streets': _OUTDOORS, 'things': _INDOORS | _OUTDOORS}  # where a folder's models are used; else indoors
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,13 @@ class Generator:
         catalogue = load_catalogues(settings.assets.catalogues)
         folder = load_model_folder(settings.assets.models) if settings.assets.models else EMPTY
         both, count = joined(catalogue, folder), len(catalogue.models)
-        held_out, outdoors = settings.split == 'test', settings.kind == 'streets'
+        held_out, used_in = settings.split == 'test', _SETTINGS.get(settings.kind, _INDOORS)
         furniture = split_held_out(both.models[:count])[held_out]
-        found = [model for model in both.models[count:] if _SETTINGS[outdoors] & set(model.settings)]
+        found = [model for model in both.models[count:] if used_in & set(model.settings)]
         self._models = furniture + split_held_out(found, share_rare=True)[held_out]
-        self._textures = build_textures(both.textures, settings.assets.textures, held_out, outdoors=outdoors)
+        self._textures = build_textures(
+            both.textures, settings.assets.textures, held_out, outdoors=used_in is not _INDOORS
+        )
         self._renderer = Renderer(self._textures.layers, *settings.size, settings.supersampling)
 
     def room(self, number: int) -> list[tuple[Camera, View]]:
@@ -122,8 +122,7 @@ def _describe(settings: Settings) -> dict[str, Any]:
     values['textures'] = sorted(path.name for path in settings.assets.textures)
     if settings.assets.models:
         values['models'] = settings.assets.models.name
-    outdoors = settings.kind == 'streets' or settings.assets.models
-    classes = CLASSES if outdoors else ROOM_CLASSES
+    classes = CLASSES if settings.kind in _SETTINGS or settings.assets.models else ROOM_CLASSES
     return {'classes': list(classes), **values, 'size': list(settings.size)}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choose what kind of place to build: a room, stairs, doors, tables from above, streets, works."""
+"""Choose what kind of place to build, such as a room, a staircase or a street."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lseg_lab.rooms.building import Building, Spot, furnished_room, random_build
 from lseg_lab.rooms.catalogue import Model
 from lseg_lab.rooms.close_views import spots_above, spots_at_doors
 from lseg_lab.rooms.plan import random_room
+from lseg_lab.rooms.showrooms import random_showroom
 from lseg_lab.rooms.stairwell import random_stairwell
 from lseg_lab.rooms.streets.outdoors import random_outdoors
 from lseg_lab.rooms.style import Style
@@ -64,7 +65,12 @@ _INDOORS: dict[str, Builder] = {
     'doors': _doors,
 }
 _SHARES = (0.7, 0.13, 0.1, 0.07)  # of the kinds in a mixed set
-_BUILDERS: dict[str, Builder] = {**_INDOORS, 'streets': random_outdoors, 'places': random_workplace}
+_BUILDERS: dict[str, Builder] = {
+    **_INDOORS,
+    'streets': random_outdoors,
+    'places': random_workplace,
+    'things': random_showroom,
+}
 KINDS = (*_BUILDERS, 'mixed')
 
 

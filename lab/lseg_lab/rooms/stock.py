@@ -97,15 +97,20 @@ class Stock:
             self._models[model.label].append(model)
 
     @property
+    def built(self) -> list[str]:
+        """Return the classes whose pieces can be built without models, sorted."""
+        return sorted(_BUILDERS)
+
+    @property
     def labels(self) -> list[str]:
         """Return all available classes, sorted."""
         return sorted({*self._models, *_BUILDERS})
 
-    def labels_of(self, setting: str) -> tuple[list[str], list[str]]:
-        """Return the classes whose models are found in this setting: large ones, and small ones."""
+    def labels_of(self, *settings: str) -> tuple[list[str], list[str]]:
+        """Return the large and the small classes with models, in these settings or in any."""
         found: dict[bool, set[str]] = {False: set(), True: set()}
         for label, models in self._models.items():
-            sizes = [model.size.max() for model in models if setting in model.settings]
+            sizes = [model.size.max() for model in models if not settings or set(settings) & set(model.settings)]
             if sizes:
                 found[max(sizes) < _SMALL].add(label)
         return sorted(found[False]), sorted(found[True])

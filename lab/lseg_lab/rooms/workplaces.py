@@ -53,27 +53,40 @@ def random_workplace(rng: np.random.Generator, textures: Textures, models: Seque
     (large, small), (strange, more) = stock.labels_of(setting), stock.labels_of(other)
     if not large:
         raise ValueError(f'no model is found in the setting {setting!r}; name a folder of models with --models')
-    room = _random_hall(rng) if setting in _LARGE and rng.random() < _LARGE_SHARE else random_room(rng, False)
-    shell = Shell(style, Arrangement(rng, room), 'kitchen' if setting == 'hospital' else 'office')
+    room = random_hall(rng) if setting in _LARGE and rng.random() < _LARGE_SHARE else random_room(rng, False)
+    small = [label for label in (*small, *more) if label != _HUNG]
+    building = filled_room(stock, models, room, 'kitchen' if setting == 'hospital' else 'office', large, small, strange)
+    return replace(building, spots=spots_above(building)) if rng.random() < _FROM_ABOVE else building
+
+
+def filled_room(
+    stock: Stock,
+    models: Sequence[Model],
+    room: Room,
+    use: str,
+    large: Sequence[str],
+    small: Sequence[str],
+    strange: Sequence[str] = (),
+) -> Building:
+    """Fill a room with `large` pieces, some of them `strange`, and with `small` things on them.
+
+    `use` is that of the walls and the floor; `models` furnish what is seen through the doors.
+    """
+    style, rng = stock.style, stock.style.rng
+    shell = Shell(style, Arrangement(rng, room), use)
     daylight = random_daylight(rng)
     for _ in range(rng.integers(1, 5)):
         shell.cut_door()
     for _ in range(rng.integers(0, 6)):
         shell.cut_window(daylight)
     shell.close()
-    clutter = Clutter(
-        style,
-        stock,
-        shell.arrangement,
-        float(rng.choice([0.5, 1.0, 1.8])),
-        tuple(label for label in (*small, *more) if label != _HUNG),
-    )
+    clutter = Clutter(style, stock, shell.arrangement, float(rng.choice([0.5, 1.0, 1.8])), small)
     _fill(RoomContext(style, stock, shell.arrangement, clutter), large, strange)
-    building = completed(shell, models, daylight)
-    return replace(building, spots=spots_above(building)) if rng.random() < _FROM_ABOVE else building
+    return completed(shell, models, daylight)
 
 
-def _random_hall(rng: np.random.Generator) -> Room:
+def random_hall(rng: np.random.Generator) -> Room:
+    """Return an empty hall."""
     x, z = rng.uniform(3.0, 7.0, 2)
     return make_room(rectangle(-x, -z, x, z), rng.uniform(3.0, 5.0))
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,6 +23,9 @@ _PARK_THINGS = (
     (fixtures.guide_board, ()),
 )
 _PARK_MODELS = ('fountain', 'gazebo', 'playground', 'drone', 'utility vehicle', 'bicycle', 'dog', 'stroller')
+_DISPLAY_GROUNDS = (
+    ('grass', 'grass'), ('asphalt', 'road'), ('paving', 'pavement'), ('gravel', 'gravel'),
+)  # fmt: skip
 _LIFT = 0.02  # metres that a path lies above its lawn, so that it hides it
 
 
@@ -65,6 +69,21 @@ def _park(site: Site) -> Building:
         side = rng.choice([-1, 1])
         look = -side * rng.uniform(0.3, 2.8)  # across the path
         site.stand(rng.uniform(-20, 25), side * rng.uniform(half + 0.5, half + 5), 0.0, (0.3, 1.8), look)
+    return site.finished()
+
+
+def displayed_outdoors(stock: Stock, labels: Sequence[str]) -> Building:
+    """Stand models of these classes on a lawn, a square or a car park, without cameras."""
+    site, rng = Site(stock, Axis()), stock.style.rng
+    land(site, -0.06)
+    kind, label = _DISPLAY_GROUNDS[rng.integers(len(_DISPLAY_GROUNDS))]
+    site.cover(label, ground_surface(stock.style, kind), site.axis.strip(-40, 40, -36, 36))
+    for _ in range(rng.integers(0, 12)):
+        site.plant_tree(rng.uniform(-35, 35), rng.uniform(-35, 35), 0.0)
+    for label in (*labels, *labels):
+        site.try_model((label,), rng.uniform(-14, 14), rng.uniform(-14, 14), 0.0)
+    _border(site, 36.0)
+    _wanderers(site, 10.0)
     return site.finished()
 
 
