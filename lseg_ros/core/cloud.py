@@ -17,6 +17,7 @@ from lseg_ros.core.geometry import nearest
 # A point in memory. rgb is an integer 0x00RRGGBB stored in the bytes of a float, by the
 # convention of the Point Cloud Library.
 POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<f4'), ('label', '<u4'), ('confidence', '<f4')])
+POINT_COLORS = ('class', 'image')  # where the colour of a point comes from
 # Rays that distort back to a point further than this from their pixel are invalid.
 MAX_REPROJECTION_PX = 0.5
 # The greatest error, in pixels, allowed for interpolated rays.
@@ -146,18 +147,18 @@ def depth_in_metres(depth: np.ndarray) -> np.ndarray:
 
 
 def labelled_points(
-    depth: np.ndarray, rays: np.ndarray, image: np.ndarray, ids: np.ndarray, confidence: np.ndarray, points: np.ndarray
+    depth: np.ndarray, rays: np.ndarray, colors: np.ndarray, ids: np.ndarray, confidence: np.ndarray, points: np.ndarray
 ) -> None:
     """Fill `points`, an organised cloud: [h, w] of `POINT`, in metres in the optical frame.
 
     `depth` is float32 [h, w], the distance along the optical axis, NaN where unknown; `rays` comes
-    from `pixel_rays`; `image` is uint8 RGB [h, w, 3]; `ids` and `confidence` are uint8 [h, w].
+    from `pixel_rays`; `colors` is uint8 RGB [h, w, 3]; `ids` and `confidence` are uint8 [h, w].
     Points without depth have NaN as x, y and z; confidence is scaled to 0..1.
     """
     x, y = (cv2.multiply(depth, ray) for ray in rays)
     blank = np.isnan(x)  # a ray may be NaN too
     depth = np.where(blank, np.float32(np.nan), depth)
-    blue_green_red = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGRA)
+    blue_green_red = cv2.cvtColor(np.ascontiguousarray(colors), cv2.COLOR_RGB2BGRA)
     rgb = blue_green_red.view('<u4')[..., 0] & np.uint32(0xFFFFFF)
     planes = (x, y, depth, rgb.view('<f4'), ids.astype('<u4').view('<f4'), confidence * np.float32(1 / 255))
     cv2.merge(planes, points.view('<f4').reshape(*points.shape, len(planes)))

@@ -72,6 +72,7 @@ def test_names_are_frozen():
         'output_size',
         'depth_slop',
         'points_stride',
+        'points_color',
         'embedding_stride',
         'rectified',
         'overlay_alpha',
@@ -116,6 +117,7 @@ def test_declared_parameters_have_default_description_and_range(make_node):
         ('labels', 'floor', InvalidParameterTypeException),
         ('precision', 'float8', ValueError),
         ('image_transport', 'theora', ValueError),
+        ('points_color', 'red', ValueError),
     ],
 )
 def test_invalid_value_is_refused(make_node, name, value, error):

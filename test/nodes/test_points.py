@@ -18,6 +18,8 @@ from test_camera_info import camera_info
 
 from lseg_ros.core.cloud import POINT
 from lseg_ros.core.depth_matcher import OPEN
+from lseg_ros.labels.colors import class_color
+from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.nodes.camera_info import KEPT
 from lseg_ros.nodes.conversions import array_to_image
 
@@ -87,6 +89,12 @@ def points_of(message):
     return np.frombuffer(message.data, POINT).reshape(message.height, message.width)
 
 
+def colors_of(points):
+    """Return the RGB of points as integers, [h, w, 3]."""
+    packed = points['rgb'].copy().view('<u4')
+    return np.stack([packed >> shift & 255 for shift in (16, 8, 0)], axis=-1)
+
+
 def test_cloud_is_the_label_image_projected_into_space(active):
     client = active(labels=LABELS)
     message = DepthCamera(client).cloud()
@@ -99,8 +107,26 @@ def test_cloud_is_the_label_image_projected_into_space(active):
     assert points['x'] == pytest.approx(DISTANCE_M * (columns - 31.0) / 60.0, abs=1e-5)
     assert points['y'] == pytest.approx(DISTANCE_M * (rows - 23.0) / 55.0, abs=1e-5)
     assert np.array_equal(points['label'], ids_of(label_image))
-    assert np.array_equal(points['rgb'].copy().view('<u4') >> 16, PICTURE[..., 0])
     assert 0 < points['confidence'].max() <= 1
+
+
+def test_points_have_the_colours_of_their_classes_or_of_the_image(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    confidence = float(np.median(points_of(camera.cloud())['confidence']))
+    assert client.set_parameter('confidence_threshold', confidence).successful
+
+    def cloud_with_unlabelled_points():
+        cloud = camera.cloud()
+        return cloud if UNLABELLED in points_of(cloud)['label'] else None
+
+    points = points_of(client.poll(cloud_with_unlabelled_points, 'unlabelled points'))
+    assert len(np.unique(points['label'])) > 1
+    palette = np.array([class_color(class_id) for class_id in range(256)])
+    assert np.array_equal(colors_of(points), palette[points['label']])
+    assert client.set_parameter('points_color', 'image').successful
+    client.poll(lambda: np.array_equal(colors_of(points_of(camera.cloud())), PICTURE), 'colours of the image')
+    assert 'class' in client.set_parameter('points_color', 'red').reason
 
 
 @pytest.mark.slow
@@ -109,6 +135,7 @@ def test_cloud_has_the_size_of_the_label_image_thinned_by_the_stride(active):
     message = DepthCamera(client).cloud()
     points = points_of(message)
     assert points.shape == (6, 16)
+    assert np.array_equal(colors_of(points)[0, 0], class_color(points['label'][0, 0]))
     assert np.array_equal(points['label'], ids_of(client.wait_for_header('lseg/label_image', message.header))[::2, ::2])
     # Column 2 of 32 samples column 5 of 64; row 2 of 12 samples row 10 of 48.
     assert points['x'][0, 1] == pytest.approx(DISTANCE_M * (5 - 31.0) / 60.0)

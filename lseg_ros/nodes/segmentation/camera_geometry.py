@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
@@ -181,8 +182,7 @@ class CameraGeometry:
         ids, confidence = (
             plane[:: self._stride, :: self._stride] for plane in (segmentation.ids, segmentation.confidence)
         )
-        image = grid.sample(frame.image)
-        labelled_points(depth, rays, image, ids, confidence, self._cloud.points)
+        labelled_points(depth, rays, _point_colors(frame, ids, grid), ids, confidence, self._cloud.points)
         return self._cloud.stamped(frame.header)
 
     def _rays_of(self, result: _Result, grid: PixelGrid) -> np.ndarray:
@@ -216,3 +216,11 @@ class CameraGeometry:
         if np.isnan(metres).all():
             self._problems.note('depth has no valid pixel')
         return metres
+
+
+def _point_colors(frame: Frame, ids: np.ndarray, grid: PixelGrid) -> np.ndarray:
+    """Return the colours, uint8 RGB [h, w, 3], of the points with these `ids`, at `grid`."""
+    if frame.settings.points_color == 'image':
+        return grid.sample(frame.image)
+    # Several times faster than indexing the palette.
+    return cv2.applyColorMap(ids, frame.table.labels.palette()[:, None])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lseg_ros.backends import BACKENDS
+from lseg_ros.core.cloud import POINT_COLORS
 from lseg_ros.core.smoothing import WARPS
 from lseg_ros.nodes.parameters import Applies, Parameters, at_once, parameter
 
@@ -95,6 +96,11 @@ class Settings:
     )
     points_stride: int = parameter(
         1, 'Use every nth row and column for ~/points; a costmap layer needs 1.', range=(1, 64)
+    )
+    points_color: str = at_once(
+        'class',
+        'Colour of ~/points: class: that of the class in ~/label_set, black if unlabelled; image: that of the pixel.',
+        choices=POINT_COLORS,
     )
     embedding_stride: int = at_once(
         2, "Use every nth row and column of the network's grid for ~/embedding.", range=(1, 64)
