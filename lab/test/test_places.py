@@ -44,15 +44,19 @@ def staircases(count: int) -> list[Staircase]:
     return [random_staircase(each, each.paint()) for each in drawn]
 
 
+def of_class(label: str, drawn: list[Staircase]) -> list[Staircase]:
+    return [each for each in drawn if each.label == label]
+
+
 def test_steps_have_real_measures() -> None:
-    for stairs in staircases(60):
+    for stairs in of_class('stairs', staircases(60)):
         for _, steps in stairs.runs:
             assert 0.14 <= steps.rise <= 0.21 and 1 <= steps.count <= 16
             assert 0.05 <= steps.going <= 0.34 and 0.7 <= steps.width <= 2.5
 
 
 def test_a_staircase_ends_at_the_upper_floor_and_stays_on_its_footprint() -> None:
-    for stairs in staircases(40):
+    for stairs in of_class('stairs', staircases(40)):
         treads = [item.mesh.moved(item.matrix).bounds for item in stairs.items if item.label == 'stairs']
         low, high = np.array(treads).min(axis=(0, 1)), np.array(treads).max(axis=(0, 1))
         x0, z0, x1, z1 = stairs.bounds
@@ -61,6 +65,22 @@ def test_a_staircase_ends_at_the_upper_floor_and_stays_on_its_footprint() -> Non
         climbed = sum(steps.height for _, steps in stairs.runs)
         winders = stairs.height - climbed  # a quarter turn climbs two risers or none
         assert min(abs(winders), abs(winders - 2 * stairs.runs[0][1].rise)) < 1e-6
+
+
+def test_ramps_are_as_steep_as_wheels_can_climb_and_escalators_as_deep_as_real_ones() -> None:
+    drawn = staircases(120)
+    ramps, escalators = of_class('ramp', drawn), of_class('escalator', drawn)
+    assert len(ramps) > 5 and len(escalators) > 5
+    for built in ramps:
+        surface = built.items[0]
+        low, high = surface.mesh.bounds
+        slope = (high[1] - low[1] - 0.15) / (high[2] - low[2])  # it is 0.15 m thick
+        assert surface.label == 'ramp' and 1 / 14.01 <= slope <= 1 / 4.99
+        assert high[1] == pytest.approx(built.height, abs=1e-5)
+    for built in escalators:
+        ((_, steps),) = built.runs
+        assert {item.label for item in built.items} == {'escalator'}
+        assert 0.35 <= steps.going <= 0.4 and 0.19 <= steps.rise <= 0.22
 
 
 def test_each_tread_of_a_flight_is_one_rise_higher_and_one_going_further() -> None:

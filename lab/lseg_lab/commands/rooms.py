@@ -79,7 +79,7 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
         '--kind',
         choices=('rooms', 'stairs', 'above', 'doors', 'streets', 'places', 'things', 'mixed'),
         default='mixed',
-        help='what to show: furnished rooms; stairs from below, above and beside; tables, desks,'
+        help='what to show: furnished rooms; stairs, ramps and escalators from below, above and beside; tables, desks,'
         ' counters and chairs from above; doors close by; streets, parks, car parks and yards; warehouses,'
         ' workshops, wards, shops and offices full of --models; things of all classes close by, rare'
         ' ones as often as common ones; or a mixture of the first four,'

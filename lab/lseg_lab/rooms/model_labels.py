@@ -108,7 +108,7 @@ _COMPILED = [(re.compile(pattern), label) for label, pattern in _PATTERNS.items(
 
 # Classes that the room builder makes itself, whether or not the catalogues have models of them.
 STRUCTURE = ('floor', 'wall', 'ceiling')
-BUILT = ('counter', 'mirror', 'pillow', 'railing', 'rug', 'paper')
+BUILT = ('counter', 'escalator', 'mirror', 'pillow', 'railing', 'ramp', 'rug', 'paper')
 ROOM_CLASSES: tuple[str, ...] = STRUCTURE + tuple(sorted({*_PATTERNS, *BUILT}))
 
 # What only outdoor scenes show.
@@ -155,7 +155,7 @@ MODELLED = (
     'fire truck', 'food package', 'fork', 'fountain', 'frying pan', 'gas station', 'gazebo', 'hammer',
     'kitchen cabinet', 'kitchen utensils', 'knife', 'lemon', 'marker', 'office chair', 'office cubicle', 'orange',
     'padlock', 'pallet', 'pallet jack', 'parking block', 'parking garage', 'pear', 'pickup truck', 'pitcher',
-    'plastic crate', 'plate', 'platform', 'playground', 'power drill', 'radio tower', 'ramp', 'reception desk',
+    'plastic crate', 'plate', 'platform', 'playground', 'power drill', 'radio tower', 'reception desk',
     'recycling bin', 'robot', 'rubble', "rubik's cube", 'scissors', 'screwdriver', 'security camera', 'shelf',
     'side table', 'sign', 'spatula', 'sponge', 'spoon', 'stop sign', 'strawberry', 'tablet', 'toy', 'traffic barrel',
     'truss', 'utility pole', 'utility vehicle', 'valve wheel', 'wall lamp', 'wall shelf', 'water tower',

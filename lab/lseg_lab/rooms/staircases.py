@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Join flights to straight, turning and spiral staircases."""
+"""Join flights to straight, turning and spiral staircases; build ramps and escalators."""
 
 from __future__ import annotations
 
@@ -9,13 +9,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lseg_lab.rooms.meshes import transform
+from lseg_lab.rooms.meshes import box, transform
+from lseg_lab.rooms.piece import solid
 from lseg_lab.rooms.scene import Item, Surface
-from lseg_lab.rooms.stairs import Look, Steps, flight, flight_rails, landing, random_look, random_steps, spiral, winders
+from lseg_lab.rooms.stairs import (
+    Look,
+    Steps,
+    flight,
+    flight_rails,
+    landing,
+    random_look,
+    random_steps,
+    sloping,
+    spiral,
+    winders,
+)
 from lseg_lab.rooms.style import Style
 
 _COUNTS = ((1, 2), (2, 5), (5, 10), (10, 17))  # steps of a straight flight
 _COUNT_SHARES = (0.04, 0.26, 0.28, 0.42)
+_RAMP_PARTS, _RAMP_THICKNESS = 8, 0.15
+_BALUSTRADE = 0.18  # metres: width of an escalator's sides
+_RAMP_SHARE, _ESCALATOR_SHARE = 0.12, 0.1
 _FLUSH = ((True, True), (True, False), (False, True), (False, False))
 _FLUSH_SHARES = (0.4, 0.2, 0.2, 0.2)
 
@@ -31,6 +46,7 @@ class Staircase:
     exit: np.ndarray  # 4x4: the middle of the upper floor's edge; +z leads onto that floor
     width: float
     flush: tuple[bool, bool]  # whether walls stand at its sides (-x, +x)
+    label: str = 'stairs'  # class of its steps
 
     @property
     def height(self) -> float:
@@ -45,9 +61,13 @@ class Staircase:
 
 
 def random_staircase(style: Style, floor: Surface) -> Staircase:
-    """Draw any kind of staircase; the treads of some are made of the `floor`'s surface."""
+    """Draw a staircase, a ramp or an escalator, some with the surface of the `floor`."""
     rng = style.rng
     look = random_look(style)
+    if rng.random() < _RAMP_SHARE:
+        return ramp(replace(look, tread=floor) if rng.random() < 0.4 else look, rng)
+    if rng.random() < _ESCALATOR_SHARE:
+        return escalator(style, look)
     if rng.random() < 0.15:
         look = replace(look, tread=floor, riser=floor if rng.random() < 0.5 else look.riser)
     draw = rng.random()
@@ -135,6 +155,56 @@ def winding(look: Look, rng: np.random.Generator) -> Staircase:
     end = transform(0, line.height, 2 * radius)
     run = (np.eye(4), line)
     return Staircase(look, (run,), tuple(items), (footprint,), end, 1.1 * radius, (False, False))
+
+
+def ramp(look: Look, rng: np.random.Generator) -> Staircase:
+    """Build a ramp that rises by 1 in 5 to 1 in 14; its steps only measure it."""
+    height, slope = rng.uniform(0.15, 0.9), 1 / rng.uniform(5, 14)
+    length, width = height / slope, rng.uniform(0.8, 2.2)
+    steps = Steps(width, height / _RAMP_PARTS, length / (_RAMP_PARTS - 1), _RAMP_PARTS)
+    flush = _FLUSH[rng.choice(4, p=_FLUSH_SHARES)]
+    surface = sloping(box(width, _RAMP_THICKNESS, length, 0, -_RAMP_THICKNESS, length / 2), slope)
+    items = [solid('ramp', look.tread, [surface])]
+    if look.strip:
+        edges = [box(0.05, 0.004, length, side * (width / 2 - 0.03), 0, length / 2) for side in (-1, 1)]
+        items.append(solid('ramp', look.strip, [sloping(edge, slope) for edge in edges]))
+    items += flight_rails(look, steps, [_rail(rng, side) for side in flush])
+    footprint = _footprint(np.eye(4), width, 0, length)
+    end = transform(0, height, length)
+    return Staircase(look, ((np.eye(4), steps),), tuple(items), (footprint,), end, width, flush, 'ramp')
+
+
+def escalator(style: Style, look: Look) -> Staircase:
+    """Build a flight of deep metal steps between balustrades with black handrails."""
+    rng, dark = style.rng, np.full(3, style.rng.uniform(0.15, 0.6))
+    metal = style.metal().tinted(dark)
+    yellow = Surface(tint=(0.85, 0.65, 0.05))
+    look = replace(
+        look, construction='slab', tread=metal, riser=metal.tinted(rng.uniform(0.6, 1.1, 3)), body=metal, nosing=0.0,
+        runner=None, strip=yellow if rng.random() < 0.6 else None,
+    )  # fmt: skip
+    steps = Steps(rng.uniform(0.6, 1.05), rng.uniform(0.19, 0.22), rng.uniform(0.35, 0.4), int(rng.integers(10, 17)))
+    items = [*flight(look, steps), *_balustrades(style, steps)]
+    labelled = tuple(replace(item, label='escalator') for item in items)
+    footprint = _footprint(np.eye(4), steps.width + 2 * _BALUSTRADE, 0, steps.length)
+    end = transform(0, steps.height, steps.length)
+    run, width = (np.eye(4), steps), steps.width + 2 * _BALUSTRADE
+    return Staircase(look, (run,), labelled, (footprint,), end, width, (False, False), 'escalator')
+
+
+def _balustrades(style: Style, steps: Steps) -> list[Item]:
+    rng, long, slope = style.rng, steps.length + steps.going, steps.rise / steps.going
+    middle, glazed = long / 2 - steps.going / 2, style.rng.random() < 0.5
+    panel = Surface(tint=(0.6, 0.68, 0.7), gloss=0.4) if glazed else style.metal()
+    skirts, panels, rails = [], [], []
+    for side in (-1, 1):
+        x = side * (steps.width / 2 + _BALUSTRADE / 2)
+        skirts.append(sloping(box(_BALUSTRADE, 0.5, long, x, -0.1, middle), slope))
+        panels.append(sloping(box(0.03 if glazed else _BALUSTRADE * 0.8, 0.75, long, x, 0.3, middle), slope))
+        rails.append(sloping(box(0.09, 0.07, long, x, 1.05, middle), slope))
+    rubber = Surface(tint=tuple(np.full(3, rng.uniform(0.02, 0.08))))
+    parts = ((style.metal(), skirts), (panel, panels), (rubber, rails))
+    return [solid('escalator', surface, meshes) for surface, meshes in parts]
 
 
 def _moved(items: Sequence[Item], frame: np.ndarray) -> Iterator[Item]:

@@ -190,18 +190,18 @@ def _hall_spots(rng: np.random.Generator, hall: _Hall) -> list[Spot]:
     near, far = -0.1, max(room.low[1] + 0.15, -3.5)
     aside = np.clip([-half - 0.6, half + 0.6], room.low[0] + 0.15, room.high[0] - 0.15)
     before = np.array([(aside[0], 0.2, far), (aside[1], 1.6, near)])
-    spots = [Spot(before, _on_flight(pose, first, 0.1, 0.75), ('stairs',), 0.1)]
-    spots += [Spot(before, _on_flight(pose, first, 0.5, 1.1), ('stairs',), 0.08)] * 2
+    spots = [Spot(before, _on_flight(pose, first, 0.1, 0.75), (stairs.label,), 0.1)]
+    spots += [Spot(before, _on_flight(pose, first, 0.5, 1.1), (stairs.label,), 0.08)] * 2
     close = np.array([(-half * 0.6, 0.2, max(far, -1.1)), (half * 0.6, 1.3, near)])
-    spots.append(Spot(close, _on_flight(pose, first, 0.0, 0.4), ('stairs',), 0.2))
+    spots.append(Spot(close, _on_flight(pose, first, 0.0, 0.4), (stairs.label,), 0.2))
     for side, edge in ((-1, room.low[0]), (1, room.high[0])):
         if abs(edge) > half + 0.9:
             xs = np.sort([side * (half + 0.5), edge - side * 0.15])
             eye = np.array([(xs[0], 0.3, -0.5), (xs[1], 1.6, first.length)])
-            spots.append(Spot(eye, _on_flight(pose, first, 0.1, 0.8), ('stairs',), 0.1))
+            spots.append(Spot(eye, _on_flight(pose, first, 0.1, 0.8), (stairs.label,), 0.1))
     spots += _upper_spots(stairs, min(1.6, _depth(hall)))
     if len(stairs.runs) > 1 or stairs.flush[0] or stairs.flush[1]:
-        spots += [_climbing(rng, *stairs.runs[rng.integers(len(stairs.runs))]) for _ in range(2)]
+        spots += [_climbing(rng, stairs.label, *stairs.runs[rng.integers(len(stairs.runs))]) for _ in range(2)]
     return spots
 
 
@@ -217,7 +217,7 @@ def _upper_spots(stairs: Staircase, depth: float) -> list[Spot]:
     tall = world_box(stairs.exit, (-half * 0.8, 0.9, 0.03), (half * 0.8, 1.7, depth))
     low = world_box(stairs.exit, (-half * 0.8, 0.25, 0.03), (half * 0.8, 0.9, depth * 0.5))
     down = _on_flight(pose, last, 0.0, 0.8)
-    return [Spot(tall, down, ('stairs',), 0.08), Spot(low, down, ('stairs',), 0.04)]
+    return [Spot(tall, down, (stairs.label,), 0.08), Spot(low, down, (stairs.label,), 0.04)]
 
 
 def _on_flight(pose: np.ndarray, steps: Steps, start: float, end: float) -> np.ndarray:
@@ -227,13 +227,13 @@ def _on_flight(pose: np.ndarray, steps: Steps, start: float, end: float) -> np.n
     return world_box(pose, low, high)
 
 
-def _climbing(rng: np.random.Generator, pose: np.ndarray, steps: Steps) -> Spot:
+def _climbing(rng: np.random.Generator, label: str, pose: np.ndarray, steps: Steps) -> Spot:
     """Return a place on a flight, looking up or down along it."""
     share = rng.uniform(0.2, 0.7)
     level, z = share * steps.height + steps.rise, share * steps.length
     eye = world_box(pose, (-0.2, level + 0.4, z), (0.2, level + 1.6, z))
     span = (share + 0.15, 1.0) if rng.random() < 0.5 else (0.0, share - 0.1)
-    return Spot(eye, _on_flight(pose, steps, *span), ('stairs',), 0.12)
+    return Spot(eye, _on_flight(pose, steps, *span), (label,), 0.12)
 
 
 def _sunken(style: Style, models: Sequence[Model]) -> Building:
