@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launch files, which need ROS's launch packages to run, and the RViz configuration."""
+"""The launch files, which need ROS's launch packages to run, and the transport profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import yaml
 
 from lseg_ros.nodes.transport import PROFILE_VARIABLE
 
@@ -120,14 +119,3 @@ def test_transport_profile_fits_large_images_and_still_reaches_other_machines():
     assert set(transports) == {'SHM', 'UDPv4'}
     twelve_megapixels = 4000 * 3000 * 3
     assert int(transports['SHM'].findtext('segment_size', namespaces=spaces)) > twelve_megapixels
-
-
-def test_rviz_shows_camera_overlay_label_image_and_points():
-    config = yaml.safe_load((PACKAGE / 'config/lseg.rviz').read_text())
-    displays = {display['Name']: display['Topic']['Value'] for display in config['Visualization Manager']['Displays']}
-    assert displays == {
-        'Camera': '/image',
-        'Overlay': '/lseg/overlay',
-        'Label image': '/lseg/label_image',
-        'Labelled points': '/lseg/points',
-    }
