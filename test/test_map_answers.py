@@ -82,6 +82,23 @@ def test_things_are_connected_voxels_with_centre_and_size(room):
     assert len(things_of(room, 'floor')) == 1
 
 
+def test_best_voxels_decide_whether_a_thing_is_found_and_weaker_ones_how_far_it_reaches(room):
+    is_sofa = (room.vectors.argmax(1) == 3).numpy() & (room.cells[:, 0] < 40)
+    scores = np.where(is_sofa, np.where(room.cells[:, 0] < 32, 0.9, 0.4), 0.0).astype(np.float32)
+    (whole,) = find_things(room, scores, 0.7, SIZE_M)
+    assert np.allclose(whole.size, (0.8, 0.5, 0.4)) and whole.score == pytest.approx(0.9)
+    (core,) = find_things(room, scores, 0.85, SIZE_M)
+    assert np.allclose(core.size, (0.2, 0.5, 0.4))
+    assert find_things(room, scores, 0.95, SIZE_M) == []
+
+
+def test_thing_of_few_voxels_scores_less():
+    few = voxels_of(box((0, 0, 0), (2, 2, 2), 'sofa'))
+    scores = np.full(8, 0.9, np.float32)
+    assert find_things(few, scores, 0.5, SIZE_M) == []
+    assert find_things(few, scores, 0.3, SIZE_M)[0].score == pytest.approx(0.36)
+
+
 def test_voxels_that_touch_at_a_corner_are_connected_and_others_are_not():
     cells = np.array([(0, 0, 0), (1, 1, 1), (2, 1, 0), (9, 9, 9), (9, 9, 11), (-5, 0, 0)])
     assert sorted(sorted(group.tolist()) for group in connected(cells)) == [[0, 1, 2], [3], [4], [5]]

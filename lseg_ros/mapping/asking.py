@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from lseg_ros.mapping.voxel_map import Voxels
 LEAST_VOXELS = 8
 # The mean of as many of the most relevant voxels is the score, so that one alone does not decide.
 _SCORED_VOXELS = 20
+# A thing reaches as far as this share of the minimum score: its best voxels decide whether it is
+# one, and those around them where it ends (hysteresis, as in Canny, 1986).
+_REACH_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,31 @@ class Place:
     reason: str = ''
 
 
+@dataclass(frozen=True)
+class Question:
+    """The least score of an answer, the most answers to each prompt, and where to stand."""
+
+    minimum: float
+    top_k: int
+    limits: ApproachLimits
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A thing that a prompt asks for, and a place before it."""
+
+    prompt: str
+    thing: Thing
+    place: Place
+
+
 def find_things(voxels: Voxels, scores: np.ndarray, minimum: float, voxel_size: float) -> list[Thing]:
     """Return the groups of connected voxels that score at least `minimum`, the best first.
 
-    `scores` are float32 [N], 0 to 1. A group's score is the mean of its best voxels.
+    `scores` are float32 [N], 0 to 1. A group's score is the mean of its best voxels; it reaches as
+    far as voxels score half of `minimum`.
     """
-    chosen = np.flatnonzero(scores >= minimum)
+    chosen = np.flatnonzero(scores >= _REACH_SHARE * minimum)
     things = []
     for group in connected(voxels.cells[chosen]):
         if len(group) < LEAST_VOXELS:
@@ -53,6 +76,8 @@ def find_things(voxels: Voxels, scores: np.ndarray, minimum: float, voxel_size: 
         best = np.sort(scores[members])[-_SCORED_VOXELS:]
         # A small thing has less to show for itself.
         score = float(best.sum()) / _SCORED_VOXELS if len(best) < _SCORED_VOXELS else float(best.mean())
+        if score < minimum:
+            continue
         low, high = voxels.cells[members].min(0), voxels.cells[members].max(0) + 1
         things.append(Thing(members, (low + high) / 2 * voxel_size, (high - low) * voxel_size, score))
     return sorted(things, key=lambda thing: thing.score, reverse=True)
@@ -65,3 +90,14 @@ def place_before(thing: Thing, voxels: Voxels, voxel_size: float, grid: GroundGr
         return Place(approach(grid, target, limits))
     except ValueError as error:
         return Place(None, str(error))
+
+
+def answers_to(
+    prompts: Sequence[str], scores: np.ndarray, voxels: Voxels, voxel_size: float, grid: GroundGrid, question: Question
+) -> list[Answer]:
+    """Return the best answers to each prompt, in their order; `scores` are those of `relevance`."""
+    return [
+        Answer(prompt, thing, place_before(thing, voxels, voxel_size, grid, question.limits))
+        for prompt, score in zip(prompts, scores)
+        for thing in find_things(voxels, score, question.minimum, voxel_size)[: question.top_k]
+    ]

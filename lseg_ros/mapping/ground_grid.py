@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.voxel_map import Voxels
 
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # as in nav_msgs/OccupancyGrid
@@ -78,3 +80,9 @@ def ground_grid(
     states[flat[~is_traversable & (height > limits.low) & (height <= limits.high)]] = OCCUPIED
     x, y = (float(value) * voxel_size for value in low)
     return GroundGrid(states.reshape(rows, columns), (x, y), voxel_size)
+
+
+def traversable_ids(labels: LabelSet, names: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of the group traversable or, without one, of the labels with these names."""
+    group = labels.groups.get('traversable')
+    return group or tuple(label.id for label in labels.classes if label.name in names)

@@ -15,7 +15,6 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
 from lseg_ros.core.cloud import POINT
-from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.approach import GroundPose
 from lseg_ros.mapping.asking import Place, Thing
 from lseg_ros.mapping.ground_grid import GroundGrid
@@ -75,12 +74,6 @@ def thing_to_answer(prompt: str, thing: Thing, place: Place, height: float) -> M
         reason=place.reason,
         pose=Pose() if place.pose is None else _pose(place.pose, height),
     )
-
-
-def traversable_ids(labels: LabelSet, names: Sequence[str]) -> tuple[int, ...]:
-    """Return the ids of the group traversable or, without one, of the labels with these names."""
-    group = labels.groups.get('traversable')
-    return group or tuple(label.id for label in labels.classes if label.name in names)
 
 
 def _point(place: np.ndarray) -> Point:

@@ -21,7 +21,7 @@ from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.mapping.asking import Thing, find_things, place_before
-from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid
+from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
 from lseg_ros.mapping.labelling import EncodedLabels, label_voxels, relevance
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.map_files import check_model
@@ -30,7 +30,7 @@ from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.map.frame_views import FrameViews
 from lseg_ros.nodes.map.map_inputs import CameraFrame
-from lseg_ros.nodes.map.map_messages import thing_to_answer, traversable_ids, voxels_to_cloud
+from lseg_ros.nodes.map.map_messages import thing_to_answer, voxels_to_cloud
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
 from lseg_ros.nodes.map.text_client import ModelTexts
 
