@@ -90,9 +90,6 @@ def one_thread():
 
 
 @pytest.fixture(scope='session')
-def tally(record_testsuite_property):
-    """Counts what the fuzz tests did, by kind, for the report that `--junitxml` writes."""
-    counts = Counter()
-    yield counts
-    for kind, count in counts.items():
-        record_testsuite_property(kind, count)
+def tally():
+    """Counts what the fuzz tests did, by kind; `make soak` shows it."""
+    return Counter()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from growth import BLOCKS, growth
+from heap import heap_in_use
 from results import Result, nothing, something, table
 
 NOISE = np.random.default_rng(0).normal(0, 1, 600)
@@ -32,3 +33,11 @@ def test_table_marks_the_faults():
     assert [line.endswith('<- FAILED') for line in table([*results, Result('churn', 'kills', '3')]).splitlines()] == [
         False, True, True, False,
     ]  # fmt: skip
+
+
+def test_heap_in_use_counts_what_is_kept():
+    before = heap_in_use()
+    kept = bytearray(2**22)
+    assert 2**22 <= heap_in_use() - before < 2**23
+    kept.clear()
+    assert abs(heap_in_use() - before) < 2**21

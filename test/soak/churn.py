@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from typing import NamedTuple
 
 import rclpy
 from actors import Actor, total
@@ -46,6 +47,14 @@ LONG_ROUND = (
 )
 
 
+class _Sample(NamedTuple):
+    """What the steady node used after so many label changes."""
+
+    changes: int
+    heap_mb: float
+    resident_mb: float
+
+
 class Churn:
     """All processes of the campaign, and what has been seen of them so far."""
 
@@ -62,7 +71,7 @@ class Churn:
             STEADY: SegmentationClient(node, STEADY, START_S),
             SHAKY: SegmentationClient(node, SHAKY, RETRY_S),
         }
-        self._samples: list[tuple[int, float]] = []  # label changes so far, memory
+        self._samples: list[_Sample] = []
         self._rounds = self._failed_rounds = 0
         self._is_shaky_down = False
         self._crashed: list[str] = []
@@ -94,7 +103,7 @@ class Churn:
             while bar.n < changes and time.monotonic() < end and not self._crashed:
                 time.sleep(STEP_S)
                 step += 1
-                self._samples.append((self.changes, use_of(self.steady.pid).memory_mb))
+                self._samples.append(self._sample())
                 if step % STEPS_PER_ROUND == 0:
                     self._lifecycle_round(long=step % (4 * STEPS_PER_ROUND) == 0)
                 if step % STEPS_PER_KILL == 0:
@@ -124,7 +133,7 @@ class Churn:
         for name, actors in (('cameras', self.cameras), ('clients', self.clients), ('nodes', [self.shaky])):
             yield Result(PART, f'{name} killed', str(sum(actor.kills for actor in actors)))
         yield Result(PART, 'processes that ended by themselves', ', '.join(self._crashed) or '0', not self._crashed)
-        yield self._memory_result()
+        yield from self._memory_results()
         yield Result(PART, 'open files, start and end', f'{start.files} {end.files}', end.files <= start.files)
         yield Result(PART, 'threads, start and end', f'{start.threads} {end.threads}', end.threads <= start.threads)
 
@@ -148,14 +157,19 @@ class Churn:
         bad = {name: count for name, count in counts.items() if ' wrong ' in name or name.endswith('before any table')}
         yield Result(PART, 'frames wrong', str(bad or 0), not bad)
 
-    def _memory_result(self) -> Result:
+    def _sample(self) -> _Sample:
+        return _Sample(self.changes, self.steady.counts['heap'] / 2**20, use_of(self.steady.pid).memory_mb)
+
+    def _memory_results(self) -> Iterator[Result]:
         kept = self._samples[len(self._samples) // 4 :]  # caches fill at first
         if len(kept) < 2 * BLOCKS:
-            return Result(PART, 'memory', 'run too short to tell')
-        changes, memory = zip(*kept)
-        found = growth(changes, memory)
-        value = f'{memory[-1]:.0f} MB, {1e3 * found.slope:+.2f} +- {1e3 * found.margin:.2f} MB per 1000 changes'
-        return Result(PART, 'memory', value, found.least * (changes[-1] - changes[0]) < ALLOWED_MB)
+            yield Result(PART, 'memory', 'run too short to tell')
+            return
+        changes, heap, resident = zip(*kept)
+        for name, memory in (('heap in use', heap), ('memory without mapped files', resident)):
+            found = growth(changes, memory)
+            value = f'{memory[-1]:.0f} MB, {1e3 * found.slope:+.2f} +- {1e3 * found.margin:.2f} MB per 1000 changes'
+            yield Result(PART, name, value, found.least * (changes[-1] - changes[0]) < ALLOWED_MB)
 
     def _lifecycle_round(self, long: bool) -> None:
         client = self._requests[STEADY]

@@ -17,6 +17,7 @@ from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.spinning import spinning
 
 VOCABULARY = [f'{color} {thing}' for color in ('red', 'green', 'blue', 'white') for thing in range(100)]
+VARIANTS = 2  # few prompts, so that the cache of encoded prompts is soon as full as it gets
 REFUSED = (['cat', 'cat'], ['a=b=c'], [''], ['unlabelled'])
 PATIENCE_S = 15.0  # less than a node that was killed takes to come back
 
@@ -41,7 +42,7 @@ class LabelClient:
 
     def _replace(self) -> str:
         names = self._random.sample(VOCABULARY, self._random.randint(1, 12))
-        labels = [f'{name}={name}|{name} {self._random.randrange(10)}' for name in names]
+        labels = [f'{name}={name}|{name} {self._random.randrange(VARIANTS)}' for name in names]
         answer = self._client.set_labels(labels)
         return _outcome(answer.success and names_of(answer.label_set) == {'other', *names})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Use:
-    """Resident memory in MB, threads and open file descriptors."""
+    """Resident memory in MB, without mapped files; threads; open file descriptors."""
 
     memory_mb: float
     threads: int
@@ -21,5 +21,5 @@ def use_of(pid: int) -> Use:
     folder = Path('/proc', str(pid))
     fields = dict(line.split(':', 1) for line in (folder / 'status').read_text().splitlines())
     return Use(
-        int(fields['VmRSS'].split()[0]) / 1024, int(fields['Threads']), sum(1 for _ in (folder / 'fd').iterdir())
+        int(fields['RssAnon'].split()[0]) / 1024, int(fields['Threads']), sum(1 for _ in (folder / 'fd').iterdir())
     )

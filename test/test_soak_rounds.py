@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A round of fuzz stops in time, in the middle of a test, and reports what it did until then."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('hypothesis')
+fuzz_rounds = pytest.importorskip('fuzz_rounds')
+
+CONFTEST = """\
+from collections import Counter
+import pytest
+from hypothesis import settings
+
+settings.register_profile('soak', max_examples=10**6, deadline=None, database=None)
+
+@pytest.fixture(scope='session')
+def tally():
+    return Counter()
+"""
+ENDLESS = """\
+import time
+from hypothesis import given, strategies as st
+
+@given(number=st.integers())
+def test_numbers(tally, number):
+    time.sleep(0.01)
+    tally['messages'] += 1
+"""
+
+
+def test_round_ends_in_mid_test_with_its_counts(tmp_path):
+    (tmp_path / 'conftest.py').write_text(CONFTEST)
+    (tmp_path / 'test_fuzz_endless.py').write_text(ENDLESS)
+    results = {result.name: result for result in fuzz_rounds.run_fuzz(10**6, 1.0, 0, [tmp_path])}
+    assert results['rounds'].value == '1' and results['rounds that failed'].is_right
+    assert 0 < int(results['messages'].value) < 10**6
