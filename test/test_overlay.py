@@ -7,7 +7,7 @@ from PIL import ImageFont
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.colors import class_color
-from lseg_ros.media import overlay
+from lseg_ros.media import fonts, overlay
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_small_pictures_do_without_what_does_not_fit(labels, size):
 
 
 def test_name_that_no_font_can_draw_is_shown_by_a_prompt_or_by_its_id(monkeypatch):
-    monkeypatch.setattr(overlay, '_fonts', lambda size: (ImageFont.load_default(size),))
+    monkeypatch.setattr(fonts, '_fonts', lambda size: (ImageFont.load_default(size),))
     registry = LabelRegistry()
     by_prompt = registry.replace(['地板=地面|ground'])
     by_id = registry.replace(['地板'])

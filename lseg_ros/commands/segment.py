@@ -10,12 +10,11 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from lseg_ros.commands.label_options import add_label_options, chosen_labels
 from lseg_ros.commands.model_options import add_model_options, add_output_option
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
-from lseg_ros.labels.files import shipped_label_files
+from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.labels.syntax import split_labels
 from lseg_ros.media.inputs import Input, plan
 from lseg_ros.whole_files import is_disk_full, write_whole
 
@@ -59,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='an image, a video, a bag (folder, .mcap, .db3, .bag), a folder of images (searched '
         'recursively), or a quoted glob',
     )
-    _add_label_options(parser)
+    add_label_options(parser)
+    parser.add_argument('--no-other', action='store_true', help='assign every pixel to a label')
     parser.add_argument('--topic', default='', help='image topic of the bags (default: the only one that is not depth)')
     add_output_option(parser, 'lseg_output')
     add_model_options(parser)
@@ -79,20 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_label_options(parser: argparse.ArgumentParser) -> None:
-    labels = parser.add_mutually_exclusive_group(required=True)
-    labels.add_argument('--labels', metavar='LIST', help='labels separated by commas: "floor, chair=chair|armchair"')
-    labels.add_argument(
-        '--labels-file',
-        metavar='NAME|YAML',
-        help=f'a label file: one that is shipped ({", ".join(shipped_label_files())}), or the path of your own',
-    )
-    parser.add_argument('--no-other', action='store_true', help='assign every pixel to a label')
-
-
 def run(args: argparse.Namespace) -> int:
     """Segment the inputs; return 1 if some could not be read, else 0."""
-    labels = _labels(args)
+    labels = chosen_labels(args, include_other=not args.no_other)
     inputs = plan(args.inputs, args.output)
 
     from tqdm import tqdm
@@ -128,14 +117,6 @@ def _count(inputs: list[Input]) -> str:
     kinds = {item.kind for item in inputs}
     name = kinds.pop().value if len(kinds) == 1 else 'file'
     return f'{len(inputs)} {name}s'
-
-
-def _labels(args: argparse.Namespace) -> LabelSet:
-    registry = LabelRegistry(include_other=not args.no_other)
-    if args.labels_file:
-        file = read_label_file(args.labels_file)
-        return registry.replace(file.labels, file.groups)
-    return registry.replace(split_labels(args.labels))
 
 
 def _write_table(output: Path, labels: LabelSet) -> None:

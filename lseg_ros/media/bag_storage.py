@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from heapq import merge
@@ -47,9 +47,10 @@ class Topic:
 
 @dataclass(frozen=True)
 class Record:
-    """A serialized message, its type and its time of recording."""
+    """A serialized message, its topic and type, and its time of recording."""
 
     recorded_ns: int
+    topic: str
     kind: str
     data: bytes
 
@@ -59,8 +60,8 @@ class StorageFile(Protocol):
 
     topics: list[Topic]
 
-    def records(self, topic: str) -> Iterator[Record]:
-        """Yield the messages of a topic in the order of recording."""
+    def records(self, topics: Collection[str]) -> Iterator[Record]:
+        """Yield the messages of some topics in the order of recording."""
 
     def close(self) -> None:
         """Close the file."""
@@ -85,17 +86,17 @@ class BagStorage:
             self._stack = stack.pop_all()
         self.topics = [topic for file in self._files.values() for topic in file.topics]
 
-    def records(self, topic: str) -> Iterator[Record]:
-        """Yield the messages of a topic in the order of recording."""
-        yield from merge(*(self._records_of(name, topic) for name in self._files), key=attrgetter('recorded_ns'))
+    def records(self, topics: Collection[str]) -> Iterator[Record]:
+        """Yield the messages of some topics in the order of recording."""
+        yield from merge(*(self._records_of(name, topics) for name in self._files), key=attrgetter('recorded_ns'))
 
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
 
-    def _records_of(self, name: str, topic: str) -> Iterator[Record]:
+    def _records_of(self, name: str, topics: Collection[str]) -> Iterator[Record]:
         try:
-            yield from self._files[name].records(topic)
+            yield from self._files[name].records(topics)
         except Exception as error:
             if len(self._files) == 1:
                 raise
@@ -154,12 +155,13 @@ class _SqliteFile:
         self._by_id = {number: Topic(name, _kind(*kind), count) for number, name, *kind, count in rows}
         self.topics = list(self._by_id.values())
 
-    def records(self, topic: str) -> Iterator[Record]:
-        numbers = [number for number, each in self._by_id.items() if each.name == topic]
+    def records(self, topics: Collection[str]) -> Iterator[Record]:
+        numbers = [number for number, each in self._by_id.items() if each.name in topics]
         places = ', '.join('?' * len(numbers))
         query = f'SELECT timestamp, topic_id, data FROM messages WHERE topic_id IN ({places}) ORDER BY timestamp'
         for recorded_ns, number, data in self._database.execute(query, numbers):
-            yield Record(recorded_ns, self._by_id[number].kind, _plain(data))
+            topic = self._by_id[number]
+            yield Record(recorded_ns, topic.name, topic.kind, _plain(data))
 
     def close(self) -> None:
         self._database.close()
@@ -172,11 +174,11 @@ class _McapFile:
         self._by_id = {each.id: Topic(each.topic, _kind_of(each), each.msgcount) for each in self._reader.connections}
         self.topics = list(self._by_id.values())
 
-    def records(self, topic: str) -> Iterator[Record]:
-        connections = [each for each in self._reader.connections if each.topic == topic]
+    def records(self, topics: Collection[str]) -> Iterator[Record]:
+        connections = [each for each in self._reader.connections if each.topic in topics]
         if connections:
             for connection, recorded_ns, data in self._reader.messages(connections):
-                yield Record(recorded_ns, self._by_id[connection.id].kind, _plain(data))
+                yield Record(recorded_ns, connection.topic, self._by_id[connection.id].kind, _plain(data))
 
     def close(self) -> None:
         self._reader.close()
@@ -188,11 +190,11 @@ class _Ros1File:
         self._reader.open()
         self.topics = [Topic(each.topic, each.msgtype, each.msgcount) for each in self._reader.connections]
 
-    def records(self, topic: str) -> Iterator[Record]:
-        connections = [each for each in self._reader.connections if each.topic == topic]
+    def records(self, topics: Collection[str]) -> Iterator[Record]:
+        connections = [each for each in self._reader.connections if each.topic in topics]
         if connections:
             for connection, recorded_ns, data in self._reader.messages(connections):
-                yield Record(recorded_ns, connection.msgtype, data)
+                yield Record(recorded_ns, connection.topic, connection.msgtype, data)
 
     def close(self) -> None:
         self._reader.close()

@@ -6,27 +6,15 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lseg_ros.labels import LabelClass, LabelSet
+from lseg_ros.media.fonts import Font, font_for, plain_font
 
 DEFAULT_ALPHA = 0.5
 # The legend shows the classes that have at least this share of the pixels.
 IN_VIEW_SHARE = 0.001
-
-# Pillow's own font is the same everywhere but Latin only. For other scripts, these are looked for
-# in the system's font folders.
-_SYSTEM_FONTS = (
-    'NotoSansCJK-Regular.ttc',
-    'NotoSans-Regular.ttf',
-    'DejaVuSans.ttf',
-    'wqy-microhei.ttc',
-    'DroidSansFallbackFull.ttf',
-    'FreeSans.ttf',
-)
-_MISSING = '\U0010ffff'  # a code point that no font has
 _PANEL = (16, 16, 16, 170)
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float = DEFAULT_ALPHA) -> np.ndarray:
@@ -77,13 +65,7 @@ def legend(labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int
         _draw_entry(draw, (x, y * row), size, labels.by_id(class_id))
     hidden = len(class_ids) - len(places)
     if hidden:
-        draw.text(
-            (width - size // 2, strip.height - row // 2),
-            f'+{hidden}',
-            'white',
-            ImageFont.load_default(size),
-            anchor='rm',
-        )
+        draw.text((width - size // 2, strip.height - row // 2), f'+{hidden}', 'white', plain_font(size), anchor='rm')
     return strip
 
 
@@ -149,27 +131,9 @@ def _draw_entry(draw: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, l
     )
 
 
-def _caption(label: LabelClass, size: int) -> tuple[str, _Font]:
+def _caption(label: LabelClass, size: int) -> tuple[str, Font]:
     """Return the text that represents a class in the legend, and a font that can draw it."""
-    fonts = _fonts(size)
     for text in (label.name, *label.prompts):
-        for font in fonts:
-            if _can_draw(font, text):
-                return text, font
-    return f'id {label.id}', fonts[0]
-
-
-@lru_cache(maxsize=16)
-def _fonts(size: int) -> tuple[_Font, ...]:
-    fonts = [ImageFont.load_default(size)]
-    for name in _SYSTEM_FONTS:
-        try:
-            fonts.append(ImageFont.truetype(name, size))
-        except OSError:  # not on this machine
-            continue
-    return tuple(fonts)
-
-
-def _can_draw(font: _Font, text: str) -> bool:
-    missing = bytes(font.getmask(_MISSING))
-    return all(char.isspace() or bytes(font.getmask(char)) != missing for char in text)
+        if font := font_for(text, size):
+            return text, font
+    return f'id {label.id}', plain_font(size)
