@@ -11,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lseg_lab.adaptation.agreement import Comparison
+from lseg_lab.adaptation.agreement import Comparison, FrameAnswers
 from lseg_lab.adaptation.cameras import check_distinct, find_cameras
 from lseg_lab.adaptation.frame_store import Frame, open_store
 from lseg_lab.adaptation.frame_stream import CELL, STEP, FrameStream
 from lseg_lab.adaptation.imitation import ImitationRecipe
 from lseg_lab.adaptation.report import draw_difference
+from lseg_lab.adaptation.scene_checks import SceneChecks
 from lseg_lab.adaptation.student import build_student, with_words
 from lseg_lab.adaptation.teacher_pass import TeacherPass, choose_frames
 from lseg_lab.commands import adapt
@@ -33,6 +34,7 @@ from lseg_ros.model import LSegConfig, build, load, save
 SIZE = (64, 96)
 FRAMES = [Frame(0, number) for number in range(10)]
 LABELS = LabelRegistry().replace(['floor', 'wall', 'door'])
+NO_SCENE = SceneChecks(LABELS, {}, 0.0)
 
 
 def frame(index):
@@ -217,15 +219,25 @@ def test_samples_depend_on_seed_and_number_alone(store):
     assert not np.array_equal(first.image, other.image)
 
 
-def test_the_distance_is_one_minus_the_cosine_inside_the_frame(store, teacher):
-    """A network that gives every pixel one vector has a distance that can be computed by hand."""
-    recipe = ImitationRecipe(build_student(teacher.model, 'tf_efficientnet_lite0', 8, 32), TrainingConfig())
+def test_embeddings_and_answers_are_compared_inside_the_frame(store, teacher):
+    """A network that gives every pixel one vector has a loss that can be computed by hand."""
+    model = build_student(teacher.model, 'tf_efficientnet_lite0', 8, 32)
+    recipe = ImitationRecipe(model, TrainingConfig(), ['wall', 'floor', 'door'])
     samples = [stream(store)[number] for number in range(3)]
     vector = torch.randn(384)
     recipe.embed = lambda images: vector[None, :, None, None].expand(len(images), -1, 16, 16)
     targets = torch.cat([sample.targets[torch.from_numpy(sample.inside)] for sample in samples])
-    expected = 1 - torch.nn.functional.cosine_similarity(targets, vector[None], dim=1).mean()
-    assert recipe.loss(recipe.collate(samples)).item() == pytest.approx(expected.item(), abs=1e-5)
+    targets = targets / targets.norm(dim=1, keepdim=True)
+    student = vector / vector.norm()
+    ours, theirs = (torch.softmax(each @ text(model).T / 0.07, -1) for each in (student, targets))
+    divergence = (theirs * (theirs / ours).log()).sum(1).mean()
+    expected = 1 - (targets @ student).mean() + divergence
+    assert recipe.loss(recipe.collate(samples)).item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+def text(model):
+    """Return the vectors of the words that the test above compares by."""
+    return model.encode_text(['wall', 'floor', 'door'])
 
 
 class Labelled:
@@ -245,7 +257,8 @@ def test_labelled_samples_are_mixed_in_evenly(store):
 
 def test_both_losses_count_by_their_share_of_the_batch(store, teacher):
     model = build_student(teacher.model, 'tf_efficientnet_lite0', 8, 32)
-    recipe = ImitationRecipe(model, TrainingConfig(), LabelObjective(model, ['wall', 'floor'], torch.ones(1)))
+    objective = LabelObjective(model, ['wall', 'floor'], torch.ones(1))
+    recipe = ImitationRecipe(model, TrainingConfig(), ['wall', 'floor'], objective)
     vector = torch.randn(384)
     recipe.embed = lambda images: vector[None, :, None, None].expand(len(images), -1, 16, 16)
     one, other = stream(store)[0], Labelled()[0]
@@ -256,17 +269,34 @@ def test_both_losses_count_by_their_share_of_the_batch(store, teacher):
 
 
 def test_a_teacher_agrees_with_itself(store, teacher):
-    result = Comparison(teacher, teacher, store, LABELS).over([Frame(0, 8), Frame(0, 9)], 'end')
+    result = Comparison(teacher, teacher, store, LABELS).over([Frame(0, 8), Frame(0, 9)], 'end', NO_SCENE)
     assert result.cosine == pytest.approx(1, abs=1e-3)
     assert result.share > 0.99
     assert sum(row['teacher'] for row in result.classes().values()) == pytest.approx(1)
+
+
+def test_the_teacher_is_asked_again_about_mirrored_frames(store, teacher):
+    result = Comparison(teacher, teacher, store, LABELS).over([Frame(0, 8), Frame(0, 9)], 'end', NO_SCENE)
+    prepared, shares = teacher.prepare(LABELS), []
+    for index in (8, 9):
+        plain, mirrored = (teacher.segment([image], prepared)[0].ids for image in (frame(index), frame(index)[:, ::-1]))
+        shares.append(np.mean(plain == mirrored[:, ::-1]))
+    assert min(shares) < 0.97, 'the frames tell nothing'
+    assert result.mirrored == pytest.approx(np.mean(shares), abs=0.01)
+
+
+def test_the_mean_cosine_is_that_of_the_rows(store, teacher):
+    other = SinglePassSegmenter(build(LSegConfig(name='other', width=8, input_size=32)).eval())
+    found = Comparison(teacher, other, store, LABELS).answers(Frame(0, 3))
+    theirs, ours = (each.embed(frame(3)).rows(0, SIZE[0]) for each in (teacher, other))
+    assert found.cosine == pytest.approx((theirs * ours).sum(-1)[4::8].mean().item(), abs=2e-3)
 
 
 def test_differences_are_magenta():
     image = np.full((40, 60, 3), 90, np.uint8)
     theirs, ours = np.ones((40, 60), np.uint8), np.ones((40, 60), np.uint8)
     ours[:, 30:] = 2
-    picture = draw_difference(image, theirs, ours, LABELS)
+    picture = draw_difference(FrameAnswers(image, theirs, ours, 0.5), LABELS)
     assert picture.shape == (80, 120, 3)
     assert tuple(picture[5, 100]) == (255, 0, 160)
     assert tuple(picture[5, 70]) == (30, 30, 30)

@@ -68,13 +68,13 @@ class ImageEmbedding:
         lines = [Line(line.first + start * line.step, stride * line.step) for start, line in zip(starts, self.lattice)]
         return cells[starts[0] :: stride, starts[1] :: stride], (lines[0], lines[1])
 
-    def rows(self, first: int, last: int) -> Tensor:
-        """Return unit vectors, float32 [last - first, W, D], for these rows of the image.
+    def rows(self, first: int, last: int, step: int = 1) -> Tensor:
+        """Return unit vectors, float32 [h, W, D], for rows first, first + step, ... below `last`.
 
         They are interpolated between cells like the logits, then normalised.
         """
         y, x = (self._positions(axis) for axis in (0, 1))
-        band = _interpolate(_interpolate(self.grid, y[first:last], 1), x, 2)
+        band = _interpolate(_interpolate(self.grid, y[first:last:step], 1), x, 2)
         return F.normalize(band, dim=0).permute(1, 2, 0)
 
     def bands(self) -> Iterator[tuple[int, Tensor]]:

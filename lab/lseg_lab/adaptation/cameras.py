@@ -4,38 +4,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from lseg_lab.adaptation.camera import Camera, NumberedImages, NumberedViews, choose
+from lseg_lab.adaptation.scene_view import SceneView
+from lseg_ros.core.lens import Lens
 from lseg_ros.error_text import one_line
 from lseg_ros.media.images import read_image
 from lseg_ros.media.inputs import IMAGE_SUFFIXES, SUFFIXES, Kind, is_bag_folder, plan
-from lseg_ros.media.sources import RECORDED_DRIVE, recorded_drive
+from lseg_ros.media.sources import RECORDED_DRIVE, Recording, recorded_drive
 from lseg_ros.media.videos import Video
 
 _RECORDINGS = SUFFIXES[Kind.VIDEO] | SUFFIXES[Kind.BAG]
-
-Frames = Iterator[tuple[int, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Camera:
-    """The frames of one camera, in the order in which they were taken.
-
-    Attributes:
-        name: of the folder, the video or the topic.
-        count: number of frames; for a video perhaps an upper bound.
-        read: yields (number, uint8 RGB [H, W, 3]) of those of the given frames, in ascending
-            order, that can be read.
-    """
-
-    name: str
-    count: int
-    read: Callable[[Sequence[int]], Frames]
 
 
 def find_cameras(arguments: Sequence[str], work: Path, topics: Sequence[str] = ()) -> list[Camera]:
@@ -55,7 +39,10 @@ def find_cameras(arguments: Sequence[str], work: Path, topics: Sequence[str] = (
             elif item.kind is Kind.VIDEO:
                 others.append(_video(item.path))
             else:
-                others += _bag(item.path, topics)
+                # Only bags need rosbags.
+                from lseg_lab.adaptation.bag_cameras import bag_cameras
+
+                others += bag_cameras(item.path, topics)
     return [_images(folder, paths) for folder, paths in folders.items() if _is_colour(folder)] + others
 
 
@@ -87,54 +74,42 @@ def _is_colour(folder: Path) -> bool:
 def _images(folder: Path, paths: Sequence[Path]) -> Camera:
     paths = sorted(set(paths))
 
-    def read(numbers: Sequence[int]) -> Frames:
+    def read(numbers: Sequence[int]) -> NumberedImages:
         for number in numbers:
             try:
                 yield number, read_image(paths[number])
             except OSError as error:
                 tqdm.write(f'lseg: skipped {paths[number]}: {one_line(error)}', file=sys.stderr)
 
-    name = folder.parent if folder.name == 'rgb' else folder
-    return Camera(str(name), len(paths), read)
+    if folder.name != 'rgb':
+        return Camera(str(folder), len(paths), read)
+    whole = len(paths) == sum(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+    views = _recording_views(folder.parent) if whole else None
+    return Camera(str(folder.parent), len(paths), read, views)
+
+
+def _recording_views(folder: Path) -> Callable[[Sequence[int]], NumberedViews] | None:
+    """Return how to read the views of a recording; None if it has no calibration or no depth."""
+    if not (folder / 'camera.json').is_file() or not (folder / 'depth').is_dir():
+        return None
+    try:
+        recording = Recording(folder)
+    except ValueError:
+        return None
+    lens = Lens(np.reshape(recording.camera.matrix, (3, 3)), np.zeros(0))
+
+    def read(numbers: Sequence[int]) -> NumberedViews:
+        for number, shot in choose(iter(recording), numbers):
+            if shot.depth_mm is not None and shot.pose is not None:
+                yield number, SceneView.of(shot.depth_mm, lens, shot.pose)
+
+    return read
 
 
 def _video(path: Path) -> Camera:
     video = Video(path)
 
-    def read(numbers: Sequence[int]) -> Frames:
-        return _chosen(iter(video), numbers)
+    def read(numbers: Sequence[int]) -> NumberedImages:
+        return choose(iter(video), numbers)
 
     return Camera(str(path), video.frame_count or sum(1 for _ in video), read)
-
-
-def _bag(path: Path, topics: Sequence[str]) -> list[Camera]:
-    # Only bags need rosbags.
-    from lseg_ros.media.bags import BagReader
-
-    with BagReader(path) as bag:
-        names = [bag.image_topic(topic) for topic in topics or ('',)]
-        counts = [bag.count(name) for name in names]
-    return [_topic(path, name, count) for name, count in zip(names, counts)]
-
-
-def _topic(path: Path, topic: str, count: int) -> Camera:
-    from lseg_ros.media.bags import BagReader
-
-    def read(numbers: Sequence[int]) -> Frames:
-        faults: list[str] = []
-        with BagReader(path) as bag:
-            yield from _chosen((image.pixels for image in bag.images(topic, faults)), numbers)
-        if faults:
-            tqdm.write(f'lseg: skipped {len(faults)} images of {path}: {topic}: {faults[0]}', file=sys.stderr)
-
-    return Camera(f'{path}:{topic}', count, read)
-
-
-def _chosen(frames: Iterator[np.ndarray], numbers: Sequence[int]) -> Frames:
-    """Yield the frames with these numbers."""
-    wanted = set(numbers)
-    for number, frame in enumerate(frames):
-        if number in wanted:
-            yield number, frame
-        if number >= numbers[-1]:
-            return

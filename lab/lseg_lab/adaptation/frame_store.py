@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lseg_lab.adaptation.cameras import Camera
+from lseg_lab.adaptation.camera import Camera
 from lseg_lab.evaluation.tally import fingerprint
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.geometry import ImageGeometry

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from lseg_lab.adaptation.cameras import Camera
+from lseg_lab.adaptation.camera import Camera
 from lseg_lab.adaptation.frame_store import Frame, FrameStore
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.media.embedding_files import write_embedding

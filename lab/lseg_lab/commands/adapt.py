@@ -12,15 +12,16 @@ HELP = 'teach a small network your building, from a large one and recordings, wi
 DESCRIPTION = """\
 Teach a small network, as fast as lseg-lite, to see your building as a large one does. Nobody
 labels anything: the large network (the teacher) looks at your recordings once, and the small one
-(the student) learns to reproduce the embedding of every pixel. Since the student keeps the
-teacher's text encoder, it answers the teacher's words, including those nobody thought of while it
-was trained.
+(the student) learns to reproduce the embedding of every pixel, and how well it fits the words of
+the label files. Since the student keeps the teacher's text encoder, it answers the teacher's
+words, including those nobody thought of while it was trained.
 
   1. Record what the robot sees: drive through every room, at the height of its camera, by day and
      by night. A few hundred frames are a start; a few thousand are better.
   2. Run this command. It may be interrupted at any time; the same command continues it.
   3. Read the report. It compares both networks on frames that were held out: the last fifth of
-     each camera, and all of the cameras given with --left-out.
+     each camera, and all of the cameras given with --left-out. For frames with depth and poses it
+     also says how well both find the ground, and whether they call a place the same twice.
   4. Use the result: model: mine.safetensors in the node, or --model in every command.
 
 The student learns the teacher's answers, right or wrong, and only for what is in the recordings.
@@ -90,8 +91,15 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         '--labels-file',
         default='indoor',
         metavar='NAME|YAML',
-        help='labels by which the answers are compared; they play no part in the training. One that is shipped '
+        help='labels by which the answers are compared. One that is shipped '
         f'({", ".join(shipped_label_files())}), or the path of your own (%(default)s)',
+    )
+    group.add_argument(
+        '--floor-height',
+        type=float,
+        default=0.0,
+        metavar='METRES',
+        help='height of the floor in the frame of the poses, for images with depth and poses (%(default)s)',
     )
 
 
@@ -137,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
     work = args.work or args.out.with_suffix('.adapt')
     if args.out.exists() and not work.exists():
         raise ValueError(f'{args.out} already exists: remove it or choose another name')
-    labels = adapt_run.read_labels(args.labels_file)
+    labels = adapt_run.label_set(args.labels_file)
     teacher, frames = adapt_run.embed(args, work)
     trainer = adapt_run.open_run(args, work, teacher, frames)
     trainer.run(every=args.every)

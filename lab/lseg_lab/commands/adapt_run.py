@@ -11,11 +11,13 @@ from pathlib import Path
 import torch
 
 from lseg_lab.adaptation.agreement import Agreement, Comparison
+from lseg_lab.adaptation.camera import Camera
 from lseg_lab.adaptation.cameras import check_distinct, find_cameras
 from lseg_lab.adaptation.frame_store import Frame, FrameStore, open_store
 from lseg_lab.adaptation.frame_stream import CELL, FrameStream
 from lseg_lab.adaptation.imitation import ImitationRecipe
 from lseg_lab.adaptation.report import table, write_report
+from lseg_lab.adaptation.scene_checks import SceneChecks, read_views
 from lseg_lab.adaptation.student import build_student, with_words
 from lseg_lab.adaptation.teacher_pass import TeacherPass, choose_frames
 from lseg_lab.training.config import TrainingConfig
@@ -37,7 +39,7 @@ HELD_OUT = 0.2  # share of each camera's frames, at its end
 
 
 @dataclass(frozen=True)
-class Frames:
+class FrameSplit:
     """Frames with the teacher's embeddings, to train on and to report on.
 
     Attributes:
@@ -45,21 +47,29 @@ class Frames:
         training: those to train on.
         ends: the last HELD_OUT of each of the same cameras.
         left_out: those of other cameras, if any.
+        cameras: those that the frames refer to by number.
     """
 
     store: FrameStore
     training: tuple[Frame, ...]
     ends: tuple[Frame, ...]
     left_out: tuple[Frame, ...]
+    cameras: tuple[Camera, ...]
 
 
-def read_labels(name_or_path: str) -> LabelSet:
+def label_set(name_or_path: str) -> LabelSet:
     """Return the labels of a label file, with `other`; raise what reading it raises."""
     file = read_label_file(name_or_path)
     return LabelRegistry().replace(file.labels, file.groups)
 
 
-def embed(args: argparse.Namespace, work: Path) -> tuple[Segmenter, Frames]:
+def known_words(args: argparse.Namespace) -> list[str]:
+    """Return the prompts of the shipped label files, of --labels-file and of --words."""
+    files = (*shipped_label_files(), args.labels_file, *(args.words or ()))
+    return list(dict.fromkeys(prompt for file in files for prompt in label_set(file).prompts))
+
+
+def embed(args: argparse.Namespace, work: Path) -> tuple[Segmenter, FrameSplit]:
     """Open the teacher, and compute what is missing of its embeddings.
 
     Raise ValueError for unusable arguments or too few frames.
@@ -73,13 +83,13 @@ def embed(args: argparse.Namespace, work: Path) -> tuple[Segmenter, Frames]:
     teacher = open_segmenter(args.teacher, device=args.device, text_model=args.text_model)
     cells = args.input_size // CELL
     store = open_store(work / 'embeddings', teacher.model, cameras, cells)
-    frames = _split(store, TeacherPass(teacher, cameras, store, cells).run(chosen), len(seen))
+    frames = _split(store, TeacherPass(teacher, cameras, store, cells).run(chosen), cameras, len(seen))
     if not frames.training or not frames.ends:
         raise ValueError(f'{len(chosen)} frames are too few: give at least five of each camera in --images')
     return teacher, frames
 
 
-def open_run(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: Frames) -> Trainer:
+def open_run(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: FrameSplit) -> Trainer:
     """Build the student, and start or resume its training.
 
     Raise ValueError for unusable arguments, or if the run in `work` had others.
@@ -102,34 +112,33 @@ def open_run(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: F
     if labelled:
         weights = class_weights(labelled.sampler.mean_shares(), 0.2, (0.25, 4.0))
         objective = LabelObjective(student, labelled.questions.texts, weights)
-    return Trainer(ImitationRecipe(student, _config(args), objective), samples, work / 'run')
+    return Trainer(ImitationRecipe(student, _config(args), known_words(args), objective), samples, work / 'run')
 
 
 def write_student(args: argparse.Namespace, trainer: Trainer) -> None:
     """Write the weights that a training saved to --out, with --words in place of a text encoder."""
     weights = trainer.directory / WEIGHTS_FILE
     if args.words is not None:
-        files = (*shipped_label_files(), args.labels_file, *args.words)
-        prompts = [prompt for file in files for prompt in read_labels(file).prompts]
-        save(with_words(load(weights, text_model=args.text_model), prompts), args.out)
+        save(with_words(load(weights, text_model=args.text_model), known_words(args)), args.out)
         return
     with whole_file(args.out) as part:
         shutil.copyfile(weights, part)
 
 
-def report(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: Frames, labels: LabelSet) -> str:
+def report(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: FrameSplit, labels: LabelSet) -> str:
     """Compare the student in --out with its teacher; write the report and return its table."""
     student = open_segmenter(args.out, device=args.device, text_model=args.text_model)
     comparison = Comparison(teacher, student, frames.store, labels)
     parts: dict[str, Agreement] = {}
     for name, part in (('end of each camera', frames.ends), ('cameras left out', frames.left_out)):
         if part:
-            parts[name] = comparison.over(part, name)
+            views = read_views(frames.cameras, part)
+            parts[name] = comparison.over(part, name, SceneChecks(labels, views, args.floor_height))
     write_report(work / 'report', parts, comparison, labels)
     return table(parts)
 
 
-def _split(store: FrameStore, frames: list[Frame], seen: int) -> Frames:
+def _split(store: FrameStore, frames: list[Frame], cameras: list[Camera], seen: int) -> FrameSplit:
     """Hold out the end of each of the first `seen` cameras, and all of the others."""
     training: list[Frame] = []
     ends: list[Frame] = []
@@ -138,7 +147,8 @@ def _split(store: FrameStore, frames: list[Frame], seen: int) -> Frames:
         kept = len(own) - round(HELD_OUT * len(own))
         training += own[:kept]
         ends += own[kept:]
-    return Frames(store, tuple(training), tuple(ends), tuple(frame for frame in frames if frame.camera >= seen))
+    left_out = tuple(frame for frame in frames if frame.camera >= seen)
+    return FrameSplit(store, tuple(training), tuple(ends), left_out, tuple(cameras))
 
 
 def _labelled(args: argparse.Namespace) -> SampleStream:
