@@ -23,11 +23,11 @@ class FoldedNetwork(nn.Module):
     """Maps uint8 RGB images [B, H, W, 3] to unit embeddings, float32 [B, E, h, w].
 
     Batch normalisations that follow a convolution are folded into it, and layer scales into the
-    linear layers that they follow. The decoder's last layer, a
-    1x1 convolution x -> W x + b from N to D > N + 1 channels, is rotated so that only the
-    E = N + 1 dimensions its results can span are computed. With W = Q R, and Q' the columns of Q
-    and the component of b orthogonal to them, embeddings and text keep their inner products when
-    both are multiplied by Q'^T. Norms and cosines stay the same; text is rotated once (`project`).
+    linear layers that they follow; padding is constant. The decoder's last layer, a 1x1
+    convolution x -> W x + b from N to D > N + 1 channels, is rotated so that only the E = N + 1
+    dimensions its results can span are computed. With W = Q R, and Q' the columns of Q and the
+    component of b orthogonal to them, embeddings and text keep their inner products when both are
+    multiplied by Q'^T. Norms and cosines stay the same; text is rotated once (`project`).
     """
 
     mean: Tensor
@@ -46,6 +46,7 @@ class FoldedNetwork(nn.Module):
             example = torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=model.device)
             fold_batch_norms(layers, example)
             fold_layer_scales(layers)
+            fix_same_padding(layers)
             self.basis, self.across = _rotate(layers[1])
         self.layers = layers.to(dtype)
 
@@ -95,6 +96,37 @@ def fold_layer_scales(network: nn.Module) -> None:
                 layer.weight.mul_(scale.gamma[:, None])
                 layer.bias.mul_(scale.gamma)
                 setattr(block, name, nn.Identity())
+
+
+def fix_same_padding(network: nn.Module) -> None:
+    """Replace, in place, timm's convolutions with TensorFlow's 'same' padding by plain ones.
+
+    They compute their padding from each image. For maps whose sides are multiples of the strides,
+    which `pad` sees to, it is always the same, and compilers merge it into the convolution.
+    """
+    found = [(name, module) for name, module in network.named_modules() if type(module) is Conv2dSame]
+    for name, layer in found:
+        down, across = (
+            max(0, dilation * (kernel - 1) + 1 - stride)
+            for kernel, stride, dilation in zip(layer.kernel_size, layer.stride, layer.dilation)
+        )
+        parent, _, own_name = name.rpartition('.')
+        padding = nn.ZeroPad2d((across // 2, across - across // 2, down // 2, down - down // 2))
+        setattr(network.get_submodule(parent), own_name, nn.Sequential(padding, _plain(layer)))
+
+
+def _plain(layer: nn.Conv2d) -> nn.Conv2d:
+    """Return a convolution with the weights of `layer`, and without padding."""
+    plain = nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size,  # type: ignore[arg-type]  # a tuple of any length, to mypy
+        layer.stride,  # type: ignore[arg-type]
+        dilation=layer.dilation,  # type: ignore[arg-type]
+        groups=layer.groups,
+    )
+    plain.weight, plain.bias = layer.weight, layer.bias
+    return plain
 
 
 def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
