@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -105,8 +106,12 @@ def sample(planes: Tensor, size: tuple[int, int]) -> Tensor:
     if planes.is_cuda:
         return F.interpolate(planes[None], size, mode='nearest-exact')[0]
     rows, columns = nearest(height, size[0]), nearest(width, size[1])
-    # The same pixels, several times as fast: whole rows are copied.
-    return torch.from_numpy(planes.numpy().take(columns, axis=2).take(rows, axis=1))
+    sampled = np.empty((len(planes), *size), np.uint8)
+    for plane, result in zip(planes.numpy(), sampled):
+        # The same pixels, several times as fast: whole rows are copied, also across.
+        across = cv2.transpose(cv2.transpose(plane).take(columns, axis=0))
+        across.take(rows, axis=0, out=result, mode='clip')  # unbuffered, unlike mode raise
+    return torch.from_numpy(sampled)
 
 
 @lru_cache(maxsize=16)
