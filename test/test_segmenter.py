@@ -140,6 +140,16 @@ def test_small_images_are_not_enlarged_and_strips_are_reduced(monkeypatch):
     assert seen == [(64, 64), (128, 224), (224, 128), (32, 416)]
 
 
+def test_reduced_images_are_squeezed_a_little_to_save_padding(monkeypatch):
+    seen = []
+    network = ColorNetwork(input_size=128)
+    monkeypatch.setattr(network, 'encode_image', lambda pixels: seen.append(tuple(pixels.shape[2:])) or pixels)
+    segmenter = SinglePassSegmenter(network)
+    for size in ((720, 1280), (1280, 720), (480, 640), (98, 98)):
+        segmenter.segment([np.zeros((*size, 3), np.uint8)], colour_labels(segmenter))
+    assert seen == [(128, 224), (224, 128), (128, 192), (128, 128)]
+
+
 def test_images_of_many_sizes_in_one_call_give_what_each_gives_alone(tiny, noise):
     prepared = labelled(tiny, 'floor', 'wall', 'chair')
     images = [noise[:50, :60], noise, noise[:33, :33], noise[::-1], noise[:64, :64]]

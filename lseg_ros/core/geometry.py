@@ -13,6 +13,9 @@ Size = tuple[int, int]  # height and width
 
 # Long sides are limited to this many short sides, so that a 1x10000 strip stays cheap.
 MAX_ASPECT = 4
+# Reduced images are squeezed by up to this share to save padding: an image of 16:9 is reduced to
+# 448x256 pixels, because the network would compute 480x256 for 455x256.
+SQUEEZE = 0.02
 # Classes are decided on at most this many pixels: every pixel of images up to VGA.
 DECISION_PIXELS = 640 * 480
 
@@ -35,12 +38,15 @@ class ImageGeometry:
         """Return the sizes for a network whose input must be a multiple of `stride`.
 
         The short side is reduced to `input_size` (0 keeps the image's size) and never enlarged.
+        The aspect of a reduced image may change by up to SQUEEZE.
         """
         short, long = sorted(image)
         scale = 1.0
         if input_size:
             scale = min(1.0, input_size / short, MAX_ASPECT * input_size / long)
         resized = _scaled(image, scale)
+        if scale < 1.0:
+            resized = _squeezed(resized, stride)
         height, width = (math.ceil(side / stride) * stride for side in resized)
         return cls(image, resized, (height, width), decision_size(image))
 
@@ -66,6 +72,12 @@ def decision_size(image: Size) -> Size:
 def nearest(old: int, new: int, stride: int = 1) -> np.ndarray:
     """Return, for every `stride`-th of `new` pixels in a line, the nearest of `old`, as intp."""
     return ((np.arange(0, new, stride) + 0.5) * old / new).astype(np.intp)
+
+
+def _squeezed(size: Size, stride: int) -> Size:
+    """Round sides down to multiples of `stride` where that takes no more than SQUEEZE."""
+    height, width = (side - side % stride if side % stride <= SQUEEZE * side else side for side in size)
+    return height, width
 
 
 def _scaled(size: Size, scale: float) -> Size:
