@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lseg_ros.core.geometry import nearest
 
@@ -98,20 +97,18 @@ def interpolate(planes: Tensor, size: tuple[int, int], step: tuple[float, float]
     return resized
 
 
-def sample(planes: Tensor, size: tuple[int, int]) -> Tensor:
+def sample(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 [N, h, w] to `size` by nearest neighbour."""
     height, width = planes.shape[1:]
     if (height, width) == size:
         return planes
-    if planes.is_cuda:
-        return F.interpolate(planes[None], size, mode='nearest-exact')[0]
     rows, columns = nearest(height, size[0]), nearest(width, size[1])
     sampled = np.empty((len(planes), *size), np.uint8)
-    for plane, result in zip(planes.numpy(), sampled):
-        # The same pixels, several times as fast: whole rows are copied, also across.
+    for plane, result in zip(planes, sampled):
+        # Copying whole rows, across as well as down, is several times as fast as copying pixels.
         across = cv2.transpose(cv2.transpose(plane).take(columns, axis=0))
-        across.take(rows, axis=0, out=result, mode='clip')  # unbuffered, unlike mode raise
-    return torch.from_numpy(sampled)
+        across.take(rows, axis=0, out=result, mode='clip')  # mode raise would copy once more
+    return sampled
 
 
 @lru_cache(maxsize=16)

@@ -49,7 +49,7 @@ class Comparison:
 
     def to_image(self, pixels: Tensor) -> np.ndarray:
         """Resize an enlarged uint8 map to the size of the image, by nearest neighbour."""
-        return sample(pixels[None], self.geometry.image)[0].cpu().numpy()
+        return sample(pixels[None].cpu().numpy(), self.geometry.image)[0]
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class Segmenter(ABC):
         check_threshold(threshold)
         for index, image in enumerate(images):
             check_image(image, index)
-        results: dict[int, Tensor] = {}
+        decided: dict[int, Tensor] = {}
         embeddings: dict[int, ImageEmbedding] = {}
         with torch.inference_mode():
             for batch in self._logits(images, prepared.text, embed):
@@ -130,10 +130,12 @@ class Segmenter(ABC):
                     if filters is not None:
                         covered = geometry.covered(scores.shape[1:])
                         scores = filters[index](images[index], scores, covered)
-                    decided = _decide(scores, geometry, prepared.ids, threshold)
-                    results[index] = sample(decided, output_size or geometry.image)
+                    decided[index] = _decide(scores, geometry, prepared.ids, threshold)
             # The first and only wait for a GPU.
-            planes = [results[index].cpu().numpy() for index in range(len(images))]
+            planes = [
+                sample(decided[index].cpu().numpy(), output_size or image.shape[:2])
+                for index, image in enumerate(images)
+            ]
             return [
                 Segmentation(ids, confidence, embeddings.get(index)) for index, (ids, confidence) in enumerate(planes)
             ]
@@ -168,7 +170,7 @@ class Segmenter(ABC):
             grid = embedding.grid[None].to(self.model.device)
             logits = self.model.correlate(grid, prepared.text).float() / self.model.calibration
             decided = _decide(_probabilities(logits, prepared)[0], embedding.geometry, prepared.ids, 0.0)
-            return Segmentation(*sample(decided, embedding.geometry.image).cpu().numpy())
+            return Segmentation(*sample(decided.cpu().numpy(), embedding.geometry.image))
 
     def compare(self, image: np.ndarray, text: Tensor) -> tuple[Tensor, ImageGeometry]:
         """Compare a uint8 RGB image [H, W, 3] with rows of `LSeg.encode_text`, [K, D].

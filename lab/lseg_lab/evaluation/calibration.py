@@ -47,7 +47,7 @@ def _draw(
     parts = logits.cpu().split([len(label.prompts) for label in labels.classes])
     scores = torch.stack([part.amax(0) for part in parts])  # the best prompt of a class counts
     scores = interpolate(scores[None], geometry.decision, geometry.step(scores.shape[1:]))[0].flatten(1)
-    mask = sample(torch.from_numpy(example.mask)[None], geometry.decision)[0].flatten().long()
+    mask = torch.from_numpy(sample(example.mask[None], geometry.decision)[0]).flatten().long()
     first = int(OTHER in labels.ids)  # which comes before the labels and is never right
     labelled = np.flatnonzero(mask.numpy() < len(scores) - first)
     chosen = torch.from_numpy(rng.permutation(labelled)[:PIXELS])
