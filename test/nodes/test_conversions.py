@@ -13,13 +13,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lseg_ros.labels import LabelRegistry
-from lseg_ros.nodes.conversions import (
-    array_to_image,
-    compressed_to_rgb,
-    image_to_rgb,
-    label_set_to_label_info,
-    label_set_to_message,
-)
+from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb
+from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_message
 
 HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
 RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)

@@ -26,7 +26,8 @@ from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.mapping.map_files import MapFacts, read_map, write_map
-from lseg_ros.nodes.conversions import array_to_image, label_set_from_message
+from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.map.map_node import MapNode
 from lseg_ros.nodes.map.map_worker import ModelLabels
 from lseg_ros.nodes.map.text_client import ModelTexts

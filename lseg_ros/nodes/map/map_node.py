@@ -27,8 +27,8 @@ from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.labels.syntax import check_prompt, quote
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.awaiting import end_of
-from lseg_ros.nodes.conversions import label_set_from_message, label_set_to_message
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
+from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_message
 from lseg_ros.nodes.map.map_inputs import CameraInputs
 from lseg_ros.nodes.map.map_outputs import MapOutputs
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS

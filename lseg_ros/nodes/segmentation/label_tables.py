@@ -19,7 +19,7 @@ from vision_msgs.msg import LabelInfo
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.msg import LabelSet as LabelSetMessage
-from lseg_ros.nodes.conversions import label_set_to_label_info, label_set_to_message
+from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_message
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

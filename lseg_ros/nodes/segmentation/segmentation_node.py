@@ -19,8 +19,8 @@ from std_srvs.srv import SetBool
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.awaiting import end_of
-from lseg_ros.nodes.conversions import label_set_to_message
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
+from lseg_ros.nodes.label_messages import label_set_to_message
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
 from lseg_ros.nodes.refusals import refuse_bad_requests
