@@ -229,7 +229,7 @@ def test_python_imports_are_declared_for_pip_and_rosdep():
         assert ROSDEP_KEYS[name] in declared('exec_depend', 'test_depend')
 
 
-@pytest.mark.parametrize('program', ['camera_node', 'lseg', 'map_node', 'segmentation_node'])
+@pytest.mark.parametrize('program', ['camera_node', 'dashboard', 'lseg', 'map_node', 'segmentation_node'])
 def test_programs_run_in_whichever_python_is_active(program):
     script = ROOT / 'scripts' / program
     assert script.read_text().splitlines()[0] == '#!/usr/bin/env python3'

@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lseg_ros.labels.syntax import LabelError, quote
 from lseg_ros.shared_files import find_shared
@@ -56,11 +56,19 @@ def read_label_file(name_or_path: str | Path) -> LabelFile:
     `labels` it may have `groups`, a mapping from names of groups to lists of labels.
     Raise OSError if the file cannot be read, LabelError if it has other content.
     """
+    path = find_label_file(name_or_path)
+    with path.open('rb') as file:
+        return parse_label_file(file.read(MAX_BYTES + 1), path)
+
+
+def parse_label_file(data: bytes, path: PurePath) -> LabelFile:
+    """Parse the content of a label file, see `read_label_file`; messages name it by its `path`."""
     import yaml
 
-    path = find_label_file(name_or_path)
+    if len(data) > MAX_BYTES:
+        raise LabelError(f'{path} is not a label file: it has more than {MAX_BYTES >> 20} MB')
     try:
-        content = yaml.safe_load(_read_text(path))
+        content = yaml.safe_load(data.decode('utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise LabelError(f'{path} is not a YAML label file: {quote(str(error), 120)}') from error
     groups = None
@@ -69,15 +77,7 @@ def read_label_file(name_or_path: str | Path) -> LabelFile:
     return LabelFile(_labels(content, path), _groups(groups, path))
 
 
-def _read_text(path: Path) -> str:
-    with path.open('rb') as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise LabelError(f'{path} is not a label file: it has more than {MAX_BYTES >> 20} MB')
-    return data.decode('utf-8')
-
-
-def _labels(content: object, path: Path) -> tuple[str, ...]:
+def _labels(content: object, path: PurePath) -> tuple[str, ...]:
     if isinstance(content, dict):
         return tuple(_spec(name, prompts) for name, prompts in content.items())
     if isinstance(content, list):
@@ -85,7 +85,7 @@ def _labels(content: object, path: Path) -> tuple[str, ...]:
     raise LabelError(f'{path} holds no labels: write a list, or name: [prompt, prompt] lines')
 
 
-def _groups(content: object, path: Path) -> dict[str, tuple[str, ...]]:
+def _groups(content: object, path: PurePath) -> dict[str, tuple[str, ...]]:
     if content is None:
         return {}
     if not isinstance(content, dict):

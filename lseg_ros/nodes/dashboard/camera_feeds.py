@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one camera of the segmentation node shows: its overlay, its label image and its depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+
+from lseg_ros.core.cameras import Camera
+from lseg_ros.labels import LabelSet
+from lseg_ros.media import ros_images
+from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.dashboard.feeds import LATCHED, Feed
+from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
+from lseg_ros.nodes.label_messages import label_set_from_message
+
+TABLES_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of a topic; `pixels` are uint8 [H, W, 3], RGB."""
+
+    stamp_ns: int
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Table:
+    """Labels that hold for images stamped at or after `since_ns`."""
+
+    since_ns: int
+    labels: LabelSet
+
+
+class CameraFeeds:
+    """The topics of one camera, subscribed to while they are wanted.
+
+    Messages arrive in the executor's thread; the properties may be read in any thread.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        target: str,
+        camera: Camera,
+        on_labels: Callable[[LabelSet], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Prepare the topics of the segmentation node `target`.
+
+        `on_labels` is called with each table, `on_change` when there is a new picture.
+        """
+        self._on_labels = on_labels
+        self._on_change = on_change
+        self._matcher = FrameMatcher('label_image', 'confidence')
+        self._tables: tuple[Table, ...] = ()
+        self.picture: Picture | None = None  # of the overlay
+        self.reading: Reading | None = None
+        self.depth: Image | None = None
+
+        def output(kind: type, topic: str, on_message: Callable[[Any], None], *qos: Any) -> Feed:
+            return Feed(node, kind, f'{target}/{camera.input(topic)}', on_message, *qos)
+
+        self._live = (
+            output(LabelSetMessage, 'label_set', self._take_table, LATCHED),
+            output(Image, 'overlay', self._take_overlay),
+            output(Image, 'label_image', partial(self._match, 'label_image')),
+            output(Image, 'confidence', partial(self._match, 'confidence')),
+        )
+        self._depth = Feed(node, Image, camera.input('depth'), self._take_depth)
+
+    def want(self) -> None:
+        """Keep the picture and the reading up to date for the next seconds."""
+        for feed in self._live:
+            feed.want()
+
+    def want_depth(self) -> None:
+        """Keep the depth up to date for the next seconds."""
+        self._depth.want()
+
+    def tend(self) -> None:
+        """Subscribe and unsubscribe as wanted; call this in the executor's thread only."""
+        for feed in (*self._live, self._depth):
+            feed.tend()
+        if not self._depth.is_open:
+            self.depth = None
+
+    def close(self) -> None:
+        """Unsubscribe from everything; call this in the executor's thread only."""
+        for feed in (*self._live, self._depth):
+            feed.close()
+
+    def distance_at(self, x: float, y: float) -> float | None:
+        """Return the depth in metres at a place, both coordinates 0 to 1; None if there is none."""
+        message = self.depth
+        if message is None:
+            return None
+        try:
+            depth = ros_images.image_to_depth(message)
+        except ValueError:
+            return None
+        height, width = depth.shape
+        value = float(depth[min(int(y * height), height - 1), min(int(x * width), width - 1)])
+        metres = value / 1000 if depth.dtype.kind == 'u' else value
+        return metres if np.isfinite(metres) and metres > 0 else None
+
+    def _take_table(self, message: LabelSetMessage) -> None:
+        labels = label_set_from_message(message)
+        table = Table(_stamp(message), labels)
+        self._tables = (*self._tables[1 - TABLES_KEPT :], table)
+        self._on_labels(labels)
+
+    def _take_overlay(self, message: Image) -> None:
+        self.picture = Picture(_stamp(message), _pixels(message, 3))
+        self._on_change()
+
+    def _take_depth(self, message: Image) -> None:
+        self.depth = message
+
+    def _match(self, topic: str, message: Image) -> None:
+        stamp_ns = _stamp(message)
+        frame = self._matcher.add(topic, stamp_ns, message)
+        labels = next((each.labels for each in reversed(self._tables) if each.since_ns <= stamp_ns), None)
+        if frame is None or labels is None:
+            return
+        ids, confidence = (_pixels(frame[name], 1) for name in ('label_image', 'confidence'))
+        if ids.shape == confidence.shape:
+            self.reading = Reading(stamp_ns, ids, confidence, labels)
+
+
+def _stamp(message: Any) -> int:
+    return Time.from_msg(message.header.stamp).nanoseconds
+
+
+def _pixels(message: Image, channels: int) -> np.ndarray:
+    """Return the values of an image without row padding, uint8 [H, W] or [H, W, 3]."""
+    size = (message.height, message.width, channels)
+    return np.frombuffer(message.data, np.uint8).reshape(size if channels > 1 else size[:2])

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard as people use it: a real node, a real dashboard, a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import Client, repeating, segmentation_node
+from lifecycle_msgs.msg import Transition
+from oracle import oracle_in_node
+from oracle_answers import red_of
+
+pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
+pytest.importorskip('selenium', reason='needs selenium: pip install -r requirements/test.txt')
+from dashboard_browser import CHROMEDRIVER, CHROMIUM, browser, dashboard
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER), reason='needs chromium and chromedriver (Debian: chromium-driver)'
+    ),
+]
+LABELS = ['floor', 'wall']
+FRAME_S = 0.2
+
+
+def picture() -> np.ndarray:
+    """Return an image whose left half is floor and whose right half is chair to the oracle."""
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[:, :32, 0], pixels[:, 32:, 0] = red_of('floor'), red_of('chair')
+    return pixels
+
+
+@pytest.fixture(scope='module')
+def scene(ros_context) -> Iterator[SimpleNamespace]:
+    """A node that sees a camera, its dashboard, and a browser that shows it."""
+    with (
+        oracle_in_node(),
+        segmentation_node(ros_context, labels=LABELS) as node,
+        dashboard(node.namespace) as address,
+        browser() as page,
+    ):
+        node.bring_up()
+        with repeating(lambda: node.send(picture()), FRAME_S):
+            page.driver.get(address)
+            yield SimpleNamespace(node=node, page=page, address=address)
+
+
+@pytest.fixture
+def page(scene) -> Any:
+    """The browser, with the node active and its labels as at the start."""
+    scene.node.bring_up()
+    assert scene.node.set_labels(LABELS).success
+    scene.page.driver.get(scene.address)
+    scene.page.find('.pill', 'active')
+    scene.page.find('.chip', 'wall')
+    scene.page.wait_gone('.chip', 'chair')
+    return scene.page
+
+
+@pytest.fixture
+def node(scene) -> Client:
+    """The client of the node, which also plays the camera."""
+    return scene.node
+
+
+def test_the_picture_moves(page):
+    canvas = page.find('.live canvas')
+    page.wait(lambda: int(canvas.get_attribute('data-frames')) > 1, 'a second picture')
+    shown = page.driver.execute_script(
+        'return [...arguments[0].getContext("2d").getImageData(1, arguments[0].height - 1, 1, 1).data]', canvas
+    )
+    assert shown[:3] != [0, 0, 0]
+
+
+def test_a_typed_label_reaches_the_node_and_the_legend(page, node):
+    page.enter('.labels input', 'chair=chair|armchair')
+    page.find('.legend tr', 'chair')
+    page.find('.chip', 'armchair')
+    assert 'chair' in [label.name for label in node.set_labels(['chair'], 'add').label_set.classes]
+
+
+def test_a_refused_label_stays_with_its_reason_beside_it(page):
+    page.enter('.labels input', 'a=b=c')
+    refused = page.find('.chip.refused')
+    assert 'a=b=c' in refused.text and "second '='" in refused.text
+    page.press('.chip.refused .cross')
+    page.wait_gone('.chip.refused')
+
+
+def test_a_change_by_somebody_else_is_seen_and_undone(page, node):
+    node.set_labels(['chair'], 'add')
+    page.find('.chip', 'chair')
+    page.press('.labels button', 'Undo')
+    page.wait_gone('.chip', 'chair')
+
+
+def test_a_label_is_removed_and_its_prompts_edited(page, node):
+    page.press('[aria-label="Edit wall"]')
+    page.enter('.dialog textarea', 'facade')
+    page.press('.dialog button', 'Save')
+    page.find('.chip', 'facade')
+    page.press('[aria-label="Remove wall"]')
+    page.wait_gone('.chip', 'wall')
+    assert 'wall' not in [label.name for label in node.set_labels(['floor'], 'add').label_set.classes]
+
+
+def test_a_label_file_is_loaded_or_refused(page, tmp_path):
+    (tmp_path / 'good.yaml').write_text('[chair, lamp]')
+    (tmp_path / 'bad.yaml').write_text('nothing')
+    (tmp_path / 'large.yaml').write_text('a: b\n' * 20_000)
+    page.press('.labels button', 'Load a set')
+    upload = page.wait(lambda: page.driver.find_elements('css selector', '.dialog input[type=file]'), 'the dialog')[0]
+    for name, reason in (('large.yaml', 'too large'), ('bad.yaml', 'holds no labels')):
+        upload.send_keys(str(tmp_path / name))
+        page.find('.dialog .problem', reason)
+        upload = page.driver.find_element('css selector', '.dialog input[type=file]')
+    upload.send_keys(str(tmp_path / 'good.yaml'))
+    page.find('.chip', 'lamp')
+
+
+def test_a_text_is_found_at_its_pixels(page):
+    page.enter('.query input', 'chair')
+    caption = page.find('.query figcaption', 'chair').text
+    column = int(caption.split('column ')[1].split(',')[0])
+    assert 32 <= column < 64
+    page.enter('.query input', 'x' * 300)  # the input takes 256 characters
+    page.find('.query figcaption', 'x' * 256)
+
+
+def test_a_picked_pixel_shows_its_class(page):
+    page.find('.legend tr', 'floor')
+    canvas = page.find('.live canvas')
+    page.driver.execute_script(
+        'const box = arguments[0].getBoundingClientRect();'
+        'arguments[0].dispatchEvent(new MouseEvent("click", {clientX: box.left + 9, clientY: box.top + 9}))',
+        canvas,
+    )
+    assert 'floor' in page.find('.readout', 'column').text
+
+
+def test_deactivating_asks_first_and_the_silence_is_said(page, node):
+    page.press('.bar button', 'Deactivate')
+    page.press('.dialog button', 'Cancel')
+    assert node.state() == 'active'
+    page.press('.bar button', 'Deactivate')
+    page.press('.dialog button', 'Deactivate')
+    page.find('.pill', 'inactive')
+    assert node.state() == 'inactive'
+    page.find('.live .note', 'No new picture')
+    page.press('.bar button', 'Activate')
+    page.find('.pill', 'active')
+    page.wait_gone('.live .note')
+
+
+def test_cleaning_up_and_configuring_again(page, node):
+    assert node.change_state(Transition.TRANSITION_DEACTIVATE)
+    page.press('.bar button', 'Clean up')
+    page.press('.dialog button', 'Clean up')
+    page.find('.pill', 'unconfigured')
+    page.press('.bar button', 'Configure')
+    page.press('.bar button', 'Activate')
+    page.find('.pill', 'active')
+
+
+def test_the_health_of_the_node_is_shown(page):
+    page.find('.tiles', 'Hz')
+    page.wait(lambda: page.all('.health svg polyline'), 'the plot')
+    page.press('.health .q-expansion-item__toggle-icon')
+    page.find('.all', 'images received')

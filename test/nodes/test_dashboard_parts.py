@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the dashboard that need neither a node nor a browser."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
+from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
+from lseg_ros.nodes.dashboard.label_history import LabelHistory
+from lseg_ros.nodes.dashboard.pictures import JpegCache, heat
+from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
+from lseg_ros.nodes.dashboard.reports import Part, Sample, latency_sample
+
+pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from lseg_ros.nodes.dashboard.access import MAX_BODY_BYTES, Access
+from lseg_ros.nodes.dashboard.widgets.latency_plot import latency_plot
+
+LABELS = LabelSet((LabelClass(0, 'other', ('other',), (70, 70, 70)), LabelClass(1, 'floor', ('floor',), (60, 200, 80))))
+
+
+def reading() -> Reading:
+    ids = np.array([[0, 1, 1, 1], [0, 1, 1, 255]], np.uint8)
+    confidence = np.array([[51, 255, 255, 255], [51, 255, 0, 0]], np.uint8)
+    return Reading(7, ids, confidence, LABELS)
+
+
+def test_shares_and_confidences_are_those_of_the_pixels():
+    shares = [(part.label.name, part.share, part.confidence) for part in reading().shares]
+    assert shares == [('floor', 5 / 8, 4 / 5), ('other', 2 / 8, 0.2), ('unlabelled', 1 / 8, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ('place', 'pixel'), [((0, 0), (0, 0, 'other')), ((0.3, 0.2), (1, 0, 'floor')), ((1, 1), (3, 1, 'unlabelled'))]
+)
+def test_a_place_in_the_picture_is_a_pixel(place, pixel):
+    found = reading().at(*place)
+    assert (found.u, found.v, found.label.name) == pixel
+
+
+def test_messages_are_matched_by_their_stamp():
+    matcher = FrameMatcher('ids', 'confidence', most=2)
+    assert matcher.add('ids', 1, 'a') is None
+    assert matcher.add('ids', 2, 'b') is None
+    assert matcher.add('confidence', 2, 'B') == {'ids': 'b', 'confidence': 'B'}
+    assert matcher.add('ids', 3, 'c') is None
+    assert matcher.add('ids', 4, 'd') is None  # more than two wait, so the first is forgotten
+    assert matcher.add('confidence', 1, 'A') is None
+
+
+def test_changes_are_undone_one_by_one():
+    registry, history = LabelRegistry(), LabelHistory()
+    sets = [registry.replace(['floor']), registry.add(['door']), registry.remove(['door']), registry.add(['door=gate'])]
+    for labels in [sets[0], *sets]:  # a table that comes again is no change
+        history.note(labels)
+    for earlier in sets[2::-1]:
+        assert history.go_back() == earlier
+        history.note(earlier)
+    assert history.previous is None and history.go_back() is None
+    assert history.current == sets[0]
+
+
+def test_several_browsers_share_a_picture():
+    cache, pixels = JpegCache(), np.zeros((480, 640, 3), np.uint8)
+    small = cache.encode(1, pixels, 300)
+    assert cache.encode(1, pixels, 310) is small
+    assert cv2.imdecode(np.frombuffer(small, np.uint8), 1).shape == (240, 320, 3)
+    large = cache.encode(1, pixels, 5000)  # never enlarged
+    assert cv2.imdecode(np.frombuffer(large, np.uint8), 1).shape == (480, 640, 3)
+
+
+def test_heat_is_where_the_relevance_is():
+    relevance = np.zeros((8, 16), np.uint8)
+    relevance[:, 8:] = 255
+    shown = heat(np.full((16, 32, 3), 128, np.uint8), relevance)
+    assert shown.shape == (8, 16, 3)
+    assert np.ptp(shown[:, :8].astype(int), axis=-1).max() < 30 < np.ptp(shown[:, 8:].astype(int), axis=-1).min()
+
+
+def test_a_latency_that_is_not_known_yet_is_no_sample():
+    assert latency_sample(1.0, Part(0, '', {'latency p50 (ms)': 'nan', 'latency p95 (ms)': 'nan'})) is None
+    assert latency_sample(1.0, Part(0, '', {})) is None
+    values = {'latency p50 (ms)': '12.5', 'latency p95 (ms)': '20.0'}
+    assert latency_sample(1.0, Part(0, '', values)) == Sample(1.0, 12.5, 20.0)
+
+
+def test_the_plot_has_a_round_scale_and_the_last_minute_only():
+    plot = latency_plot([Sample(t, 10.0, 31.0) for t in (0.0, 99.0, 100.0)], 100.0)
+    assert '50 ms' in plot
+    assert plot.count(',') == 4 + plot.count('minute: now median')  # two lines of two points
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', '::1', 'localhost', '127.3.2.1'])
+def test_loopback_addresses_need_no_token(host):
+    assert DashboardSettings(host=host).is_loopback
+
+
+@pytest.mark.parametrize('host', ['0.0.0.0', '::', '192.168.1.7', 'robot'])
+def test_other_addresses_do(host):
+    assert not DashboardSettings(host=host).is_loopback
+
+
+async def answer(scope, receive, send):
+    """Say yes to every request, and accept every web socket."""
+    if scope['type'] == 'websocket':
+        await send({'type': 'websocket.accept'})
+        await send({'type': 'websocket.close'})
+    else:
+        await PlainTextResponse('yes')(scope, receive, send)
+
+
+def browser(token: str = '', address: str = 'http://localhost:8090') -> TestClient:
+    return TestClient(Access(answer, token, '127.0.0.1'), base_url=address, follow_redirects=False)
+
+
+def test_this_machine_is_let_in_under_its_own_names_only():
+    assert browser().get('/').text == 'yes'
+    assert browser(address='http://127.0.0.1:8090').get('/').text == 'yes'
+    assert browser(address='http://evil.example').get('/').status_code == 403  # a name that leads here
+
+
+@pytest.mark.parametrize('path', ['/', '/_nicegui_ws/socket.io/'])
+def test_pages_of_other_sites_are_refused(path):
+    headers = {'Origin': 'http://evil.example'}
+    assert browser().get(path, headers=headers).status_code == 403
+    with pytest.raises(WebSocketDisconnect), browser().websocket_connect(path, headers=headers):
+        pass
+    assert browser().get(path, headers={'Origin': 'http://localhost:8090'}).text == 'yes'
+
+
+def test_elsewhere_a_token_is_needed(monkeypatch):
+    monkeypatch.setattr('lseg_ros.nodes.dashboard.access.WRONG_TOKEN_DELAY_S', 0)
+    client = browser('secret', 'http://robot:8090')
+    assert client.get('/').status_code == 401
+    assert client.get('/?token=wrong').status_code == 401
+    assert client.get('/?token=s%C3%A9cret').status_code == 401
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect('/'):
+        pass
+    opened = client.get('/?token=secret')
+    assert opened.status_code == 303 and 'secret' not in opened.headers['location']
+    assert client.get('/').text == 'yes'
+
+
+def test_large_bodies_are_refused_before_they_are_read():
+    assert browser().post('/', content=b'x' * MAX_BODY_BYTES).text == 'yes'
+    assert browser().post('/', content=b'x' * (MAX_BODY_BYTES + 1)).status_code == 413
+    assert browser().post('/', content=iter([b'x'])).status_code == 411  # of unknown size
