@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Python client of the segmentation node: its services, lifecycle and parameters."""
+"""Python clients of the nodes: their services, lifecycle and parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -16,54 +17,49 @@ from rclpy.parameter import Parameter, parameter_value_to_python
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
-from lseg_ros.srv import QueryText, SegmentImage, SetLabels
+from lseg_ros.srv import EncodeText, MapFile, QueryMap, QueryText, SegmentImage, SetLabels
 
 TRANSITION_TIMEOUT_S = 120.0  # configuring loads the model and warms it up
-_SERVICES = {
-    'get_state': GetState,
-    'change_state': ChangeState,
-    'get_parameters': GetParameters,
-    'set_parameters': SetParameters,
-    'set_labels': SetLabels,
-    'enable': SetBool,
-    'segment': SegmentImage,
-    'query': QueryText,
-}
 
 
-class SegmentationClient:
-    """Calls the services of a segmentation node and waits for each response.
+class NodeClient:
+    """Calls the services that both nodes have, and waits for each response.
 
-    Methods block, so call them from any thread except the one that spins `node`:
-
-        node = rclpy.create_node('patrol')
-        with spinning(node):
-            client = SegmentationClient(node)
-            client.bring_up()
-            response = client.set_labels(['floor', 'door'])
-
-    A refused request does not raise: its response has `success` false and a `message`. Every
-    method raises TimeoutError if the service does not appear or does not respond in time.
+    Methods block, so call them from any thread except the one that spins `node`. A refused request
+    does not raise: its response has `success` false and a `message`. Every method raises
+    TimeoutError if the service does not appear or does not respond in time.
     """
 
-    def __init__(self, node: Node, target: str = 'lseg', timeout_s: float = 30.0) -> None:
-        """Connect to the segmentation node `target`.
+    TITLE: ClassVar[str] = 'node'
+    SERVICES: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            'get_state': GetState,
+            'change_state': ChangeState,
+            'get_parameters': GetParameters,
+            'set_parameters': SetParameters,
+            'set_labels': SetLabels,
+        }
+    )
+
+    def __init__(self, node: Node, target: str, timeout_s: float = 30.0) -> None:
+        """Connect to the node `target`.
 
         Args:
             node: the caller's node, spinning in another thread.
-            target: name of the segmentation node; relative to the namespace of `node` unless it
+            target: name of the node to call; relative to the namespace of `node` unless it
                 starts with a slash.
             timeout_s: seconds to wait for a service to appear, and again for its response.
         """
         self.node = node
+        self.target = target
         self._timeout_s = timeout_s
         self._services: dict[str, Any] = {
-            name: node.create_client(kind, f'{target}/{name}') for name, kind in _SERVICES.items()
+            name: node.create_client(kind, f'{target}/{name}') for name, kind in self.SERVICES.items()
         }
 
     def wait_for_node(self) -> None:
         """Return once the node runs, in any lifecycle state, and its services are available."""
-        for name in _SERVICES:
+        for name in self.SERVICES:
             self._wait_for_service(name)
 
     def state(self) -> str:
@@ -90,25 +86,13 @@ class SegmentationClient:
         """Configure and activate the node as far as needed; raise RuntimeError on failure."""
         state = self.state()
         if state == 'unconfigured' and not self.configure():
-            raise RuntimeError('the segmentation node failed to configure: see its log')
+            raise RuntimeError(f'the {self.TITLE} failed to configure: see its log')
         if state != 'active' and not self.activate():
-            raise RuntimeError('the segmentation node failed to activate: see its log')
+            raise RuntimeError(f'the {self.TITLE} failed to activate: see its log')
 
     def set_labels(self, labels: Sequence[str], mode: str = '') -> SetLabels.Response:
         """Replace the labels or, with `mode` 'add' or 'remove', add to or remove from them."""
         return self._call('set_labels', SetLabels.Request(labels=list(labels), mode=mode))
-
-    def enable(self, on: bool) -> SetBool.Response:
-        """Resume or pause the segmentation of the stream."""
-        return self._call('enable', SetBool.Request(data=on))
-
-    def segment(self, image: Image, labels: Sequence[str] = ()) -> SegmentImage.Response:
-        """Segment one image, by default under the labels of the stream."""
-        return self._call('segment', SegmentImage.Request(image=image, labels=list(labels)))
-
-    def query(self, prompts: Sequence[str], camera: str = '') -> QueryText.Response:
-        """Look for texts in the latest image of a camera, by default the first camera."""
-        return self._call('query', QueryText.Request(prompts=list(prompts), camera=camera))
 
     def get_parameter(self, name: str) -> Any:
         """Return the value of a parameter, or None if the node has no such parameter."""
@@ -134,4 +118,70 @@ class SegmentationClient:
     def _wait_for_service(self, name: str) -> None:
         if not self._services[name].wait_for_service(self._timeout_s):
             full_name = self._services[name].service_name
-            raise TimeoutError(f'no service {full_name}: is the segmentation node running?')
+            raise TimeoutError(f'no service {full_name}: is the {self.TITLE} running?')
+
+
+class SegmentationClient(NodeClient):
+    """Calls the services of a segmentation node and waits for each response, as `NodeClient` does.
+
+    node = rclpy.create_node('patrol')
+    with spinning(node):
+        client = SegmentationClient(node)
+        client.bring_up()
+        response = client.set_labels(['floor', 'door'])
+    """
+
+    TITLE = 'segmentation node'
+    SERVICES = MappingProxyType(
+        {
+            **NodeClient.SERVICES,
+            'enable': SetBool,
+            'segment': SegmentImage,
+            'query': QueryText,
+            'encode_text': EncodeText,
+        }
+    )
+
+    def __init__(self, node: Node, target: str = 'lseg', timeout_s: float = 30.0) -> None:
+        super().__init__(node, target, timeout_s)
+
+    def enable(self, on: bool) -> SetBool.Response:
+        """Resume or pause the segmentation of the stream."""
+        return self._call('enable', SetBool.Request(data=on))
+
+    def segment(self, image: Image, labels: Sequence[str] = ()) -> SegmentImage.Response:
+        """Segment one image, by default under the labels of the stream."""
+        return self._call('segment', SegmentImage.Request(image=image, labels=list(labels)))
+
+    def query(self, prompts: Sequence[str], camera: str = '') -> QueryText.Response:
+        """Look for texts in the latest image of a camera, by default the first camera."""
+        return self._call('query', QueryText.Request(prompts=list(prompts), camera=camera))
+
+    def encode_text(self, prompts: Sequence[str]) -> EncodeText.Response:
+        """Encode texts, to be compared with the vectors of ~/embedding."""
+        return self._call('encode_text', EncodeText.Request(prompts=list(prompts)))
+
+
+class MapClient(NodeClient):
+    """Calls the services of a map node and waits for each response, as `NodeClient` does."""
+
+    TITLE = 'map node'
+    SERVICES = MappingProxyType(
+        {**NodeClient.SERVICES, 'query_map': QueryMap, 'save_map': MapFile, 'load_map': MapFile}
+    )
+
+    def __init__(self, node: Node, target: str = 'lseg_map', timeout_s: float = 30.0) -> None:
+        super().__init__(node, target, timeout_s)
+
+    def query_map(self, prompts: Sequence[str], top_k: int = 0, minimum_score: float = 0.0) -> QueryMap.Response:
+        """Look for texts in the map; zeros stand for one answer, and for the node's least score."""
+        request = QueryMap.Request(prompts=list(prompts), top_k=top_k, minimum_score=minimum_score)
+        return self._call('query_map', request)
+
+    def save_map(self, path: str = '') -> MapFile.Response:
+        """Save the map to a file on the node's machine, by default its parameter `map_file`."""
+        return self._call('save_map', MapFile.Request(path=path))
+
+    def load_map(self, path: str = '') -> MapFile.Response:
+        """Load the map from such a file."""
+        return self._call('load_map', MapFile.Request(path=path))
