@@ -11,7 +11,16 @@ import numpy as np
 import torch
 
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth, ids_by_class
-from lseg_lab.evaluation.map_truth import ABSENT, ABSENT_CHOOSING, ScoredAnswer, TrueVoxels, summary, true_voxels
+from lseg_lab.evaluation.map_truth import (
+    ABSENT,
+    ABSENT_CHOOSING,
+    ASKED,
+    LABELS,
+    ScoredAnswer,
+    TrueVoxels,
+    summary,
+    true_voxels,
+)
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.lens import Lens
 from lseg_ros.core.segmenter import Segmenter
@@ -24,11 +33,6 @@ from lseg_ros.mapping.observation import DepthLimits, GridView, observe
 from lseg_ros.mapping.voxel_map import MapSettings, Voxels
 from lseg_ros.media.sources import Recording, recorded_drive
 
-LABELS = (
-    *('floor', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair', 'table', 'bed', 'cabinet'),
-    *('picture', 'plant', 'lamp', 'rug'),
-)
-ASKED = 10
 STEPS = np.arange(0.05, 1.0, 0.01)  # of the minimum score
 FRAME_S = 0.2
 SETTINGS, LIMITS = MapSettings(), DepthLimits()

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
-import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +19,7 @@ from PIL import Image as Picture
 from rclpy.utilities import remove_ros_args
 from tqdm import tqdm
 
-from drive_camera import DriveCamera
+from drive_camera import DriveCamera, drive_cameras, play
 from drive_listener import DriveListener
 from drive_score import DriveScore
 from lseg_lab.evaluation.drive_truth import CAMERAS
@@ -30,6 +27,7 @@ from lseg_ros.error_text import one_line
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.spinning import spinning
+from playing_options import RECORDED_RATE, add_playing_options
 
 
 def main() -> int:
@@ -50,40 +48,27 @@ def main() -> int:
 
 def play_and_save(rate: float, folder: Path) -> dict[str, float]:
     """Play the drive at `rate` frames per second; return the figures, saved with the pictures."""
-    with ExitStack() as cleanup:
-        listener = DriveListener()
-        cleanup.callback(listener.destroy_node)
-        cameras = {name: DriveCamera(name) for name in CAMERAS}
-        for camera in cameras.values():
-            cleanup.callback(camera.close)
-        cleanup.enter_context(spinning(listener))
-        SegmentationClient(listener).bring_up()
-        score = listener.wait_for_table()
-        frames = play(listener, score, cameras, rate)
-        return save(listener, score, frames, folder)
+    listener = DriveListener()
+    try:
+        with drive_cameras() as cameras, spinning(listener):
+            SegmentationClient(listener).bring_up()
+            score = listener.wait_for_table()
+            _play(listener, score, cameras, rate)
+            return save(listener, score, folder)
+    finally:
+        listener.destroy_node()
 
 
-def play(listener: DriveListener, score: DriveScore, cameras: dict[str, DriveCamera], rate: float) -> int:
-    """Publish every frame, `rate` per second; return their number.
-
-    Like a robot's cameras, it does not wait for the node, which drops the frames that it cannot
-    keep up with.
-    """
-    shots = zip(*(camera.recording for camera in cameras.values()))
-    progress = tqdm(enumerate(shots), 'drive', total=len(score), unit='frame', mininterval=1.0)
-    started = time.monotonic()
-    for number, frame in progress:
-        time.sleep(max(0.0, started + number / rate - time.monotonic()))
-        stamp = listener.get_clock().now()
+def _play(listener: DriveListener, score: DriveScore, cameras: dict[str, DriveCamera], rate: float) -> None:
+    frames = play(cameras, rate, listener.get_clock().now)
+    progress = tqdm(frames, 'drive', total=len(score), unit='frame', mininterval=1.0)
+    for number, stamp in progress:
         listener.expect(number, stamp)
-        for camera, shot in zip(cameras.values(), frame):
-            camera.publish(shot, stamp)
-        progress.set_postfix_str(_summary(listener, score, number + 1), refresh=False)
+        progress.set_postfix_str(_summary(listener, score, number), refresh=False)
     listener.wait_for_quiet()
-    return len(score)
 
 
-def save(listener: DriveListener, score: DriveScore, frames: int, folder: Path) -> dict[str, float]:
+def save(listener: DriveListener, score: DriveScore, folder: Path) -> dict[str, float]:
     """Write cameras.png, map.png and figures.json; return the figures."""
     folder.mkdir(parents=True, exist_ok=True)
     if listener.overlays:
@@ -91,7 +76,7 @@ def save(listener: DriveListener, score: DriveScore, frames: int, folder: Path) 
         Picture.fromarray(np.hstack(overlays)).save(folder / 'cameras.png')
     Picture.fromarray(score.picture()).save(folder / 'map.png')
     figures = {f'mIoU {name}': score.mean_iou(name) for name in CAMERAS}
-    published, segmented = frames * len(CAMERAS), listener.received['label_image']
+    published, segmented = len(score) * len(CAMERAS), listener.received['label_image']
     figures |= {
         'map: floor recall': score.floor_recall,
         'map: obstacles missed': score.obstacle_misses,
@@ -116,21 +101,8 @@ def _summary(listener: DriveListener, score: DriveScore, frames: int) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
-    parser.add_argument(
-        '--rate', type=_rate, default=5.0, help='frames per second of each camera (default: %(default)s, as recorded)'
-    )
+    add_playing_options(parser, RECORDED_RATE)
     return parser
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a rate: give a number above 0')
-    return rate
 
 
 if __name__ == '__main__':

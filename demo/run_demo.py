@@ -4,7 +4,8 @@
 Three processes run: the segmentation node, a camera node, and a client that changes the labels
 while frames flow. By default the input is a recorded drive through a flat and three photographs.
 With --scene drive, three cameras with depth replay the whole drive; the result is scored against
-the ground truth and mapped.
+the ground truth and mapped. With --scene map, the map node makes a map of it that is asked in
+words.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from lseg_ros.nodes.transport import use_profile
 
 HERE = Path(__file__).resolve().parent
 CONFIG = Path(get_package_share_directory('lseg_ros')) / 'config'
+THREE_CAMERAS = 'cameras:=[front,left,rear]'
 COLUMNS = ('scene', 'images in', 'images out', 'dropped', 'latency p50 (ms)', 'p95 (ms)', 'label change (ms)')
 LEGEND = """
 latency: from the camera's stamp to the arrival of the label image at the client
@@ -50,8 +52,8 @@ def main() -> int:
     args = _parse_arguments()
     shutil.rmtree(args.output, ignore_errors=True)
     use_profile(CONFIG / 'fastdds.xml')
-    if args.scene == 'drive':
-        return _show_drive(args.output / 'drive')
+    if args.scene:
+        return (_show_drive if args.scene == 'drive' else _show_map)(args.output / args.scene)
     with tempfile.TemporaryDirectory() as scratch, _segmentation_node():
         scenes = _chosen_scenes(args, Path(scratch))
         rows = []
@@ -73,8 +75,9 @@ def _parse_arguments() -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         '--scene',
-        choices=('drive',),
-        help='drive: replay the recorded drive with three cameras and depth, score the result and map it',
+        choices=('drive', 'map'),
+        help='drive: replay the recorded drive with three cameras and depth, score the result and map it; '
+        'map: replay it for the map node, and ask the map for what is there and what is not',
     )
     source.add_argument('--image', help='your own photograph')
     source.add_argument('--video', help='your own video file')
@@ -88,7 +91,7 @@ def _parse_arguments() -> argparse.Namespace:
     )
     args = parser.parse_args()
     if args.scene and args.keep:
-        parser.error('--keep does not work with --scene drive, which ends with the drive')
+        parser.error(f'--keep does not work with --scene {args.scene}, which ends with the drive')
     return args
 
 
@@ -108,13 +111,22 @@ def _chosen_scenes(args: argparse.Namespace, scratch: Path) -> tuple[DemoScene, 
 
 def _show_drive(output: Path) -> int:
     """Play the drive to a node with three cameras; return the exit code."""
-    with _segmentation_node('cameras:=[front,left,rear]', 'labels_file:=navigation', 'points_stride:=2'):
+    with _segmentation_node(THREE_CAMERAS, 'labels_file:=navigation', 'points_stride:=2'):
         player = subprocess.run([sys.executable, HERE / 'drive_player.py', '--output', output])
     if player.returncode == 0:
         print(
             f'\nPictures: {output}/cameras.png (left, front, rear), '
             f'{output}/map.png (green: free, red: blocked; the ground truth is on the right)'
         )
+    return player.returncode
+
+
+def _show_map(output: Path) -> int:
+    """Play the drive to both nodes and ask the map; return the exit code."""
+    with _segmentation_node(THREE_CAMERAS), _running('map_node', *_parameters('map.yaml', THREE_CAMERAS)):
+        player = subprocess.run([sys.executable, HERE / 'map_player.py', '--output', output])
+    if player.returncode == 0:
+        print(f'\nPicture: {output}/map.png; the map: {output}/map.safetensors, for lseg map')
     return player.returncode
 
 
@@ -166,10 +178,13 @@ def _print_table(rows: list[tuple[object, ...]]) -> None:
 
 @contextmanager
 def _segmentation_node(*parameters: str) -> Iterator[subprocess.Popen]:
-    changed = (part for parameter in parameters for part in ('-p', parameter))
-    defaults = CONFIG / 'lseg.yaml'
-    with _running('segmentation_node', '--params-file', str(defaults), *changed) as node:
+    with _running('segmentation_node', *_parameters('lseg.yaml', *parameters)) as node:
         yield node
+
+
+def _parameters(defaults: str, *changed: str) -> tuple[str, ...]:
+    """Return a file of config/, and parameters that differ from it, as ROS arguments."""
+    return '--params-file', str(CONFIG / defaults), *(part for parameter in changed for part in ('-p', parameter))
 
 
 @contextmanager

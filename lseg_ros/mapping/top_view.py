@@ -33,9 +33,9 @@ _BAR_LENGTHS_M = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 @dataclass(frozen=True)
 class Mark:
-    """A numbered thing in a picture: the box around it, and a pose from which to look at it.
+    """A thing in a picture: the box around it, and a pose from which to look at it.
 
-    `centre` and `size` are x, y and z in metres.
+    `centre` and `size` are x, y and z in metres. Without a number, the box is thin.
     """
 
     number: str
@@ -89,7 +89,8 @@ class TopView:
             self._draw_box(draw, mark)
         for mark in marks:
             self._draw_pose(draw, mark)
-            _draw_badge(draw, self._pixel(*mark.centre[:2]), mark.number, mark.color)
+            if mark.number:
+                _draw_badge(draw, self._pixel(*mark.centre[:2]), mark.number, mark.color)
         framed = Image.new('RGB', (picture.width, picture.height + 2 * _LINE + _PAD), _PAPER)
         framed.paste(picture, (0, _LINE + _PAD // 2))
         draw = ImageDraw.Draw(framed)
@@ -134,6 +135,9 @@ class TopView:
     def _draw_box(self, draw: ImageDraw.ImageDraw, mark: Mark) -> None:
         left, bottom = self._pixel(*(mark.centre - mark.size / 2)[:2])
         right, top = self._pixel(*(mark.centre + mark.size / 2)[:2])
+        if not mark.number:
+            draw.rectangle((left, top, right, bottom), outline=mark.color)
+            return
         draw.rectangle((left, top, right, bottom), outline='white', width=5)
         draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline=mark.color, width=3)
 
@@ -202,7 +206,7 @@ def sheet(rows: Sequence[Image.Image]) -> Image.Image:
 def shaded(colors: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Return colours, uint8 [N, 3], of voxels [N, 3], darker for lower ones: so shapes show."""
     low, high = np.quantile(cells[:, 2], (0.02, 0.98)) if len(cells) else (0, 1)
-    light = 0.72 + 0.28 * np.clip((cells[:, 2] - low) / max(high - low, 1), 0, 1)
+    light = 0.8 + 0.2 * np.clip((cells[:, 2] - low) / max(high - low, 1), 0, 1)
     return np.rint(colors * light[:, None]).astype(np.uint8)
 
 

@@ -18,6 +18,12 @@ from lseg_ros.mapping.regions import connected
 from lseg_ros.mapping.voxel_index import cells_of, keys_of
 from lseg_ros.media.sources import Recording, recorded_drive
 
+# The labels of the map.
+LABELS = (
+    *('floor', 'wall', 'ceiling', 'door', 'window', 'curtain', 'sofa', 'chair', 'table', 'bed', 'cabinet'),
+    *('picture', 'plant', 'lamp', 'rug'),
+)
+ASKED = 10  # of the classes with the largest things
 # Classes of the flat that are parts of the building, rather than things in it.
 BUILDING = frozenset({'floor', 'wall', 'ceiling', 'door', 'window', 'stairs', 'blinds', 'radiator', 'fireplace'})
 # Words for what is not in the flat: those by which minimum_score was chosen, then the tests of it.
