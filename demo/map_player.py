@@ -27,7 +27,7 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.observation import DepthLimits
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.client import MapClient, SegmentationClient
-from lseg_ros.nodes.conversions import label_set_from_message
+from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.spinning import spinning
 from map_listener import MapListener
 from map_picture import map_picture

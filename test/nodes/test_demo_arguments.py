@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 import drive_player
+import map_player
 import scene_client
 
 REQUESTS = '[["two", ["floor", "wall"]]]'
@@ -18,6 +19,7 @@ REQUESTS = '[["two", ["floor", "wall"]]]'
         (drive_player, ['--output', 'out', '--rate', 'fast'], "'fast' is not a rate"),
         (drive_player, ['--output', 'out', '--speed', '2'], 'unrecognized arguments: --speed 2'),
         (drive_player, [], 'required: --output'),
+        (map_player, ['--output', 'out', '--rate', '-1'], "'-1' is not a rate"),
         (scene_client, ['--output', 'out', '--requests', 'floor'], "argument --requests: 'floor' is not JSON like [["),
         (scene_client, ['--output', 'out', '--requests', '[["two", "floor"]]'], 'is not JSON like'),
         (scene_client, ['--output', 'out', '--requests', '[]'], 'is not JSON like'),
