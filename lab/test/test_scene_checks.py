@@ -3,15 +3,20 @@
 
 import json
 
+import map_bag
 import numpy as np
 import pytest
 from PIL import Image
 
+from lseg_lab.adaptation.agreement import Agreement, FrameAgreement
+from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.cameras import find_cameras
 from lseg_lab.adaptation.frame_store import Frame
+from lseg_lab.adaptation.report import table
 from lseg_lab.adaptation.scene_checks import EARLIER_FRAMES, GROUND_HEIGHTS, SceneChecks, read_views
 from lseg_lab.adaptation.scene_view import STRIDE, SceneView
 from lseg_lab.evaluation.drive_truth import DriveTruth
+from lseg_lab.evaluation.metrics import ConfusionMatrix
 from lseg_ros.core.lens import Lens
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.images import write_image
@@ -155,3 +160,49 @@ def test_a_recording_that_lacks_depth_is_compared_without(tmp_path, capsys):
     (camera,) = find_cameras([str(folder)], tmp_path / 'work')
     assert list(read_views([camera], [Frame(0, 0), Frame(0, 1)])) == [Frame(0, 0)]
     assert 'depth and poses cannot be used' in capsys.readouterr().err
+
+
+def test_bags_with_depth_and_tf_have_views(tmp_path):
+    """The same frames from the bag and from the recording lie in the same place."""
+    bag = map_bag.drive_bag(tmp_path / 'bag')
+    (camera,) = find_cameras([str(bag)], tmp_path / 'work')
+    views = read_views([camera], [Frame(0, 1), Frame(0, 3)])
+    assert list(views) == [Frame(0, 1), Frame(0, 3)]
+    (drive,) = find_cameras(['drive'], tmp_path / 'work')
+    for frame, view in read_views([drive], [Frame(0, 2), Frame(0, 6)]).items():
+        assert np.allclose(views[Frame(0, frame.number // 2)].points(), view.points(), atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'options', 'reason'),
+    [
+        ({'/camera/depth': []}, {}, 'no topic has depth aligned'),
+        ({'/tf': [], '/tf_static': []}, {}, 'no transforms'),
+        ({}, {'map_frame': 'odom'}, '2 of 2 frames: no transform leads from frame camera_optical to odom'),
+        ({'/tf': map_bag.drive_topics()['/tf'][:3]}, {}, '1 of 2 frames: no transform of frame base'),
+        ({}, {'infos': ('/nothing',)}, '2 of 2 frames: no camera_info of the time'),
+    ],
+    ids=['depth', 'tf', 'frame', 'end of tf', 'camera_info'],
+)
+def test_why_a_bag_has_no_views_is_said(tmp_path, capsys, changes, options, reason):
+    bag = map_bag.drive_bag(tmp_path / 'bag', changes)
+    (camera,) = find_cameras([str(bag)], tmp_path / 'work', BagOptions(**options))
+    views = read_views([camera], [Frame(0, 1), Frame(0, 4)])
+    assert len(views) == reason.startswith('1 of 2')
+    assert reason in capsys.readouterr().err
+
+
+def test_depth_topics_are_given_for_all_cameras_or_none():
+    with pytest.raises(ValueError, match='--depth is given 1 times for 2 cameras'):
+        BagOptions(topics=('/left', '/right'), depths=('/depth',))
+
+
+def test_the_report_shows_both_networks():
+    checks = checked(lambda number, ids: (ids, np.full_like(ids, WALL)), steps=(0.0, 0.1))
+    confusion = ConfusionMatrix(len(LABELS.ids))
+    confusion.update(np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8))
+    frames = (FrameAgreement(Frame(0, 0), 0.9, 0.8, 0.7), FrameAgreement(Frame(0, 1), 0.7, 0.8, None))
+    lines = table({'end': Agreement(LABELS, confusion, frames, checks)}).splitlines()
+    assert lines[1].split() == ['end', '2', '0.800', '1.000', '0.700', '1.000']
+    assert lines[-2].split()[:6] == ['end,', 'teacher', '2', '1', '1.000', '1.000']
+    assert lines[-1].split()[:6] == ['end,', 'student', '2', '1', '0.000', '-']

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.camera import Camera, NumberedImages, NumberedViews, choose
 from lseg_lab.adaptation.scene_view import SceneView
 from lseg_ros.core.lens import Lens
@@ -20,14 +21,15 @@ from lseg_ros.media.sources import RECORDED_DRIVE, Recording, recorded_drive
 from lseg_ros.media.videos import Video
 
 _RECORDINGS = SUFFIXES[Kind.VIDEO] | SUFFIXES[Kind.BAG]
+_DEFAULTS = BagOptions()
 
 
-def find_cameras(arguments: Sequence[str], work: Path, topics: Sequence[str] = ()) -> list[Camera]:
+def find_cameras(arguments: Sequence[str], work: Path, bags: BagOptions = _DEFAULTS) -> list[Camera]:
     """Find the cameras that `arguments` name.
 
     A camera is a folder with images in it, a video, an image topic of a bag, or a recording: a
     folder with camera.json, or a camera of the recorded drive by its name. Folders are searched
-    recursively, except for `work`. `topics` are those to read from bags; by default the only one.
+    recursively, except for `work`. `bags` says how bags are read.
     Raise OSError or ValueError with the reason if an argument cannot be used.
     """
     folders: dict[Path, list[Path]] = {}
@@ -42,7 +44,7 @@ def find_cameras(arguments: Sequence[str], work: Path, topics: Sequence[str] = (
                 # Only bags need rosbags.
                 from lseg_lab.adaptation.bag_cameras import bag_cameras
 
-                others += bag_cameras(item.path, topics)
+                others += bag_cameras(item.path, bags)
     return [_images(folder, paths) for folder, paths in folders.items() if _is_colour(folder)] + others
 
 

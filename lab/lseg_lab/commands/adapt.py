@@ -20,8 +20,9 @@ words, including those nobody thought of while it was trained.
      by night. A few hundred frames are a start; a few thousand are better.
   2. Run this command. It may be interrupted at any time; the same command continues it.
   3. Read the report. It compares both networks on frames that were held out: the last fifth of
-     each camera, and all of the cameras given with --left-out. For frames with depth and poses it
-     also says how well both find the ground, and whether they call a place the same twice.
+     each camera, and all of the cameras given with --left-out. If these have depth and poses, as
+     in a bag with tf, it also says how well both networks find the ground, and whether they call
+     a place the same twice.
   4. Use the result: model: mine.safetensors in the node, or --model in every command.
 
 The student learns the teacher's answers, right or wrong, and only for what is in the recordings.
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='safetensors file to write')
     parser.add_argument('--work', type=Path, metavar='FOLDER', help='working folder (OUT.adapt)')
     _add_images(parser)
+    _add_bags(parser)
     _add_labels(parser)
     _add_student(parser)
     _add_training(parser)
@@ -72,9 +74,6 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--left-out', nargs='+', default=[], metavar='INPUT', help='cameras to use for the report only, as in --images'
     )
     group.add_argument(
-        '--topic', nargs='+', default=[], help='image topics of the bags (the only one that is not depth)'
-    )
-    group.add_argument(
         '--frames', type=int, default=1000, help='number of frames to use, evenly spread over all cameras (%(default)s)'
     )
     group.add_argument(
@@ -83,6 +82,27 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--mask-share', type=float, default=0.25, help='share of the samples that come from --masks (%(default)s)'
     )
+
+
+def _add_bags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('bags')
+    group.add_argument(
+        '--topic', nargs='+', default=[], help='image topics of the bags (the only one that is not depth)'
+    )
+    group.add_argument(
+        '--depth',
+        nargs='+',
+        default=[],
+        metavar='TOPIC',
+        help='depth topic of each, for the report, if it is not found',
+    )
+    group.add_argument(
+        '--camera-info', nargs='+', default=[], metavar='TOPIC', help='camera_info of each, if it is not found'
+    )
+    group.add_argument(
+        '--map-frame', default='map', metavar='FRAME', help='frame of tf whose z points up (%(default)s)'
+    )
+    group.add_argument('--rectified', action='store_true', help='the images are rectified: use P, not K and D')
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:

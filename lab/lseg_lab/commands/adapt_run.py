@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from lseg_lab.adaptation.agreement import Agreement, Comparison
+from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.camera import Camera
 from lseg_lab.adaptation.cameras import check_distinct, find_cameras
 from lseg_lab.adaptation.frame_store import Frame, FrameStore, open_store
@@ -76,8 +77,11 @@ def embed(args: argparse.Namespace, work: Path) -> tuple[Segmenter, FrameSplit]:
     """
     if args.frames < 1:
         raise ValueError(f'--frames {args.frames}: use at least 1')
-    seen = find_cameras(args.images, work, args.topic)
-    cameras = seen + (find_cameras(args.left_out, work, args.topic) if args.left_out else [])
+    bags = BagOptions(
+        tuple(args.topic), tuple(args.depth), tuple(args.camera_info), args.map_frame, rectified=args.rectified
+    )
+    seen = find_cameras(args.images, work, bags)
+    cameras = seen + (find_cameras(args.left_out, work, bags) if args.left_out else [])
     check_distinct(cameras)
     chosen = choose_frames(cameras, args.frames)
     teacher = open_segmenter(args.teacher, device=args.device, text_model=args.text_model)
