@@ -68,7 +68,7 @@ def main() -> None:
     for frame in _frames(segmenter, args.stride):
         known.add(segmenter.embedding_id, observe(frame.view, LIMITS, SETTINGS.voxel_size))
         near = (frame.view.depth >= LIMITS.least) & (frame.view.depth <= LIMITS.most)
-        ids, _ = label_voxels(frame.view.vectors[torch.from_numpy(near)], encoded)
+        ids = label_voxels(frame.view.vectors[torch.from_numpy(near)], encoded).ids
         np.add.at(frames, (to_ids[frame.truth[near]], ids), 1)
     voxels = known.voxels()
     _print_labels(frames, _confusion(voxels, truth, encoded, to_ids), labels)
@@ -91,7 +91,7 @@ def _frames(segmenter: Segmenter, stride: int) -> Iterator[DriveFrame]:
 
 
 def _confusion(voxels: Voxels, truth: TrueVoxels, encoded: EncodedLabels, to_ids: np.ndarray) -> np.ndarray:
-    ids, _ = label_voxels(voxels.vectors, encoded)
+    ids = label_voxels(voxels.vectors, encoded).ids
     confusion = np.zeros((256, 256), int)
     np.add.at(confusion, (to_ids[truth.classes_at(voxels.cells)], ids), 1)
     return confusion
@@ -119,7 +119,8 @@ def _print_answers(
     segmenter: Segmenter, voxels: Voxels, truth: TrueVoxels, encoded: EncodedLabels, minimum: float
 ) -> None:
     prompts = (*truth.largest(ASKED), *ABSENT)
-    scores = relevance(voxels.vectors, prompts, _texts(segmenter, prompts), encoded)
+    labelling = label_voxels(voxels.vectors, encoded)
+    scores = relevance(voxels.vectors, prompts, _texts(segmenter, prompts), labelling)
     answers = []
     for prompt, score in zip(prompts, scores):
         best = next(iter(find_things(voxels, score, minimum, SETTINGS.voxel_size)), None)
@@ -128,14 +129,14 @@ def _print_answers(
     print(f'\nasked, at a minimum score of {minimum:g}')
     print('\n'.join([*(answer.row() for answer in answers), summary(answers)]))
     print('\nnot there: the greatest minimum score at which it is found')
-    scores = relevance(voxels.vectors, ABSENT_CHOOSING, _texts(segmenter, ABSENT_CHOOSING), encoded)
+    scores = relevance(voxels.vectors, ABSENT_CHOOSING, _texts(segmenter, ABSENT_CHOOSING), labelling)
     for prompt, score in zip(ABSENT_CHOOSING, scores):
         found = [step for step in STEPS if find_things(voxels, score, step, SETTINGS.voxel_size)]
         print(f'{prompt:<18}{max(found, default=0):>6.2f}')
 
 
 def _texts(segmenter: Segmenter, prompts: tuple[str, ...]) -> EncodedTexts:
-    return EncodedTexts(segmenter.encode_prompts(prompts).cpu(), segmenter.logit_scale)
+    return EncodedTexts(segmenter.encode_prompts(prompts).cpu(), segmenter.logit_scale, segmenter.embedding_id)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from lseg_ros.mapping.observation import DepthLimits, GridView, observe
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
 GRID = (60, 80)  # of lseg-lite for a VGA image
+MODEL = 'random'
 LABELS = 12
 PROMPTS = 10
 DESCRIPTION = """\
@@ -39,8 +40,8 @@ def main() -> None:
     texts = torch.nn.functional.normalize(torch.randn(LABELS + 1 + PROMPTS, args.dimensions, generator=random), dim=1)
     view = _view(args.dimensions, args.stride, random)
     labels = LabelRegistry().replace([f'label {number}' for number in range(LABELS)])
-    encoded = EncodedLabels(labels, EncodedTexts(texts[: LABELS + 1], 15.0))
-    prompts, asked = [f'prompt {number}' for number in range(PROMPTS)], EncodedTexts(texts[LABELS + 1 :], 15.0)
+    encoded = EncodedLabels(labels, EncodedTexts(texts[: LABELS + 1], 15.0, MODEL))
+    prompts, asked = [f'prompt {number}' for number in range(PROMPTS)], EncodedTexts(texts[LABELS + 1 :], 15.0, MODEL)
     print(f'{"voxels":>8} {"frame in":>9} {"label":>9} {"query":>9} {"bytes":>6}')
     for count in args.voxels:
         grid = VoxelMap(MapSettings(max_voxels=count + 100_000), args.dimensions)
@@ -48,7 +49,7 @@ def main() -> None:
         vectors = grid.voxels().vectors
         frame = _median(partial(_integrate, grid, view), args.repeats)
         label = _median(partial(label_voxels, vectors, encoded), 5)
-        query = _median(partial(relevance, vectors, prompts, asked, encoded), 5)
+        query = _median(partial(relevance, vectors, prompts, asked, label_voxels(vectors, encoded)), 5)
         print(f'{count:>8} {frame:>9.1f} {label:>9.1f} {query:>9.1f} {grid.bytes_per_voxel:>6.0f}', flush=True)
 
 

@@ -11,6 +11,7 @@ from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts
 from lseg_ros.mapping.observation import DepthLimits, GridView, Observation, observe
 
 WORDS = ('other', 'floor', 'wall', 'sofa', 'lamp')  # each is one axis of the vectors
+MODEL = 'tiny-5-01234567'
 SIZE_M = 0.1
 LIMITS = DepthLimits(least=0.2, most=4.0)
 AHEAD = np.array([[0, 0, 1.0, 0], [-1, 0, 0, 0], [0, -1, 0, 0.5], [0, 0, 0, 1]])  # x ahead, z up
@@ -23,7 +24,7 @@ def vector_of(word: str) -> torch.Tensor:
 
 def texts_of(*words: str) -> EncodedTexts:
     """Return words as an encoder would."""
-    return EncodedTexts(torch.stack([vector_of(word) for word in words]), logit_scale=15.0)
+    return EncodedTexts(torch.stack([vector_of(word) for word in words]), 15.0, MODEL)
 
 
 def labels_of(*words: str) -> EncodedLabels:

@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from map_scene import SIZE_M, labels_of, texts_of, vector_of
+from map_scene import MODEL, SIZE_M, labels_of, texts_of, vector_of
 
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.mapping.approach import ApproachLimits, approach
 from lseg_ros.mapping.asking import find_things, place_before
 from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, UNKNOWN, GroundLimits, ground_grid
-from lseg_ros.mapping.labelling import label_voxels, relevance
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
 from lseg_ros.mapping.regions import connected
 from lseg_ros.mapping.voxel_map import Voxels
 
@@ -48,29 +49,52 @@ def room():
 @pytest.fixture(scope='module')
 def ground(room):
     labels = labels_of('floor', 'wall', 'sofa')
-    ids, _ = label_voxels(room.vectors, labels)
+    ids = label_voxels(room.vectors, labels).ids
     return ground_grid(room, ids, (1,), SIZE_M, GroundLimits())
 
 
 def things_of(room, word, minimum=0.5):
-    scores = relevance(room.vectors, [word], texts_of(word), labels_of('floor', 'wall'))
+    scores = relevance_of(room, [word], labels_of('floor', 'wall'))
     return find_things(room, scores[0], minimum, SIZE_M)
 
 
+def relevance_of(room, words, labels):
+    return relevance(room.vectors, words, texts_of(*words), label_voxels(room.vectors, labels))
+
+
 def test_new_labels_relabel_the_whole_map_from_its_vectors(room):
-    before, confidence = label_voxels(room.vectors, labels_of('floor', 'wall'))
-    after, _ = label_voxels(room.vectors, labels_of('floor', 'wall', 'sofa=sofa|lamp'))
+    before = label_voxels(room.vectors, labels_of('floor', 'wall'))
+    after = label_voxels(room.vectors, labels_of('floor', 'wall', 'sofa=sofa|lamp'))
     is_sofa = room.vectors.argmax(1).numpy() == 3
-    assert np.array_equal(after[~is_sofa], before[~is_sofa])
-    assert (after[is_sofa] == 3).all()
-    assert (confidence[~is_sofa] > 0.99).all()
+    assert np.array_equal(after.ids[~is_sofa], before.ids[~is_sofa])
+    assert (after.ids[is_sofa] == 3).all()
+    assert (before.confidence[~is_sofa] > 0.99).all()
 
 
 def test_prompt_competes_with_the_labels_but_not_with_itself(room):
-    with_rival = relevance(room.vectors, ['sofa'], texts_of('sofa'), labels_of('floor', 'sofa=sofa|lamp'))
-    without = relevance(room.vectors, ['sofa'], texts_of('sofa'), labels_of('floor'))
+    with_rival = relevance_of(room, ['sofa'], labels_of('floor', 'sofa=sofa|lamp'))
+    without = relevance_of(room, ['sofa'], labels_of('floor'))
     assert np.allclose(with_rival, without, atol=1e-5)
-    assert relevance(room.vectors, ['lamp'], texts_of('lamp'), labels_of('floor', 'sofa'))[0].max() < 0.6
+    assert relevance_of(room, ['lamp'], labels_of('floor', 'sofa'))[0].max() < 0.6
+
+
+def test_relevance_is_the_softmax_against_the_labels_without_its_own():
+    generator = torch.Generator().manual_seed(0)
+    random = torch.nn.functional.normalize(torch.randn(2007, 16, generator=generator), dim=1)
+    vectors, rows = 0.7 * random[:2000].half(), random[2000:]
+    labels = LabelRegistry().replace(['floor=floor|rug', 'sofa', 'rug'])  # with other: five prompts
+    encoded = EncodedLabels(labels, EncodedTexts(rows[:5], 100.0, MODEL))
+    prompts = ('rug', 'sofa', 'cat')
+    asked = torch.stack([rows[labels.prompts.index('rug')], rows[labels.prompts.index('sofa')], rows[6]])
+    found = relevance(vectors, prompts, EncodedTexts(asked, 100.0, MODEL), label_voxels(vectors, encoded))
+    unit = torch.nn.functional.normalize(vectors.double(), dim=1)
+    other, floor, rug_on_floor, sofa, rug = (100 * unit @ rows[:5].double().T).T
+    floor = torch.maximum(floor, rug_on_floor)
+    for scores, prompt, rivals in zip(
+        found, asked, ((other, sofa), (other, floor, rug), (other, floor, sofa, rug)), strict=True
+    ):
+        expected = torch.sigmoid(100 * unit @ prompt.double() - torch.stack(rivals).logsumexp(0))
+        assert np.allclose(scores, expected, atol=1e-5)
 
 
 def test_things_are_connected_voxels_with_centre_and_size(room):
@@ -116,7 +140,7 @@ def test_ground_is_free_on_the_floor_occupied_by_what_stands_on_it_and_unknown_e
 
 def test_one_voxel_far_away_does_not_enlarge_the_ground(ground):
     both = voxels_of(*ROOM, box((10**6, 10**6, 0), (10**6 + 1, 10**6 + 1, 1), 'floor'))
-    ids, _ = label_voxels(both.vectors, labels_of('floor', 'wall', 'sofa'))
+    ids = label_voxels(both.vectors, labels_of('floor', 'wall', 'sofa')).ids
     assert np.array_equal(ground_grid(both, ids, (1,), SIZE_M, GroundLimits()).states, ground.states)
 
 

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from limited_disk import room
-from map_scene import SIZE_M, seen, wall_ahead
+from map_scene import MODEL, SIZE_M, seen, wall_ahead
 from safetensors.torch import save_file
 
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.voxel_map import MapSettings
 
-MODEL = 'tiny-5-01234567'
 SETTINGS = MapSettings(voxel_size=SIZE_M)
 
 

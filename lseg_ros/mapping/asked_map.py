@@ -40,18 +40,19 @@ class AskedMap:
         self._voxels, self._voxel_size = voxels, facts.voxel_size
         self._segmenter = segmenter
         labels = with_other(labels)
-        self._encoded = EncodedLabels(labels, self._encode(labels.prompts))
-        self.ids, _ = label_voxels(voxels.vectors, self._encoded)
+        encoded = EncodedLabels(labels, self._encode(labels.prompts))
+        self._labelling = label_voxels(voxels.vectors, encoded)
         may_drive = traversable_ids(labels, traversable)
-        self.ground = ground_grid(voxels, self.ids, may_drive, facts.voxel_size, ground)
+        self.ground = ground_grid(voxels, self._labelling.ids, may_drive, facts.voxel_size, ground)
 
     def ask(self, prompts: Sequence[str], question: Question) -> list[Answer]:
         """Return the answers to each prompt, in their order."""
-        scores = relevance(self._voxels.vectors, prompts, self._encode(prompts), self._encoded)
+        scores = relevance(self._voxels.vectors, prompts, self._encode(prompts), self._labelling)
         return answers_to(prompts, scores, self._voxels, self._voxel_size, self.ground, question)
 
     def _encode(self, prompts: Sequence[str]) -> EncodedTexts:
-        return EncodedTexts(self._segmenter.encode_prompts(prompts).cpu(), self._segmenter.logit_scale)
+        rows = self._segmenter.encode_prompts(prompts).cpu()
+        return EncodedTexts(rows, self._segmenter.logit_scale, self._segmenter.embedding_id)
 
 
 def highlighted(colors: np.ndarray, answers: Sequence[Answer], tints: Sequence[tuple[int, int, int]]) -> np.ndarray:

@@ -13,14 +13,20 @@ from torch import Tensor
 from lseg_ros.labels import LabelSet
 
 _CHUNK = 1024  # vectors that fit, as float32, into the cache of a core
+_LARGEST_EXPONENT = 80.0  # exp() of it fits into float32
+_LEAST_SUM = 1e-30
 
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Rows of text, float32 [K, D], and the factor from their cosines to logits."""
+    """Rows of text, float32 [K, D], and the factor from their cosines to logits.
+
+    `model` is the id of the vectors that they may be compared with.
+    """
 
     rows: Tensor
     logit_scale: float
+    model: str
 
 
 @dataclass(frozen=True)
@@ -31,37 +37,61 @@ class EncodedLabels:
     texts: EncodedTexts
 
 
-def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> tuple[np.ndarray, np.ndarray]:
-    """Return the id of the label of each vector [N, D], uint8 [N], and its confidence, float32 [N].
+@dataclass(frozen=True)
+class Labelling:
+    """N vectors compared with labels: the id of the label of each, uint8 [N], and its confidence.
 
-    The confidence is the softmax over the labels; of several prompts of a label the best counts.
+    The confidence, float32 [N], is the softmax over the labels; of several prompts of a label the
+    best counts. `scale`, [N], leads from products with texts to logits, `best`, [N], has the logits
+    of the labels chosen, and `rest`, [N], the sum of exp(logit - best) over all others.
     """
-    ids = torch.tensor(encoded.labels.ids, dtype=torch.uint8)
-    found, confidence = torch.empty(len(vectors), dtype=torch.uint8), torch.empty(len(vectors))
+
+    encoded: EncodedLabels
+    ids: np.ndarray
+    confidence: np.ndarray
+    scale: Tensor
+    best: Tensor
+    rest: Tensor
+
+
+def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> Labelling:
+    """Return the labels of vectors [N, D]."""
+    labels, texts = encoded.labels, encoded.texts
+    counts = [len(label.prompts) for label in labels.classes]
+    winners = torch.empty(len(vectors), dtype=torch.int64)
+    scale, best, rest = torch.empty(3, len(vectors))
     for part in _chunks(len(vectors)):
-        share, winner = _of_labels(_logits(vectors[part], encoded.texts), encoded.labels).softmax(1).max(1)
-        found[part], confidence[part] = ids[winner], share
-    return found.numpy(), confidence.numpy()
+        values = vectors[part].float()
+        # A mean of unit vectors is shorter than they are, which is undone.
+        scale[part] = texts.logit_scale / torch.linalg.vector_norm(values, dim=1).clamp_min(1e-6)
+        logits = _best_of(_products(values, texts.rows) * scale[part], counts)
+        best[part], winners[part] = logits.max(0)
+        shares = (logits - best[part]).exp_().scatter_(0, winners[None, part], 0.0)
+        rest[part] = shares.sum(0)
+    ids = np.array(labels.ids, np.uint8)[winners.numpy()]
+    return Labelling(encoded, ids, (1 / (1 + rest)).numpy(), scale, best, rest)
 
 
-def relevance(vectors: Tensor, prompts: Sequence[str], texts: EncodedTexts, background: EncodedLabels) -> np.ndarray:
+def relevance(vectors: Tensor, prompts: Sequence[str], texts: EncodedTexts, labelling: Labelling) -> np.ndarray:
     """Return how relevant each vector [N, D] is to each of P `prompts`, float32 [P, N], 0 to 1.
 
-    `texts` has a row for each prompt. The relevance is the softmax of the prompt's logit against
-    those of the labels of `background`, except labels with the same prompt, as in `~/query`.
+    `texts` has a row for each prompt, and `labelling` is that of the vectors. The relevance is the
+    softmax of the prompt's logit against those of the labels, except labels with the same prompt,
+    as in `~/query`.
     """
-    rows = torch.cat([texts.rows, background.texts.rows])
-    together = EncodedTexts(rows, texts.logit_scale)
-    own = [[prompt in label.prompts for label in background.labels.classes] for prompt in prompts]
+    labels = labelling.encoded.labels.classes
+    competes = torch.tensor([[float(prompt not in label.prompts) for label in labels] for prompt in prompts])
+    rows, counts = texts.rows, [1] * len(prompts)
+    if not competes.all():  # otherwise the sums over the labels are known
+        rows = torch.cat([rows, labelling.encoded.texts.rows])
+        counts += [len(label.prompts) for label in labels]
     result = torch.empty(len(prompts), len(vectors))
     for part in _chunks(len(vectors)):
-        asked, others = _logits(vectors[part], together).split((len(prompts), len(background.texts.rows)), 1)
-        scores = _of_labels(others, background.labels)
-        result[:, part] = torch.sigmoid(asked - scores.logsumexp(1, keepdim=True)).T
-        for number, mask in enumerate(own):
-            if any(mask):
-                rivals = scores[:, ~torch.tensor(mask)].logsumexp(1)
-                result[number, part] = torch.sigmoid(asked[:, number] - rivals)
+        logits = _best_of(_products(vectors[part].float(), rows) * labelling.scale[part], counts)
+        shares = (logits - labelling.best[part]).clamp_max_(_LARGEST_EXPONENT).exp_()
+        asked, of_labels = shares[: len(prompts)], shares[len(prompts) :]
+        rivals = competes @ of_labels if len(of_labels) else 1 + labelling.rest[part]
+        torch.div(asked, (asked + rivals).clamp_min_(_LEAST_SUM), out=result[:, part])
     return result.numpy()
 
 
@@ -69,16 +99,13 @@ def _chunks(count: int) -> list[slice]:
     return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
 
 
-def _logits(vectors: Tensor, texts: EncodedTexts) -> Tensor:
-    """Return logits [N, K]; a mean of unit vectors is shorter than they are, which is undone."""
-    values = vectors.float()
-    length = torch.linalg.vector_norm(values, dim=1, keepdim=True).clamp_min(1e-6)
-    return (values @ texts.rows.T) * (texts.logit_scale / length)
+def _products(values: Tensor, rows: Tensor) -> Tensor:
+    """Return the products of each row [K, D] with each value [n, D], [K, n]."""
+    return (values @ rows.T).T.contiguous()  # faster than the other order, for few rows
 
 
-def _of_labels(logits: Tensor, labels: LabelSet) -> Tensor:
-    """Return logits of labels, [N, C], from those of their prompts, [N, K]."""
-    counts = [len(label.prompts) for label in labels.classes]
-    if len(counts) == logits.shape[1]:
+def _best_of(logits: Tensor, counts: list[int]) -> Tensor:
+    """Return the greatest of as many successive logits [K, n] as each of `counts` says."""
+    if len(counts) == len(logits):
         return logits
-    return torch.stack([part.amax(1) for part in logits.split(counts, 1)], 1)
+    return torch.stack([part.amax(0) for part in logits.split(counts)])

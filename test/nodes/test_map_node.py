@@ -24,13 +24,11 @@ from vision_msgs.msg import Detection3DArray
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.mapping.labelling import EncodedTexts
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts
 from lseg_ros.mapping.map_files import MapFacts, read_map, write_map
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.map.map_node import MapNode
-from lseg_ros.nodes.map.map_worker import ModelLabels
-from lseg_ros.nodes.map.text_client import ModelTexts
 from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}
@@ -226,10 +224,10 @@ def test_heights_that_contradict_each_other_are_refused(robot):
 def test_labels_of_another_model_label_nothing(robot):
     flat = robot(publish_rate=20.0)
     labels = label_set_from_message(flat.client.wait_for(lambda: flat.client.received['lseg/label_set'], 'labels')[-1])
-    texts = ModelTexts('other-model', EncodedTexts(torch.zeros(3, 4), 1.0))
+    texts = EncodedTexts(torch.zeros(3, 4), 1.0, 'other-model')
     flat.map_node._registry = LabelRegistry()  # its own labels, which no others replace
     worker = flat.map_node._worker
-    worker.run(lambda: worker.set_labels(ModelLabels(labels, texts))).result()
+    worker.run(lambda: worker.set_labels(EncodedLabels(labels, texts))).result()
     flat.look_until(lambda _, values: int(values.get('frames integrated', 0)) >= 1, 'an integrated frame')
     voxels = flat.client.wait_for(lambda: flat.client.received['lseg_map/voxels'], 'voxels')[-1]
     assert set(points_of(voxels)['label']) == {UNLABELLED}

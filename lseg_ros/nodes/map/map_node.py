@@ -16,7 +16,6 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Task
 from tf2_ros import Buffer, TransformListener
 
@@ -25,14 +24,16 @@ from lseg_ros.core.query import PROMPTS_PER_QUERY, with_other
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.labels.syntax import check_prompt, quote
+from lseg_ros.mapping.labelling import EncodedLabels
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_message
+from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_inputs import CameraInputs
 from lseg_ros.nodes.map.map_outputs import MapOutputs
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
-from lseg_ros.nodes.map.map_worker import MapWorker, ModelLabels
+from lseg_ros.nodes.map.map_worker import MapWorker
 from lseg_ros.nodes.map.text_client import TextClient
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
@@ -41,7 +42,6 @@ from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 MATCHING_PERIOD_S = 0.03
 RETRY_S = 1.0  # between attempts to encode the labels
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class MapNode(LifecycleNode):
@@ -197,11 +197,11 @@ class MapNode(LifecycleNode):
         if self._wanted is labels:
             self._wanted = None
 
-    async def _encode(self, labels: LabelSet) -> ModelLabels:
+    async def _encode(self, labels: LabelSet) -> EncodedLabels:
         labels = with_other(labels)
-        return ModelLabels(labels, await self._text_client().encode(labels.prompts))
+        return EncodedLabels(labels, await self._text_client().encode(labels.prompts))
 
-    async def _use_labels(self, encoded: ModelLabels) -> None:
+    async def _use_labels(self, encoded: EncodedLabels) -> None:
         await self._result(lambda: self._open_worker().set_labels(encoded))
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:

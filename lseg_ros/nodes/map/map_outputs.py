@@ -10,15 +10,14 @@ from typing import Any
 from nav_msgs.msg import OccupancyGrid
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Detection3DArray
 
 from lseg_ros.error_text import one_line
+from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, voxels_to_cloud
 from lseg_ros.nodes.map.map_worker import MapWorker
 
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NEVER = -1
 
 

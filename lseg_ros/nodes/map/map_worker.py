@@ -18,11 +18,10 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.mapping.asking import Thing, find_things, place_before
 from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
-from lseg_ros.mapping.labelling import EncodedLabels, label_voxels, relevance
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, Labelling, label_voxels, relevance
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.map_files import check_model
 from lseg_ros.mapping.observation import observe
@@ -32,25 +31,20 @@ from lseg_ros.nodes.map.frame_views import FrameViews
 from lseg_ros.nodes.map.map_inputs import CameraFrame
 from lseg_ros.nodes.map.map_messages import thing_to_answer, voxels_to_cloud
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
-from lseg_ros.nodes.map.text_client import ModelTexts
 
 Result = TypeVar('Result')
 MOST_QUEUED = 4  # frames; further ones are dropped
 
 
 @dataclass(frozen=True)
-class ModelLabels:
-    """Labels with their texts, and the id of the model that encoded them."""
-
-    labels: LabelSet
-    encoded: ModelTexts
-
-
-@dataclass(frozen=True)
 class LabelledMap:
-    """The voxels of the map with their labels and confidence, the ground, and when it was so."""
+    """The voxels of the map with their labels and confidence, the ground, and when it was so.
+
+    `labelling` is None if the map has no labels yet, or only some of another model.
+    """
 
     voxels: Voxels
+    labelling: Labelling | None
     ids: np.ndarray
     confidence: np.ndarray
     ground: GroundGrid
@@ -67,7 +61,7 @@ class MapWorker:
         self._depth = settings.depth
         self._map = LanguageMap(settings.voxel_map, settings.map_frame)
         self._views = FrameViews(settings.rectified)
-        self._labels: ModelLabels | None = None
+        self._labels: EncodedLabels | None = None
         self._room = threading.BoundedSemaphore(MOST_QUEUED)
         self._labelled: LabelledMap | None = None  # of the present map and labels
         self.changes = 0  # of the map and its labels
@@ -111,10 +105,10 @@ class MapWorker:
         self._settings = settings
         self._changed()
 
-    def set_labels(self, labels: ModelLabels) -> None:
+    def set_labels(self, labels: EncodedLabels) -> None:
         """Label the map anew; raise ValueError if another model encoded them than the map's."""
         if self._map.model:
-            check_model(self._map.facts, labels.encoded.model)
+            check_model(self._map.facts, labels.texts.model)
         self._labels = labels
         self._changed()
 
@@ -125,13 +119,14 @@ class MapWorker:
             ids = np.full(len(voxels), UNLABELLED, np.uint8)
             confidence = np.zeros(len(voxels), np.float32)
             traversable: tuple[int, ...] = ()
+            labelling = None
             # Vectors of two models may not be compared, even if they are of one length.
-            if self._labels is not None and self._labels.encoded.model == self._map.model:
-                labels = self._labels.labels
-                ids, confidence = label_voxels(voxels.vectors, EncodedLabels(labels, self._labels.encoded.texts))
-                traversable = traversable_ids(labels, self._settings.traversable)
+            if self._labels is not None and self._labels.texts.model == self._map.model:
+                labelling = label_voxels(voxels.vectors, self._labels)
+                ids, confidence = labelling.ids, labelling.confidence
+                traversable = traversable_ids(self._labels.labels, self._settings.traversable)
             ground = ground_grid(voxels, ids, traversable, self._settings.voxel_size, self._settings.ground)
-            self._labelled = LabelledMap(voxels, ids, confidence, ground, self._header())
+            self._labelled = LabelledMap(voxels, labelling, ids, confidence, ground, self._header())
         return self._labelled
 
     def objects(self) -> list[tuple[str, Thing]]:
@@ -147,7 +142,7 @@ class MapWorker:
         ]
 
     def ask(
-        self, prompts: Sequence[str], texts: ModelTexts, top_k: int, minimum: float
+        self, prompts: Sequence[str], texts: EncodedTexts, top_k: int, minimum: float
     ) -> tuple[list[MapAnswer], PointCloud2]:
         """Return the answers to `prompts`, and the relevance of the voxels to the first of them.
 
@@ -155,11 +150,11 @@ class MapWorker:
         """
         if self._labels is None or not len(self._map):
             raise ValueError('the map is empty' if self._labels else 'the map has no labels yet to compare with')
-        for model in (texts.model, self._labels.encoded.model):
+        for model in (texts.model, self._labels.texts.model):
             check_model(self._map.facts, model)
         now, size = self.labelled(), self._settings.voxel_size
-        background = EncodedLabels(self._labels.labels, self._labels.encoded.texts)
-        scores = relevance(now.voxels.vectors, prompts, texts.texts, background)
+        assert now.labelling is not None  # since the models agree
+        scores = relevance(now.voxels.vectors, prompts, texts, now.labelling)
         answers = []
         for prompt, score in zip(prompts, scores):
             for thing in find_things(now.voxels, score, minimum or self._settings.minimum_score, size)[: top_k or 1]:
@@ -175,7 +170,7 @@ class MapWorker:
 
     def load(self, path: str) -> int:
         """Replace the map by a file; return the number of voxels. Raise OSError or ValueError."""
-        known = self._map.model or (self._labels.encoded.model if self._labels else '')
+        known = self._map.model or (self._labels.texts.model if self._labels else '')
         count = self._map.load(self._path(path), known)
         self._changed()
         return count

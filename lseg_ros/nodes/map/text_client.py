@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,14 +16,6 @@ from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.srv import EncodeText
 
 TIMEOUT_S = 90.0  # the most texts that a set of labels may have take a minute
-
-
-@dataclass(frozen=True)
-class ModelTexts:
-    """Encoded texts, and the id of the model that they may be compared with."""
-
-    model: str
-    texts: EncodedTexts
 
 
 class TextClient:
@@ -40,7 +31,7 @@ class TextClient:
         """Whether the service exists."""
         return bool(self._client.service_is_ready())
 
-    async def encode(self, prompts: Sequence[str]) -> ModelTexts:
+    async def encode(self, prompts: Sequence[str]) -> EncodedTexts:
         """Return the rows of `prompts`; raise ValueError, with the reason, if there are none."""
         if not self.is_ready:
             raise ValueError(f'no service {self._client.srv_name}: is the segmentation node running?')
@@ -50,7 +41,7 @@ class TextClient:
         if not answer.success:
             raise ValueError(f'{self._client.srv_name}: {answer.message}')
         rows = torch.from_numpy(np.array(answer.rows, np.float32).reshape(len(prompts), answer.dim))
-        return ModelTexts(answer.model, EncodedTexts(rows, answer.logit_scale))
+        return EncodedTexts(rows, answer.logit_scale, answer.model)
 
     async def _call(self, request: EncodeText.Request) -> EncodeText.Response | None:
         """Return the answer, or None if the node ends, or takes longer than TIMEOUT_S."""

@@ -14,15 +14,15 @@ from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy
 from vision_msgs.msg import LabelInfo
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_message
+from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
-LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HOLD_S = 0.1  # the longest that a frame waits, and how long a consumer may take to subscribe to everything
 _TAKING_S = 0.03  # for a consumer to process a table that has arrived
 _PATIENCE_S = 1.0  # for a consumer to acknowledge the tables
@@ -49,7 +49,7 @@ class LabelTables:
             topic: node.create_publisher(
                 kind,
                 camera.output(topic),
-                LATCHED_QOS,
+                LATCHED,
                 event_callbacks=PublisherEventCallbacks(matched=partial(self._matched, topic)),
             )
             for topic, kind in (('label_info', LabelInfo), ('label_set', LabelSetMessage))
