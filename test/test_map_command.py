@@ -89,6 +89,34 @@ def test_image_that_cannot_be_used_does_not_stop_the_others(tiny, tmp_path):
         assert f'1 x {reason}' in out
 
 
+def test_damaged_part_of_a_bag_is_told_and_the_rest_is_mapped(tiny, tmp_path):
+    bag = drive_bag(tmp_path / 'drive', storage='mcap')
+    (bag / 'metadata.yaml').unlink()
+    (bag / 'z.mcap').write_bytes((bag / 'drive.mcap').read_bytes()[:9000])
+    status, out, err = tiny('drive')
+    assert status == 1 and 'voxels from 5 of 5 images' in out
+    assert err.splitlines()[-1].startswith('lseg: drive: z.mcap is damaged, or cut short: ')
+
+
+def test_bag_that_is_cut_short_is_named(tiny, tmp_path):
+    bag = drive_bag(tmp_path / 'drive')
+    (bag / 'drive.db3').write_bytes((bag / 'drive.db3').read_bytes()[:9000])
+    status, _, err = tiny('drive')
+    assert status == 2 and 'drive: not a readable bag, or cut short: ' in err
+
+
+def test_every_camera_that_is_named_is_mapped(tiny, tmp_path):
+    topics = drive_topics()
+    left = {topic.replace('/camera/', '/left/'): topics[topic] for topic in (COLOR, DEPTH, INFO)}
+    drive_bag(tmp_path / 'drive', left)
+    assert 'several topics have depth' in tiny('drive', '--topic', COLOR)[2]
+    pairs = [
+        each for side in ('camera', 'left') for each in ('--topic', f'/{side}/image_raw', '--depth', f'/{side}/depth')
+    ]
+    status, out, _ = tiny('drive', *pairs)
+    assert status == 0 and 'voxels from 10 of 10 images' in out
+
+
 @pytest.mark.parametrize(
     'changes, options, reason',
     [
@@ -106,6 +134,11 @@ def test_image_that_cannot_be_used_does_not_stop_the_others(tiny, tmp_path):
         ),
         ({'/second': [image(0, np.zeros((48, 64, 3), np.uint8))]}, (), 'several image topics, choose one'),
         ({COLOR: []}, (), 'no image topic'),
+        (
+            {COLOR: [image(0, np.zeros((9, 9), np.uint8), 'odd')]},
+            (),
+            'no readable image on /camera/image_raw: unknown image',
+        ),
         ({}, ('--topic', '/nowhere'), 'no image topic /nowhere'),
         ({}, ('--depth', '/a', '--depth', '/b'), '--depth is given 2 times for 1 cameras'),
         ({}, ('--voxel-size', '0'), 'voxel_size must be 0.001 or more'),

@@ -60,7 +60,8 @@ def build(args: argparse.Namespace, target: Path, open_model: Callable[[], Segme
                 builder.add(frame)
         drops = bag.drops + builder.drops
         if not builder.integrated:
-            raise ValueError(f'{args.input}: none of {total} images could be used: {_reasons(drops)}')
+            causes = '; '.join([*bag.damaged, _reasons(drops)])
+            raise ValueError(f'{args.input}: none of {total} images could be used: {causes}')
         print(f'{target}: {known.save(target)} voxels from {builder.integrated} of {total} images')
         if drops:
             print(f'not used: {_reasons(drops)}')

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,16 @@ import numpy as np
 from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.core.lens import CameraInfoMessage
 from lseg_ros.mapping.transforms import StampedTransform, TransformTree
-from lseg_ros.media.bags import COMPRESSED_IMAGE, IMAGE, TF_MESSAGE, BagError, BagReader, shows_depth, to_rgb
+from lseg_ros.media.bags import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    TF_MESSAGE,
+    BagError,
+    BagMessage,
+    BagReader,
+    shows_depth,
+    to_rgb,
+)
 from lseg_ros.media.ros_images import image_to_depth
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -50,9 +59,13 @@ class RgbdBag:
     """An open bag with RGB-D cameras and tf; also a context manager that closes it."""
 
     def __init__(self, path: Path) -> None:
-        """Open the bag; raise BagError if it is damaged or not a bag."""
-        self._bag = BagReader(path)
+        """Open the bag; raise BagError if it is not a bag, or too damaged to be read."""
+        try:
+            self._bag = BagReader(path)
+        except BagError as error:
+            raise BagError(f'{path}: {error}') from error
         self._path = path
+        self._breaks: list[str] = []
         self.drops: Counter[str] = Counter()  # images not used, by reason
 
     def __enter__(self) -> RgbdBag:
@@ -63,8 +76,8 @@ class RgbdBag:
 
     @property
     def damaged(self) -> list[str]:
-        """Which files of a split bag are damaged, as far as it has been read, and why."""
-        return self._bag.damaged
+        """Which parts are damaged, as far as the bag has been read, and why; the rest is used."""
+        return [*self._bag.damaged, *self._breaks]
 
     def camera(self, image: str = '', depth: str = '', info: str = '') -> CameraTopics:
         """Return the topics of a camera; those that are not given are found.
@@ -74,13 +87,13 @@ class RgbdBag:
         are, if that leaves none or several.
         """
         image = self._bag.image_topic(image)
-        shown = self._bag.first(image)
+        faults: list[str] = []
+        shown = next(self._bag.images(image, faults), None)
         if shown is None:
-            raise BagError(f'{self._path}: no readable image on {image}')
-        size = to_rgb(shown).shape[:2]
-        return CameraTopics(
-            image, depth or self._depth_of(image, shown, size), info or self._info_of(image, shown, size)
-        )
+            raise BagError(f'{self._path}: no readable image on {image}: {", ".join(faults[:1]) or "it is empty"}')
+        height, width, _ = shown.pixels.shape
+        seen = _Seen(width, height, shown.header.frame_id)
+        return CameraTopics(image, depth or self._depth_of(image, seen), info or self._info_of(image, seen))
 
     def count(self, cameras: Sequence[CameraTopics]) -> int:
         """Return the number of images of cameras."""
@@ -93,7 +106,7 @@ class RgbdBag:
         """
         topics = [topic for topic in self._bag.topics(TF_MESSAGE) if topic.split('/')[-1] in ('tf', 'tf_static')]
         found = []
-        for message in self._bag.messages(topics, []):
+        for message in self._messages(topics, []):
             for each in message.content.transforms:
                 stamp = None if message.topic.endswith('tf_static') else _stamp_ns(each.header)
                 child, parent = each.child_frame_id.lstrip('/'), each.header.frame_id.lstrip('/')
@@ -113,12 +126,19 @@ class RgbdBag:
         """
         matchers = [_FrameMatcher(camera) for camera in cameras]
         faults: list[str] = []
-        for message in self._bag.messages({topic for each in matchers for topic in each.topics}, faults):
+        for message in self._messages({topic for each in matchers for topic in each.topics}, faults):
             for matcher in matchers:
                 yield from map(self._decoded, matcher.take(message.topic, message.content))
         for matcher in matchers:
             yield from map(self._decoded, matcher.rest())
         self.drops.update(faults)
+
+    def _messages(self, topics: Collection[str], faults: list[str]) -> Iterator[BagMessage]:
+        """Yield the messages of topics, up to where the bag is damaged."""
+        try:
+            yield from self._bag.messages(topics, faults)
+        except BagError as error:
+            self._breaks.append(str(error))
 
     def _decoded(self, matched: tuple[Any, Any, Any]) -> RgbdFrame | None:
         image, depth, info = matched
@@ -133,44 +153,50 @@ class RgbdBag:
             self.drops[str(error)] += 1
             return None
 
-    def _depth_of(self, image: str, shown: Any, size: tuple[int, ...]) -> str:
+    def _depth_of(self, image: str, seen: _Seen) -> str:
         firsts = {topic: self._bag.first(topic) for topic in self._bag.topics(IMAGE)}
-        depths = {topic: first for topic, first in firsts.items() if first is not None and shows_depth(first)}
-        fitting = [
-            topic
-            for topic, first in depths.items()
-            if (first.height, first.width) == size and first.header.frame_id == shown.header.frame_id
-        ]
+        depths = {topic: _Seen.of(first) for topic, first in firsts.items() if first and shows_depth(first)}
+        fitting = [topic for topic, shown in depths.items() if shown == seen]
         if len(fitting) == 1:
             return fitting[0]
         compressed = [topic for topic in self._bag.topics(COMPRESSED_IMAGE) if 'epth' in topic]
-        listing = [_described(topic, first) for topic, first in depths.items()]
+        listing = [f'{topic} ({shown})' for topic, shown in depths.items()]
         listing += [f'{topic} (compressed, which cannot be read)' for topic in compressed]
         raise BagError(
-            f'{self._path}: {"several topics have" if fitting else "no topic has"} depth aligned to '
-            f'{_described(image, shown)}, that is, with its size and frame; '
-            f'there is {", ".join(listing) or "no depth at all"}: choose with --depth'
+            f'{self._path}: {"several topics have" if fitting else "no topic has"} depth aligned to {image} ({seen}), '
+            f'that is, with its size and frame; there is {", ".join(listing) or "no depth at all"}: '
+            'choose with --depth'
         )
 
-    def _info_of(self, image: str, shown: Any, size: tuple[int, ...]) -> str:
+    def _info_of(self, image: str, seen: _Seen) -> str:
         topics = self._bag.topics(CAMERA_INFO)
         folder = image.removesuffix('/compressed').rpartition('/')[0]
         if f'{folder}/camera_info' in topics:
             return f'{folder}/camera_info'
         firsts = {topic: self._bag.first(topic) for topic in topics}
-        fitting = [
-            topic
-            for topic, first in firsts.items()
-            if first is not None
-            and (first.height, first.width) == size
-            and first.header.frame_id == shown.header.frame_id
-        ]
+        fitting = [topic for topic, first in firsts.items() if first and _Seen.of(first) == seen]
         if len(fitting) == 1:
             return fitting[0]
         raise BagError(
             f'{self._path}: {"several topics are" if fitting else "no topic is"} the camera_info of {image}; '
             f'there is {", ".join(topics) or "none at all"}: choose with --camera-info'
         )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The size and frame of an image, depth or calibration."""
+
+    width: int
+    height: int
+    frame: str
+
+    @classmethod
+    def of(cls, message: Any) -> _Seen:
+        return cls(message.width, message.height, message.header.frame_id)
+
+    def __str__(self) -> str:
+        return f'{self.width} x {self.height} in frame {self.frame}'
 
 
 class _FrameMatcher:
@@ -204,11 +230,6 @@ class _FrameMatcher:
         stamp_ns = _stamp_ns(image.header)
         info = min(self._infos, key=lambda each: abs(_stamp_ns(each.header) - stamp_ns), default=None)
         return image, self._depths.find(stamp_ns), info
-
-
-def _described(topic: str, message: Any) -> str:
-    size = f'{message.width} x {message.height} ' if hasattr(message, 'width') else ''
-    return f'{topic} ({size}in frame {message.header.frame_id!r})'
 
 
 def _stamp_ns(header: Any) -> int:
