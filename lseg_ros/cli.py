@@ -18,7 +18,7 @@ from lseg_ros import __version__
 from lseg_ros.error_text import one_line
 from lseg_ros.whole_files import is_disk_full
 
-COMMANDS = ('segment', 'embed', 'map', 'info', 'fetch', 'convert')
+COMMANDS = ('segment', 'embed', 'map', 'info', 'fetch', 'convert', 'export')
 LAB_COMMANDS = ('adapt', 'annotate', 'calibrate', 'evaluate', 'rooms', 'train', 'words')
 ENTRY_POINTS = 'lseg_ros.commands'
 COMMAND_PARTS = attrgetter('HELP', 'DESCRIPTION', 'add_arguments', 'run')

@@ -207,7 +207,7 @@ def test_network_that_openvino_fails_on_is_run_by_torch(tiny_model, monkeypatch,
 
 
 def test_unknown_backend_is_refused(tiny_model):
-    with pytest.raises(ValueError, match="'tensorrt'.*auto, torch, openvino"):
+    with pytest.raises(ValueError, match="'tensorrt'.*auto, torch, openvino, onnxruntime"):
         open_backend('tensorrt', tiny_model)
 
 
@@ -217,3 +217,26 @@ def test_network_of_fixed_sizes_is_refused_by_openvino(tiny_model, monkeypatch):
     with pytest.raises(ValueError, match='lseg-lite: use torch'):
         open_backend('openvino', tiny_model)
     assert open_backend('auto', tiny_model).name == 'torch'
+
+
+@pytest.mark.slow
+@needs_openvino
+def test_openvino_chooses_a_device_itself(tiny_model):
+    images, text = torch.full((1, 40, 60, 3), 90, dtype=torch.uint8), tiny_model.encode_text(LABELS)
+    with torch.inference_mode():
+        chosen, plain = open_backend('auto', tiny_model, openvino_device='AUTO'), EagerBackend(tiny_model)
+        logits, expected = (backend.correlate(images, backend.project(text)) for backend in (chosen, plain))
+    torch.testing.assert_close(logits, expected, atol=1e-3, rtol=0)
+
+
+@needs_openvino
+@pytest.mark.parametrize('device', ['GPU.9', 'NPU.9', 'cpu', ''])
+def test_openvino_device_that_is_not_here_is_refused_with_those_that_are(device, tiny_model):
+    for name in ('auto', 'openvino'):
+        with pytest.raises(ValueError, match=f"openvino_device '{device}' is not here: use one of .*CPU.*or AUTO"):
+            open_backend(name, tiny_model, openvino_device=device)
+
+
+def test_openvino_device_without_openvino_is_refused(tiny_model):
+    with pytest.raises(ValueError, match="'GPU' needs the backend openvino, not torch"):
+        open_backend('torch', tiny_model, openvino_device='GPU')

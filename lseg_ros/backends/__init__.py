@@ -9,25 +9,34 @@ from importlib.util import find_spec
 from lseg_ros.backends.base import Backend, EagerBackend, normalise
 from lseg_ros.model.lseg import LSeg
 
-BACKENDS = ('auto', 'torch', 'openvino', 'eager')
+BACKENDS = ('auto', 'torch', 'openvino', 'onnxruntime', 'eager')
+# Backends that choose their own device: the rest of the work is done on the CPU.
+SELF_PLACED = ('openvino', 'onnxruntime')
 
-__all__ = ['BACKENDS', 'Backend', 'EagerBackend', 'normalise', 'open_backend']
+__all__ = ['BACKENDS', 'SELF_PLACED', 'Backend', 'EagerBackend', 'normalise', 'open_backend']
 
 
-def open_backend(name: str, model: LSeg, threads: int = 0) -> Backend:
+def open_backend(name: str, model: LSeg, threads: int = 0, openvino_device: str = 'CPU') -> Backend:
     """Return the backend called `name` for `model`, on the model's device and in its dtype.
 
     auto is openvino on a CPU, if it is installed and can run the network, else torch; eager runs
-    the network as written. `threads` is the number of CPU threads that openvino uses, 0 for all.
-    Raise ValueError for an unknown name, a network that the backend cannot run, or a backend whose
-    package is not installed.
+    the network as written. `threads` is the number of CPU threads that openvino and onnxruntime
+    use, 0 for all. `openvino_device` is where openvino runs the network: CPU, GPU, NPU or AUTO.
+    Raise ValueError for an unknown name, a network that the backend cannot run, or a device or
+    package that is not here.
     """
     if name not in BACKENDS:
         raise ValueError(f'unknown backend {name!r}: use one of {", ".join(BACKENDS)}')
+    if openvino_device != 'CPU':
+        if name not in ('auto', 'openvino'):
+            raise ValueError(f'openvino_device {openvino_device!r} needs the backend openvino, not {name}')
+        return _open_openvino(model, threads, openvino_device)
     if name == 'auto':
         return _open_fastest(model, threads)
     if name == 'eager':
         return EagerBackend(model)
+    if name == 'onnxruntime':
+        return _open_onnxruntime(model, threads)
     return _open_openvino(model, threads) if name == 'openvino' else _open_torch(model)
 
 
@@ -47,9 +56,18 @@ def _open_torch(model: LSeg) -> Backend:
     return TorchBackend(model)
 
 
-def _open_openvino(model: LSeg, threads: int) -> Backend:
+def _open_onnxruntime(model: LSeg, threads: int) -> Backend:
+    from lseg_ros.backends.onnx_network import check_packages
+
+    check_packages()
+    from lseg_ros.backends.onnxruntime_backend import OnnxRuntimeBackend
+
+    return OnnxRuntimeBackend(model, threads)
+
+
+def _open_openvino(model: LSeg, threads: int, device: str = 'CPU') -> Backend:
     if not find_spec('openvino'):
         raise ValueError('the backend openvino needs its package: pip install openvino')
     from lseg_ros.backends.openvino_backend import OpenVinoBackend
 
-    return OpenVinoBackend(model, threads)
+    return OpenVinoBackend(model, threads, device)

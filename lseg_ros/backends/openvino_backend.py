@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVINO running the image side of a network and its product with the text, on a CPU."""
+"""OpenVINO running the image side of a network and its product with the text."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
+from typing import Any
 
 import openvino
 import torch
@@ -15,8 +17,7 @@ from torch import Tensor, nn
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.model.lseg import LSeg
 
-# Few CPUs compute in float16; on the others OpenVINO would silently use bfloat16 instead.
-_PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f32'}
+_PRECISIONS = {torch.float32: 'f32', torch.bfloat16: 'bf16', torch.float16: 'f16'}
 # Height and width of the image that the network is recorded with: not square, needs padding.
 _EXAMPLE_SIZE = (100, 150)
 _KEPT_KERNELS = 300  # each image size needs a few dozen
@@ -30,12 +31,14 @@ class OpenVinoBackend:
 
     name = 'openvino'
 
-    def __init__(self, model: LSeg, threads: int = 0) -> None:
-        """Compile `model` for `threads` CPU threads, 0 for all, in the model's dtype.
+    def __init__(self, model: LSeg, threads: int = 0, device: str = 'CPU') -> None:
+        """Compile `model`, which is on the CPU, in its dtype for one of OpenVINO's devices.
 
-        Raise ValueError for a network on another device, or one whose operations depend on the
-        image size, so that it cannot be recorded for all sizes.
+        A CPU uses `threads` threads, 0 for all. Raise ValueError for a device that is not here, for
+        a network that is not on the CPU, or one whose operations depend on the image size, so that
+        it cannot be recorded for all sizes.
         """
+        check_openvino_device(device)
         if model.device.type != 'cpu':
             raise ValueError(f'the backend openvino runs on the CPU, not on {model.device}')
         if not getattr(model.image_encoder, 'any_size', False):
@@ -48,7 +51,8 @@ class OpenVinoBackend:
         self._dimensions = model.config.temperature * torch.eye(width)
         self._spatial = deepcopy(model.spatial).float()
         network = _Correlation(folded, model.config.temperature)
-        self._request = _compile(network, threads, _PRECISIONS[model.dtype]).create_infer_request()
+        settings = _settings(device, threads, model.dtype)
+        self._request = _compile(network, device, settings).create_infer_request()
         del folded.layers  # OpenVINO has a copy, and `project` does not need them
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
@@ -83,25 +87,40 @@ class _Correlation(nn.Module):
         return self.network(images).movedim(1, -1) @ (text / self.temperature).T
 
 
-def _compile(network: _Correlation, threads: int, precision: str) -> openvino.CompiledModel:
+def check_openvino_device(name: str) -> None:
+    """Raise ValueError unless OpenVINO has a device `name` here; AUTO lets it choose one."""
+    present = openvino.Core().available_devices
+    # Several devices of a kind are GPU.0, GPU.1 ...; GPU alone means the first.
+    kinds = {device.partition('.')[0] for device in present}
+    if name != 'AUTO' and name not in {*present, *kinds}:
+        raise ValueError(f'openvino_device {name!r} is not here: use one of {", ".join(present)}, or AUTO')
+
+
+def _compile(network: _Correlation, device: str, settings: Mapping[str, Any]) -> openvino.CompiledModel:
     images = torch.zeros(1, *_EXAMPLE_SIZE, 3, dtype=torch.uint8)
     with torch.no_grad():
         width = network.network(images).shape[1]
     recorded = _record(network, images, torch.zeros(2, width))
     recorded.reshape({0: [-1, -1, -1, 3], 1: [-1, width]})
-    return openvino.Core().compile_model(
-        recorded,
-        'CPU',
-        {
-            'INFERENCE_NUM_THREADS': threads,
-            'INFERENCE_PRECISION_HINT': precision,
-            'PERFORMANCE_HINT': 'LATENCY',
-            # Pinned threads would wait for other programs on their core.
-            'ENABLE_CPU_PINNING': False,
-            # Kernels kept for sizes seen before; by default the cache grows to gigabytes.
-            'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
-        },
-    )
+    return openvino.Core().compile_model(recorded, device, settings)
+
+
+def _settings(device: str, threads: int, dtype: torch.dtype) -> Mapping[str, Any]:
+    """Return what OpenVINO is told about a device: each kind refuses the settings of others."""
+    common = {'PERFORMANCE_HINT': 'LATENCY'}
+    if device != 'CPU':
+        return {**common, 'INFERENCE_PRECISION_HINT': _PRECISIONS[dtype]} if device.startswith('GPU') else common
+    # Few CPUs compute in float16; on the others OpenVINO would silently use bfloat16 instead.
+    precision = 'f32' if dtype == torch.float16 else _PRECISIONS[dtype]
+    return {
+        **common,
+        'INFERENCE_NUM_THREADS': threads,
+        'INFERENCE_PRECISION_HINT': precision,
+        # Pinned threads would wait for other programs on their core.
+        'ENABLE_CPU_PINNING': False,
+        # Kernels kept for sizes seen before; by default the cache grows to gigabytes.
+        'CPU_RUNTIME_CACHE_CAPACITY': _KEPT_KERNELS,
+    }
 
 
 def _record(network: nn.Module, *example: Tensor) -> openvino.Model:

@@ -62,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
 
     from lseg_ros.core.factory import open_segmenter
 
-    segmenter = open_segmenter(args.model, device=args.device, backend=args.backend)
+    segmenter = open_segmenter(
+        args.model, device=args.device, backend=args.backend, openvino_device=args.openvino_device
+    )
     images = {}
     for item in tqdm(inputs, unit='image', disable=None):
         try:

@@ -27,7 +27,7 @@ file's table of contents is read.
   lseg info demo_e200.ckpt
 """
 
-PACKAGES = ('torch', 'timm', 'tokenizers', 'numpy', 'pillow', 'rclpy')
+PACKAGES = ('torch', 'openvino', 'onnxruntime', 'timm', 'tokenizers', 'numpy', 'pillow', 'rclpy')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,11 @@ _REASONS = 4  # of images that were not used, to be named
 
 def opener(args: argparse.Namespace) -> Callable[[], Segmenter]:
     """Return a function that opens the model when it is first needed."""
-    return cache(lambda: open_segmenter(args.model, device=args.device, backend=args.backend))
+    return cache(
+        lambda: open_segmenter(
+            args.model, device=args.device, backend=args.backend, openvino_device=args.openvino_device
+        )
+    )
 
 
 def build(args: argparse.Namespace, target: Path, open_model: Callable[[], Segmenter]) -> list[str]:

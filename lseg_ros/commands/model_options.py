@@ -19,7 +19,7 @@ def add_output_option(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --device and --backend, with the values that `open_segmenter` takes."""
+    """Add --model, --device and the options of backends, with the values of `open_segmenter`."""
     parser.add_argument(
         '--model',
         default='lseg-lite',
@@ -28,10 +28,21 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--device', default='auto', help='cpu, cuda, cuda:1 ...; auto: a GPU if there is one (default: %(default)s)'
     )
+    add_backend_options(parser)
+
+
+def add_backend_options(parser: argparse._ActionsContainer) -> None:
+    """Add --backend and --openvino-device, with the values that `open_segmenter` takes."""
     parser.add_argument(
         '--backend',
-        choices=('auto', 'torch', 'openvino', 'eager'),
+        choices=('auto', 'torch', 'openvino', 'onnxruntime', 'eager'),
         default='auto',
         help='what runs the network; auto: the fastest, as in the node; eager: the network as '
         'written, as in published figures (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--openvino-device',
+        default='CPU',
+        metavar='DEVICE',
+        help='where openvino runs the network: CPU, GPU, NPU or AUTO (default: %(default)s)',
     )

@@ -93,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         device=args.device,
         backend=args.backend,
+        openvino_device=args.openvino_device,
         quality=args.quality,
         progress=partial(tqdm, desc='windows', unit='window', leave=False, disable=None),
     )

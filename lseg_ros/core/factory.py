@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from lseg_ros.backends import open_backend
+from lseg_ros.backends import SELF_PLACED, open_backend
 from lseg_ros.backends.device import find_device, find_precision, limit_cpu_threads
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.core.single_pass import SinglePassSegmenter
@@ -28,6 +28,7 @@ def open_segmenter(
     precision: str = 'auto',
     backend: str = 'auto',
     threads: int = 0,
+    openvino_device: str = 'CPU',
     input_size: int | None = None,
     quality: str = 'fast',
     text_model: str | Path | None = None,
@@ -37,7 +38,8 @@ def open_segmenter(
 
     `model` is a name or the path of weights, loaded by `lseg_ros.model.load` with `text_model`, or
     a loaded LSeg, which keeps its device and dtype. `lseg_ros.backends` explains `device`,
-    `precision`, `backend` and `threads`; precision auto is float32 for the network as written.
+    `precision`, `backend`, `threads` and `openvino_device`; precision auto is float32 for the
+    network as written.
 
     quality fast is one pass, for which images are reduced to a short side of `input_size` pixels:
     by default the model's own; 0 keeps their size. quality best is the authors' protocol of six
@@ -51,12 +53,14 @@ def open_segmenter(
     best = quality == 'best'
     limit_cpu_threads(threads)
     if not isinstance(model, LSeg):
+        if device == 'auto' and (backend in SELF_PLACED or openvino_device != 'CPU'):
+            device = 'cpu'
         model = _load(model, device, precision, text_model, best or backend == 'eager')
     elif (device, precision, text_model) != ('auto', 'auto', None):
         raise ValueError('a loaded model keeps its device, precision and text_model: omit them')
     if best:
         return _open_best(model, progress)
-    runner = open_backend(backend, model, threads)
+    runner = open_backend(backend, model, threads, openvino_device)
     return SinglePassSegmenter(model, backend=runner, input_size=input_size)
 
 

@@ -83,7 +83,7 @@ class Segmenter(ABC):
 
     @property
     def backend_name(self) -> str:
-        """What runs the network: eager, torch or openvino."""
+        """What runs the network: eager, torch, openvino or onnxruntime."""
         return self._backend.name
 
     def prepare(self, labels: LabelSet) -> PreparedLabels:

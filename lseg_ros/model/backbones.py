@@ -108,6 +108,10 @@ class VisionTransformer(ImageEncoder):
         )
         self._positions = PositionCache(resize_with_class_token)
 
+    def fix_size(self, height: int, width: int) -> None:
+        """See ImageEncoder."""
+        self._positions.fix(self.net.pos_embed, (height // self.patch, width // self.patch))
+
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the four feature maps of a batch of images."""
         grid = (pixels.shape[2] // self.patch, pixels.shape[3] // self.patch)

@@ -15,6 +15,9 @@ class ImageEncoder(nn.Module):
     any_size: bool  # whether a trace made at one image size is valid for all
     channels: tuple[int, ...]  # of the feature maps
 
+    def fix_size(self, height: int, width: int) -> None:
+        """Serve pixels of this size alone from now on, so that an exported network is simpler."""
+
 
 class Decoder(nn.Module):
     """Turns feature maps into pixel embeddings [B, D, h, w], not yet normalised."""

@@ -56,6 +56,10 @@ class PatchEncoder(ImageEncoder):
         self.stride = self.net.patch_embed.patch_size[0]
         self._positions = PositionCache(partial(resize_antialiased, mode=settings.positions))
 
+    def fix_size(self, height: int, width: int) -> None:
+        """See ImageEncoder."""
+        self._positions.fix(self.net.pos_embed, (height // self.stride, width // self.stride))
+
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Return the map of a batch of images, [B, channels, H / stride, W / stride]."""
         net = self.net

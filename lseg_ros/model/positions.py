@@ -27,9 +27,16 @@ class PositionCache:
         """Cache the results of `resize`."""
         self._resize = resize
         self._known: dict[tuple[Any, ...], Tensor] = {}
+        self._fixed: Tensor | None = None
+
+    def fix(self, embedding: Tensor, grid: Grid) -> None:
+        """Return `embedding`, resized to `grid`, from now on, whatever is asked."""
+        self._fixed = self._resize(embedding, grid).detach()
 
     def __call__(self, embedding: Tensor, grid: Grid) -> Tensor:
         """Return `embedding`, resized to `grid`, in its own dtype."""
+        if self._fixed is not None:
+            return self._fixed
         if (
             embedding.requires_grad
             or torch.compiler.is_compiling()

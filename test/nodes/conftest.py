@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-MODEL_SETTINGS = ('model', 'text_model', 'device', 'precision', 'backend', 'cpu_threads', 'input_size')
+MODEL_SETTINGS = (
+    'model',
+    'text_model',
+    'device',
+    'precision',
+    'backend',
+    'openvino_device',
+    'cpu_threads',
+    'input_size',
+)
 
 if importlib.util.find_spec('rclpy') is None:
     collect_ignore_glob = ['test_*.py']

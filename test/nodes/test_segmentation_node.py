@@ -322,3 +322,11 @@ def test_images_that_arrive_while_the_process_ends_cause_no_warning(monkeypatch,
     node.close()
     node.destroy_node()
     assert 'WARN' not in capfd.readouterr().err
+
+
+def test_openvino_device_that_is_absent_fails_configure_with_those_present(start, capfd):
+    pytest.importorskip('openvino')
+    client = start(backend='openvino', openvino_device='NPU.9')
+    assert not client.configure()
+    assert "openvino_device 'NPU.9' is not here: use one of CPU" in capfd.readouterr().err
+    assert client.set_parameter('openvino_device', 'CPU').successful

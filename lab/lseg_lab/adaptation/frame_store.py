@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from lseg_lab.adaptation.camera import Camera
-from lseg_lab.evaluation.tally import fingerprint
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.geometry import ImageGeometry
 from lseg_ros.media.images import read_image
 from lseg_ros.model import LSeg
+from lseg_ros.model.weight_digest import weight_digest
 from lseg_ros.whole_files import write_whole
 
 _MANIFEST = 'frames.json'
@@ -80,7 +80,7 @@ def open_store(folder: Path, teacher: LSeg, cameras: Sequence[Camera], cells: in
     """
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
-        'teacher': [teacher.name, fingerprint(teacher)],
+        'teacher': [teacher.name, weight_digest(teacher.state_dict())],
         'images': [[camera.name, camera.count] for camera in cameras],
         'resolution': cells,
     }

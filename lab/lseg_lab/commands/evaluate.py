@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.commands.model_options import add_backend_options
 from lseg_ros.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -129,13 +130,7 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--input-size', type=int, help="short side, in pixels, at which images are segmented (the model's own)"
     )
-    group.add_argument(
-        '--backend',
-        choices=('auto', 'torch', 'openvino', 'eager'),
-        default='auto',
-        help='what runs the network: auto is the fastest here, as on a robot; eager is the network '
-        'as written, which benchmarks always use (%(default)s)',
-    )
+    add_backend_options(group)
 
 
 def _add_boxes(parser: argparse.ArgumentParser) -> None:
@@ -247,7 +242,13 @@ def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
 def _open_segmenter(args: argparse.Namespace, device: torch.device) -> Segmenter:
     from lseg_ros.core.factory import open_segmenter
 
-    return open_segmenter(args.model, device=device, backend=args.backend, input_size=args.input_size)
+    return open_segmenter(
+        args.model,
+        device=device,
+        backend=args.backend,
+        openvino_device=args.openvino_device,
+        input_size=args.input_size,
+    )
 
 
 def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
@@ -294,7 +295,7 @@ def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
         fitting = dataclasses.replace(folder, pairs=folder.pairs[::2])
         folder = dataclasses.replace(folder, pairs=folder.pairs[1::2])
         model = _calibrated_model(args, device, fitting, vocabulary)
-        segmenter = open_segmenter(model, backend=args.backend)
+        segmenter = open_segmenter(model, backend=args.backend, openvino_device=args.openvino_device)
     if args.labels is not None:
         labels, options = read_labels(args.labels), {'limit': args.limit, 'other': args.other}
         return {args.labels.stem: score_label_set(segmenter, folder, vocabulary, labels, **options)}

@@ -17,8 +17,9 @@ from lseg_lab.evaluation.protocols import Protocol, protocol_of
 from lseg_lab.evaluation.published_scores import PUBLISHED
 from lseg_lab.evaluation.segmentation_scores import PixelCounter, segmentation_scores
 from lseg_lab.evaluation.segmentation_sets import BACKGROUND, SEGMENTATION_SETS, SegmentationSet
-from lseg_lab.evaluation.tally import Counting, fingerprint
+from lseg_lab.evaluation.tally import Counting
 from lseg_ros.model import LSeg
+from lseg_ros.model.weight_digest import weight_digest
 from lseg_ros.whole_files import write_whole
 
 
@@ -164,4 +165,4 @@ def _zero_shot_row(score: zero_shot.ZeroShotScore) -> dict[str, float]:
 
 
 def _settings(model: LSeg) -> Mapping[str, str]:
-    return {'model': model.name, 'weights': fingerprint(model), 'precision': str(model.dtype)}
+    return {'model': model.name, 'weights': weight_digest(model.state_dict()), 'precision': str(model.dtype)}

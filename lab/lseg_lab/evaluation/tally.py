@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from lseg_lab.distributed import Workers
-from lseg_ros.model import LSeg
 from lseg_ros.whole_files import whole_file
 
 SAVE_EVERY_S = 30.0
@@ -132,16 +130,6 @@ class Counting:
         total = self.workers.sum(new)
         total[known] = tally.counts[known]
         return total
-
-
-def fingerprint(model: LSeg) -> str:
-    """Return a digest of all weights, which ties saved counts to the network."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(raw.numpy())
-    return digest.hexdigest()[:16]
 
 
 def _digest(items: Sequence[object]) -> str:

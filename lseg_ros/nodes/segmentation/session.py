@@ -158,6 +158,7 @@ def _open_segmenter(settings: Settings) -> Segmenter:
         precision=settings.precision,
         backend=settings.backend,
         threads=settings.cpu_threads,
+        openvino_device=settings.openvino_device,
         input_size=settings.input_size or None,
         text_model=settings.text_model or None,
     )

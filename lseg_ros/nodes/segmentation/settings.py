@@ -31,8 +31,12 @@ class Settings:
     backend: str = parameter(
         'auto',
         'What runs the network; auto: openvino on a CPU, if it is installed and can run the network, '
-        'torch otherwise. eager is the plain PyTorch network, for comparison.',
+        'torch otherwise. onnxruntime uses TensorRT, CUDA or the CPU, in this order. eager is the '
+        'plain PyTorch network, for comparison.',
         choices=BACKENDS,
+    )
+    openvino_device: str = parameter(
+        'CPU', 'Where the backend openvino runs the network: CPU, GPU or NPU of Intel, GPU.1 ..., or AUTO.'
     )
     cpu_threads: int = parameter(
         0, 'Number of CPU threads for the network, resizing and deciding; 0: one per core.', range=(0, 256)
