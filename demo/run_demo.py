@@ -43,7 +43,7 @@ POLL_S = 0.1
 KEPT_RUNNING = """\
 Running until Ctrl-C. Try this in another terminal where ROS 2 and lseg_ros are sourced:
   export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-  ros2 service call /lseg/set_labels lseg_ros/srv/SetLabels "{{labels: [floor, chair]}}"
+  ros2 run lseg_ros lseg call set_labels floor chair    # with the wheels: lseg call ..., without ros2 run lseg_ros
 """
 
 

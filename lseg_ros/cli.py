@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line ``lseg``.
 
-Its own commands are modules in `lseg_ros.commands`. Other distributions, such as the lab, add
-theirs with entry points in the group ``lseg_ros.commands``.
+Its own commands are modules in `lseg_ros.commands`, or in `lseg_ros.nodes` if they need ROS. Other
+distributions, such as the lab, add theirs with entry points in the group ``lseg_ros.commands``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from lseg_ros.error_text import one_line
 from lseg_ros.whole_files import is_disk_full
 
 COMMANDS = ('segment', 'embed', 'map', 'info', 'fetch', 'convert', 'export')
+# Loaded only if asked for, as it takes ROS, and time.
+ROS_COMMANDS = {'call': 'lseg_ros.nodes.call.command'}
 LAB_COMMANDS = ('adapt', 'annotate', 'calibrate', 'evaluate', 'rooms', 'train', 'words')
 ENTRY_POINTS = 'lseg_ros.commands'
 COMMAND_PARTS = attrgetter('HELP', 'DESCRIPTION', 'add_arguments', 'run')
 INSTALL_LAB = 'pip install ./lab in a checkout of lseg_ros'
+SOURCE_ROS = 'source a ROS 2 workspace in which lseg_ros is built'
 
 DESCRIPTION = f"""\
 Language-driven semantic segmentation: name what to look for, get a class for every pixel.
@@ -31,8 +34,11 @@ Language-driven semantic segmentation: name what to look for, get a class for ev
   lseg segment drive.mp4 --labels-file indoor
   lseg info
 
-Run lseg COMMAND --help for more examples. The commands {', '.join(LAB_COMMANDS)} come with
-the lab: {INSTALL_LAB}.
+Run lseg COMMAND --help for more examples.
+
+The commands {', '.join(LAB_COMMANDS)} come with the lab:
+{INSTALL_LAB}. The command {', '.join(ROS_COMMANDS)}, which changes the labels
+of a running node and more, needs ROS: {SOURCE_ROS}.
 """
 
 
@@ -61,6 +67,8 @@ def _load_modules(command: str) -> dict[str, ModuleType]:
     Raise ValueError if `command` belongs to an add-on that is missing or broken.
     """
     modules = {name: import_module(f'lseg_ros.commands.{name}') for name in COMMANDS}
+    if command in ROS_COMMANDS:
+        modules[command] = _load_ros_command(command)
     if command in modules:
         return modules
     for entry in metadata.entry_points(group=ENTRY_POINTS):
@@ -76,6 +84,14 @@ def _load_modules(command: str) -> dict[str, ModuleType]:
     if command in LAB_COMMANDS and command not in modules:
         raise ValueError(f'{command} needs the lab, which is not installed: {INSTALL_LAB}')
     return modules
+
+
+def _load_ros_command(command: str) -> ModuleType:
+    """Return the module of a command that needs ROS; raise ValueError if there is no ROS."""
+    try:
+        return import_module(ROS_COMMANDS[command])
+    except ImportError as error:
+        raise ValueError(f'{command} needs ROS ({one_line(error)}): {SOURCE_ROS}') from error
 
 
 def _build_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:

@@ -46,6 +46,15 @@ def lseg(monkeypatch, tmp_path, cached_weights, capsys):
     return run
 
 
+def test_call_without_ros_says_what_it_needs(lseg, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith('lseg_ros.nodes.call')]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'rclpy', None)
+    status, _, err = lseg('call', 'set_labels', 'floor')
+    assert status == 2
+    assert 'call needs ROS' in err and 'source a ROS 2 workspace' in err and len(err.splitlines()) == 1
+
+
 def test_segment_writes_overlay_ids_and_table(lseg, photo, tmp_path):
     status, out, _ = lseg.segment(photo, labels='floor=floor|ground, wall')
     assert status == 0 and '1 of 1 images segmented into lseg_output' in out

@@ -147,6 +147,12 @@ def test_wheels_in_a_virtual_environment_do_not_count_as_a_sourced_ros(monkeypat
     assert not environment.detect().sourced
 
 
+def test_programs_of_the_package_run_by_their_names(no_ros):
+    chosen = environment.detect()
+    (path,) = (line for line in environment.shell_lines(chosen, []).splitlines() if line.startswith('export PATH='))
+    assert f'{chosen.install}/lseg_ros/lib/lseg_ros:' in path.replace("'", '')
+
+
 def test_traffic_stays_on_this_machine_in_a_domain_of_its_own(no_ros):
     lines = environment.shell_lines(environment.detect(), []).splitlines()
     assert 'export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST' in lines

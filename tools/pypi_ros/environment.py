@@ -64,6 +64,11 @@ class Environment:
         """The colcon install directory of lseg_ros."""
         return self.build / 'install'
 
+    @property
+    def programs(self) -> Path:
+        """The directory of the programs of lseg_ros, which `ros2 run` starts on a robot."""
+        return self.install / 'lseg_ros' / 'lib' / 'lseg_ros'
+
 
 def detect() -> Environment:
     """Return the sourced ROS 2 if there is one, else the wheels that ROS_DISTRO names.
@@ -120,9 +125,10 @@ def shell_lines(environment: Environment, prefixes: Iterable[Path]) -> str:
     if not environment.sourced:
         variables |= _wheel_variables(environment)
     lines = [f'export {name}={shlex.quote(str(value))}' for name, value in variables.items()]
+    programs = f'{environment.venv / "bin"}:{environment.programs}'
     # A Python started from the wheels sets this, and its children then miss their libraries.
     lines.append('unset _ROS_WHEELS_BOOTSTRAP_COMPLETE')
-    lines.append(f'export PATH={shlex.quote(str(environment.venv / "bin"))}:"$PATH"')
+    lines.append(f'export PATH={shlex.quote(programs)}:"$PATH"')
     lines += [f'. {shlex.quote(str(prefix / "local_setup.bash"))}' for prefix in prefixes]
     return '\n'.join(lines)
 

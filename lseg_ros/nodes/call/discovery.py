@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which nodes of this package are running, by the services that they offer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+
+from rclpy.node import Node
+
+FOUND_WITHIN_S = 5.0
+SETTLED_S = 0.5  # once a service is found, the others follow
+_POLL_S = 0.05
+_OUR_TYPES = 'lseg_ros/srv/'
+
+
+def await_service(node: Node, name: str, patience_s: float) -> None:
+    """Return once a service is there; raise TimeoutError, saying what is there, if it is not."""
+    name = node.resolve_service_name(name)
+    deadline = time.monotonic() + patience_s
+    while name not in dict(node.get_service_names_and_types()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f'no service {name}. {describe(services(node))}')
+        time.sleep(_POLL_S)
+
+
+def await_services(node: Node) -> dict[str, list[str]]:
+    """Return `services` once there are some; raise TimeoutError, with advice, if there are none."""
+    deadline = time.monotonic() + FOUND_WITHIN_S
+    while not services(node):
+        if time.monotonic() > deadline:
+            raise TimeoutError(describe({}))
+        time.sleep(_POLL_S)
+    time.sleep(SETTLED_S)
+    return services(node)
+
+
+def services(node: Node) -> dict[str, list[str]]:
+    """Return the services of this package that `node` sees, by the name of the node they ask."""
+    found = defaultdict(list)
+    for name, types in node.get_service_names_and_types():
+        if any(kind.startswith(_OUR_TYPES) for kind in types):
+            owner, _, service = name.rpartition('/')
+            found[owner].append(service)
+    return dict(found)
+
+
+def describe(found: dict[str, list[str]]) -> str:
+    """Return in words which services there are, or what to do if there are none."""
+    if found:
+        return 'Found: ' + '; '.join(f'{owner} with {", ".join(names)}' for owner, names in sorted(found.items()))
+    domain = os.environ.get('ROS_DOMAIN_ID', '0')
+    return (
+        f'No node of lseg_ros was found in ROS domain {domain}: start one, and give both terminals '
+        'the same ROS_DOMAIN_ID and ROS_AUTOMATIC_DISCOVERY_RANGE'
+    )
