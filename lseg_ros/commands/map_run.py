@@ -85,7 +85,7 @@ def show(args: argparse.Namespace, path: Path, open_model: Callable[[], Segmente
     answers: list[Answer] = []
     if prompts:
         ground = GroundLimits(floor=args.floor_height)
-        asked = AskedMap(voxels, facts, open_model(), chosen_labels(args), ground=ground)
+        asked = AskedMap(voxels, facts, open_model(), chosen_labels(args), ground)
         answers = asked.ask(prompts, question)
         print('\n'.join(_table(prompts, answers)))
     else:

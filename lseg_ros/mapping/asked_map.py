@@ -11,7 +11,7 @@ from lseg_ros.core.query import with_other
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.asking import Answer, Question, answers_to
-from lseg_ros.mapping.ground_grid import GroundLimits, ground_grid, traversable_ids
+from lseg_ros.mapping.ground_grid import TRAVERSABLE, GroundLimits, ground_grid, traversable_ids
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
 from lseg_ros.mapping.map_files import MapFacts, check_model
 from lseg_ros.mapping.voxel_map import Voxels
@@ -21,20 +21,13 @@ class AskedMap:
     """Voxels with their labels, and the ground, for questions."""
 
     def __init__(
-        self,
-        voxels: Voxels,
-        facts: MapFacts,
-        segmenter: Segmenter,
-        labels: LabelSet,
-        *,
-        traversable: Sequence[str] = (),
-        ground: GroundLimits,
+        self, voxels: Voxels, facts: MapFacts, segmenter: Segmenter, labels: LabelSet, ground: GroundLimits
     ) -> None:
         """Label the voxels.
 
-        Texts compete with `labels`, of which those of the group traversable, or by default those
-        with the names `traversable`, may be driven on. Raise ValueError, with both names, if the
-        map is not of the segmenter's model.
+        Texts compete with `labels`, of which those of the group traversable or, without one, those
+        with the names TRAVERSABLE may be driven on. Raise ValueError, with both names, if the map
+        is not of the segmenter's model.
         """
         check_model(facts, segmenter.embedding_id)
         self._voxels, self._voxel_size = voxels, facts.voxel_size
@@ -42,7 +35,7 @@ class AskedMap:
         labels = with_other(labels)
         encoded = EncodedLabels(labels, self._encode(labels.prompts))
         self._labelling = label_voxels(voxels.vectors, encoded)
-        may_drive = traversable_ids(labels, traversable)
+        may_drive = traversable_ids(labels, TRAVERSABLE)
         self.ground = ground_grid(voxels, self._labelling.ids, may_drive, facts.voxel_size, ground)
 
     def ask(self, prompts: Sequence[str], question: Question) -> list[Answer]:

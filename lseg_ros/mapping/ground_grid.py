@@ -11,6 +11,8 @@ import numpy as np
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.voxel_map import Voxels
 
+# Labels on which a robot may drive, if the labels have no group of the name traversable.
+TRAVERSABLE = ('floor', 'rug', 'carpet', 'ground')
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # as in nav_msgs/OccupancyGrid
 _REACH = 4096  # cells: one wrong pose far away must not make the grid too large for the memory
 

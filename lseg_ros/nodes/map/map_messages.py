@@ -16,7 +16,7 @@ from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithP
 
 from lseg_ros.core.cloud import POINT
 from lseg_ros.mapping.approach import GroundPose
-from lseg_ros.mapping.asking import Place, Thing
+from lseg_ros.mapping.asking import Answer, Thing
 from lseg_ros.mapping.ground_grid import GroundGrid
 from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.msg import MapAnswer
@@ -62,10 +62,11 @@ def things_to_detections(things: Sequence[tuple[str, Thing]], header: Header) ->
     return array
 
 
-def thing_to_answer(prompt: str, thing: Thing, place: Place, height: float) -> MapAnswer:
+def answer_to_message(answer: Answer, height: float) -> MapAnswer:
     """Return an answer of ~/query_map; its pose lies at a height, in metres."""
+    thing, place = answer.thing, answer.place
     return MapAnswer(
-        prompt=prompt,
+        prompt=answer.prompt,
         score=thing.score,
         center=_point(thing.centre),
         size=Vector3(**dict(zip('xyz', map(float, thing.size)))),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lseg_ros.mapping.approach import ApproachLimits
-from lseg_ros.mapping.ground_grid import GroundLimits
+from lseg_ros.mapping.ground_grid import TRAVERSABLE, GroundLimits
 from lseg_ros.mapping.observation import DepthLimits
 from lseg_ros.mapping.voxel_map import MapSettings
 from lseg_ros.nodes.parameters import Parameters, at_once, parameter
@@ -48,8 +48,7 @@ class MapNodeSettings:
         0.002, 'Standard deviation of depth at one metre; it grows with the square.', range=(0.0, 1.0)
     )
     traversable: tuple[str, ...] = at_once(
-        ('floor', 'rug', 'carpet', 'ground'),
-        'Labels on which a robot may drive, if the labels have no group of the name traversable.',
+        TRAVERSABLE, 'Labels on which a robot may drive, if the labels have no group of the name traversable.'
     )
     floor_height: float = at_once(0.0, 'Height of the floor in the map, in metres.', range=(-1000.0, 1000.0))
     obstacle_low: float = at_once(0.1, 'Lower things on the floor are no obstacles, in metres.', range=(0.0, 10.0))

@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.error_text import one_line
 from lseg_ros.labels.ids import UNLABELLED
-from lseg_ros.mapping.asking import Thing, find_things, place_before
+from lseg_ros.mapping.asking import Question, Thing, answers_to, find_things
 from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, Labelling, label_voxels, relevance
 from lseg_ros.mapping.language_map import LanguageMap
@@ -29,7 +29,7 @@ from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.map.frame_views import FrameViews
 from lseg_ros.nodes.map.map_inputs import CameraFrame
-from lseg_ros.nodes.map.map_messages import thing_to_answer, voxels_to_cloud
+from lseg_ros.nodes.map.map_messages import answer_to_message, voxels_to_cloud
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
 
 Result = TypeVar('Result')
@@ -155,11 +155,9 @@ class MapWorker:
         now, size = self.labelled(), self._settings.voxel_size
         assert now.labelling is not None  # since the models agree
         scores = relevance(now.voxels.vectors, prompts, texts, now.labelling)
-        answers = []
-        for prompt, score in zip(prompts, scores):
-            for thing in find_things(now.voxels, score, minimum or self._settings.minimum_score, size)[: top_k or 1]:
-                place = place_before(thing, now.voxels, size, now.ground, self._settings.approach)
-                answers.append(thing_to_answer(prompt, thing, place, self._settings.floor_height))
+        question = Question(minimum or self._settings.minimum_score, top_k or 1, self._settings.approach)
+        found = answers_to(prompts, scores, now.voxels, size, now.ground, question)
+        answers = [answer_to_message(answer, self._settings.floor_height) for answer in found]
         return answers, voxels_to_cloud(now.voxels, now.ids, scores[0], size, now.header)
 
     def save(self, path: str) -> int:
