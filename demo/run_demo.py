@@ -11,10 +11,12 @@ words.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -40,8 +42,12 @@ label change: from the response of set_labels to the first mask under the new la
 """
 STOP_TIMEOUT_S = 10
 POLL_S = 0.1
+DASHBOARD_PORT = 8090
+SEEN_IN_BROWSER = 'Open http://127.0.0.1:{port}/ in a browser to see and steer the node.'
+NO_DASHBOARD = 'To see and steer the node in a browser, install NiceGUI: pip install -r requirements/dashboard.txt'
 KEPT_RUNNING = """\
-Running until Ctrl-C. Try this in another terminal where ROS 2 and lseg_ros are sourced:
+Running until Ctrl-C. {dashboard}
+Or try this in another terminal where ROS 2 and lseg_ros are sourced:
   export ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
   ros2 run lseg_ros lseg call set_labels floor chair    # with the wheels: lseg call ..., without ros2 run lseg_ros
 """
@@ -138,8 +144,9 @@ def _show_scene(scene: DemoScene, output: Path, keep: bool) -> tuple[object, ...
         if client != 0:
             sys.exit(f"demo: scene '{scene.name}' failed: see the messages above")
         if keep:
-            print(KEPT_RUNNING.format(domain=os.environ.get('ROS_DOMAIN_ID', '0')))
-            _wait_for_interrupt(camera)
+            with _dashboard() as hint:
+                print(KEPT_RUNNING.format(dashboard=hint, domain=os.environ.get('ROS_DOMAIN_ID', '0')), flush=True)
+                _wait_for_interrupt(camera)
     return _figures_row(scene.name, json.loads((output / 'figures.json').read_text()))
 
 
@@ -191,6 +198,28 @@ def _parameters(defaults: str, *changed: str) -> tuple[str, ...]:
 def _camera_node(source: str) -> Iterator[subprocess.Popen]:
     with _running('camera_node', '-p', f"source:='{source}'", '-p', 'loop:=true') as node:
         yield node
+
+
+@contextmanager
+def _dashboard() -> Iterator[str]:
+    """Run the dashboard if it is installed; yield what to tell the user of it."""
+    if importlib.util.find_spec('nicegui') is None:
+        yield NO_DASHBOARD
+        return
+    port = _free_port(DASHBOARD_PORT)
+    with _running('dashboard', '-p', f'port:={port}'):
+        yield SEEN_IN_BROWSER.format(port=port)
+
+
+def _free_port(preferred: int) -> int:
+    """Return a free port of this machine, the preferred one if possible."""
+    for port in (preferred, 0):
+        try:
+            with socket.create_server(('127.0.0.1', port)) as probe:
+                return int(probe.getsockname()[1])
+        except OSError:
+            continue
+    raise OSError('no port is free')
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lseg_ros.nodes.dashboard.dashboard_settings import DASHBOARD_PARAMETERS
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
 from lseg_ros.nodes.parameters import Applies, ParameterSpec, Value
 from lseg_ros.nodes.segmentation.settings import PARAMETERS
@@ -23,7 +24,7 @@ PAGE_TABLE = re.compile(r'(?<=<!-- parameters)( -->\n).*?(?=<!-- end of paramete
 
 YAML_HEAD = """\
 # Parameters of the {title}, with their defaults. Start the node with an edited copy:
-#   ros2 launch lseg_ros {launch} {argument}:=my_{name}.yaml
+#   {command}my_{name}.yaml
 # Parameters left out of the copy keep the values given here.
 /**:
   ros__parameters:"""
@@ -39,8 +40,8 @@ class ParameterFiles:
     """The files with the parameters of one node; `sections` are titles by their first parameter."""
 
     title: str
-    name: str  # of the launch file and of the YAML file
-    argument: str  # of the launch file, for a YAML file
+    name: str  # of the YAML file
+    command: str  # that starts the node, up to the path of a YAML file
     parameters: Mapping[str, ParameterSpec]
     page: Path
     sections: Mapping[str, str]
@@ -52,9 +53,7 @@ class ParameterFiles:
 
     def yaml_text(self) -> str:
         """Return the content of the YAML file."""
-        head = YAML_HEAD.format(
-            title=self.title, launch=f'{self.name}.launch.py', argument=self.argument, name=self.name
-        )
+        head = YAML_HEAD.format(title=self.title, command=self.command, name=self.name)
         return '\n'.join([head, *self._yaml_lines()]) + '\n'
 
     def page_text(self, text: str) -> str:
@@ -81,7 +80,7 @@ FILES = (
     ParameterFiles(
         'segmentation node',
         'lseg',
-        'params_file',
+        'ros2 launch lseg_ros lseg.launch.py params_file:=',
         PARAMETERS,
         ROOT / 'docs' / 'topics.md',
         {'model': 'Network', 'labels': 'Classes', 'cameras': 'Topics'},
@@ -89,16 +88,24 @@ FILES = (
     ParameterFiles(
         'map node',
         'map',
-        'map_params_file',
+        'ros2 launch lseg_ros map.launch.py map_params_file:=',
         MAP_PARAMETERS,
         ROOT / 'docs' / 'map.md',
         {'segmentation_node': 'Input', 'voxel_size': 'Voxels', 'traversable': 'Answers', 'publish_rate': 'Output'},
+    ),
+    ParameterFiles(
+        'dashboard',
+        'dashboard',
+        'ros2 run lseg_ros dashboard --ros-args --params-file ',
+        DASHBOARD_PARAMETERS,
+        ROOT / 'docs' / 'dashboard.md',
+        {'segmentation_node': 'Nodes', 'host': 'Page'},
     ),
 )
 
 
 def main() -> None:
-    """Rewrite the files of both nodes."""
+    """Rewrite the files of all nodes."""
     for files in FILES:
         files.yaml_file.write_text(files.yaml_text(), encoding='utf-8')
         files.page.write_text(files.page_text(files.page.read_text(encoding='utf-8')), encoding='utf-8')

@@ -18,6 +18,7 @@ from lseg_ros.core.cloud import POINT, PixelGrid
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.media import ros_images
 from lseg_ros.msg import Embedding
+from lseg_ros.nodes.bridge import bridge_to_rgb
 
 # Output encodings: type of a value and values per pixel.
 _OUTPUT: Mapping[str, tuple[np.dtype[Any], int]] = MappingProxyType(
@@ -36,7 +37,7 @@ def image_to_rgb(message: Image) -> np.ndarray:
     Rows may be padded (step longer than a row), and 16-bit values may have either byte order.
     Raise ValueError, with the reason, if the message does not hold a colour or grey picture.
     """
-    return ros_images.image_to_rgb(message, _bridge_to_rgb)
+    return ros_images.image_to_rgb(message, bridge_to_rgb)
 
 
 def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
@@ -44,7 +45,7 @@ def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
 
     Raise ValueError, with the reason, if the message does not hold a colour or grey picture.
     """
-    return ros_images.compressed_to_rgb(message, _bridge_to_rgb)
+    return ros_images.compressed_to_rgb(message, bridge_to_rgb)
 
 
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
@@ -113,15 +114,6 @@ def stamp_ns(header: Header) -> int:
     if seconds < 0 or nanoseconds >= 10**9:
         raise ValueError(f'the stamp, {seconds} s and {nanoseconds} ns, is not a valid time')
     return Time.from_msg(header.stamp).nanoseconds
-
-
-def _bridge_to_rgb(values: np.ndarray, encoding: str) -> np.ndarray:
-    # Imported late, so that 8-bit cameras work even if cv_bridge was built for another NumPy.
-    from cv_bridge import CvBridge
-
-    height, width = values.shape[:2]
-    plain = Image(height=height, width=width, encoding=encoding, step=values.nbytes // height, data=values.tobytes())
-    return CvBridge().imgmsg_to_cv2(plain, 'rgb8')
 
 
 def _bytes(values: np.ndarray) -> array.array:

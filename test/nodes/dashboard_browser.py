@@ -67,8 +67,8 @@ class Browser:
         self.wait(lambda: [each.click() for each in self.all(selector, text)[:1]], f'{selector} with {text!r}')
 
     def enter(self, selector: str, text: str) -> None:
-        """Type into an input and press Enter."""
-        self.find(selector).send_keys(text, Keys.ENTER)
+        """Replace what is in an input, and press Enter."""
+        self.find(selector).send_keys(Keys.CONTROL, 'a', Keys.NULL, text, Keys.ENTER)
 
     @property
     def text(self) -> str:

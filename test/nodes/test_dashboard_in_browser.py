@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import time
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from harness import Client, repeating, segmentation_node
@@ -16,7 +20,7 @@ from oracle_answers import red_of
 
 pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
 pytest.importorskip('selenium', reason='needs selenium: pip install -r requirements/test.txt')
-from dashboard_browser import CHROMEDRIVER, CHROMIUM, browser, dashboard
+from dashboard_browser import CHROMEDRIVER, CHROMIUM, Browser, browser, dashboard
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,13 +49,13 @@ def scene(ros_context) -> Iterator[SimpleNamespace]:
         browser() as page,
     ):
         node.bring_up()
-        with repeating(lambda: node.send(picture()), FRAME_S):
+        with repeating(lambda: node.send(picture(), time.time_ns()), FRAME_S):
             page.driver.get(address)
             yield SimpleNamespace(node=node, page=page, address=address)
 
 
 @pytest.fixture
-def page(scene) -> Any:
+def page(scene) -> Browser:
     """The browser, with the node active and its labels as at the start."""
     scene.node.bring_up()
     assert scene.node.set_labels(LABELS).success
@@ -114,12 +118,10 @@ def test_a_label_file_is_loaded_or_refused(page, tmp_path):
     (tmp_path / 'bad.yaml').write_text('nothing')
     (tmp_path / 'large.yaml').write_text('a: b\n' * 20_000)
     page.press('.labels button', 'Load a set')
-    upload = page.wait(lambda: page.driver.find_elements('css selector', '.dialog input[type=file]'), 'the dialog')[0]
     for name, reason in (('large.yaml', 'too large'), ('bad.yaml', 'holds no labels')):
-        upload.send_keys(str(tmp_path / name))
+        _upload(page, tmp_path / name)
         page.find('.dialog .problem', reason)
-        upload = page.driver.find_element('css selector', '.dialog input[type=file]')
-    upload.send_keys(str(tmp_path / 'good.yaml'))
+    _upload(page, tmp_path / 'good.yaml')
     page.find('.chip', 'lamp')
 
 
@@ -169,6 +171,29 @@ def test_cleaning_up_and_configuring_again(page, node):
 
 def test_the_health_of_the_node_is_shown(page):
     page.find('.tiles', 'Hz')
-    page.wait(lambda: page.all('.health svg polyline'), 'the plot')
+    page.find('.health svg')
     page.press('.health .q-expansion-item__toggle-icon')
     page.find('.all', 'images received')
+
+
+def test_a_record_is_a_zip_of_one_moment(page, tmp_path):
+    page.driver.execute_cdp_cmd('Browser.setDownloadBehavior', {'behavior': 'allow', 'downloadPath': str(tmp_path)})
+    page.press('.camera button', 'Record')
+    (path,) = page.wait(lambda: list(tmp_path.glob('*.zip')), 'the download')
+    with zipfile.ZipFile(path) as archive:
+        table = json.loads(archive.read('table.json'))
+        pixels = {name: _decoded(archive.read(f'{name}.png')) for name in ('image', 'overlay', 'label_image')}
+    assert (pixels['image'] == picture()[..., ::-1]).all()
+    assert pixels['overlay'].shape == pixels['image'].shape
+    ids = {label['name']: label['id'] for label in table['classes']}
+    assert (pixels['label_image'][:, :32, 0] == ids['floor']).all()
+    assert table['missing'] == '' and table['state'] == 'active'
+
+
+def _upload(page: Browser, path: Path) -> None:
+    inputs = page.wait(lambda: page.driver.find_elements('css selector', '.dialog input[type=file]'), 'the dialog')
+    inputs[0].send_keys(str(path))
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -19,6 +19,7 @@ from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.dashboard.feeds import LATCHED, Feed
 from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
+from lseg_ros.nodes.dashboard.recorder import Record, Recorder
 from lseg_ros.nodes.label_messages import label_set_from_message
 
 TABLES_KEPT = 4
@@ -76,6 +77,7 @@ class CameraFeeds:
             output(Image, 'confidence', partial(self._match, 'confidence')),
         )
         self._depth = Feed(node, Image, camera.input('depth'), self._take_depth)
+        self._recorder = Recorder(node, camera)
 
     def want(self) -> None:
         """Keep the picture and the reading up to date for the next seconds."""
@@ -88,15 +90,28 @@ class CameraFeeds:
 
     def tend(self) -> None:
         """Subscribe and unsubscribe as wanted; call this in the executor's thread only."""
-        for feed in (*self._live, self._depth):
+        for feed in (*self._live, self._depth, *self._recorder.feeds):
             feed.tend()
         if not self._depth.is_open:
             self.depth = None
 
     def close(self) -> None:
         """Unsubscribe from everything; call this in the executor's thread only."""
-        for feed in (*self._live, self._depth):
+        for feed in (*self._live, self._depth, *self._recorder.feeds):
             feed.close()
+
+    def record(self) -> Record:
+        """Return the next frame of which all parts have come; block for some seconds at most.
+
+        Without one, return the present frame and what is missing; raise ValueError without any.
+        """
+        self.want()
+        whole = self._recorder.record()
+        if isinstance(whole, Record):
+            return whole
+        if self.reading is None:
+            raise ValueError('there is nothing to record: no label image has come yet')
+        return Record(self.reading, None if self.picture is None else self.picture.pixels, None, whole)
 
     def distance_at(self, x: float, y: float) -> float | None:
         """Return the depth in metres at a place, both coordinates 0 to 1; None if there is none."""
@@ -120,6 +135,7 @@ class CameraFeeds:
 
     def _take_overlay(self, message: Image) -> None:
         self.picture = Picture(_stamp(message), _pixels(message, 3))
+        self._recorder.take('overlay', self.picture.stamp_ns, self.picture)
         self._on_change()
 
     def _take_depth(self, message: Image) -> None:
@@ -134,6 +150,7 @@ class CameraFeeds:
         ids, confidence = (_pixels(frame[name], 1) for name in ('label_image', 'confidence'))
         if ids.shape == confidence.shape:
             self.reading = Reading(stamp_ns, ids, confidence, labels)
+            self._recorder.take('reading', stamp_ns, self.reading)
 
 
 def _stamp(message: Any) -> int:

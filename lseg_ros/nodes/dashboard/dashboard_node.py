@@ -10,6 +10,7 @@ from typing import Any
 from rclpy.node import Node
 
 from lseg_ros.nodes.dashboard.dashboard_settings import DASHBOARD_PARAMETERS
+from lseg_ros.nodes.dashboard.map_link import MapLink
 from lseg_ros.nodes.dashboard.robot import Robot
 from lseg_ros.nodes.process import run_node
 
@@ -27,7 +28,7 @@ class DashboardNode(Node):
         DASHBOARD_PARAMETERS.declare(self)
         settings = DASHBOARD_PARAMETERS.read(self)
         self._robot = Robot(self, settings.segmentation_node)
-        self._server = DashboardServer(self._robot, settings)
+        self._server = DashboardServer(self._robot, MapLink(self, settings.map_node), settings)
         self.get_logger().info(f'open {self._server.address} in a browser')
 
     def close(self) -> None:

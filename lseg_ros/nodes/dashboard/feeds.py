@@ -15,6 +15,7 @@ from rclpy.subscription import Subscription
 LATEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 LINGER_S = 5.0  # so that reloading the page does not subscribe again
+TEND_S = 0.2  # how often what is wanted is looked at
 
 
 class Feed:

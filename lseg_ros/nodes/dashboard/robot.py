@@ -20,7 +20,7 @@ from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds
-from lseg_ros.nodes.dashboard.feeds import LINGER_S, Feed
+from lseg_ros.nodes.dashboard.feeds import LINGER_S, TEND_S, Feed
 from lseg_ros.nodes.dashboard.label_history import LabelHistory
 from lseg_ros.nodes.dashboard.reports import (
     HISTORY_S,
@@ -34,7 +34,6 @@ from lseg_ros.nodes.dashboard.reports import (
 )
 from lseg_ros.srv import QueryText, SetLabels
 
-TEND_S = 0.2
 LOOK_S = 1.0
 PATIENCE_S = 2.0  # with a node that should answer at once
 STALE_S = 5.0  # diagnostics come every second

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from lseg_ros.nodes.dashboard.access import Access
 from lseg_ros.nodes.dashboard.camera_feeds import Picture
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
+from lseg_ros.nodes.dashboard.map_link import MapLink
 from lseg_ros.nodes.dashboard.page import build_page
 from lseg_ros.nodes.dashboard.pictures import JpegCache
 from lseg_ros.nodes.dashboard.robot import Robot
@@ -31,9 +32,10 @@ FAVICON = STATIC / 'icon.svg'
 class DashboardServer:
     """The web server of the dashboard; there is one in a process."""
 
-    def __init__(self, robot: Robot, settings: DashboardSettings) -> None:
+    def __init__(self, robot: Robot, link: MapLink, settings: DashboardSettings) -> None:
         """Bind the socket and start serving; raise OSError if the address cannot be used."""
         self._robot = robot
+        self._link = link
         self._cache = JpegCache()
         self._new_picture = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,7 +68,7 @@ class DashboardServer:
         core.sio.eio.max_http_buffer_size = MAX_MESSAGE_BYTES
         ui.run_with(
             application,
-            root=lambda: build_page(self._robot),
+            root=lambda: build_page(self._robot, self._link),
             title='lseg_ros',
             favicon=FAVICON,
             dark=None,

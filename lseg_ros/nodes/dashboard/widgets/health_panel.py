@@ -41,6 +41,7 @@ class HealthPanel:
             self._tiles = ui.html(SILENCE, sanitize=False)
             self._plot = ui.html(sanitize=False)
             self._losses = ui.html(sanitize=False)
+            self._machine = ui.html(sanitize=False).classes('faint')
             with ui.expansion('Everything the diagnostics say').classes('all').props('dense'):
                 self._all = ui.html(sanitize=False)
 
@@ -54,6 +55,7 @@ class HealthPanel:
         self._tiles.set_content(SILENCE if part is None else _tiles(part))
         self._plot.set_content('' if part is None else latency_plot(state.history.get(name, ()), time.monotonic()))
         self._losses.set_content('' if part is None else _losses(part))
+        self._machine.set_content(_machine(state.parts.get(WHOLE, Part(0, ''))))
         self._all.set_content(''.join(_table(name, each) for name, each in state.parts.items()))
 
 
@@ -74,6 +76,14 @@ def _losses(part: Part) -> str:
     problem = part.values.get('last problem', '')
     reason = f'<p class="problem">Last problem: {escape(problem)}</p>' if problem else ''
     return f'<p>{escape(received)} images: {escape(lost)}.</p>{reason}'
+
+
+def _machine(whole: Part) -> str:
+    """Return which model runs where, and the memory that it takes."""
+    model, device, precision = (whole.values.get(key, '') for key in ('model', 'device', 'precision'))
+    memory = [f'{key.partition(" (")[0]} {value} MiB' for key, value in whole.values.items() if key.endswith('(MiB)')]
+    parts = [model, device and f'on {device}', precision, *memory]
+    return escape(', '.join(filter(None, parts)))
 
 
 def _table(name: str, part: Part) -> str:

@@ -11,7 +11,7 @@ from nicegui.events import UploadEventArguments
 
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelClass, LabelError, read_label_file
-from lseg_ros.labels.files import parse_label_file, shipped_label_files
+from lseg_ros.labels.files import LabelFile, parse_label_file, shipped_label_files
 
 MAX_FILE_BYTES = 64 * 1024
 MOST_TEXT = 4096
@@ -76,20 +76,24 @@ class FileDialog:
         self._dialog.open()
 
     async def _load_shipped(self, name: str) -> None:
-        await self._finish(read_label_file(name).labels)
+        await self._finish(read_label_file(name))
 
     async def _load_uploaded(self, event: UploadEventArguments) -> None:
         name = PurePosixPath(event.file.name)
         try:
-            labels = parse_label_file(await event.file.read(), name).labels
+            file = parse_label_file(await event.file.read(), name)
         except LabelError as error:
             self._complain(one_line(error))
+            self._upload.reset()  # for the next try
             return
-        await self._finish(labels)
+        await self._finish(file)
 
-    async def _finish(self, labels: Sequence[str]) -> None:
+    async def _finish(self, file: LabelFile) -> None:
         self._dialog.close()
-        await self._load(labels)
+        if await self._load(file.labels) and file.groups:
+            ui.notify(
+                'The labels keep their present groups: the node reads groups from its parameter labels_file only.'
+            )
 
     def _complain(self, problem: str) -> None:
         self._problem.set_text(problem)

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from nicegui import ui
 
+from lseg_ros.nodes.dashboard.record import zipped
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
 from lseg_ros.nodes.dashboard.widgets.cards import answer_of, card, class_name
 from lseg_ros.nodes.dashboard.widgets.live_picture import LivePicture
@@ -34,6 +37,8 @@ class LiveView:
                         'aria-label="Opacity of the colours"'
                     )
                     self._slider.on('change', self._set_alpha)
+                self._record = ui.button('Record', icon='photo_camera', on_click=self._save).props('flat dense no-caps')
+                self._record.tooltip('Save image, label image, overlay and figures of this moment, for a bug report')
 
     def refresh(self, state: RobotState) -> None:
         """Show the present state."""
@@ -44,6 +49,7 @@ class LiveView:
             self._alpha = alpha
             self._slider.set_value(alpha)
         self._slider.set_enabled(alpha is not None and bool(state.info.state))
+        self._record.set_enabled(state.labels is not None)
         self._read()
 
     def _show_cameras(self, cameras: tuple[str, ...]) -> None:
@@ -82,3 +88,18 @@ class LiveView:
         reason, failure = await answer_of(self._robot.set_overlay_alpha, float(self._slider.value))
         if text := failure or reason:
             ui.notify(text, type='negative')
+
+    async def _save(self) -> None:
+        feeds = self._robot.camera(self.camera)
+        if feeds is None:
+            return
+        self._record.disable()
+        record, failure = await answer_of(feeds.record)
+        self._record.enable()
+        if record is None:
+            ui.notify(failure, type='negative')
+            return
+        if record.missing:
+            ui.notify(f'Saved without the image: {record.missing}', type='warning')
+        data = await asyncio.to_thread(zipped, record, self._robot.state)
+        ui.download.content(data, f'lseg_{record.reading.stamp_ns}.zip', 'application/zip')

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The map node as the page sees it: its voxels and its answers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs_py import point_cloud2
+
+from lseg_ros.nodes.dashboard.feeds import LATCHED, TEND_S, Feed
+from lseg_ros.srv import QueryMap
+
+TIMEOUT_S = 30.0
+MOST_POINTS = 20_000  # that are sent to a browser
+ANSWERS = 5
+
+
+@dataclass(frozen=True)
+class MapPoints:
+    """Voxels: their centres in metres, float32 [N, 3], and colours, RGB from 0 to 1, [N, 3]."""
+
+    places: np.ndarray
+    colors: np.ndarray
+    voxels: int  # of the whole map, of which these may be a part
+
+
+class MapLink:
+    """A client of one map node, subscribed to its voxels only while somebody looks at them."""
+
+    def __init__(self, node: Node, target: str) -> None:
+        """Prepare the topics and services of the map node `target`."""
+        self.points: MapPoints | None = None
+        self._client: Any = node.create_client(QueryMap, f'{target}/query_map')
+        self._voxels = Feed(node, PointCloud2, f'{target}/voxels', self._take_voxels, LATCHED)
+        node.create_timer(TEND_S, self._voxels.tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is such a map node now."""
+        return bool(self._client.service_is_ready())
+
+    def want_voxels(self) -> None:
+        """Keep the voxels up to date for the next seconds."""
+        self._voxels.want()
+
+    def query(self, text: str) -> QueryMap.Response:
+        """Look for a text in the map; raise TimeoutError if the node does not answer."""
+        response = None
+        with suppress(TimeoutError):  # Jazzy returns None instead
+            response = self._client.call(QueryMap.Request(prompts=[text], top_k=ANSWERS), TIMEOUT_S)
+        if response is None:
+            raise TimeoutError(f'no answer from {self._client.service_name} within {TIMEOUT_S:g} s')
+        return response
+
+    def _take_voxels(self, message: PointCloud2) -> None:
+        cloud = point_cloud2.read_points(message, ('x', 'y', 'z', 'rgb'))
+        some = np.arange(len(cloud))
+        if len(cloud) > MOST_POINTS:
+            some = np.random.default_rng(0).choice(len(cloud), MOST_POINTS, replace=False)
+        places = np.stack([cloud[axis][some] for axis in 'xyz'], axis=-1)
+        packed = np.ascontiguousarray(cloud['rgb'][some], np.float32).view(np.uint32)
+        colors = np.stack([packed >> shift & 255 for shift in (16, 8, 0)], axis=-1) / 255
+        self.points = MapPoints(places, colors, len(cloud))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits for a frame of which everything has come: image, overlay and label image of one stamp."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+
+from lseg_ros.core.cameras import Camera
+from lseg_ros.media import ros_images
+from lseg_ros.nodes.bridge import bridge_to_rgb
+from lseg_ros.nodes.dashboard.feeds import Feed
+from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
+
+RECORD_S = 5.0
+IMAGES_WAITING = 32  # for their label images
+_Frame: TypeAlias = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A frame of a camera. `overlay` and `image` are uint8 RGB [H, W, 3], or None if `missing`."""
+
+    reading: Reading
+    overlay: np.ndarray | None
+    image: np.ndarray | None
+    missing: str = ''
+
+
+class Recorder:
+    """Subscribes to the image of a camera for as long as a record takes."""
+
+    def __init__(self, node: Node, camera: Camera) -> None:
+        """Prepare the topics of the images, raw and compressed."""
+        take = self._take_image
+        self.feeds = (
+            Feed(node, Image, camera.input('image'), partial(take, ros_images.image_to_rgb)),
+            Feed(node, CompressedImage, camera.input('image/compressed'), partial(take, ros_images.compressed_to_rgb)),
+        )
+        self._topic = node.resolve_topic_name(camera.input('image'))
+        self._jobs: tuple[tuple[FrameMatcher, Future[_Frame]], ...] = ()
+
+    def take(self, part: str, stamp_ns: int, content: Any) -> None:
+        """Take a part of a frame: its `overlay`, `reading` or `image`; in the executor's thread."""
+        for matcher, done in self._jobs:
+            frame = matcher.add(part, stamp_ns, content)
+            if frame and not done.done():
+                done.set_result(frame)
+
+    def record(self) -> Record | str:
+        """Return the next whole frame, or why there was none for RECORD_S; block until then."""
+        job = (FrameMatcher('overlay', 'reading', 'image', most=IMAGES_WAITING), Future[_Frame]())
+        self._jobs = (*self._jobs, job)
+        for feed in self.feeds:
+            feed.want()
+        try:
+            frame = job[1].result(RECORD_S)
+            decode, message = frame['image']
+            return Record(frame['reading'], frame['overlay'].pixels, decode(message, bridge_to_rgb))
+        except (FutureTimeoutError, TimeoutError):
+            return f'no image with the stamp of a label image came on {self._topic}: remap image, as for the node'
+        except ValueError as error:
+            return str(error)
+        finally:
+            self._jobs = tuple(each for each in self._jobs if each is not job)
+
+    def _take_image(self, decode: Any, message: Any) -> None:
+        self.take('image', Time.from_msg(message.header.stamp).nanoseconds, (decode, message))
