@@ -7,20 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
+from lseg_ros.dashboard.label_history import LabelHistory
+from lseg_ros.dashboard.pictures import JpegCache, heat
+from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
-from lseg_ros.nodes.dashboard.label_history import LabelHistory
-from lseg_ros.nodes.dashboard.pictures import JpegCache, heat
-from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
-from lseg_ros.nodes.dashboard.reports import Part, Sample, latency_sample
+from lseg_ros.nodes.dashboard.reports import Part, latency_sample
 
 pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from lseg_ros.nodes.dashboard.access import MAX_BODY_BYTES, Access
-from lseg_ros.nodes.dashboard.widgets.latency_plot import latency_plot
+from lseg_ros.dashboard.access import MAX_BODY_BYTES, Access
+from lseg_ros.dashboard.latency_plot import Sample, latency_plot
 
 LABELS = LabelSet((LabelClass(0, 'other', ('other',), (70, 70, 70)), LabelClass(1, 'floor', ('floor',), (60, 200, 80))))
 
@@ -135,7 +135,7 @@ def test_pages_of_other_sites_are_refused(path):
 
 
 def test_elsewhere_a_token_is_needed(monkeypatch):
-    monkeypatch.setattr('lseg_ros.nodes.dashboard.access.WRONG_TOKEN_DELAY_S', 0)
+    monkeypatch.setattr('lseg_ros.dashboard.access.WRONG_TOKEN_DELAY_S', 0)
     client = browser('secret', 'http://robot:8090')
     assert client.get('/').status_code == 401
     assert client.get('/?token=wrong').status_code == 401

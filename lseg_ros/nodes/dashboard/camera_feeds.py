@@ -14,11 +14,11 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from lseg_ros.core.cameras import Camera
+from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.dashboard.feeds import LATCHED, Feed
-from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.nodes.dashboard.recorder import Record, Recorder
 from lseg_ros.nodes.label_messages import label_set_from_message
 

@@ -8,7 +8,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 
-from lseg_ros.nodes.dashboard.pictures import png
+from lseg_ros.dashboard.pictures import png
 from lseg_ros.nodes.dashboard.recorder import Record
 from lseg_ros.nodes.dashboard.robot import RobotState
 

@@ -15,10 +15,10 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from lseg_ros.core.cameras import Camera
+from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.media import ros_images
 from lseg_ros.nodes.bridge import bridge_to_rgb
 from lseg_ros.nodes.dashboard.feeds import Feed
-from lseg_ros.nodes.dashboard.readings import FrameMatcher, Reading
 
 RECORD_S = 5.0
 IMAGES_WAITING = 32  # for their label images

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 
-HISTORY_S = 60.0
+from lseg_ros.dashboard.latency_plot import Sample
+
 NO_STATE = ''
 TRANSITIONS: Mapping[str, int] = MappingProxyType(
     {
@@ -47,15 +48,6 @@ class Part:
             return float(self.values.get(key, 'nan'))
         except ValueError:
             return math.nan
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The latency of a camera's frames at one moment of a steady clock, in seconds."""
-
-    time_s: float
-    p50_ms: float
-    p95_ms: float
 
 
 def part_of(status: DiagnosticStatus) -> Part:

@@ -17,21 +17,13 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from lseg_ros.core.cameras import parse_cameras
+from lseg_ros.dashboard.label_history import LabelHistory
+from lseg_ros.dashboard.latency_plot import HISTORY_S, Sample
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds
 from lseg_ros.nodes.dashboard.feeds import LINGER_S, TEND_S, Feed
-from lseg_ros.nodes.dashboard.label_history import LabelHistory
-from lseg_ros.nodes.dashboard.reports import (
-    HISTORY_S,
-    NO_STATE,
-    TRANSITIONS,
-    NodeInfo,
-    Part,
-    Sample,
-    latency_sample,
-    part_of,
-)
+from lseg_ros.nodes.dashboard.reports import NO_STATE, TRANSITIONS, NodeInfo, Part, latency_sample, part_of
 from lseg_ros.srv import QueryText, SetLabels
 
 LOOK_S = 1.0

@@ -15,12 +15,12 @@ from nicegui import app as pages
 from nicegui import core, ui
 from starlette.responses import Response
 
-from lseg_ros.nodes.dashboard.access import Access
+from lseg_ros.dashboard.access import Access
+from lseg_ros.dashboard.pictures import JpegCache
 from lseg_ros.nodes.dashboard.camera_feeds import Picture
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
 from lseg_ros.nodes.dashboard.map_link import MapLink
 from lseg_ros.nodes.dashboard.page import build_page
-from lseg_ros.nodes.dashboard.pictures import JpegCache
 from lseg_ros.nodes.dashboard.robot import Robot
 
 FRAME_WAIT_S = 3.0

@@ -10,10 +10,10 @@ from html import escape
 
 from nicegui import ui
 
+from lseg_ros.dashboard.cards import card
+from lseg_ros.dashboard.latency_plot import latency_plot
 from lseg_ros.nodes.dashboard.reports import Part
 from lseg_ros.nodes.dashboard.robot import RobotState
-from lseg_ros.nodes.dashboard.widgets.cards import card
-from lseg_ros.nodes.dashboard.widgets.latency_plot import latency_plot
 
 WHOLE = 'segmentation'
 SILENCE = '<p class="faint">No diagnostics come from the node.</p>'

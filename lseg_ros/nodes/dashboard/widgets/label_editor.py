@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
+from lseg_ros.dashboard.cards import answer_of, card, swatch
+from lseg_ros.dashboard.label_dialogs import FileDialog, PromptDialog
 from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.labels.syntax import split_labels
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
-from lseg_ros.nodes.dashboard.widgets.cards import answer_of, card, swatch
-from lseg_ros.nodes.dashboard.widgets.label_dialogs import FileDialog, PromptDialog
 from lseg_ros.srv import SetLabels
 
 ADD = SetLabels.Request.MODE_ADD

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from lseg_ros.nodes.dashboard.readings import ClassShare, Reading
+from lseg_ros.dashboard.cards import card, class_name
+from lseg_ros.dashboard.readings import ClassShare, Reading
 from lseg_ros.nodes.dashboard.robot import Robot
-from lseg_ros.nodes.dashboard.widgets.cards import card, class_name
 
 NOTHING = '<p class="faint">No label image has come yet.</p>'
 LEAST_SHARE = 0.001

@@ -7,10 +7,10 @@ import asyncio
 
 from nicegui import ui
 
+from lseg_ros.dashboard.cards import answer_of, card, class_name
+from lseg_ros.dashboard.live_picture import LivePicture
 from lseg_ros.nodes.dashboard.record import zipped
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
-from lseg_ros.nodes.dashboard.widgets.cards import answer_of, card, class_name
-from lseg_ros.nodes.dashboard.widgets.live_picture import LivePicture
 
 HINT = 'Click the picture to see the class of a pixel.'
 

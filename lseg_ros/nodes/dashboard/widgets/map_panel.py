@@ -8,10 +8,10 @@ from html import escape
 import numpy as np
 from nicegui import ui
 
+from lseg_ros.dashboard.cards import answer_of, card
 from lseg_ros.labels.syntax import PROMPT_LIMIT
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.dashboard.map_link import MapLink, MapPoints
-from lseg_ros.nodes.dashboard.widgets.cards import answer_of, card
 from lseg_ros.srv import QueryMap
 
 POINT_M = 0.05

@@ -11,10 +11,10 @@ from html import escape
 import numpy as np
 from nicegui import ui
 
+from lseg_ros.dashboard.cards import answer_of, card
+from lseg_ros.dashboard.pictures import heat, jpeg
 from lseg_ros.labels.syntax import PROMPT_LIMIT
-from lseg_ros.nodes.dashboard.pictures import heat, jpeg
 from lseg_ros.nodes.dashboard.robot import Robot
-from lseg_ros.nodes.dashboard.widgets.cards import answer_of, card
 from lseg_ros.srv import QueryText
 
 

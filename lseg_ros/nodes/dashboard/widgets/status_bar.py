@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from lseg_ros.dashboard.cards import answer_of
 from lseg_ros.nodes.dashboard.reports import NO_STATE
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
-from lseg_ros.nodes.dashboard.widgets.cards import answer_of
 from lseg_ros.nodes.dashboard.widgets.health_panel import WHOLE
 
 # The transitions that each state offers: what the button says, and the question before it.

@@ -4,13 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from lseg_ros.nodes.dashboard.reports import HISTORY_S, Sample
+HISTORY_S = 60.0
 
 WIDTH, HEIGHT = 320, 96
 LEFT, BOTTOM, TOP = 44, 16, 6
 ROUND_STEPS = (1, 2, 5)
 KEY = '<p class="key"><span><i class="p50_ms"></i>median</span><span><i class="p95_ms"></i>95th percentile</span></p>'
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The latency of a camera's frames at one moment of a steady clock, in seconds."""
+
+    time_s: float
+    p50_ms: float
+    p95_ms: float
 
 
 def latency_plot(samples: Sequence[Sample], now_s: float) -> str:
