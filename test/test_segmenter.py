@@ -150,6 +150,18 @@ def test_reduced_images_are_squeezed_a_little_to_save_padding(monkeypatch):
     assert seen == [(128, 224), (224, 128), (128, 192), (128, 128)]
 
 
+def test_reduced_image_gives_the_result_of_its_original():
+    segmenter = SinglePassSegmenter(ColorNetwork(input_size=64))
+    ids = quarters(320, 480)
+    assert segmenter.network_size((320, 480)) == (64, 96)
+    original, reduced = (
+        segmenter.segment([image], colour_labels(segmenter), sizes=[(320, 480)])[0]
+        for image in (painted(ids), painted(ids)[::2, ::2])
+    )
+    assert reduced.ids.shape == (320, 480)
+    assert (reduced.ids == original.ids).mean() > 0.99
+
+
 def test_images_of_many_sizes_in_one_call_give_what_each_gives_alone(tiny, noise):
     prepared = labelled(tiny, 'floor', 'wall', 'chair')
     images = [noise[:50, :60], noise, noise[:33, :33], noise[::-1], noise[:64, :64]]

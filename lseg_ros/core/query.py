@@ -49,7 +49,8 @@ class Comparison:
 
     def to_image(self, pixels: Tensor) -> np.ndarray:
         """Resize an enlarged uint8 map to the size of the image, by nearest neighbour."""
-        return sample(pixels[None].cpu().numpy(), self.geometry.image)[0]
+        resized: np.ndarray = sample(pixels[None].cpu().numpy(), self.geometry.image)[0]
+        return resized
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ class Segmenter(ABC):
         images: Sequence[np.ndarray],
         prepared: PreparedLabels,
         *,
+        sizes: Sequence[Size] | None = None,
         threshold: float = 0.0,
         output_size: Size | None = None,
         filters: Sequence[ScoreFilter] | None = None,
@@ -113,17 +114,19 @@ class Segmenter(ABC):
         Pixels with a confidence below `threshold`, 0..1, become 255. `filters`, one per image,
         change the scores before the decision. Results have `output_size` (height, width), sampled
         by nearest neighbour, or the size of their image. With `embed` they hold the embedding that
-        was scored, too.
+        was scored, too. Give the original `sizes` of images that you have reduced, not below
+        `network_size`: results are those of the originals.
         Raise ValueError for a threshold out of range, or an image of another dtype or shape or
         without pixels.
         """
         check_threshold(threshold)
         for index, image in enumerate(images):
             check_image(image, index)
+        sizes = sizes or [image.shape[:2] for image in images]
         decided: dict[int, Tensor] = {}
         embeddings: dict[int, ImageEmbedding] = {}
         with torch.inference_mode():
-            for batch in self._logits(images, prepared.text, embed):
+            for batch in self._logits(images, sizes, prepared.text, embed):
                 embeddings |= self._embeddings_of(batch)
                 scored = zip(batch.indices, batch.geometries, _probabilities(batch.logits, prepared))
                 for index, geometry, scores in scored:
@@ -132,10 +135,7 @@ class Segmenter(ABC):
                         scores = filters[index](images[index], scores, covered)
                     decided[index] = _decide(scores, geometry, prepared.ids, threshold)
             # The first and only wait for a GPU.
-            planes = [
-                sample(decided[index].cpu().numpy(), output_size or image.shape[:2])
-                for index, image in enumerate(images)
-            ]
+            planes = [sample(decided[index].cpu().numpy(), output_size or size) for index, size in enumerate(sizes)]
             return [
                 Segmentation(ids, confidence, embeddings.get(index)) for index, (ids, confidence) in enumerate(planes)
             ]
@@ -180,7 +180,7 @@ class Segmenter(ABC):
         """
         check_image(image, 0)
         with torch.inference_mode():
-            (batch,) = self._logits([image], self._backend.project(text))
+            (batch,) = self._logits([image], [image.shape[:2]], self._backend.project(text))
         return batch.logits[0], batch.geometries[0]
 
     def _with_text(self, labels: LabelSet, text: Tensor) -> PreparedLabels:
@@ -194,11 +194,18 @@ class Segmenter(ABC):
         Raise ValueError as `segment` does, and if this kind of segmenter cannot embed images.
         """
 
+    def network_size(self, size: Size) -> Size:
+        """Return the size (height, width) to which images of `size` are reduced for the network."""
+        return size
+
     @abstractmethod
-    def _logits(self, images: Sequence[np.ndarray], text: Tensor, embed: bool = False) -> Iterator[LogitsBatch]:
+    def _logits(
+        self, images: Sequence[np.ndarray], sizes: Sequence[Size], text: Tensor, embed: bool = False
+    ) -> Iterator[LogitsBatch]:
         """Yield the logits of all images, in batches, for rows [K, E] of the backend's project.
 
-        With `embed`, the batches hold the embeddings, too; raise ValueError if there are none.
+        `sizes` are as for `segment`, one per image. With `embed`, the batches hold the embeddings,
+        too; raise ValueError if there are none.
         """
 
     def _embeddings_of(self, batch: LogitsBatch) -> dict[int, ImageEmbedding]:

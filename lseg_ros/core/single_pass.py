@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lseg_ros.backends import Backend, EagerBackend
 from lseg_ros.core.embedding import ImageEmbedding
-from lseg_ros.core.geometry import ImageGeometry
+from lseg_ros.core.geometry import ImageGeometry, Size
 from lseg_ros.core.segmenter import LogitsBatch, Segmenter, check_image
 from lseg_ros.model.lseg import LSeg
 
@@ -43,13 +43,19 @@ class SinglePassSegmenter(Segmenter):
     def embed(self, image: np.ndarray) -> ImageEmbedding:
         """See Segmenter; every backend can do it."""
         check_image(image, 0)
-        geometry = self._plan(image)
+        geometry = self._plan(image.shape[:2])
         with torch.inference_mode(), self._running:
             grid = self._backend.embed(self._resize(image, geometry)[None])[0].clone()
         return ImageEmbedding(grid, geometry, self.model.config.align_corners)
 
-    def _logits(self, images: Sequence[np.ndarray], text: Tensor, embed: bool = False) -> Iterator[LogitsBatch]:
-        geometries = [self._plan(image) for image in images]
+    def network_size(self, size: Size) -> Size:
+        """See Segmenter."""
+        return self._plan(size).resized
+
+    def _logits(
+        self, images: Sequence[np.ndarray], sizes: Sequence[Size], text: Tensor, embed: bool = False
+    ) -> Iterator[LogitsBatch]:
+        geometries = [self._plan(size) for size in sizes]
         for size in dict.fromkeys(geometry.resized for geometry in geometries):
             batch = [i for i, geometry in enumerate(geometries) if geometry.resized == size]
             pixels = torch.stack([self._resize(images[i], geometries[i]) for i in batch])
@@ -63,9 +69,8 @@ class SinglePassSegmenter(Segmenter):
                 logits = logits.float() / self.model.calibration
             yield LogitsBatch(batch, [geometries[i] for i in batch], logits, embeddings)
 
-    def _plan(self, image: np.ndarray) -> ImageGeometry:
-        height, width, _ = image.shape
-        return ImageGeometry.plan((height, width), self._input_size, self.model.stride)
+    def _plan(self, size: Size) -> ImageGeometry:
+        return ImageGeometry.plan(size, self._input_size, self.model.stride)
 
     def _resize(self, image: np.ndarray, geometry: ImageGeometry) -> Tensor:
         """Return the image, uint8 [*geometry.resized, 3], on the network's device."""
@@ -73,7 +78,7 @@ class SinglePassSegmenter(Segmenter):
         pixels = torch.from_numpy(np.require(image, requirements=('C', 'W')))
         if self.model.device.type == 'cuda':  # pinned memory is copied asynchronously
             pixels = pixels.pin_memory().to(self.model.device, non_blocking=True)
-        if geometry.resized == geometry.image:
+        if geometry.resized == image.shape[:2]:
             return pixels
         planes = pixels.permute(2, 0, 1)[None]
         if planes.is_cuda:  # which has no uint8 resize; on a CPU that is the fastest

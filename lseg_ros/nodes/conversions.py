@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from lseg_ros.core.cloud import POINT, PixelGrid
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.media import ros_images
+from lseg_ros.media.ros_images import LeastSize, Picture
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.bridge import bridge_to_rgb
 
@@ -46,6 +47,14 @@ def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
     Raise ValueError, with the reason, if the message does not hold a colour or grey picture.
     """
     return ros_images.compressed_to_rgb(message, bridge_to_rgb)
+
+
+def reduced_to_rgb(message: CompressedImage, least: LeastSize) -> Picture:
+    """Return the picture like `compressed_to_rgb`, but a JPEG perhaps smaller, as small as allowed.
+
+    `least` takes the size (height, width) of the picture and returns the least that will do.
+    """
+    return ros_images.reduced_to_rgb(message, _bridge_to_rgb, least)
 
 
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lseg_ros.labels import LabelRegistry
-from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb
+from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb, reduced_to_rgb
 from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_message
 
 HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
@@ -174,6 +174,25 @@ def test_compressed_picture_is_decoded_to_rgb(kind, tolerance):
     rgb = compressed_to_rgb(CompressedImage(format=kind, data=data))
     assert rgb.shape == (48, 64, 3)
     assert np.abs(rgb.astype(int) - smooth).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    'kind, least, shape',
+    [
+        ('jpeg', (48, 64), (48, 64)),
+        ('jpeg', (25, 33), (48, 64)),
+        ('jpeg', (24, 32), (24, 32)),
+        ('jpeg', (10, 14), (12, 16)),
+        ('png', (10, 14), (48, 64)),
+    ],
+)
+def test_jpeg_is_decoded_no_smaller_than_allowed(kind, least, shape):
+    smooth = np.broadcast_to(np.arange(0, 240, 5, np.uint8)[:, None, None], (48, 64, 3))
+    message = CompressedImage(format=kind, data=encode(np.ascontiguousarray(smooth), kind))
+    picture = reduced_to_rgb(message, lambda size: least)
+    assert picture.size == (48, 64) and picture.pixels.shape == (*shape, 3)
+    rows = smooth.reshape(shape[0], -1).mean(1)
+    assert np.abs(picture.pixels.mean((1, 2)) - rows).max() < 4
 
 
 def test_compressed_picture_of_red_is_red():

@@ -145,23 +145,44 @@ def test_image_size_may_change_from_frame_to_frame(active):
         assert (message.height, message.width) == (height, width)
 
 
-def test_compressed_images_are_segmented(start):
-    client = start(labels=LABELS, image_transport='compressed')
-    client.listen('lseg/label_image')
-    assert client.configure() and client.activate()
-    camera = client.node.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
+def jpeg(pixels):
     file = io.BytesIO()
-    Picture.fromarray(PICTURE).save(file, 'jpeg')
+    Picture.fromarray(pixels).save(file, 'jpeg')
     message = CompressedImage(header=Header(frame_id='left'), format='jpeg', data=file.getvalue())
     message.header.stamp.sec = 5
+    return message
+
+
+def received_for(client, message, topic):
+    """Return the first image on `topic` that the node makes of a compressed one."""
+    client.listen(topic)
+    assert client.configure() and client.activate()
+    camera = client.node.create_publisher(CompressedImage, 'image/compressed', qos_profile_sensor_data)
 
     def send():
         camera.publish(message)
-        return client.soon(lambda: client.received['lseg/label_image'])
+        return client.soon(lambda: client.received[topic])
 
-    label_image = client.poll(send, 'a label image')[0]
+    return client.poll(send, topic)[0]
+
+
+def test_compressed_images_are_segmented(start):
+    message = jpeg(PICTURE)
+    label_image = received_for(start(labels=LABELS, image_transport='compressed'), message, 'lseg/label_image')
     assert label_image.header == message.header
     assert (label_image.height, label_image.width) == PICTURE.shape[:2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('topic', ['lseg/label_image', 'lseg/overlay'])
+def test_outputs_show_a_large_jpeg_in_full(start, topic):
+    stripes = np.zeros((720, 1280, 3), np.uint8)
+    stripes[:, ::2] = 255  # would be grey, if enlarged from what the network needs
+    client = start(labels=LABELS, image_transport='compressed', overlay_alpha=0.0)
+    image = received_for(client, jpeg(stripes), topic)
+    assert (image.height, image.width) == (720, 1280)
+    if topic == 'lseg/overlay':
+        assert np.median(np.abs(np.diff(image_to_rgb(image).astype(int), axis=1))) > 200
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from lseg_lab.evaluation.multiscale import MultiScaleEvaluator
 from lseg_lab.evaluation.windows import Window
 from lseg_ros.backends import EagerBackend
 from lseg_ros.core.embedding import ImageEmbedding
-from lseg_ros.core.geometry import ImageGeometry, decision_size
+from lseg_ros.core.geometry import ImageGeometry, Size, decision_size
 from lseg_ros.core.segmenter import LogitsBatch, Segmenter
 from lseg_ros.model import LSeg
 
@@ -37,16 +37,17 @@ class MultiScaleSegmenter(Segmenter):
         """Raise ValueError: the protocol averages logits, so there is no one embedding."""
         raise ValueError(_NO_EMBEDDINGS)
 
-    def _logits(self, images: Sequence[np.ndarray], text: Tensor, embed: bool = False) -> Iterator[LogitsBatch]:
+    def _logits(
+        self, images: Sequence[np.ndarray], sizes: Sequence[Size], text: Tensor, embed: bool = False
+    ) -> Iterator[LogitsBatch]:
         if embed:
             raise ValueError(_NO_EMBEDDINGS)
         scale = self._evaluator.passes * self.model.calibration
-        for index, image in enumerate(images):
-            height, width, _ = image.shape
-            size = decision_size((height, width))
-            logits = self._evaluator(image, text, size)[None] / scale
+        for index, (image, size) in enumerate(zip(images, sizes)):
+            decided = decision_size(size)
+            logits = self._evaluator(image, text, decided)[None] / scale
             # These logits are already on the grid of the decision.
-            yield LogitsBatch([index], [ImageGeometry((height, width), size, size, size)], logits)
+            yield LogitsBatch([index], [ImageGeometry(size, decided, decided, decided)], logits)
 
 
 def open_multiscale(

@@ -130,7 +130,7 @@ class CameraGeometry:
         grid = PixelGrid(np.array([v]), np.array([u]))
         try:
             z = self._metres(depth, frame, grid).item()
-            camera = image_camera(info, frame.image.shape[:2])
+            camera = image_camera(info, frame.size)
             x, y = pixel_rays(grid, *lens(info, camera, self._rectified)).ravel()
         except ValueError as error:
             self._problems.note(str(error))
@@ -158,14 +158,14 @@ class CameraGeometry:
     def _camera_info(self, result: _Result) -> CameraInfo | None:
         frame, size = result.frame, result.segmentation.ids.shape
         try:
-            return scaled_camera_info(result.info, frame.image.shape[:2], size, frame.header)
+            return scaled_camera_info(result.info, frame.size, size, frame.header)
         except ValueError as error:
             self._problems.note(str(error), bad_infos=1)
             return None
 
     def _points(self, result: _Result, message: Image) -> PointCloud2 | None:
         frame, segmentation = result.frame, result.segmentation
-        grid = PixelGrid.between(frame.image.shape[:2], segmentation.ids.shape, self._stride)
+        grid = PixelGrid.between(frame.size, segmentation.ids.shape, self._stride)
         try:
             rays = self._rays_of(result, grid)
         except ValueError as error:
@@ -189,7 +189,7 @@ class CameraGeometry:
         """Return the rays of `grid`, computed once per calibration and size."""
         if result.info is None:
             raise ValueError('points need camera_info, and none has arrived')
-        camera = image_camera(result.info, result.frame.image.shape[:2])
+        camera = image_camera(result.info, result.frame.size)
         matrix, distortion, is_fisheye = lens(result.info, camera, self._rectified)
         size = result.segmentation.ids.shape
         key = matrix.tobytes(), distortion.tobytes(), is_fisheye, camera.size, size
@@ -203,8 +203,8 @@ class CameraGeometry:
         Raise ValueError if the depth frame does not fit the image.
         """
         depth = image_to_depth(message)
-        if depth.shape != frame.image.shape[:2]:
-            (height, width), (rows, columns) = frame.image.shape[:2], depth.shape
+        if depth.shape != frame.size:
+            (height, width), (rows, columns) = frame.size, depth.shape
             raise ValueError(
                 f'depth has {columns} x {rows} pixels, but the image has {width} x '
                 f'{height}: depth must be aligned to the image'

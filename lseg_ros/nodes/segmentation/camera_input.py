@@ -17,8 +17,8 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lseg_ros.core.cameras import Camera
-from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb
-from lseg_ros.nodes.segmentation.frames import Arrival, Decode
+from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb, reduced_to_rgb
+from lseg_ros.nodes.segmentation.frames import Arrival, Decode, Reduce
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.nodes.transport import loss_hint
 
@@ -28,17 +28,18 @@ QUEUE = 5
 
 @dataclass(frozen=True)
 class ImageTransport:
-    """One way to receive images: topic, message type, and the function that decodes it to RGB."""
+    """One way to receive images: topic, message type, and the functions that decode it to RGB."""
 
     topic: str
     message_type: type
     decode: Decode
+    reduce: Reduce | None = None
 
 
 TRANSPORTS = MappingProxyType(
     {
         'raw': ImageTransport('image', Image, image_to_rgb),
-        'compressed': ImageTransport('image/compressed', CompressedImage, compressed_to_rgb),
+        'compressed': ImageTransport('image/compressed', CompressedImage, compressed_to_rgb, reduced_to_rgb),
     }
 )
 
@@ -65,7 +66,7 @@ class CameraInput:
                 transport.message_type,
                 transport.topic,
                 self._qos,
-                lambda message: stream.offer(camera.name, Arrival(message, transport.decode)),
+                lambda message: stream.offer(camera.name, Arrival(message, transport.decode, transport.reduce)),
             )
             self._subscribe(
                 CameraInfo, 'camera_info', _best_effort(QUEUE), stream.cameras[camera.name].geometry.infos.add

@@ -13,6 +13,7 @@ from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.core.smoothing import ScoreSmoother
 from lseg_ros.core.statistics import StreamStatistics
 from lseg_ros.labels import LabelSet
+from lseg_ros.media.ros_images import LeastSize
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.segmentation.camera_geometry import CameraGeometry
 from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival, Frame, LabelTable, Terms
@@ -34,15 +35,20 @@ class CameraStream:
         geometry: CameraGeometry,
         smoother: ScoreSmoother,
         clock: Clock,
+        network_size: LeastSize,
         on_problem: Callable[[str], None],
     ) -> None:
-        """Publish nothing until `announce`; call `on_problem` with why an image was given up."""
+        """Publish nothing until `announce`; call `on_problem` with why an image was given up.
+
+        `network_size` returns the size to which the network reduces an image.
+        """
         self.camera = camera
         self.outputs = outputs
         self.geometry = geometry
         self.smoother = smoother
         self.statistics = StreamStatistics()
         self._clock = clock
+        self._network_size = network_size
         self._on_problem = on_problem
         self._newest_ns = -1
         self._last_frame: Frame | None = None
@@ -73,17 +79,16 @@ class CameraStream:
     def decode(self, arrival: Arrival) -> Frame | None:
         """Begin a frame; count a message without a usable image, and return None for it."""
         started = time.perf_counter()
-        header = arrival.message.header
         try:
-            begun_ns = stamp_ns(header)
-            image = arrival.decode(arrival.message)
+            begun_ns = stamp_ns(arrival.message.header)
+            picture = arrival.picture(None if self.outputs.are_colors_wanted else self._network_size)
         except ValueError as error:
             self.statistics.image_refused(f'bad image: {error}')
             self._complain(f'bad image: {error}')
             return None
         self._note_stamp(begun_ns)
         self.smoother.begin(begun_ns / 1e9)
-        frame = Frame(image, header, begun_ns, started, self._table, self._settings)
+        frame = Frame(arrival, picture, begun_ns, started, self._table, self._settings)
         self.geometry.begin(frame)
         self._last_frame = frame
         return frame

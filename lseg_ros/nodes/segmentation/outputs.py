@@ -61,7 +61,9 @@ class Outputs:
         self._camera_info = self._create(CameraInfo, 'camera_info', FRAME_QOS)
         self._points = self._create(PointCloud2, 'points', FRAME_QOS)
         self._embedding = self._create(Embedding, 'embedding', FRAME_QOS)
-        self.is_embedding_wanted = False  # whether anybody subscribed to it before the last batch ended
+        # Whether anybody subscribed, before the last batch ended, to the embedding, and to any of
+        # the topics that show the colours of the whole image.
+        self.is_embedding_wanted = self.are_colors_wanted = False
 
     def open(self) -> None:
         """Let frames out."""
@@ -93,6 +95,8 @@ class Outputs:
         with self._gate:
             self.tables.note_consumers(self._label_image, self._points, *self._masks.values())
             self.is_embedding_wanted = self._embedding.get_subscription_count() > 0
+            colored = (self._overlay, self._points)
+            self.are_colors_wanted = self.is_embedding_wanted or any(each.get_subscription_count() for each in colored)
 
     def publish(self, frame: Frame, segmentation: Segmentation) -> bool:
         """Send a result to its subscribers, unless the gate is shut; return whether it is open."""

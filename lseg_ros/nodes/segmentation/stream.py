@@ -155,8 +155,9 @@ class SegmentationStream:
         """Return the frames with their results, except those that the network fails on."""
         try:
             results = self.segmenter.segment(
-                [frame.image for _, frame in batch],
+                [frame.picture.pixels for _, frame in batch],
                 self._terms.prepared,
+                sizes=[frame.size for _, frame in batch],
                 threshold=self._terms.settings.confidence_threshold,
                 output_size=self._output_size,
                 filters=[camera.smoother for camera, _ in batch],
@@ -187,7 +188,9 @@ def create_stream(
             undo.callback(outputs.destroy)
             geometry = CameraGeometry(outputs, settings)
             smoother = ScoreSmoother(settings.temporal_smoothing, settings.temporal_warp)
-            return CameraStream(camera, outputs, geometry, smoother, node.get_clock(), on_problem)
+            return CameraStream(
+                camera, outputs, geometry, smoother, node.get_clock(), segmenter.network_size, on_problem
+            )
 
         stream = SegmentationStream(segmenter, terms, map(create_camera, parse_cameras(settings.cameras)), on_problem)
         undo.callback(stream.close)
