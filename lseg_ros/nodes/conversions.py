@@ -54,7 +54,7 @@ def reduced_to_rgb(message: CompressedImage, least: LeastSize) -> Picture:
 
     `least` takes the size (height, width) of the picture and returns the least that will do.
     """
-    return ros_images.reduced_to_rgb(message, _bridge_to_rgb, least)
+    return ros_images.reduced_to_rgb(message, bridge_to_rgb, least)
 
 
 def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
