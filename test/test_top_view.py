@@ -47,6 +47,8 @@ def test_maps_of_every_size_fit(side):
 def test_voxels_far_away_do_not_make_the_others_small():
     cells, colors = joined(floor(100, 100), floor(2, 1, GREEN, (10**6, 0, 0)))
     assert share_of(TopView(cells, 0.05).picture('map', cells, colors), GREEN) > 0.5
+    cells, colors = joined(floor(100, 100), floor(50, 50, GREEN, (10**6, 10**6, 0)))
+    assert share_of(TopView(cells, 0.05).picture('map', cells, colors), GREEN) > 0.5
 
 
 def test_marks_and_legend_have_the_colour_and_number_of_their_thing():

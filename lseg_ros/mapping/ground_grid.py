@@ -68,7 +68,7 @@ def ground_grid(
     if not len(voxels):
         return GroundGrid(np.full((0, 0), UNKNOWN, np.int8), (0.0, 0.0), voxel_size)
     cells = voxels.cells.astype(np.int64)
-    near = (np.abs(cells[:, :2] - np.median(cells[:, :2], axis=0)) < _REACH).all(1)
+    near = near_the_others(cells)
     cells, ids = cells[near], ids[near]
     if not len(cells):
         return GroundGrid(np.full((0, 0), UNKNOWN, np.int8), (0.0, 0.0), voxel_size)
@@ -82,6 +82,12 @@ def ground_grid(
     states[flat[~is_traversable & (height > limits.low) & (height <= limits.high)]] = OCCUPIED
     x, y = (float(value) * voxel_size for value in low)
     return GroundGrid(states.reshape(rows, columns), (x, y), voxel_size)
+
+
+def near_the_others(cells: np.ndarray) -> np.ndarray:
+    """Return which voxels [N, 3] lie within _REACH cells of the median one, seen from above."""
+    near: np.ndarray = (np.abs(cells[:, :2] - np.median(cells[:, :2], axis=0)) < _REACH).all(1)
+    return near
 
 
 def traversable_ids(labels: LabelSet, names: Sequence[str]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lseg_ros.mapping.approach import GroundPose
+from lseg_ros.mapping.ground_grid import near_the_others
 from lseg_ros.media.fonts import Font, font_for, plain_font
 
 Color = tuple[int, int, int]
@@ -67,7 +68,7 @@ class TopView:
         """
         self._voxel_size = voxel_size
         self._top = (floor + _CUT_M) / voxel_size
-        shown = cells[cells[:, 2] < self._top]
+        shown = cells[(cells[:, 2] < self._top) & near_the_others(cells)]
         if not len(shown):
             raise ValueError(
                 f'nothing in the map is lower than {_CUT_M:g} m above a floor at {floor:g} m: give the height of the '
