@@ -11,6 +11,7 @@ from map_scene import MODEL, SIZE_M, seen, wall_ahead
 from safetensors.torch import save_file
 
 from lseg_ros.mapping.language_map import LanguageMap
+from lseg_ros.mapping.map_files import write_map
 from lseg_ros.mapping.voxel_map import MapSettings
 
 SETTINGS = MapSettings(voxel_size=SIZE_M)
@@ -85,6 +86,26 @@ def test_files_that_hold_something_else_are_refused(walls, tmp_path):
         LanguageMap(MapSettings(voxel_size=0.2)).load(tmp_path / 'map')
     with pytest.raises(ValueError, match='the map is empty'):
         LanguageMap(SETTINGS).save(tmp_path / 'empty')
+
+
+@pytest.mark.parametrize(
+    ('name', 'place', 'value', 'fault'),
+    [
+        ('cells', 0, -(2**31), 'voxels too far'),  # whose absolute value is negative
+        ('cells', slice(None), 0, 'there twice'),
+        ('weights', 0, float('inf'), 'weights'),
+        ('weights', 0, 0.0, 'weights'),
+        ('seen_s', 0, float('nan'), 'times'),
+        ('seen_s', 0, 1e300, 'times'),
+        ('vectors', 0, float('nan'), 'vectors'),
+    ],
+)
+def test_file_with_impossible_voxels_is_refused(walls, tmp_path, name, place, value, fault):
+    voxels = walls.voxels()
+    getattr(voxels, name)[place] = value
+    write_map(tmp_path / 'map', voxels, walls.facts)
+    with pytest.raises(ValueError, match=f'map is damaged: .*{fault}'):
+        LanguageMap(SETTINGS).load(tmp_path / 'map')
 
 
 def test_full_disk_leaves_the_former_file_and_names_it(walls, tmp_path):

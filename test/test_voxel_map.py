@@ -141,6 +141,15 @@ def test_pose_that_is_not_finite_is_refused():
         seen(wall_ahead(2.0, pose=pose))
 
 
+def test_vectors_of_another_length_change_nothing():
+    known = new_map()
+    known.integrate(points_at([[1, 1, 1]]))
+    longer = replace(points_at([[2, 2, 2]]), vectors=torch.ones(1, len(WORDS) + 1))
+    with pytest.raises(ValueError, match='vectors of 6 dimensions in a map of 5'):
+        known.integrate(longer)
+    assert len(known) == len(known.voxels()) == 1
+
+
 def test_map_that_is_full_forgets_the_oldest_voxels():
     grid = new_map(max_voxels=100)
     for number in range(30):

@@ -12,9 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from lseg_ros.mapping.voxel_index import REACH, keys_of
 from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.whole_files import whole_file, write_error
 
+_LAST_S = 2.0**31  # the latest time that a stamp of ROS can hold
 _KEY = 'lseg_map'  # of the facts in the metadata of the file
 _FORMAT = 1
 _DTYPES = {
@@ -59,7 +61,10 @@ def read_map(path: Path) -> tuple[Voxels, MapFacts]:
         raise ValueError(f'{path} is not a map, or cut short: {error}') from error
     _check(path, tensors)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != 'vectors'}
-    return Voxels(**arrays, vectors=tensors['vectors']), facts
+    voxels = Voxels(**arrays, vectors=tensors['vectors'])
+    if faults := _faults(voxels):
+        raise ValueError(f'{path} is damaged: {", ".join(faults)}')
+    return voxels, facts
 
 
 def check_model(facts: MapFacts, model: str) -> None:
@@ -77,7 +82,7 @@ def _facts(path: Path, text: str) -> MapFacts:
         if not 0 < facts.voxel_size < np.inf:
             raise ValueError('voxel_size')
         return facts
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is not a map of this version of lseg_ros') from error
 
 
@@ -91,3 +96,16 @@ def _check(path: Path, tensors: dict[str, torch.Tensor]) -> None:
             raise ValueError(f'{path} is not a map: its {name} are missing or of another shape')
     if len(tensors) != len(_DTYPES) or tensors['vectors'].ndim != 2:
         raise ValueError(f'{path} is not a map: it holds {", ".join(sorted(tensors))}')
+
+
+def _faults(voxels: Voxels) -> list[str]:
+    """Return what is in no map that was written whole: one such value would spoil all answers."""
+    within = ((voxels.cells > -REACH) & (voxels.cells < REACH)).all()
+    is_sound = {
+        'voxels too far from the origin': within,
+        'voxels that are there twice': not within or len(np.unique(keys_of(voxels.cells))) == len(voxels),
+        'weights out of range': ((voxels.weights > 0) & np.isfinite(voxels.weights)).all(),
+        'impossible times': ((voxels.seen_s >= 0) & (voxels.seen_s < _LAST_S)).all(),
+        'vectors that are not finite': torch.isfinite(voxels.vectors).all(),
+    }
+    return [fault for fault, sound in is_sound.items() if not sound]

@@ -106,8 +106,7 @@ class VoxelMap:
 
         Raise ValueError if the vectors have another number of dimensions.
         """
-        if voxels.vectors.shape[1] != self.dimensions:
-            raise ValueError(f'vectors of {voxels.vectors.shape[1]} dimensions in a map of {self.dimensions}')
+        self._check_dimensions(voxels.vectors)
         self.clear()
         sound = np.flatnonzero((voxels.weights > 0) & (np.abs(voxels.cells) < REACH).all(1))
         kept = sound[np.argsort(-voxels.seen_s[sound], kind='stable')][: self.settings.max_voxels]
@@ -123,7 +122,11 @@ class VoxelMap:
         self._remove(self._slots())
 
     def integrate(self, observation: Observation) -> None:
-        """Add what a camera has seen to the voxels, and clear those that it has seen through."""
+        """Add what a camera has seen to the voxels, and clear those that it has seen through.
+
+        Raise ValueError if the vectors have another number of dimensions.
+        """
+        self._check_dimensions(observation.vectors)
         picked, keys, voxel_of = self._group(observation.points)
         slots = self._slots_for(keys)
         weights = observation.weights[picked]
@@ -141,6 +144,10 @@ class VoxelMap:
         self._seen_s[slots] = observation.stamp_s
         if self.settings.clearing:
             self._clear_seen_through(observation.rays, slots)
+
+    def _check_dimensions(self, vectors: Tensor) -> None:
+        if vectors.shape[1] != self.dimensions:
+            raise ValueError(f'vectors of {vectors.shape[1]} dimensions in a map of {self.dimensions}')
 
     def _group(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the indices of the points that the map can hold, their voxels, and whose they are.

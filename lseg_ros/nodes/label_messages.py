@@ -8,6 +8,8 @@ from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lseg_ros.labels import LabelClass, LabelSet
+from lseg_ros.labels.ids import MAX_LABELS
+from lseg_ros.labels.syntax import quote
 from lseg_ros.msg import LabelClass as LabelClassMessage
 from lseg_ros.msg import LabelSet as LabelSetMessage
 
@@ -31,18 +33,21 @@ def label_set_to_message(labels: LabelSet, since_ns: int) -> LabelSetMessage:
 
 def label_set_from_message(message: LabelSetMessage) -> LabelSet:
     """Return the table of a message; raise ValueError if it is not one."""
-    return LabelSet(
-        tuple(
-            LabelClass(
-                label.id,
-                label.name,
-                tuple(label.prompts),
-                tuple(round(255 * channel) for channel in (label.color.r, label.color.g, label.color.b)),
-                tuple(label.groups),
-            )
-            for label in message.classes
-        )
-    )
+    return LabelSet(tuple(map(_label_class, message.classes)))
+
+
+def _label_class(message: LabelClassMessage) -> LabelClass:
+    """Return the class of a message; raise ValueError, with its name, if it cannot be one."""
+    color = message.color.r, message.color.g, message.color.b
+    faults = {
+        f'the id {message.id}, which means unlabelled': message.id > MAX_LABELS,
+        'no prompts': not message.prompts,
+        f'the colour {color}, not 0 to 1': not all(0 <= channel <= 1 for channel in color),
+    }
+    if found := [fault for fault, is_there in faults.items() if is_there]:
+        raise ValueError(f'label {quote(message.name)} has {" and ".join(found)}')
+    red, green, blue = (round(255 * channel) for channel in color)
+    return LabelClass(message.id, message.name, tuple(message.prompts), (red, green, blue), tuple(message.groups))
 
 
 def label_set_to_label_info(labels: LabelSet, since_ns: int, threshold: float) -> LabelInfo:

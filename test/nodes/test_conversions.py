@@ -10,11 +10,11 @@ import pytest
 from builtin_interfaces.msg import Time
 from PIL import Image as Picture
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb, reduced_to_rgb
-from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_message
+from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_label_info, label_set_to_message
 
 HEADER = Header(stamp=Time(sec=7, nanosec=123456789), frame_id='camera_optical')
 RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
@@ -266,3 +266,20 @@ def test_tables_carry_ids_names_prompts_colours_and_the_stamp():
     assert meanings == {0: 'other', 1: 'floor', 2: 'rug', 3: 'door'}
     assert info.threshold == pytest.approx(0.25)
     assert table.header == info.header == Header(stamp=Time(sec=7, nanosec=1))
+
+
+@pytest.mark.parametrize(
+    ('change', 'fault'),
+    [
+        ({'id': 255}, 'the id 255, which means unlabelled'),
+        ({'prompts': []}, 'no prompts'),
+        ({'color': ColorRGBA(r=float('inf'))}, 'the colour'),
+        ({'color': ColorRGBA(g=float('nan'))}, 'the colour'),
+    ],
+)
+def test_table_that_is_none_is_refused_with_the_label_at_fault(change, fault):
+    table = label_set_to_message(LabelRegistry().replace(['floor', 'door']), 0)
+    for name, value in change.items():
+        setattr(table.classes[-1], name, value)
+    with pytest.raises(ValueError, match=f"label 'door' has {fault}"):
+        label_set_from_message(table)

@@ -37,13 +37,19 @@ class FrameViews:
 
 
 def _embedded_image(message: Embedding) -> EmbeddedImage:
+    if not message.model:
+        raise ValueError('an embedding has no model: what it may be compared with is unknown')
     shape = message.height, message.width, message.dim
     vectors = np.frombuffer(message.data, '<f2')
     colors = np.frombuffer(message.colors, np.uint8)
     if vectors.size != np.prod(shape) or colors.size != 3 * np.prod(shape[:2]) or not vectors.size:
         raise ValueError(f'an embedding of {shape} has {vectors.size} numbers and {colors.size} bytes of colour')
     lines = Line(message.first_y, message.step_y), Line(message.first_x, message.step_x)
+    if not np.isfinite([value for line in lines for value in line]).all() or min(line.step for line in lines) <= 0:
+        raise ValueError(f'an embedding has places at {lines[1]} across and {lines[0]} down')
     size = message.image_height, message.image_width
     pixels = PixelGrid.along(lines, shape[:2], size)
     rows = torch.from_numpy(vectors.reshape(shape))
+    if not torch.isfinite(rows.sum(dtype=torch.float32)):  # one such value would stay in the map
+        raise ValueError('an embedding has numbers that are not finite')
     return EmbeddedImage(rows, colors.reshape(*shape[:2], 3), pixels, size)
