@@ -34,6 +34,6 @@ setup(
         )
     ],
     install_requires=requirements('runtime'),
-    extras_require={name: requirements(name) for name in ('dashboard', 'demo', 'drive', 'onnx', 'test')},
+    extras_require={name: requirements(name) for name in ('dashboard', 'demo', 'drive', 'onnx', 'test', 'view')},
     entry_points={'console_scripts': ['lseg = lseg_ros.cli:main']},
 )

@@ -18,7 +18,7 @@ from lseg_ros import __version__
 from lseg_ros.error_text import one_line
 from lseg_ros.whole_files import is_disk_full
 
-COMMANDS = ('segment', 'embed', 'map', 'info', 'fetch', 'convert', 'export')
+COMMANDS = ('segment', 'embed', 'map', 'view', 'info', 'fetch', 'convert', 'export')
 # Loaded only if asked for, as it takes ROS, and time.
 ROS_COMMANDS = {'call': 'lseg_ros.nodes.call.command'}
 LAB_COMMANDS = ('adapt', 'annotate', 'calibrate', 'evaluate', 'rooms', 'train', 'words')
