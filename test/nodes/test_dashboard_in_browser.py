@@ -7,16 +7,20 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-from harness import Client, repeating, segmentation_node
+from harness import Client, repeating, running
 from lifecycle_msgs.msg import Transition
 from oracle import oracle_in_node
 from oracle_answers import red_of
+from rclpy.context import Context
+from rclpy.parameter import Parameter
+
+from lseg_ros.nodes.segmentation.segmentation_node import SegmentationNode
 
 pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
 pytest.importorskip('selenium', reason='needs selenium: pip install -r requirements/test.txt')
@@ -39,19 +43,43 @@ def picture() -> np.ndarray:
     return pixels
 
 
-@pytest.fixture(scope='module')
-def scene(ros_context) -> Iterator[SimpleNamespace]:
+class Scene:
     """A node that sees a camera, its dashboard, and a browser that shows it."""
+
+    def __init__(self, context: Context, node: Client, page: Browser, address: str) -> None:
+        self.node = node  # its client, which also plays the camera
+        self.page = page
+        self.address = address
+        self._context = context
+        self._running = ExitStack()
+
+    def start_node(self) -> None:
+        """Start the node, unconfigured."""
+        labels = Parameter('labels', value=LABELS)
+        options = {'enable_rosout': False, 'parameter_overrides': [labels]}
+        node = SegmentationNode(context=self._context, namespace=self.node.namespace, **options)
+        self._running.enter_context(running(node, node.close))
+
+    def stop_node(self) -> None:
+        """End the node."""
+        self._running.close()
+
+
+@pytest.fixture(scope='module')
+def scene(ros_context) -> Iterator[Scene]:
+    """The scene; the node runs."""
+    client = Client(ros_context, '/dashboard')
     with (
         oracle_in_node(),
-        segmentation_node(ros_context, labels=LABELS) as node,
-        dashboard(node.namespace) as address,
+        running(client.node),
+        dashboard(client.namespace) as address,
         browser() as page,
+        repeating(lambda: client.send(picture(), time.time_ns()), FRAME_S),
     ):
-        node.bring_up()
-        with repeating(lambda: node.send(picture(), time.time_ns()), FRAME_S):
-            page.driver.get(address)
-            yield SimpleNamespace(node=node, page=page, address=address)
+        scene = Scene(ros_context, client, page, address)
+        scene.start_node()
+        yield scene
+        scene.stop_node()
 
 
 @pytest.fixture
@@ -167,6 +195,19 @@ def test_cleaning_up_and_configuring_again(page, node):
     page.press('.bar button', 'Configure')
     page.press('.bar button', 'Activate')
     page.find('.pill', 'active')
+
+
+def test_a_node_that_ends_is_said_and_comes_back(scene, page):
+    scene.stop_node()
+    page.find('.pill', 'not running')
+    page.find('.bar .message', '/dashboard/lseg is not running')
+    page.enter('.labels input', 'lamp')
+    page.find('.chip.refused', 'is not running')
+    scene.start_node()
+    page.press('.bar button', 'Configure')
+    page.press('.bar button', 'Activate')
+    page.find('.pill', 'active')
+    page.wait_gone('.live .note')
 
 
 def test_the_health_of_the_node_is_shown(page):

@@ -14,6 +14,7 @@ from lifecycle_msgs.msg import Transition
 from lseg_ros.dashboard.latency_plot import Sample
 
 NO_STATE = ''
+LOOKING = 'looking for the node'
 TRANSITIONS: Mapping[str, int] = MappingProxyType(
     {
         'configure': Transition.TRANSITION_CONFIGURE,
@@ -29,7 +30,7 @@ class NodeInfo:
     """The node at the last look: its lifecycle state, or `problem` says why that is unknown."""
 
     state: str = NO_STATE
-    problem: str = 'looking for the node'
+    problem: str = LOOKING
     cameras: tuple[str, ...] = ('',)
     overlay_alpha: float | None = None
 

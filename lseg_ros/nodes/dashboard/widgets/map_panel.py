@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 
 import numpy as np
@@ -14,6 +15,7 @@ from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.dashboard.map_link import MapLink, MapPoints
 from lseg_ros.srv import QueryMap
 
+REDRAW_S = 5.0  # half a megabyte goes to the browser each time
 POINT_M = 0.05
 MILLIMETRES = 3  # decimals of what is sent
 ANSWER_COLOR = '#e11d48'
@@ -26,6 +28,7 @@ class MapPanel:
         """Build the card in the present slot."""
         self._link = link
         self._shown: MapPoints | None = None
+        self._drawn_at = -float('inf')
         self._answers: list[MapAnswer] = []
         self._card = card('Map', 'map')
         with self._card:
@@ -46,7 +49,7 @@ class MapPanel:
         if self._scene is None or not self._view.value:
             return
         self._link.want_voxels()
-        if self._link.points is not self._shown:
+        if self._link.points is not self._shown and time.monotonic() > self._drawn_at + REDRAW_S:
             self._shown = self._link.points
             self._draw()
 
@@ -57,6 +60,7 @@ class MapPanel:
                 self._scene = ui.scene(grid=False, background_color='#20262d').classes('scene')
 
     def _draw(self) -> None:
+        self._drawn_at = time.monotonic()
         points = self._shown
         if self._scene is None or points is None or not len(points.places):
             return

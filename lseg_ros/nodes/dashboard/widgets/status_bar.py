@@ -6,7 +6,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from lseg_ros.dashboard.cards import answer_of
-from lseg_ros.nodes.dashboard.reports import NO_STATE
+from lseg_ros.nodes.dashboard.reports import LOOKING, NO_STATE
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
 from lseg_ros.nodes.dashboard.widgets.health_panel import WHOLE
 
@@ -49,7 +49,8 @@ class StatusBar:
     def refresh(self, state: RobotState) -> None:
         """Show the present state."""
         info, whole = state.info, state.parts.get(WHOLE)
-        text = UNDER_WAY.get(state.pending) or info.state or 'not running'
+        missing = 'looking' if info.problem == LOOKING else 'not running'
+        text = UNDER_WAY.get(state.pending) or info.state or missing
         self._pill.set_text(text)
         self._pill.classes(replace=f'pill {_kind(state)}')
         message = info.problem if info.state == NO_STATE and not state.pending else whole.message if whole else ''
@@ -76,7 +77,7 @@ def _kind(state: RobotState) -> str:
     if state.pending:
         return 'busy'
     if state.info.state == NO_STATE:
-        return 'bad'
+        return 'idle' if state.info.problem == LOOKING else 'bad'
     whole = state.parts.get(WHOLE)
     if state.info.state != 'active':
         return 'idle'
