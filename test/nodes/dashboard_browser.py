@@ -27,7 +27,7 @@ CHROMEDRIVER = shutil.which('chromedriver')
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120.0
 POLL_S = 0.1
-OPTIONS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1366,900')
+OPTIONS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars', '--window-size=1366,900')
 
 
 class Browser:
