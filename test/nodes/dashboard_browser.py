@@ -27,7 +27,8 @@ CHROMEDRIVER = shutil.which('chromedriver')
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120.0
 POLL_S = 0.1
-OPTIONS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars', '--window-size=1366,900')
+SCREEN = ('--headless=new', '--window-size=1366,900', '--hide-scrollbars', '--disable-gpu')
+SYSTEM = ('--no-sandbox', '--disable-dev-shm-usage')  # as root, and with little shared memory
 
 
 class Browser:
@@ -80,7 +81,7 @@ class Browser:
 def browser() -> Iterator[Browser]:
     """Start Chromium; quit it at the end."""
     options = webdriver.ChromeOptions()
-    for option in OPTIONS:
+    for option in (*SCREEN, *SYSTEM):
         options.add_argument(option)
     options.binary_location = CHROMIUM or ''
     driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
