@@ -7,7 +7,7 @@ import argparse
 
 from tqdm import tqdm
 
-from node_process import running_node
+from node_process import Camera, running_node
 from scenarios import VGA, picture
 
 DESCRIPTION = """\
@@ -25,8 +25,9 @@ def main() -> int:
     image = picture(VGA)
     step = max(1, args.frames // 10)
     memory = []
-    with running_node({'device': args.device}) as (client, camera, process):
+    with running_node({'device': args.device}) as (client, node, process):
         client.bring_up()
+        camera = Camera(node)
         for number in tqdm(range(1, args.frames + 1), unit='frame'):
             camera.segment(image)
             if number % step == 0:

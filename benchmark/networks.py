@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,19 +16,18 @@ from tokenizers.pre_tokenizers import Whitespace
 from torch import Tensor
 from torch.nn import functional as F
 
-from lseg_ros.model import LSeg, LSegConfig, load
+from lseg_ros.model import LSeg, checkpoint, load
 from lseg_ros.model.open_networks import open_networks
+from lseg_ros.model.published import NETWORKS
 from lseg_ros.model.tips_text import TipsText
 from lseg_ros.model.zoo import build
 
-# The paper's network at its evaluation size, with random weights.
-LARGE = 'lseg-vitl16'
-_LARGE_PARTS = {'encoder': 'vit_large_patch16_384', 'decoder': 'dpt', 'width': 256, 'input_size': 480}
+LARGE = 'lseg-vitl16'  # the paper's network
 
 
 def has_random_weights(name: str) -> bool:
     """Return whether `open_network` gives this model random weights."""
-    return name == LARGE or name in open_networks()
+    return name in NETWORKS or name in open_networks()
 
 
 def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
@@ -33,13 +35,25 @@ def open_network(name: str, device: torch.device, dtype: torch.dtype) -> LSeg:
     if not has_random_weights(name):
         return load(name, device, dtype)
     torch.manual_seed(0)
-    config = LSegConfig(name=LARGE, **_LARGE_PARTS) if name == LARGE else open_networks()[name].config
-    model = build(config).eval().requires_grad_(False)
+    network = NETWORKS[name] if name in NETWORKS else open_networks()[name]
+    model = build(network.config).eval().requires_grad_(False)
     if isinstance(model.text_encoder, TipsText):  # whose tokenizer comes with the weights
         model.text_encoder.tokenizer = _word_counter()
     model.image_encoder.to(dtype)
     model.decoder.to(dtype)
     return model.to(device)
+
+
+@contextmanager
+def stored_network(name: str) -> Iterator[str]:
+    """Yield what the node loads as `name`: that itself, or a temporary file of random weights."""
+    if not has_random_weights(name):
+        yield name
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f'{name}.safetensors')
+        checkpoint.save(open_network(name, torch.device('cpu'), torch.float32), path)
+        yield str(path)
 
 
 def _word_counter() -> Tokenizer:

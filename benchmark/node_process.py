@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from ament_index_python.packages import get_package_prefix
-from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lseg_ros.nodes.client import SegmentationClient
-from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.conversions import array_to_image, stamp_ns
 from lseg_ros.nodes.spinning import spinning
 from lseg_ros.nodes.transport import use_profile
 
@@ -51,40 +50,55 @@ class Process:
 
 
 class Camera:
-    """Sends images to the node `lseg` and waits for the label image of each."""
+    """Sends images and measures how long each takes to come back, by the same stamp."""
 
-    def __init__(self, node: Node) -> None:
-        """Publish and subscribe on `node`, which spins in another thread."""
+    def __init__(self, node: Node, image: str = 'image', answer: str = 'lseg/label_image') -> None:
+        """Publish on the topic `image` and subscribe to `answer`.
+
+        `node` spins in another thread.
+        """
         self._clock = node.get_clock()
-        self._publisher = node.create_publisher(Image, 'image', qos_profile_sensor_data)
-        self._awaited: Time | None = None
-        self._arrived_s = 0.0
+        self._publisher = node.create_publisher(Image, image, qos_profile_sensor_data)
+        self._sent_s: dict[int, float] = {}
         self._arrival = threading.Event()
-        node.create_subscription(Image, 'lseg/label_image', self._receive, 5)
+        self.times_ms: list[float] = []  # of all images that came back
+        node.create_subscription(Image, answer, self._receive, qos_profile_sensor_data)
+
+    def send(self, pixels: np.ndarray) -> None:
+        """Send an image, and return at once."""
+        now = self._clock.now()
+        message = array_to_image(pixels, 'rgb8', Header(stamp=now.to_msg(), frame_id='camera'))
+        self._sent_s[now.nanoseconds] = time.perf_counter()
+        self._publisher.publish(message)
 
     def segment(self, pixels: np.ndarray) -> float:
-        """Send an image, again if it gets lost; return the milliseconds until its label image."""
+        """Send an image, again if it gets lost; return the milliseconds until it comes back."""
         deadline = time.perf_counter() + FRAME_TIMEOUT_S
         while time.perf_counter() < deadline:
-            header = Header(stamp=self._clock.now().to_msg(), frame_id='camera')
-            message = array_to_image(pixels, 'rgb8', header)
             self._arrival.clear()
-            self._awaited = header.stamp
-            started = time.perf_counter()
-            self._publisher.publish(message)
+            self.send(pixels)
             if self._arrival.wait(RESEND_S):
-                return 1000 * (self._arrived_s - started)
-        raise RuntimeError(f'no label image within {FRAME_TIMEOUT_S:.0f} s')
+                return self.times_ms[-1]
+        raise RuntimeError(f'no answer within {FRAME_TIMEOUT_S:.0f} s')
+
+    def forget(self) -> None:
+        """Forget all images so far; those under way no longer count."""
+        self._sent_s.clear()
+        self.times_ms.clear()
 
     def _receive(self, message: Image) -> None:
-        if message.header.stamp == self._awaited:
-            self._arrived_s = time.perf_counter()
+        sent_s = self._sent_s.pop(stamp_ns(message.header), None)
+        if sent_s is not None:
+            self.times_ms.append(1000 * (time.perf_counter() - sent_s))
             self._arrival.set()
 
 
 @contextmanager
-def running_node(parameters: Mapping[str, str]) -> Iterator[tuple[SegmentationClient, Camera, Process]]:
-    """Run an unconfigured segmentation node with `parameters` (as in YAML) and a camera for it."""
+def running_node(parameters: Mapping[str, str]) -> Iterator[tuple[SegmentationClient, Node, Process]]:
+    """Run an unconfigured segmentation node `lseg` with `parameters`, as in YAML.
+
+    Yield a client, the ROS node it uses, which spins in a thread of its own, and the process.
+    """
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
     use_profile(TRANSPORT)
     program = Path(get_package_prefix('lseg_ros'), 'lib/lseg_ros/segmentation_node')
@@ -96,7 +110,7 @@ def running_node(parameters: Mapping[str, str]) -> Iterator[tuple[SegmentationCl
         with spinning(node):
             client = SegmentationClient(node)
             client.wait_for_node()
-            yield client, Camera(node), Process(process.pid)
+            yield client, node, Process(process.pid)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

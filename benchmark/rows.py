@@ -4,27 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from measure import Measurement
 
-_HEADINGS = (
-    'name',
-    'model',
-    'device',
-    'precision',
-    'size',
-    'batch',
-    'labels',
-    'p50 ms',
-    'p95 ms',
-    'images/s',
-    'CPU s',
-    'peak MB',
-    'floor',
-)
+_NONE = '-'  # in the place of a number
 
 
 @dataclass(frozen=True)
@@ -44,6 +30,9 @@ class Row:
     cpu_s: float | None = None  # CPU seconds per image, all threads
     peak_mb: float | None = None
     floor_share: float | None = None  # lower bound as a fraction of p50_ms
+    sent: int | None = None  # images of cameras at a rate
+    received: int | None = None  # label images for them
+    cores: float | None = None  # CPU seconds of the node per second
     note: str = ''
 
     def filled(self, taken: Measurement, floor_ms: float | None = None) -> Row:
@@ -64,50 +53,47 @@ class Row:
         return replace(self, note=note)
 
 
+Column = tuple[str, Callable[[Row], str]]
+_CASE: tuple[Column, ...] = (
+    ('name', lambda row: row.name),
+    ('precision', lambda row: row.precision),
+    ('size', lambda row: row.size),
+    ('batch', lambda row: str(row.batch)),
+    ('labels', lambda row: str(row.labels)),
+)
+_NETWORK: tuple[Column, ...] = (('model', lambda row: row.model), ('device', lambda row: row.device))
+_NUMBERS: tuple[Column, ...] = (
+    ('p50 ms', lambda row: _number(row.p50_ms, '.1f')),
+    ('p95 ms', lambda row: _number(row.p95_ms, '.1f')),
+    ('images/s', lambda row: _number(row.per_second, '.4g')),
+    ('sent', lambda row: _number(row.sent, 'd')),
+    ('received', lambda row: _number(row.received, 'd')),
+    ('CPU ms/image', lambda row: _number(None if row.cpu_s is None else 1000 * row.cpu_s, '.1f')),
+    ('cores', lambda row: _number(row.cores, '.2f')),
+    ('peak MB', lambda row: _number(row.peak_mb, '.0f')),
+    ('floor', lambda row: _number(row.floor_share, '.0%')),
+)
+_NOTE: Column = ('note', lambda row: row.note)
+
+
 def print_table(rows: Sequence[Row]) -> None:
     """Print the rows as an aligned table."""
-    lines = [_HEADINGS, *map(_cells, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    for line, row in zip(lines, (None, *rows)):
-        text = '  '.join(cell.ljust(width) for cell, width in zip(line, widths))
-        print(f'{text}  {row.note if row else ""}'.rstrip())
+    lines = _table(rows, (*_NETWORK, *_CASE, *_NUMBERS, _NOTE))
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        print('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Return rows of one network on one device as a Markdown table."""
-    head = (
-        'name',
-        'precision',
-        'size',
-        'batch',
-        'labels',
-        'p50 ms',
-        'p95 ms',
-        'images/s',
-        'CPU ms/image',
-        'peak MB',
-        'floor',
-    )
-    lines = []
-    for row in rows:
-        cpu_ms = None if row.cpu_s is None else 1000 * row.cpu_s
-        lines.append(
-            (
-                row.name,
-                row.precision,
-                row.size,
-                str(row.batch),
-                str(row.labels),
-                _number(row.p50_ms, '.1f'),
-                _number(row.p95_ms, '.1f'),
-                _number(row.per_second, '.4g'),
-                _number(cpu_ms, '.1f'),
-                _number(row.peak_mb, '.0f'),
-                _number(row.floor_share, '.0%'),
-            )
-        )
-    top, *below = (f'| {" | ".join(line)} |' for line in (head, *lines))
-    return '\n'.join((top, f'|{"---|" * len(head)}', *below))
+    head, *lines = (f'| {" | ".join(line)} |' for line in _table(rows, (*_CASE, *_NUMBERS, _NOTE)))
+    return '\n'.join((head, f'|{"---|" * (head.count("|") - 1)}', *lines))
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """Return the headings and the lines, without the columns in which no row has anything."""
+    filled = [(heading, text) for heading, text in columns if any(text(row) not in ('', _NONE) for row in rows)]
+    return [tuple(heading for heading, _ in filled), *(tuple(text(row) for _, text in filled) for row in rows)]
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
@@ -116,17 +102,5 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
     path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + '\n')
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    numbers = (
-        _number(row.p50_ms, '.2f'),
-        _number(row.p95_ms, '.2f'),
-        _number(row.per_second, '.1f'),
-        _number(row.cpu_s, '.4f'),
-        _number(row.peak_mb, '.0f'),
-        _number(row.floor_share, '.0%'),
-    )
-    return (row.name, row.model, row.device, row.precision, row.size, str(row.batch), str(row.labels), *numbers)
-
-
 def _number(value: float | None, form: str) -> str:
-    return '-' if value is None else format(value, form)
+    return _NONE if value is None else format(value, form)

@@ -13,7 +13,7 @@ import torch
 from lseg_ros.backends.device import PRECISIONS, find_device, find_precision, limit_cpu_threads
 from networks import LARGE
 from rows import Row, print_table, write_json
-from scenarios import VGA, Setting, measure
+from scenarios import VGA, Setting, compare, measure
 
 SMALL = 'lseg-lite'
 DESCRIPTION = """\
@@ -23,6 +23,8 @@ Measure LSeg on this machine and print one table; bench_output/bench.json gets t
   b   our network alone, with each backend: image on the device to logits
   c   image array to class ids: copies, resize, network, decision
   d   image message to label image message, through the real node in its own process
+  e   the same while one camera, or three, send VGA images at a fixed rate
+  f   image array to class ids, beside CLIPSeg as transformers runs it
 
 Rows of one group are measured in alternation, so that other load on the machine affects all of
 them alike: compare rows within a group. floor is the fraction of the time that the network's
@@ -57,8 +59,9 @@ def _groups(args: argparse.Namespace, device: torch.device) -> Iterator[list[Row
         setting = Setting(model, device, precision, repeats)
         groups = measure(setting)
         yield from ([next(groups)] if args.quick else groups)
-        if model == SMALL:
-            yield _through_node(setting, args)
+        yield from _through_node(setting, args)
+        if model == SMALL and not args.quick:
+            yield compare(setting)
     if device.type == 'cpu':
         yield [
             Row(name, LARGE, 'cuda', 'float16', '{}x{}'.format(*VGA), 1, 12, note='needs a GPU')
@@ -72,12 +75,14 @@ def _models(args: argparse.Namespace, device: torch.device) -> list[str]:
     return [SMALL, LARGE] if args.all or device.type == 'cuda' else [SMALL]
 
 
-def _through_node(setting: Setting, args: argparse.Namespace) -> list[Row]:
+def _through_node(setting: Setting, args: argparse.Namespace) -> Iterator[list[Row]]:
     try:
         from through_node import measure_node
     except ImportError as error:
-        return [setting.row('d message to message', VGA).because(f'needs ROS 2: {error}')]
-    return measure_node(setting, args.cpu_threads)
+        yield [setting.row('d message to message', VGA).because(f'needs ROS 2: {error}')]
+        return
+    groups = measure_node(setting, args.cpu_threads)
+    yield from ([next(groups)] if args.quick else groups)
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -2,7 +2,8 @@
 """Measurements within one process: backends, numbers of labels, sizes, batches, label changes.
 
 Row names start with a letter: (a) the plain network, eager, in float32; (b) our network alone;
-(c) image array to ids; (d), measured elsewhere, image message to label image.
+(c) image array to ids; (d) and (e), measured elsewhere, image message to label image; (f) image
+array to ids beside another network.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cv2
@@ -72,6 +73,27 @@ def measure(setting: Setting) -> Iterator[list[Row]]:
     yield _whole(setting, segmenter, 'size', sizes)
     yield _whole(setting, segmenter, 'batch', [(VGA, batch, USUAL_LABELS) for batch in BATCHES])
     yield [row for count in (USUAL_LABELS, 150) for row in _label_change(setting, segmenter, count)]
+
+
+def compare(setting: Setting) -> list[Row]:
+    """Measure image array to ids in alternation with CLIPSeg: same image, same labels."""
+    from clipseg import ClipSeg  # transformers takes seconds to import
+
+    model = open_network(setting.model, setting.device, PRECISIONS[setting.precision])
+    segmenter = open_segmenter(model, threads=torch.get_num_threads())
+    labels, image, other = label_set(USUAL_LABELS), picture(VGA), ClipSeg(setting.device)
+    prepared = segmenter.prepare(labels)
+    own = setting.row('f image to ids', VGA)
+    clipseg = replace(own, model='clipseg-rd64', precision='float32', note='random weights')
+    calls = {
+        own: lambda: segmenter.segment([image], prepared),
+        replace(clipseg, name='f CLIPSeg, image encoded once'): lambda: other.ids_by_encoding_once(
+            image, labels.prompts
+        ),
+        replace(clipseg, name='f CLIPSeg, as documented'): lambda: other.ids(image, labels.prompts),
+    }
+    taken = measure_in_turn(calls, setting.device, max(3, setting.repeats // 10))
+    return [row.filled(taken[row]) for row in calls]
 
 
 def picture(size: tuple[int, int]) -> np.ndarray:

@@ -16,7 +16,8 @@ DOCS = Path(__file__).parents[1] / 'docs/performance.md'
 BEGIN, END = '<!-- bench {} -->', '<!-- end of bench {} -->'
 DESCRIPTION = """\
 Update the tables of docs/performance.md from bench.json. Each table stands between two markers:
-`one process` (a, b, c and label changes), `node` (d) and `large` (the paper's network).
+`one process` (a, b, c and label changes), `node` (d), `rates` (e), `comparison` (f) and `large`
+(the paper's network).
 A table without rows in bench.json is left unchanged.
 
   make bench
@@ -39,9 +40,10 @@ def main() -> None:
 def _tables(rows: Sequence[Row]) -> dict[str, list[Row]]:
     measured = [row for row in rows if row.p50_ms is not None]
     small = [row for row in measured if row.model != LARGE]
+    apart = {'d ': 'node', 'e ': 'rates', 'f ': 'comparison'}
     return {
-        'one process': [row for row in small if not row.name.startswith('d ')],
-        'node': [row for row in small if row.name.startswith('d ')],
+        'one process': [row for row in small if row.name[:2] not in apart],
+        **{name: [row for row in small if row.name.startswith(letter)] for letter, name in apart.items()},
         'large': [row for row in measured if row.model == LARGE],
     }
 

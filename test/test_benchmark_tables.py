@@ -44,8 +44,18 @@ def test_rows_take_the_place_of_the_old_ones_and_the_rest_of_the_page_stays(upda
     before, table = page.split('<!-- bench node -->\n')
     assert before == PAGE.split('<!-- bench node -->\n')[0]
     assert table.splitlines()[2:] == [
-        '| d message to message | float32 | 640x480 | 1 | 12 | 22.7 | 23.8 | 44.1 | 21.3 | 1234 | - |',
+        '| d message to message | float32 | 640x480 | 1 | 12 | 22.7 | 23.8 | 44.1 | 21.3 | 1234 |',
         '<!-- end of bench node -->',
+    ]
+
+
+def test_only_columns_with_numbers_are_shown(update):
+    rate = {'p50_ms': 14.0, 'sent': 150, 'received': 149, 'cores': 0.6, 'note': 'random weights'}
+    page = update(PAGE.replace('node', 'rates'), 'e 1 camera at 30 Hz', **rate)
+    assert page.splitlines()[-4:-1] == [
+        '| name | precision | size | batch | labels | p50 ms | sent | received | cores | note |',
+        '|---|---|---|---|---|---|---|---|---|---|',
+        '| e 1 camera at 30 Hz | float32 | 640x480 | 1 | 12 | 14.0 | 150 | 149 | 0.60 | random weights |',
     ]
 
 
@@ -60,5 +70,5 @@ def test_a_page_without_the_marks_is_refused(update):
 
 def test_the_page_of_the_package_has_the_marks(update):
     page = (BENCHMARK.parent / 'docs/performance.md').read_text()
-    assert '| b network | float32' in update(page, 'b network', p50_ms=1.0)
-    assert '| d network | float32' in update(page, 'd network', p50_ms=1.0)
+    for name in ('b network', 'd node', 'e rate', 'f other'):
+        assert f'| {name} | float32' in update(page, name, p50_ms=1.0)
