@@ -11,6 +11,7 @@ import torch
 from map_scene import MODEL, SIZE_M, labels_of, texts_of, vector_of
 
 from lseg_ros.labels import LabelRegistry
+from lseg_ros.mapping import approach as approaching
 from lseg_ros.mapping.approach import ApproachLimits, approach
 from lseg_ros.mapping.asking import find_things, place_before
 from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, UNKNOWN, GroundLimits, ground_grid
@@ -166,6 +167,25 @@ def test_thing_behind_a_wall_has_no_pose_and_a_reason(room, ground):
     ):
         place = place_before(far, room, SIZE_M, ground, limits)
         assert place.pose is None and reason in place.reason
+
+
+def test_large_thing_that_no_place_sees_has_no_pose_and_a_reason(monkeypatch):
+    hall = voxels_of(
+        box((0, 0, 0), (200, 200, 1), 'floor'),
+        box((60, 60, 3), (140, 140, 4), 'wall'),
+        box((65, 65, 1), (135, 135, 2), 'sofa'),
+    )
+    ids = label_voxels(hall.vectors, labels_of('floor', 'wall', 'sofa')).ids
+    ground = ground_grid(hall, ids, (1,), SIZE_M, GroundLimits())
+    target = (box((70, 70, 1), (130, 130, 2), 'sofa')[0][:, :2] + 0.5) * SIZE_M
+    limits = ApproachLimits(distance=2.0)
+    with pytest.raises(ValueError, match='cannot be seen from any free ground around it'):
+        approach(ground, target, limits)
+    monkeypatch.setattr(approaching, '_MOST_SAMPLES', 5000)
+    with pytest.raises(ValueError, match=r'cannot be seen from \d+ of \d+ free places around it, the others not tried'):
+        approach(ground, target, limits)
+    with pytest.raises(ValueError, match='outside of the mapped ground'):
+        approach(ground, target + 100.0, limits)
 
 
 def test_no_ground_at_all_is_said():

@@ -15,6 +15,11 @@ from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, GroundGrid
 _TOLERANCE = 0.6
 # Cells around the target that may be occupied: the target itself.
 _NEAR_TARGET = 3
+# Bounds of the work: places on lines of sight that are looked at, as many at once, and cells of a
+# whole map in which the nearest free ground is looked for.
+_MOST_SAMPLES = 2_000_000
+_BATCH = 100_000
+_MOST_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -46,26 +51,35 @@ def approach(grid: GroundGrid, target: np.ndarray, limits: ApproachLimits) -> Gr
     """Return the pose nearest to the wanted distance from a target, facing its centre.
 
     `target` has x and y of its voxels, [N, 2]. Distances are measured to the nearest of them. The
-    robot fits at the pose, and nothing in between hides the target.
-    Raise ValueError, with the reason, if there is no such pose.
+    robot fits at the pose, and nothing in between hides the target. The work is bounded, however
+    large the target is.
+    Raise ValueError, with the reason, if no such pose is found.
     """
-    free = _roomy(grid, limits.robot_radius)
-    if not free.any():
-        raise ValueError(f'the map has no free ground on which a robot of radius {limits.robot_radius:g} m fits')
-    places = grid.centres(*np.nonzero(free))
-    centre = target.mean(0)
-    distances = _distances(grid, target)[free]
-    error = np.abs(distances - limits.distance)
-    near = np.flatnonzero(error <= _TOLERANCE * limits.distance)
-    if not len(near):
-        raise ValueError(
-            f'the nearest free ground is {distances.min():.1f} m from it; approach_distance is {limits.distance:g} m'
-        )
-    for candidate in near[np.argsort(error[near], kind='stable')]:
-        if _is_visible(grid, places[candidate], target):
-            x, y = (float(value) for value in places[candidate])
-            return GroundPose(x, y, math.atan2(centre[1] - y, centre[0] - x))
-    raise ValueError('it cannot be seen from any free ground around it')
+    if not (grid.states == FREE).any():
+        raise ValueError('the map has no free ground')
+    near = grid.around(target, (1 + _TOLERANCE) * limits.distance + limits.robot_radius + 2 * grid.cell_size)
+    columns = _columns(near, target)
+    places = near.centres(*np.nonzero(_roomy(near, limits.robot_radius)))
+    seen = _nearest(near, columns, places)
+    error = np.abs(np.linalg.norm(seen - places, axis=1) - limits.distance)
+    order = np.argsort(error, kind='stable')[: (error <= _TOLERANCE * limits.distance).sum()]
+    if not len(order):
+        raise ValueError(_why_nowhere(grid, target, limits))
+    place = places[order[_first_visible(near, places[order], seen[order])]]
+    x, y = map(float, place)
+    centre = near.centres(*columns.T).mean(0)
+    return GroundPose(x, y, math.atan2(centre[1] - y, centre[0] - x))
+
+
+def _columns(grid: GroundGrid, target: np.ndarray) -> np.ndarray:
+    """Return row and column of each cell of the target, [M, 2]."""
+    cells = np.floor((target - grid.corner) / grid.cell_size).astype(int)[:, ::-1]
+    inside = cells[((cells >= 0) & (cells < grid.states.shape)).all(1)]
+    if not len(inside):
+        raise ValueError('it lies outside of the mapped ground')
+    taken = np.zeros(grid.states.shape, bool)
+    taken[tuple(inside.T)] = True
+    return np.argwhere(taken)
 
 
 def _roomy(grid: GroundGrid, radius: float) -> np.ndarray:
@@ -76,20 +90,49 @@ def _roomy(grid: GroundGrid, radius: float) -> np.ndarray:
     return roomy
 
 
-def _distances(grid: GroundGrid, target: np.ndarray) -> np.ndarray:
-    """Return the distance of each cell from the nearest voxel of the target, in metres."""
+def _nearest(grid: GroundGrid, columns: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the centre of the column of the target that is nearest to each place, [P, 2]."""
     away = np.ones(grid.states.shape, np.uint8)
-    for x, y in np.unique(target, axis=0):
-        away[grid.cell_at(x, y)] = 0
-    return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * grid.cell_size
+    away[tuple(columns.T)] = 0
+    _, owners = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    column_of = np.zeros((owners.max() + 1, 2), int)
+    column_of[owners[tuple(columns.T)]] = columns
+    at = np.floor((places - grid.corner) / grid.cell_size).astype(int)
+    return grid.centres(*column_of[owners[at[:, 1], at[:, 0]]].T)
 
 
-def _is_visible(grid: GroundGrid, place: np.ndarray, target: np.ndarray) -> bool:
-    """Return whether no obstacle lies between a place and the nearest part of the target."""
-    nearest = target[np.argmin(((target - place) ** 2).sum(1))]
-    steps = int(np.ceil(np.linalg.norm(nearest - place) / (0.5 * grid.cell_size)))
-    share = np.linspace(0.0, 1.0, steps + 1)[: max(1, steps - 2 * _NEAR_TARGET)]
-    columns, rows = (
-        np.floor(((place + share[:, None] * (nearest - place)) - grid.corner) / grid.cell_size).astype(int).T
-    )
-    return not (grid.states[rows, columns] == OCCUPIED).any()
+def _why_nowhere(grid: GroundGrid, target: np.ndarray, limits: ApproachLimits) -> str:
+    """Return why a robot fits nowhere at the wanted distance."""
+    free, radius = _roomy(grid, limits.robot_radius), limits.robot_radius
+    if not free.any():
+        return f'the map has no free ground on which a robot of radius {radius:g} m fits'
+    wanted = f'approach_distance is {limits.distance:g} m'
+    if grid.states.size > _MOST_CELLS:
+        return f'there is no free ground near enough; {wanted}'
+    away = np.ones(grid.states.shape, np.uint8)
+    away[tuple(_columns(grid, target).T)] = 0
+    distances = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * grid.cell_size
+    return f'the nearest free ground is {distances[free].min():.1f} m from it; {wanted}'
+
+
+def _first_visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> int:
+    """Return the index of the first place from which what is `seen` is not hidden.
+
+    Raise ValueError if there is none among those that the bound on the work allows to try.
+    """
+    steps = np.ceil(np.linalg.norm(seen - places, axis=1) / (0.5 * grid.cell_size)).astype(int).clip(1)
+    counts = np.maximum(1, steps - 2 * _NEAR_TARGET)
+    tried = int(np.searchsorted(np.cumsum(counts), _MOST_SAMPLES, side='right').clip(1, len(places)))
+    batch = max(1, _BATCH // int(counts.max()))
+    for start in range(0, tried, batch):
+        part = slice(start, min(start + batch, tried))
+        number = np.minimum(np.arange(counts[part].max()), counts[part, None] - 1)
+        share = (number / steps[part, None])[:, :, None]
+        lines = places[part, None] + share * (seen[part] - places[part])[:, None]
+        columns, rows = np.moveaxis(np.floor((lines - grid.corner) / grid.cell_size).astype(int), 2, 0)
+        visible = ~(grid.states[rows, columns] == OCCUPIED).any(1)
+        if visible.any():
+            return start + int(visible.argmax())
+    if tried < len(places):
+        raise ValueError(f'it cannot be seen from {tried} of {len(places)} free places around it, the others not tried')
+    raise ValueError('it cannot be seen from any free ground around it')

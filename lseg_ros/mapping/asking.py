@@ -85,7 +85,7 @@ def find_things(voxels: Voxels, scores: np.ndarray, minimum: float, voxel_size: 
 
 def place_before(thing: Thing, voxels: Voxels, voxel_size: float, grid: GroundGrid, limits: ApproachLimits) -> Place:
     """Return the pose on free ground from which to look at a thing, see `approach`."""
-    target = (np.unique(voxels.cells[thing.members, :2], axis=0) + 0.5) * voxel_size
+    target = (voxels.cells[thing.members, :2] + 0.5) * voxel_size
     try:
         return Place(approach(grid, target, limits))
     except ValueError as error:

@@ -50,6 +50,15 @@ class GroundGrid:
         column, row = (int(np.floor((value - low) / self.cell_size)) for value, low in zip((x, y), self.corner))
         return row, column
 
+    def around(self, places: np.ndarray, margin: float) -> GroundGrid:
+        """Return the part within `margin` metres of the box around places [N, 2], if any."""
+        low, high = places.min(0) - margin, places.max(0) + margin
+        (top, left), (bottom, right) = self.cell_at(*low), self.cell_at(*high)
+        top, left = max(top, 0), max(left, 0)
+        states = self.states[top : max(bottom + 1, 0), left : max(right + 1, 0)]
+        corner = self.corner[0] + left * self.cell_size, self.corner[1] + top * self.cell_size
+        return GroundGrid(states, corner, self.cell_size)
+
     def centres(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return x and y of the centres of cells, float64 [N, 2]."""
         places: np.ndarray = (np.stack([columns, rows], axis=1) + 0.5) * self.cell_size + self.corner
