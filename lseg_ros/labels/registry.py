@@ -40,6 +40,15 @@ class LabelRegistry:
         self._owners: dict[str, int] = {}
         self._groups: dict[str, tuple[str, ...]] = {}  # of each name, in use or not
 
+    @classmethod
+    def of(cls, labels: LabelSet) -> LabelRegistry:
+        """Return a registry whose names have the ids and groups that they have in `labels`."""
+        registry = cls()
+        registry._current = labels
+        registry._owners = {label.name: label.id for label in labels.classes if label.id != OTHER}
+        registry._groups = {label.name: label.groups for label in labels.classes if label.groups}
+        return registry
+
     @property
     def current(self) -> LabelSet | None:
         """The LabelSet after the last successful call; None before the first."""

@@ -26,8 +26,9 @@ from lseg_ros.core.statistics import StreamReport
 from lseg_ros.labels import LabelError
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import array_to_image, compressed_to_rgb, image_to_rgb, stamp_ns
+from lseg_ros.nodes.label_modes import REPLACE
 from lseg_ros.nodes.segmentation.frames import LAST_NS, Arrival
-from lseg_ros.nodes.segmentation.session import REPLACE, Session
+from lseg_ros.nodes.segmentation.session import Session
 from lseg_ros.nodes.segmentation.settings import Settings
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.slow]

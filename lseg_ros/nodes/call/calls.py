@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from lifecycle_msgs.msg import Transition
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.call.answers import Answer, found_lines, query_lines, table_lines, text_lines
 from lseg_ros.nodes.client import MapClient, NodeClient, SegmentationClient
+from lseg_ros.nodes.latched import LATCHED
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Ask: TypeAlias = Callable[[Any, argparse.Namespace], Answer]
 AddArguments: TypeAlias = Callable[[argparse.ArgumentParser], object]
 
@@ -51,7 +50,7 @@ def _get_labels(client: NodeClient, args: argparse.Namespace) -> Answer:
     cameras = parse_cameras([args.camera] if args.camera else client.get_parameter('cameras') or ())
     topic = f'{client.target}/{cameras[0].input("label_set")}'
     tables: queue.SimpleQueue[LabelSet] = queue.SimpleQueue()
-    client.node.create_subscription(LabelSet, topic, lambda table: tables.put(table), _LATCHED)
+    client.node.create_subscription(LabelSet, topic, lambda table: tables.put(table), LATCHED)
     try:
         table = tables.get(timeout=args.timeout)
     except queue.Empty:

@@ -18,9 +18,10 @@ from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelSet as LabelSetMessage
-from lseg_ros.nodes.dashboard.feeds import LATCHED, Feed
+from lseg_ros.nodes.dashboard.feeds import Feed
 from lseg_ros.nodes.dashboard.recorder import Record, Recorder
 from lseg_ros.nodes.label_messages import label_set_from_message
+from lseg_ros.nodes.latched import LATCHED
 
 TABLES_KEPT = 4
 

@@ -13,7 +13,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 
-from lseg_ros.nodes.dashboard.feeds import LATCHED, TEND_S, Feed
+from lseg_ros.nodes.dashboard.feeds import TEND_S, Feed
+from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.srv import QueryMap
 
 TIMEOUT_S = 30.0

@@ -23,9 +23,10 @@ from lseg_ros.labels.syntax import check_prompt, quote
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.conversions import array_to_image, image_to_rgb, stamp_ns
 from lseg_ros.nodes.label_messages import label_set_to_message
+from lseg_ros.nodes.label_modes import REPLACE
 from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import Frame, Terms
-from lseg_ros.nodes.segmentation.session import REPLACE, Session
+from lseg_ros.nodes.segmentation.session import Session
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.srv import EncodeText, QueryText, SegmentImage
 

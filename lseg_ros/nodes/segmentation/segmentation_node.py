@@ -21,6 +21,7 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.label_messages import label_set_to_message
+from lseg_ros.nodes.label_modes import REPLACE
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
 from lseg_ros.nodes.refusals import refuse_bad_requests
@@ -28,7 +29,7 @@ from lseg_ros.nodes.segmentation.camera_input import TRANSPORTS, CameraInput
 from lseg_ros.nodes.segmentation.frames import LabelTable
 from lseg_ros.nodes.segmentation.health import WHOLE, NodeState, examine
 from lseg_ros.nodes.segmentation.image_services import ImageServices
-from lseg_ros.nodes.segmentation.session import REPLACE, Session
+from lseg_ros.nodes.segmentation.session import Session
 from lseg_ros.nodes.segmentation.settings import PARAMETERS
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.srv import SetLabels

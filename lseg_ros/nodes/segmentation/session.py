@@ -15,16 +15,12 @@ from rclpy.node import Node
 from lseg_ros.backends.device import free_memory
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels import LabelError, LabelRegistry, LabelSet, read_label_file
-from lseg_ros.labels.syntax import quote
+from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
+from lseg_ros.nodes.label_modes import REPLACE, change_labels
 from lseg_ros.nodes.segmentation.frames import LabelTable, Terms
 from lseg_ros.nodes.segmentation.settings import Settings
 from lseg_ros.nodes.segmentation.stream import SegmentationStream, create_stream
-from lseg_ros.srv import SetLabels
 
-REPLACE = SetLabels.Request.MODE_REPLACE
-ADD = SetLabels.Request.MODE_ADD
-REMOVE = SetLabels.Request.MODE_REMOVE
 WARM_UP_SIZE = (480, 640)
 
 
@@ -137,10 +133,7 @@ class Session:
     def _changed(self, mode: str, labels: Sequence[str]) -> tuple[LabelRegistry, LabelSet]:
         """Return a changed copy of the registry, and its labels."""
         registry = copy.deepcopy(self._snapshot().registry)
-        changes = {'': registry.replace, REPLACE: registry.replace, ADD: registry.add, REMOVE: registry.remove}
-        if mode not in changes:
-            raise LabelError(f'unknown mode {quote(mode)}: use {REPLACE}, {ADD} or {REMOVE}')
-        return registry, changes[mode](labels)
+        return registry, change_labels(registry, mode, labels)
 
     def _snapshot(self) -> _State:
         with self._lock:
