@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,12 +24,13 @@ from lseg_lab.evaluation.map_truth import (
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.lens import Lens
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
+from lseg_ros.labels import LabelClass, LabelRegistry
 from lseg_ros.mapping.asking import find_things
 from lseg_ros.mapping.camera_views import CameraViews, EmbeddedImage
-from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.observation import DepthLimits, GridView, observe
+from lseg_ros.mapping.stored_map import VoxelLabels
 from lseg_ros.mapping.voxel_map import MapSettings, Voxels
 from lseg_ros.media.sources import Recording, recorded_drive
 
@@ -41,9 +42,11 @@ Fuse the embeddings of the recorded drive's three cameras into a map, and print 
 and accuracy of single frames and of the map; where the map finds the ten largest classes that are
 no part of the building, in metres from the nearest true thing of that class, and the scores of
 five words for what is not there; and how high minimum_score must be not to find five other such
-words, by which its default was chosen. Needs the lab and a checkout, but no ROS.
+words, by which its default was chosen. With --dims it also says what maps of shorter vectors lose.
+Needs the lab and a checkout, but no ROS.
 
   python benchmark/measure_map.py
+  python benchmark/measure_map.py --dims 96 64 32
 """
 
 
@@ -63,16 +66,28 @@ def main() -> None:
     encoded = EncodedLabels(labels, _texts(segmenter, labels.prompts))
     truth = true_voxels(SETTINGS.voxel_size, LIMITS)
     to_ids = ids_by_class(labels, truth.names)
-    known = LanguageMap(SETTINGS)
+    maps = [LanguageMap(replace(SETTINGS, embedding_dims=count)) for count in (0, *args.dims)]
     frames = np.zeros((256, 256), int)
     for frame in _frames(segmenter, args.stride):
-        known.add(segmenter.embedding_id, observe(frame.view, LIMITS, SETTINGS.voxel_size))
+        observation = observe(frame.view, LIMITS, SETTINGS.voxel_size)
+        for known in maps:
+            known.add(segmenter.embedding_id, observation)
         near = (frame.view.depth >= LIMITS.least) & (frame.view.depth <= LIMITS.most)
         ids = label_voxels(frame.view.vectors[torch.from_numpy(near)], encoded).ids
         np.add.at(frames, (to_ids[frame.truth[near]], ids), 1)
-    voxels = known.voxels()
-    _print_labels(frames, _confusion(voxels, truth, encoded, to_ids), labels)
-    _print_answers(segmenter, voxels, truth, encoded, args.minimum)
+    for known in maps:
+        known.use_labels(encoded)
+    voxels = maps[0].voxels()
+    fused = _confusion(voxels, maps[0].label(voxels), truth, to_ids)
+    there = [label for label in labels.classes if label.id and frames[label.id].any() and fused[label.id].any()]
+    _print_labels(_scores(frames, there), _scores(fused, there))
+    _print_answers(segmenter, voxels, maps[0].label(voxels), truth, args.minimum)
+    for known in maps[1:]:
+        voxels = known.voxels()
+        found = known.label(voxels)
+        scores = _scores(_confusion(voxels, found, truth, to_ids), there)
+        print(f'\n{voxels.vectors.shape[1]} dimensions: mIoU {scores["mIoU"]:.3f}, accuracy {scores["accuracy"]:.3f}')
+        print(summary(_answers(segmenter, voxels, found, truth, args.minimum)))
 
 
 def _frames(segmenter: Segmenter, stride: int) -> Iterator[DriveFrame]:
@@ -90,19 +105,16 @@ def _frames(segmenter: Segmenter, stride: int) -> Iterator[DriveFrame]:
             yield DriveFrame(view, image.pixels.sample(truths[camera].mask(number)))
 
 
-def _confusion(voxels: Voxels, truth: TrueVoxels, encoded: EncodedLabels, to_ids: np.ndarray) -> np.ndarray:
-    ids = label_voxels(voxels.vectors, encoded).ids
+def _confusion(voxels: Voxels, found: VoxelLabels, truth: TrueVoxels, to_ids: np.ndarray) -> np.ndarray:
     confusion = np.zeros((256, 256), int)
-    np.add.at(confusion, (to_ids[truth.classes_at(voxels.cells)], ids), 1)
+    np.add.at(confusion, (to_ids[truth.classes_at(voxels.cells)], found.ids), 1)
     return confusion
 
 
-def _print_labels(frames: np.ndarray, fused: np.ndarray, labels: LabelSet) -> None:
+def _print_labels(frames: dict[str, float], fused: dict[str, float]) -> None:
     print(f'{"":<14}{"frames":>8}{"map":>8}   of what lies within {LIMITS.most:g} m')
-    there = [label for label in labels.classes if label.id and frames[label.id].any() and fused[label.id].any()]
-    scores = [_scores(confusion, there) for confusion in (frames, fused)]
-    for name in scores[0]:
-        print(f'{name:<14}' + ''.join(f'{score[name]:>8.3f}' for score in scores))
+    for name in frames:
+        print(f'{name:<14}{frames[name]:>8.3f}{fused[name]:>8.3f}')
 
 
 def _scores(confusion: np.ndarray, there: list[LabelClass]) -> dict[str, float]:
@@ -115,24 +127,28 @@ def _scores(confusion: np.ndarray, there: list[LabelClass]) -> dict[str, float]:
     return {'mIoU': float(np.mean([*iou.values()])), 'accuracy': sum(hits.values()) / known.sum(), **iou}
 
 
-def _print_answers(
-    segmenter: Segmenter, voxels: Voxels, truth: TrueVoxels, encoded: EncodedLabels, minimum: float
-) -> None:
+def _answers(
+    segmenter: Segmenter, voxels: Voxels, found: VoxelLabels, truth: TrueVoxels, minimum: float
+) -> list[ScoredAnswer]:
+    """Return the best answers to what is there, and to what is not."""
     prompts = (*truth.largest(ASKED), *ABSENT)
-    labelling = label_voxels(voxels.vectors, encoded)
-    scores = relevance(voxels.vectors, prompts, _texts(segmenter, prompts), labelling)
     answers = []
-    for prompt, score in zip(prompts, scores):
+    for prompt, score in zip(prompts, found.relevance(prompts, _texts(segmenter, prompts))):
         best = next(iter(find_things(voxels, score, minimum, SETTINGS.voxel_size)), None)
         away = truth.distance(prompt, best.centre) if best else None
         answers.append(ScoredAnswer(prompt, best.score if best else None, away))
+    return answers
+
+
+def _print_answers(segmenter: Segmenter, voxels: Voxels, found: VoxelLabels, truth: TrueVoxels, minimum: float) -> None:
+    answers = _answers(segmenter, voxels, found, truth, minimum)
     print(f'\nasked, at a minimum score of {minimum:g}')
     print('\n'.join([*(answer.row() for answer in answers), summary(answers)]))
     print('\nnot there: the greatest minimum score at which it is found')
-    scores = relevance(voxels.vectors, ABSENT_CHOOSING, _texts(segmenter, ABSENT_CHOOSING), labelling)
+    scores = found.relevance(ABSENT_CHOOSING, _texts(segmenter, ABSENT_CHOOSING))
     for prompt, score in zip(ABSENT_CHOOSING, scores):
-        found = [step for step in STEPS if find_things(voxels, score, step, SETTINGS.voxel_size)]
-        print(f'{prompt:<18}{max(found, default=0):>6.2f}')
+        steps = [step for step in STEPS if find_things(voxels, score, step, SETTINGS.voxel_size)]
+        print(f'{prompt:<18}{max(steps, default=0):>6.2f}')
 
 
 def _texts(segmenter: Segmenter, prompts: tuple[str, ...]) -> EncodedTexts:
@@ -142,6 +158,9 @@ def _texts(segmenter: Segmenter, prompts: tuple[str, ...]) -> EncodedTexts:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--model', default='lseg-lite', help='name or file of a model (default: lseg-lite)')
+    parser.add_argument(
+        '--dims', type=int, nargs='+', default=[], help='embedding_dims of further maps (default: none)'
+    )
     parser.add_argument('--stride', type=int, default=2, help='thinning of the grid (default: 2, as in the node)')
     parser.add_argument(
         '--minimum', type=float, default=0.6, help='least score of an answer (default: 0.6, as in the node)'

@@ -11,10 +11,13 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
+from lseg_ros.mapping.language_map import LEARNING_VOXELS
 from lseg_ros.mapping.observation import DepthLimits, GridView, observe
+from lseg_ros.mapping.principal_axes import principal_axes
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
 GRID = (60, 80)  # of lseg-lite for a VGA image
@@ -25,10 +28,11 @@ DESCRIPTION = """\
 Time the language map on this machine, for maps of several sizes, with random vectors: a VGA frame
 going in (every STRIDEth place of its grid of 60 x 80), new labels for the whole map, and a query of
 10 prompts against 12 labels. Prints medians in milliseconds of CPU time, and the
-bytes that a voxel takes.
+bytes that a voxel takes. With --embedding-dims, vectors are kept along fewer axes, as the parameter
+of the map node says, and the time to learn these axes is printed too.
 
   python benchmark/time_map.py
-  python benchmark/time_map.py --dimensions 512 --voxels 200000
+  python benchmark/time_map.py --dimensions 768 --embedding-dims 128 --voxels 200000
 """
 
 
@@ -37,27 +41,38 @@ def main() -> None:
     args = _parser().parse_args()
     torch.set_num_threads(args.threads)
     random = torch.Generator().manual_seed(0)
-    texts = torch.nn.functional.normalize(torch.randn(LABELS + 1 + PROMPTS, args.dimensions, generator=random), dim=1)
+    kept = args.embedding_dims or args.dimensions
+    axes = _learned_axes(args.dimensions, kept, random) if args.embedding_dims else None
+    texts = torch.nn.functional.normalize(torch.randn(LABELS + 1 + PROMPTS, kept, generator=random), dim=1)
     view = _view(args.dimensions, args.stride, random)
     labels = LabelRegistry().replace([f'label {number}' for number in range(LABELS)])
     encoded = EncodedLabels(labels, EncodedTexts(texts[: LABELS + 1], 15.0, MODEL))
     prompts, asked = [f'prompt {number}' for number in range(PROMPTS)], EncodedTexts(texts[LABELS + 1 :], 15.0, MODEL)
     print(f'{"voxels":>8} {"frame in":>9} {"label":>9} {"query":>9} {"bytes":>6}')
     for count in args.voxels:
-        grid = VoxelMap(MapSettings(max_voxels=count + 100_000), args.dimensions)
-        grid.fill(_voxels(count, args.dimensions, random))
+        grid = VoxelMap(MapSettings(max_voxels=count + 100_000), kept)
+        grid.fill(_voxels(count, kept, random))
         vectors = grid.voxels().vectors
-        frame = _median(partial(_integrate, grid, view), args.repeats)
+        frame = _median(partial(_integrate, grid, view, axes), args.repeats)
         label = _median(partial(label_voxels, vectors, encoded), 5)
         query = _median(partial(relevance, vectors, prompts, asked, label_voxels(vectors, encoded)), 5)
         print(f'{count:>8} {frame:>9.1f} {label:>9.1f} {query:>9.1f} {grid.bytes_per_voxel:>6.0f}', flush=True)
 
 
-def _integrate(grid: VoxelMap, view: GridView) -> None:
+def _learned_axes(dimensions: int, kept: int, random: torch.Generator) -> Tensor:
+    vectors = torch.randn(LEARNING_VOXELS, dimensions, generator=random).half()
+    print(f'axes learned in {_median(partial(principal_axes, vectors, kept), 3):.0f} ms, once')
+    return principal_axes(vectors, kept)
+
+
+def _integrate(grid: VoxelMap, view: GridView, axes: Tensor | None) -> None:
     stamp_s = time.monotonic()
     pose = view.pose.copy()
     pose[:2, 3] += np.random.default_rng(int(stamp_s * 1e6)).uniform(-1, 1, 2)
-    grid.integrate(observe(replace(view, pose=pose, stamp_s=stamp_s), DepthLimits(), grid.settings.voxel_size))
+    observation = observe(replace(view, pose=pose, stamp_s=stamp_s), DepthLimits(), grid.settings.voxel_size)
+    if axes is not None:
+        observation = replace(observation, vectors=observation.vectors.float() @ axes)
+    grid.integrate(observation)
 
 
 def _view(dimensions: int, stride: int, random: torch.Generator) -> GridView:
@@ -96,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         '--voxels', type=int, nargs='+', default=[10_000, 200_000, 1_000_000], help='sizes of the map (default: 3)'
     )
     parser.add_argument('--dimensions', type=int, default=161, help='length of a vector (default: 161, of lseg-lite)')
+    parser.add_argument('--embedding-dims', type=int, default=0, help='numbers kept of a vector (default: all)')
     parser.add_argument('--stride', type=int, default=2, help='thinning of the grid (default: 2, as in the node)')
     parser.add_argument('--threads', type=int, default=1, help='threads of PyTorch (default: 1)')
     parser.add_argument('--repeats', type=int, default=50, help='frames per row (default: 50)')

@@ -262,6 +262,19 @@ def test_names_keep_their_groups_through_every_change(registry):
     assert registry.replace(['rug'], {}).groups == {}
 
 
+def test_registry_of_known_labels_goes_on_with_their_ids_and_groups(registry):
+    registry.replace(['wall', 'floor', 'door'], {'traversable': ['floor']})
+    known = registry.remove(['wall'])
+    again = LabelRegistry.of(known)
+    assert again.current == known
+    added = again.add(['rug'])
+    assert {label.name: label.id for label in known.classes}.items() <= {
+        label.name: label.id for label in added.classes
+    }.items()
+    assert len(set(added.ids)) == 4 and added.groups == known.groups
+    assert again.remove(['door']).names == ('other', *[name for name in added.names if name not in ('other', 'door')])
+
+
 def test_masks_are_those_of_classes_and_of_groups(registry):
     labels = registry.replace(['floor', 'rug'], {'ground': ['floor', 'rug'], 'rest': ['other']})
     assert labels.masks == {'other': (0,), 'floor': (1,), 'rug': (2,), 'rest': (0,), 'ground': (1, 2)}

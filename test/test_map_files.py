@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from limited_disk import room
-from map_scene import MODEL, SIZE_M, seen, wall_ahead
+from map_scene import MODEL, SIZE_M, WORDS, labels_of, seen, texts_of, wall_ahead
 from safetensors.torch import save_file
 
+from lseg_ros.mapping import language_map
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.map_files import write_map
 from lseg_ros.mapping.voxel_map import MapSettings
@@ -38,6 +41,45 @@ def test_map_comes_back_from_its_file(walls, tmp_path):
     again.add(MODEL, seen(wall_ahead(2.0, 'wall', 3.0)))
 
 
+def test_shorter_vectors_answer_as_whole_ones_do_if_they_span_what_was_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(language_map, 'LEARNING_VOXELS', 1800)  # of three of the walls
+    short = LanguageMap(replace(SETTINGS, embedding_dims=3))
+    whole = LanguageMap(SETTINGS)
+    labels = labels_of('wall', 'sofa', 'lamp')
+    for known in (short, whole):
+        for number, word in enumerate(('wall', 'sofa', 'lamp', 'wall')):
+            known.add(MODEL, seen(wall_ahead(2.0 + 0.5 * number, word, stamp_s=float(number))))
+        known.use_labels(labels)
+    short.save(tmp_path / 'map')
+    again = LanguageMap(SETTINGS)
+    again.load(tmp_path / 'map')
+    again.use_labels(labels)
+    expected = by_cell(whole)
+    for known in (short, again):
+        voxels = known.voxels()
+        assert voxels.vectors.shape == (len(whole), 3)
+        for found, wanted in zip(by_cell(known), expected, strict=True):
+            assert np.allclose(found, wanted, atol=0.01)
+    again.add(MODEL, seen(wall_ahead(2.0, 'sofa', stamp_s=9.0)))  # whole vectors go into a short map
+    assert again.voxels().vectors.shape[1] == 3
+
+
+def by_cell(known):
+    """Return the ids, their confidence and the relevance of a word, in the order of the cells."""
+    voxels = known.voxels()
+    labels = known.label(voxels)
+    order = np.lexsort(voxels.cells.T)
+    return labels.ids[order], labels.confidence[order], labels.relevance(['sofa'], texts_of('sofa'))[0][order]
+
+
+def test_vectors_stay_whole_until_there_are_enough_to_learn_from():
+    known = LanguageMap(replace(SETTINGS, embedding_dims=3))
+    known.add(MODEL, seen(wall_ahead(2.0)))
+    assert known.voxels().vectors.shape[1] == len(WORDS)
+    with pytest.raises(ValueError, match='vectors of 4 dimensions in a map of 5'):
+        known.add(MODEL, seen(replace(wall_ahead(2.0), vectors=torch.zeros(24, 32, 4))))
+
+
 def sorted_by_cell(voxels):
     order = np.lexsort(voxels.cells.T)
     return {name: np.asarray(getattr(voxels, name))[order] for name in voxels.__dataclass_fields__}
@@ -46,13 +88,17 @@ def sorted_by_cell(voxels):
 def test_vectors_of_another_model_are_refused_with_both_names(walls, tmp_path):
     walls.save(tmp_path / 'map')
     other = LanguageMap(SETTINGS)
+    labels = labels_of('floor', 'wall')
+    strange = replace(labels, texts=replace(labels.texts, model='other-5-89abcdef'))
+    other.use_labels(strange)
     for attempt in (
         lambda: walls.add('other-5-89abcdef', seen(wall_ahead(1.0))),
-        lambda: other.load(tmp_path / 'map', 'other-5-89abcdef'),
+        lambda: walls.use_labels(strange),
+        lambda: other.load(tmp_path / 'map'),
     ):
         with pytest.raises(ValueError, match=f'{MODEL}.*other-5-89abcdef'):
             attempt()
-    assert len(other) == 0 and other.load(tmp_path / 'map') == len(walls)
+    assert len(other) == 0 and LanguageMap(SETTINGS).load(tmp_path / 'map') == len(walls)
 
 
 def test_map_of_another_frame_is_refused_with_both_names(walls, tmp_path):

@@ -163,6 +163,17 @@ def test_map_that_is_full_forgets_the_oldest_voxels():
     assert len(grid) == 100 and set(grid.voxels().seen_s) == {99.0}
 
 
+def test_what_is_new_is_kept_after_the_clock_was_set_back():
+    grid = new_map(max_voxels=100)
+    for number in range(10):
+        grid.integrate(points_at([(number, side * SIZE_M + 0.01, 0) for side in range(10)], stamp_s=100.0 + number))
+    for number in range(5):
+        grid.integrate(points_at([(number, side * SIZE_M + 0.01, 2) for side in range(10)], stamp_s=5.0 + number))
+    kept = grid.voxels()
+    assert len(kept) <= 100
+    assert (kept.cells[:, 2] > 0).sum() == 50
+
+
 def test_points_beyond_the_reach_of_a_map_are_left_out():
     grid = new_map()
     grid.integrate(points_at([(1e6, 0, 0), (1, 0, 0)]))

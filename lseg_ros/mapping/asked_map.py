@@ -13,7 +13,7 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.asking import Answer, Question, answers_to
 from lseg_ros.mapping.ground_grid import TRAVERSABLE, GroundLimits, ground_grid, traversable_ids
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
-from lseg_ros.mapping.map_files import MapFacts, check_model
+from lseg_ros.mapping.map_files import MapFacts
 from lseg_ros.mapping.voxel_map import Voxels
 
 
@@ -29,8 +29,7 @@ class AskedMap:
         with the names TRAVERSABLE may be driven on. Raise ValueError, with both names, if the map
         is not of the segmenter's model.
         """
-        check_model(facts, segmenter.embedding_id)
-        self._voxels, self._voxel_size = voxels, facts.voxel_size
+        self._facts, self._voxels = facts, voxels
         self._segmenter = segmenter
         labels = with_other(labels)
         encoded = EncodedLabels(labels, self._encode(labels.prompts))
@@ -41,11 +40,11 @@ class AskedMap:
     def ask(self, prompts: Sequence[str], question: Question) -> list[Answer]:
         """Return the answers to each prompt, in their order."""
         scores = relevance(self._voxels.vectors, prompts, self._encode(prompts), self._labelling)
-        return answers_to(prompts, scores, self._voxels, self._voxel_size, self.ground, question)
+        return answers_to(prompts, scores, self._voxels, self._facts.voxel_size, self.ground, question)
 
     def _encode(self, prompts: Sequence[str]) -> EncodedTexts:
         rows = self._segmenter.encode_prompts(prompts).cpu()
-        return EncodedTexts(rows, self._segmenter.logit_scale, self._segmenter.embedding_id)
+        return self._facts.project(EncodedTexts(rows, self._segmenter.logit_scale, self._segmenter.embedding_id))
 
 
 def highlighted(colors: np.ndarray, answers: Sequence[Answer], tints: Sequence[tuple[int, int, int]]) -> np.ndarray:

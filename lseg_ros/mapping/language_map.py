@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A voxel map together with the model whose vectors it holds."""
+"""A voxel map of embeddings, together with the model whose vectors it holds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from lseg_ros.mapping.map_files import MapFacts, check_model, read_map, write_map
+import numpy as np
+from torch import Tensor
+
+from lseg_ros.labels import LabelSet
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, Labelling, label_voxels, relevance
+from lseg_ros.mapping.map_files import MapFacts, check_model
 from lseg_ros.mapping.observation import Observation
+from lseg_ros.mapping.principal_axes import principal_axes
+from lseg_ros.mapping.stored_map import StoredMap, VoxelLabels
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
+# Voxels from which the axes of shorter vectors are learned: those of a room.
+LEARNING_VOXELS = 20_000
 
-class LanguageMap:
-    """Takes observations with vectors of one model, that of the first; saves and loads itself.
 
-    Not thread-safe.
+class LanguageMap(StoredMap):
+    """Takes observations with vectors of one model, that of the first, and any labels.
+
+    With `embedding_dims` of the settings, longer vectors are kept whole until the map has
+    LEARNING_VOXELS voxels; then their principal axes are learned, and all that follows is kept
+    along these axes only.
     """
 
     def __init__(self, settings: MapSettings, frame: str = 'map') -> None:
         """Start empty, in the frame called `frame`."""
-        self._settings = settings
-        self._frame = frame
+        super().__init__(settings, frame)
         self._model = ''
-        self._grid = VoxelMap(settings, 0)
-        self.stamp_s = 0.0  # of the last observation
-
-    def __len__(self) -> int:
-        """Return the number of voxels."""
-        return len(self._grid)
+        self._axes: Tensor | None = None
+        self._encoded: EncodedLabels | None = None
 
     @property
     def model(self) -> str:
@@ -36,16 +46,18 @@ class LanguageMap:
     @property
     def facts(self) -> MapFacts:
         """What the map is of."""
-        return MapFacts(self._model, self._settings.voxel_size, self._frame)
+        return MapFacts(self._model, self._settings.voxel_size, self._frame, self._axes)
 
     @property
-    def evicted(self) -> int:
-        """How many voxels had to make room for newer ones."""
-        return self._grid.evicted
+    def labels(self) -> LabelSet | None:
+        """The labels in force; None before the first."""
+        return self._encoded.labels if self._encoded else None
 
-    def voxels(self) -> Voxels:
-        """Return a copy of the content."""
-        return self._grid.voxels()
+    def use_labels(self, encoded: EncodedLabels) -> None:
+        """Put labels into force; raise ValueError with both names if they are of another model."""
+        if self._model:
+            check_model(self.facts, encoded.texts.model)
+        self._encoded = encoded
 
     def add(self, model: str, observation: Observation) -> None:
         """Integrate an observation; raise ValueError with both names if it is of another model."""
@@ -54,40 +66,53 @@ class LanguageMap:
         else:
             self._model = model
             self._grid = VoxelMap(self._settings, observation.vectors.shape[1])
-        self._grid.integrate(observation)
-        self.stamp_s = observation.stamp_s
+        self._integrate(self._shortened(observation))
+        self._learn_axes()
 
-    def save(self, path: Path) -> int:
-        """Write the map; return the number of voxels.
+    def label(self, voxels: Voxels) -> VoxelLabels:
+        """Return the labels of the content, all unknown if those in force are of another model."""
+        encoded, labelling = self._encoded, None
+        if encoded is not None and encoded.texts.model == self._model:
+            labelling = label_voxels(voxels.vectors, replace(encoded, texts=self.facts.project(encoded.texts)))
+        ask = partial(self._relevance, voxels.vectors, labelling)
+        if labelling is None:
+            return VoxelLabels.unknown(len(voxels), ask)
+        return VoxelLabels(labelling.ids, labelling.confidence, ask)
 
-        Raise OSError if that fails, and ValueError if the map is empty.
-        """
-        if not len(self):
-            raise ValueError('the map is empty: there is nothing to save')
-        write_map(path, self.voxels(), self.facts)
-        return len(self)
+    def _relevance(
+        self, vectors: Tensor, labelling: Labelling | None, prompts: Sequence[str], texts: EncodedTexts | None
+    ) -> np.ndarray:
+        if self._encoded is None or texts is None:
+            raise ValueError('the map has no labels yet to compare with')
+        check_model(self.facts, self._encoded.texts.model)
+        texts = self.facts.project(texts)
+        assert labelling is not None  # since the models agree
+        return relevance(vectors, prompts, texts, labelling)
 
-    def load(self, path: Path, model: str = '') -> int:
-        """Replace the content by that of a file; return the number of voxels.
+    def _shortened(self, observation: Observation) -> Observation:
+        vectors, axes = observation.vectors, self._axes
+        if axes is None or vectors.shape[1] != axes.shape[0]:
+            return observation  # which is refused later if it does not fit
+        return replace(observation, vectors=vectors.float() @ axes)
 
-        Raise OSError if it cannot be read, and ValueError if it is damaged, if its frame or the
-        size of its voxels is another, or if it is not of `model`, by default that of the map; the
-        map is as before.
-        """
-        voxels, facts = read_map(path)
-        if model := model or self._model:
+    def _learn_axes(self) -> None:
+        """Keep the vectors along their principal axes from now on, if it is time for that."""
+        dimensions, most = self._settings.embedding_dims, self._settings.max_voxels
+        if not 0 < dimensions < self._grid.dimensions or len(self) < min(LEARNING_VOXELS, most // 2):
+            return
+        voxels, evicted = self.voxels(), self.evicted
+        self._axes = principal_axes(voxels.vectors, dimensions)
+        self._grid = VoxelMap(self._settings, dimensions)
+        self._grid.fill(replace(voxels, vectors=voxels.vectors.float() @ self._axes))
+        self._grid.evicted = evicted
+
+    def _check_kind(self, path: Path, facts: MapFacts) -> None:
+        if facts.names:
+            raise ValueError(f'{path} has votes for labels, not embeddings: set input to label_image')
+        if model := self._model or (self._encoded.texts.model if self._encoded else ''):
             check_model(facts, model)
-        if facts.voxel_size != self._settings.voxel_size:
-            raise ValueError(
-                f'{path} has voxels of {facts.voxel_size:g} m, and the map of {self._settings.voxel_size:g} m: '
-                'set voxel_size to that'
-            )
-        if facts.frame != self._frame:
-            raise ValueError(
-                f'{path} is in the frame {facts.frame}, and the map in {self._frame}: set map_frame to that'
-            )
-        grid = VoxelMap(self._settings, voxels.vectors.shape[1])
-        grid.fill(voxels)
-        self._grid, self._model = grid, facts.model
-        self.stamp_s = float(voxels.seen_s.max(initial=0.0))
-        return len(self)
+
+    def _replace(self, voxels: Voxels, facts: MapFacts) -> None:
+        super()._replace(voxels, facts)
+        self._model, self._axes = facts.model, facts.axes
+        self._learn_axes()

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
+from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.mapping.voxel_index import REACH, keys_of
 from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.whole_files import whole_file, write_error
@@ -19,6 +21,7 @@ from lseg_ros.whole_files import whole_file, write_error
 _LAST_S = 2.0**31  # the latest time that a stamp of ROS can hold
 _KEY = 'lseg_map'  # of the facts in the metadata of the file
 _FORMAT = 1
+_AXES = 'axes'
 _DTYPES = {
     'cells': torch.int32,
     'weights': torch.float32,
@@ -30,17 +33,34 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class MapFacts:
-    """What a map is of: the id of its vectors, the size of a voxel in metres, and its frame."""
+    """What a map is of: the id of its vectors, the size of a voxel in metres, and its frame.
+
+    With `axes`, orthonormal float32 [D, d], the vectors of the voxels are those of the model along
+    the axes only. With `names`, they are votes: a share for each of the names of labels.
+    """
 
     model: str
     voxel_size: float
     frame: str = 'map'
+    axes: Tensor | None = field(default=None, compare=False, repr=False)
+    names: tuple[str, ...] = ()
+
+    def project(self, texts: EncodedTexts) -> EncodedTexts:
+        """Return `texts` as rows that may be compared with the vectors of the map.
+
+        Raise ValueError, with both names, if another model encoded them.
+        """
+        check_model(self, texts.model)
+        return texts if self.axes is None else replace(texts, rows=texts.rows @ self.axes)
 
 
 def write_map(path: Path, voxels: Voxels, facts: MapFacts) -> None:
     """Write a map; nothing appears at `path` until all is written. Raise OSError on failure."""
     tensors = {name: torch.as_tensor(getattr(voxels, name)).to(dtype).contiguous() for name, dtype in _DTYPES.items()}
-    metadata = {_KEY: json.dumps(asdict(facts) | {'format': _FORMAT})}
+    if facts.axes is not None:
+        tensors[_AXES] = facts.axes
+    text = {'format': _FORMAT, 'model': facts.model, 'voxel_size': facts.voxel_size, 'frame': facts.frame}
+    metadata = {_KEY: json.dumps(text | {'names': facts.names})}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
         try:
@@ -59,7 +79,8 @@ def read_map(path: Path) -> tuple[Voxels, MapFacts]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f'{path} is not a map, or cut short: {error}') from error
-    _check(path, tensors)
+    facts = replace(facts, axes=tensors.pop(_AXES, None))
+    _check(path, tensors, facts)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != 'vectors'}
     voxels = Voxels(**arrays, vectors=tensors['vectors'])
     if faults := _faults(voxels):
@@ -78,7 +99,8 @@ def _facts(path: Path, text: str) -> MapFacts:
         facts = json.loads(text)
         if facts.pop('format') != _FORMAT:
             raise ValueError('another format')
-        facts = MapFacts(str(facts['model']), float(facts['voxel_size']), str(facts['frame']))
+        names = tuple(map(str, facts.get('names', ())))
+        facts = MapFacts(str(facts['model']), float(facts['voxel_size']), str(facts['frame']), names=names)
         if not 0 < facts.voxel_size < np.inf:
             raise ValueError('voxel_size')
         return facts
@@ -86,8 +108,8 @@ def _facts(path: Path, text: str) -> MapFacts:
         raise ValueError(f'{path} is not a map of this version of lseg_ros') from error
 
 
-def _check(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Raise ValueError unless there are the arrays of `Voxels`, all of the same length."""
+def _check(path: Path, tensors: dict[str, Tensor], facts: MapFacts) -> None:
+    """Raise ValueError unless there are the arrays of `Voxels`, as long as the facts say."""
     count = len(tensors['cells']) if 'cells' in tensors else -1
     width = {'cells': (3,), 'colors': (3,), 'vectors': tuple(tensors.get('vectors', torch.empty(0, 0)).shape[1:])}
     for name, dtype in _DTYPES.items():
@@ -96,6 +118,13 @@ def _check(path: Path, tensors: dict[str, torch.Tensor]) -> None:
             raise ValueError(f'{path} is not a map: its {name} are missing or of another shape')
     if len(tensors) != len(_DTYPES) or tensors['vectors'].ndim != 2:
         raise ValueError(f'{path} is not a map: it holds {", ".join(sorted(tensors))}')
+    dimensions, axes = tensors['vectors'].shape[1], facts.axes
+    if axes is not None and not (
+        axes.dtype == torch.float32 and axes.ndim == 2 and axes.shape[1] == dimensions and axes.isfinite().all()
+    ):
+        raise ValueError(f'{path} is not a map: its axes are not those of its vectors')
+    if facts.names and len(facts.names) != dimensions:
+        raise ValueError(f'{path} is not a map: it has {dimensions} votes for {len(facts.names)} names')
 
 
 def _faults(voxels: Voxels) -> list[str]:

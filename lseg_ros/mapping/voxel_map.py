@@ -15,6 +15,9 @@ from lseg_ros.mapping.voxel_index import REACH, VoxelIndex, cells_of, keys_of
 # Share of the voxels that are dropped at once when the map is full.
 _EVICTED_SHARE = 0.02
 _LEAST_WEIGHT = 0.25  # voxels that have lost all but this are removed
+_LEAST = {'voxel_size': 1e-3, 'max_voxels': 1, 'most_weight': 1.0, 'clearing': 0.0, 'embedding_dims': 0}
+# Stamps of several cameras run back by less; by more, and the clock was set back.
+CLOCK_SLACK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,19 @@ class MapSettings:
 
     `voxel_size` is in metres. The weight of a voxel counts the frames that saw it, up to
     `most_weight`, so that its mean goes on moving. A frame that sees through a voxel lowers its
-    weight by `clearing`; 0 keeps what is seen through.
+    weight by `clearing`; 0 keeps what is seen through. A `LanguageMap` keeps of longer vectors
+    only `embedding_dims` numbers; 0 keeps all.
     """
 
     voxel_size: float = 0.05
     max_voxels: int = 1_000_000
     most_weight: float = 30.0
     clearing: float = 2.0
+    embedding_dims: int = 0
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value out of range."""
-        for name, least in (('voxel_size', 1e-3), ('max_voxels', 1), ('most_weight', 1.0), ('clearing', 0.0)):
+        for name, least in _LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f'{name} must be {least:g} or more, not {getattr(self, name)}')
 
@@ -76,6 +81,7 @@ class VoxelMap:
         self._colors = np.zeros((most, 3), np.uint8)
         self._seen_s = np.zeros(most)
         self._vectors = torch.empty(most, dimensions, dtype=torch.float16)
+        self._newest_s = -np.inf
         self._used = 0  # slots that hold a voxel, or did
         self._free: list[np.ndarray] = []
 
@@ -115,6 +121,7 @@ class VoxelMap:
         self._weights[slots] = voxels.weights[kept]
         self._colors[slots] = voxels.colors[kept]
         self._seen_s[slots] = voxels.seen_s[kept]
+        self._newest_s = float(voxels.seen_s[kept].max(initial=-np.inf))
         self._vectors[torch.from_numpy(slots)] = voxels.vectors[torch.from_numpy(kept)].half()
 
     def clear(self) -> None:
@@ -127,6 +134,7 @@ class VoxelMap:
         Raise ValueError if the vectors have another number of dimensions.
         """
         self._check_dimensions(observation.vectors)
+        self._follow_clock(observation.stamp_s)
         picked, keys, voxel_of = self._group(observation.points)
         slots = self._slots_for(keys)
         weights = observation.weights[picked]
@@ -148,6 +156,13 @@ class VoxelMap:
     def _check_dimensions(self, vectors: Tensor) -> None:
         if vectors.shape[1] != self.dimensions:
             raise ValueError(f'vectors of {vectors.shape[1]} dimensions in a map of {self.dimensions}')
+
+    def _follow_clock(self, stamp_s: float) -> None:
+        """If the clock was set back, take voxels as older than now, or they outlive newer ones."""
+        if stamp_s < self._newest_s - CLOCK_SLACK_S:
+            np.minimum(self._seen_s, max(0.0, stamp_s - CLOCK_SLACK_S), out=self._seen_s)
+            self._newest_s = stamp_s
+        self._newest_s = max(self._newest_s, stamp_s)
 
     def _group(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the indices of the points that the map can hold, their voxels, and whose they are.

@@ -49,6 +49,7 @@ _COMPRESSED = ('BMP', 'JPEG', 'JPEG2000', 'PNG', 'TIFF', 'WEBP')
 MAX_COMPRESSED_PIXELS = 8192 * 8192
 # Depth encodings and their types.
 _DEPTH = MappingProxyType({'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4'})
+_IDS = ('mono8', '8UC1')
 _ONLY_DEPTH = frozenset({'16UC1', '32FC1'})
 
 
@@ -163,6 +164,16 @@ def image_to_depth(message: ImageMessage) -> np.ndarray:
     order = '>' if message.is_bigendian else '<'
     rows = np.ascontiguousarray(_rows(message, np.dtype(kind).itemsize))
     return rows.view(f'{order}{kind}').astype(kind, copy=False)
+
+
+def image_to_ids(message: ImageMessage) -> np.ndarray:
+    """Return the ids of a label image, uint8 [H, W].
+
+    Raise ValueError with the reason if the message is not a valid label image.
+    """
+    if message.encoding not in _IDS:
+        raise ValueError(f'label image of encoding {message.encoding!r}: use one of {", ".join(_IDS)}')
+    return _rows(message, 1)
 
 
 def _rows(message: ImageMessage, bytes_per_pixel: int) -> np.ndarray:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from harness import Client, running
+from harness import LATCHED, TIMEOUT_S, Client, running
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.task import Future
 
-from lseg_ros.nodes.map import text_client
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.label_messages import label_set_to_message
+from lseg_ros.nodes.map import map_node, text_client
 from lseg_ros.nodes.map.text_client import TextClient
-from lseg_ros.srv import EncodeText
+from lseg_ros.srv import EncodeText, QueryMap
 
 
 async def never(request, response):
@@ -35,3 +39,36 @@ def test_a_call_that_is_never_answered_ends_with_the_service_named(ros_context, 
         task = client.node.executor.create_task(refusal, texts)
         client.poll(task.done, 'the end of the call')
     assert task.result() == '/mute/encode_text: no answer in 0.2 s'
+
+
+def test_labels_are_encoded_once_the_segmentation_node_is_no_longer_busy(ros_context, monkeypatch):
+    """Until then the map has none; a query says so."""
+    monkeypatch.setattr(map_node, 'RETRY_S', 0.05)
+    client = Client(ros_context, '/busy')
+    refusals = iter(range(2))
+
+    def encode(request, response):
+        # Queries of the test are answered at once; only the labels are refused, and only twice.
+        if 'floor' in request.prompts and next(refusals, None) is not None:
+            response.message = 'busy'
+            return response
+        response.success, response.model, response.dim, response.logit_scale = True, 'tiny', 1, 1.0
+        response.rows = [1.0] * len(request.prompts)
+        return response
+
+    server = Node('lseg', context=ros_context, namespace='/busy')
+    server.create_service(EncodeText, '~/encode_text', encode)
+    table = server.create_publisher(LabelSetMessage, '~/label_set', LATCHED)
+    node = map_node.MapNode(context=ros_context, namespace='/busy', enable_rosout=False)
+    with running(server), running(client.node), running(node, node.close):
+        query = client.node.create_client(QueryMap, 'lseg_map/query_map')
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        client.poll(query.service_is_ready, 'the map node')
+
+        def answer():
+            return query.call(QueryMap.Request(prompts=['cat']), TIMEOUT_S).message
+
+        client.poll(lambda: answer() == 'the map has no labels yet to compare with', 'a map without labels')
+        table.publish(label_set_to_message(LabelRegistry().replace(['floor']), 0))
+        client.poll(lambda: answer() == 'the map is empty', 'a map with labels')
+    assert next(refusals, None) is None

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from sensor_msgs.msg import Image
 
 from lseg_ros.core.cloud import PixelGrid
 from lseg_ros.core.embedding import Line
 from lseg_ros.core.lens import image_camera, lens
+from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.camera_views import CameraViews, EmbeddedImage
 from lseg_ros.mapping.observation import GridView
 from lseg_ros.mapping.transforms import pose_matrix
-from lseg_ros.media.ros_images import image_to_depth
+from lseg_ros.media.ros_images import image_to_depth, image_to_ids
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.map.map_inputs import CameraFrame
@@ -21,19 +23,24 @@ from lseg_ros.nodes.map.map_inputs import CameraFrame
 class FrameViews:
     """Decodes frames."""
 
-    def __init__(self, rectified: bool) -> None:
-        """`rectified` images have no distortion and follow P of their CameraInfo."""
+    def __init__(self, rectified: bool, label_step: int) -> None:
+        """`rectified` images have no distortion and follow P of their CameraInfo.
+
+        Of label images every `label_step`-th row and column is used.
+        """
         self._rectified = rectified
+        self._label_step = label_step
         self._views = CameraViews()
 
     def view(self, frame: CameraFrame) -> GridView:
         """Return the arrays of a frame; raise ValueError, with the reason, if they do not match."""
-        image = _embedded_image(frame.embedding)
+        if isinstance(frame.image, Embedding):
+            image = _embedded_image(frame.image)
+        else:
+            image = _label_image(frame.image, frame.labels, self._label_step)
         optics = lens(frame.info, image_camera(frame.info, image.size), self._rectified)
         pose = pose_matrix(frame.transform.transform)
-        return self._views.view(
-            image, image_to_depth(frame.depth), optics, pose, stamp_ns(frame.embedding.header) / 1e9
-        )
+        return self._views.view(image, image_to_depth(frame.depth), optics, pose, stamp_ns(frame.image.header) / 1e9)
 
 
 def _embedded_image(message: Embedding) -> EmbeddedImage:
@@ -53,3 +60,13 @@ def _embedded_image(message: Embedding) -> EmbeddedImage:
     if not torch.isfinite(rows.sum(dtype=torch.float32)):  # one such value would stay in the map
         raise ValueError('an embedding has numbers that are not finite')
     return EmbeddedImage(rows, colors.reshape(*shape[:2], 3), pixels, size)
+
+
+def _label_image(message: Image, labels: LabelSet | None, step: int) -> EmbeddedImage:
+    """Return a label image whose vectors are the ids, and whose colours are those of the labels."""
+    ids = image_to_ids(message)
+    size = ids.shape[0], ids.shape[1]
+    pixels = PixelGrid.between(size, size, step)
+    ids = pixels.sample(ids)
+    colors = labels.palette()[ids] if labels else np.zeros((*ids.shape, 3), np.uint8)
+    return EmbeddedImage(torch.from_numpy(ids.copy())[:, :, None], colors, pixels, size)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the map node receives of a camera: embeddings with their depth, CameraInfo and pose."""
+"""What the map node receives of a camera: images with their depth, CameraInfo and pose."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from geometry_msgs.msg import TransformStamped
@@ -16,19 +17,26 @@ from tf2_ros import Buffer, TransformException
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
+from lseg_ros.labels import LabelSet
+from lseg_ros.mapping.voxel_map import CLOCK_SLACK_S
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.camera_info import CameraInfoHistory
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
+from lseg_ros.nodes.map.table_history import TableHistory
 
 QUEUE = 5
 
 
 @dataclass(frozen=True)
 class CameraFrame:
-    """An embedding with what places it; the transform is from its camera to the map."""
+    """An embedding or label image with what places it.
 
-    embedding: Embedding
+    The transform is from its camera to the map. A label image has the `labels` of its ids.
+    """
+
+    image: Embedding | Image
+    labels: LabelSet | None
     depth: Image
     info: CameraInfo
     transform: TransformStamped
@@ -36,7 +44,7 @@ class CameraFrame:
 
 @dataclass(frozen=True)
 class _Waiting:
-    embedding: Embedding
+    image: Embedding | Image
     stamp_ns: int
     arrived: float
 
@@ -44,22 +52,37 @@ class _Waiting:
 class CameraInputs:
     """Subscribes to one camera and puts its frames together. For the executor's thread only."""
 
-    def __init__(self, node: Node, camera: Camera, settings: MapNodeSettings, buffer: Buffer) -> None:
-        """Subscribe on `node`; transforms come from `buffer`."""
+    def __init__(
+        self,
+        node: Node,
+        camera: Camera,
+        settings: MapNodeSettings,
+        buffer: Buffer,
+        tables: TableHistory,
+        on_problem: Callable[[str], None],
+    ) -> None:
+        """Subscribe on `node`; transforms come from `buffer`, and labels of ids from `tables`.
+
+        `on_problem` is called when the clock was set back.
+        """
         self.received = 0
         self.drops: Counter[str] = Counter()  # by reason
-        self.ran_back = 0  # embeddings older than the one before
+        self.ran_back = 0  # images older than the one before
+        self.set_back = 0  # of these, how often by more than cameras and networks explain
         self._node = node
         self._frame = settings.map_frame
         self._buffer = buffer
+        self._tables = tables if settings.uses_votes else None
+        self._on_problem = on_problem
         self._depth: DepthMatcher[Image] = DepthMatcher(settings.depth_slop)
         self._infos = CameraInfoHistory()
         self._waiting: deque[_Waiting] = deque()
         self._newest_ns = 0
         best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.topic = f'{settings.segmentation_node}/{camera.input("embedding")}'
+        self.topic = f'{settings.segmentation_node}/{camera.input(settings.input)}'
+        kind = Image if settings.uses_votes else Embedding
         self._subscriptions = [
-            node.create_subscription(Embedding, self.topic, self._take_embedding, best_effort),
+            node.create_subscription(kind, self.topic, self._take_image, best_effort),
             node.create_subscription(Image, camera.input('depth'), self._take_depth, best_effort),
             node.create_subscription(CameraInfo, camera.input('camera_info'), self._infos.add, best_effort),
         ]
@@ -83,7 +106,7 @@ class CameraInputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
-    def _take_embedding(self, message: Embedding) -> None:
+    def _take_image(self, message: Embedding | Image) -> None:
         self.received += 1
         try:
             image_ns = stamp_ns(message.header)
@@ -92,12 +115,26 @@ class CameraInputs:
             return
         if image_ns < self._newest_ns:
             self.ran_back += 1
+            self._follow_clock((self._newest_ns - image_ns) / 1e9)
         self._newest_ns = image_ns
         if len(self._waiting) >= OPEN:  # drop this one, or late transforms would find none that waits
             self.drops['too many wait for depth or transforms'] += 1
             return
         self._depth.begin(image_ns)
         self._waiting.append(_Waiting(message, image_ns, time.monotonic()))
+
+    def _follow_clock(self, back_s: float) -> None:
+        """Forget what was received before the clock was set back, as when a bag starts again.
+
+        Transforms of the time before would outlast newer ones, as those with the latest stamps.
+        """
+        if back_s <= CLOCK_SLACK_S:
+            return
+        self.set_back += 1
+        self._on_problem(f'the clock was set back by {back_s:.1f} s: waiting for new transforms')
+        self.drops['the clock was set back'] += len(self._waiting)
+        self._waiting.clear()
+        self._buffer.clear()
 
     def _take_depth(self, message: Image) -> None:
         try:
@@ -107,14 +144,16 @@ class CameraInputs:
 
     def _put_together(self, waiting: _Waiting) -> tuple[CameraFrame | None, str]:
         """Return the frame, or what it lacks."""
-        header = waiting.embedding.header
+        header, labels = waiting.image.header, None
         depth, info = self._depth.find(waiting.stamp_ns), self._infos.at(waiting.stamp_ns)
         if depth is None:
             return None, 'no depth'
         if info is None:
             return None, 'no camera_info'
+        if self._tables is not None and (labels := self._tables.at(waiting.stamp_ns)) is None:
+            return None, 'no label_set'
         try:
             transform = self._buffer.lookup_transform(self._frame, header.frame_id, Time.from_msg(header.stamp))
         except TransformException as error:
             return None, f'no transform: {type(error).__name__}'
-        return CameraFrame(waiting.embedding, depth, info, transform), ''
+        return CameraFrame(waiting.image, labels, depth, info, transform), ''

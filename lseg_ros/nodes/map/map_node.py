@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import traceback
 from collections import Counter
@@ -23,17 +24,20 @@ from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.core.query import PROMPTS_PER_QUERY, with_other
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelRegistry, LabelSet
-from lseg_ros.labels.syntax import check_prompt, quote
+from lseg_ros.labels.syntax import check_prompt
 from lseg_ros.mapping.labelling import EncodedLabels
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.awaiting import end_of
+from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_message
+from lseg_ros.nodes.label_modes import change_labels
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_inputs import CameraInputs
 from lseg_ros.nodes.map.map_outputs import MapOutputs
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
-from lseg_ros.nodes.map.map_worker import MapWorker
+from lseg_ros.nodes.map.map_worker import NO_OTHER_LABELS, MapWorker
+from lseg_ros.nodes.map.table_history import TableHistory
 from lseg_ros.nodes.map.text_client import TextClient
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
@@ -42,6 +46,7 @@ from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 MATCHING_PERIOD_S = 0.03
 RETRY_S = 1.0  # between attempts to encode the labels
+MOST_ANSWERS = 20  # to one text of a query
 
 
 class MapNode(LifecycleNode):
@@ -62,6 +67,8 @@ class MapNode(LifecycleNode):
         self._settings = MAP_PARAMETERS.read(self)
         self._problems = ProblemLog(self)
         self._registry: LabelRegistry | None = None  # None: follow the segmentation node
+        self._announced: LabelSet | None = None  # by the segmentation node
+        self._tables = TableHistory()
         self._worker: MapWorker | None = None
         self._texts: TextClient | None = None
         self._outputs: MapOutputs | None = None
@@ -70,6 +77,7 @@ class MapNode(LifecycleNode):
         self._encoding: Task | None = None
         self._encode_at = 0.0  # time.monotonic() before which it is not tried again
         self._saving: Job[int] | None = None
+        self._unsaved_because = ''  # why the last autosave failed
         self._examined: tuple[int, Counter[str]] = (0, Counter())  # frames integrated, and drops
         self._last_failure = ''
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -99,7 +107,8 @@ class MapNode(LifecycleNode):
         """Subscribe to the cameras."""
         self._buffer.clear()
         self._inputs = tuple(
-            CameraInputs(self, camera, self._settings, self._buffer) for camera in parse_cameras(self._settings.cameras)
+            CameraInputs(self, camera, self._settings, self._buffer, self._tables, self._problems.warn)
+            for camera in parse_cameras(self._settings.cameras)
         )
         return TransitionCallbackReturn.SUCCESS
 
@@ -175,11 +184,18 @@ class MapNode(LifecycleNode):
             self._encoding = self.executor.create_task(self._adopt, self._wanted)
 
     def _follow(self, message: LabelSetMessage) -> None:
-        if self._registry is None:
-            try:
-                self._wanted = label_set_from_message(message)
-            except ValueError as error:
-                self._problems.warn(f'label_set not used: {one_line(error)}')
+        try:
+            labels, since_ns = label_set_from_message(message), stamp_ns(message.header)
+        except ValueError as error:
+            self._problems.warn(f'label_set not used: {one_line(error)}')
+            return
+        self._announced = labels
+        if self._settings.uses_votes:
+            worker = self._open_worker()
+            self._tables.add(since_ns, labels)
+            worker.run(lambda: worker.follow(labels))
+        elif self._registry is None:
+            self._wanted = labels
 
     async def _adopt(self, labels: LabelSet) -> None:
         """Put labels that the segmentation node announced into force."""
@@ -205,12 +221,12 @@ class MapNode(LifecycleNode):
         await self._result(lambda: self._open_worker().set_labels(encoded))
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
-        registry, before = LabelRegistry(), self._registry
+        before = self._registry
         try:
-            change = {'': registry.replace, 'replace': registry.replace}.get(request.mode)
-            if change is None:
-                raise ValueError(f'unknown mode {quote(request.mode)}: the map takes {request.MODE_REPLACE}')
-            labels = change(request.labels)
+            if self._settings.uses_votes:
+                raise ValueError(NO_OTHER_LABELS)
+            registry = self._registry_to_change()
+            labels = change_labels(registry, request.mode, request.labels)
             encoded = await self._encode(labels)
             self._registry, self._wanted = registry, None  # announced labels come too late from now on
             await self._use_labels(encoded)
@@ -222,12 +238,20 @@ class MapNode(LifecycleNode):
         response.label_set = label_set_to_message(labels, 0)
         return response
 
+    def _registry_to_change(self) -> LabelRegistry:
+        """Return a copy of its own labels or, without any, of those of the segmentation node."""
+        if self._registry is not None:
+            return copy.deepcopy(self._registry)
+        return LabelRegistry.of(self._announced) if self._announced else LabelRegistry()
+
     async def _query(self, request: QueryMap.Request, response: QueryMap.Response) -> QueryMap.Response:
         try:
             prompts = _checked(request.prompts)
             if not 0 <= request.minimum_score <= 1:
                 raise ValueError(f'minimum_score must be 0 to 1, not {request.minimum_score}')
-            texts = await self._text_client().encode(prompts)
+            if request.top_k > MOST_ANSWERS:
+                raise ValueError(f'top_k must be 0 to {MOST_ANSWERS}, not {request.top_k}')
+            texts = None if self._settings.uses_votes else await self._text_client().encode(prompts)
             worker = self._open_worker()
             answers, cloud = await self._result(
                 lambda: worker.ask(prompts, texts, request.top_k, request.minimum_score)
@@ -263,8 +287,12 @@ class MapNode(LifecycleNode):
             self._saving.add_done_callback(self._report_save)
 
     def _report_save(self, job: Job[int]) -> None:
-        if not job.cancelled() and (error := job.exception()):
-            self._problems.warn(f'map not saved: {one_line(error)}')
+        if job.cancelled():
+            return
+        error = job.exception()
+        self._unsaved_because = f'map not saved: {one_line(error)}' if error else ''
+        if error:
+            self._problems.warn(self._unsaved_because)
 
     async def _result(self, function: Callable[[], Any]) -> Any:
         """Return what `function` returns in the thread of the map; raise what it raises."""
@@ -307,16 +335,19 @@ class MapNode(LifecycleNode):
         integrated = self._worker.integrated
         (before, known), self._examined = self._examined, (integrated, drops)
         values = self._worker.values | {f'dropped: {reason}': str(count) for reason, count in sorted(drops.items())}
-        values['embeddings received'] = str(sum(camera.received for camera in self._inputs))
+        values['images received'] = str(sum(camera.received for camera in self._inputs))
         values['stamps running back'] = str(sum(camera.ran_back for camera in self._inputs))
+        values['clock set back'] = str(sum(camera.set_back for camera in self._inputs))
         if not self._inputs:
             return {'map': Health(DiagnosticStatus.OK, 'not mapping: inactive', values)}
         if not any(camera.received for camera in self._inputs):
             topics = ', '.join(camera.topic for camera in self._inputs)
-            return {'map': Health(DiagnosticStatus.WARN, f'not mapping: no embedding on {topics}', values)}
+            return {'map': Health(DiagnosticStatus.WARN, f'not mapping: no {self._settings.input} on {topics}', values)}
         if (fresh := drops - known) and integrated == before:
             (reason, _), *_ = fresh.most_common(1)
             return {'map': Health(DiagnosticStatus.WARN, f'not mapping: {reason}', values)}
+        if self._unsaved_because:
+            return {'map': Health(DiagnosticStatus.WARN, f'mapping, but {self._unsaved_because}', values)}
         return {'map': Health(DiagnosticStatus.OK, 'mapping', values)}
 
 

@@ -63,7 +63,9 @@ class MapOutputs:
         now, settings = worker.labelled(), worker.settings
         for publisher in due:
             if publisher is self._voxels:
-                message = voxels_to_cloud(now.voxels, now.ids, now.confidence, settings.voxel_size, now.header)
+                message = voxels_to_cloud(
+                    now.voxels, now.labels.ids, now.labels.confidence, settings.voxel_size, now.header
+                )
             elif publisher is self._grid:
                 message = grid_to_message(now.ground, now.header, settings.floor_height)
             else:

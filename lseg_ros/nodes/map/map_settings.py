@@ -22,6 +22,13 @@ class MapNodeSettings:
     cameras: tuple[str, ...] = parameter(
         ('',), 'Camera names, as in the segmentation node: front subscribes to front/depth and front/camera_info.'
     )
+    input: str = parameter(
+        'embedding',
+        'What voxels keep: embeddings, or votes for the labels of label images, which any segmentation node '
+        'makes but which can be asked for these labels only.',
+        choices=('embedding', 'label_image'),
+    )
+    label_step: int = parameter(8, 'Use every nth row and column of label images.', range=(1, 64))
     map_frame: str = parameter('map', 'Frame of the map; tf must lead from the cameras to it.')
     tf_timeout: float = at_once(
         0.5, 'Seconds to wait for the depth, camera_info and transform of an image.', range=(0.0, 10.0)
@@ -41,6 +48,9 @@ class MapNodeSettings:
     )
     clearing: float = parameter(
         2.0, 'Weight that a voxel loses when a frame sees through it; 0: nothing is cleared.', range=(0.0, 1000.0)
+    )
+    embedding_dims: int = parameter(
+        0, 'Numbers kept of each embedding, along axes learned from the first 20,000 voxels; 0: all.', range=(0, 2048)
     )
     min_depth: float = parameter(0.2, 'Depth used at least, in metres.', range=(0.0, 100.0))
     max_depth: float = parameter(4.0, 'Depth used at most, in metres.', range=(0.1, 100.0))
@@ -71,7 +81,12 @@ class MapNodeSettings:
     @property
     def voxel_map(self) -> MapSettings:
         """How the map is built; raise ValueError for a value that cannot be used."""
-        return MapSettings(self.voxel_size, self.max_voxels, self.most_weight, self.clearing)
+        return MapSettings(self.voxel_size, self.max_voxels, self.most_weight, self.clearing, self.embedding_dims)
+
+    @property
+    def uses_votes(self) -> bool:
+        """Whether the map is made of label images."""
+        return self.input == 'label_image'
 
     @property
     def depth(self) -> DepthLimits:

@@ -18,15 +18,16 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from lseg_ros.error_text import one_line
-from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.asking import Question, Thing, answers_to, find_things
 from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
-from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, Labelling, label_voxels, relevance
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts
 from lseg_ros.mapping.language_map import LanguageMap
-from lseg_ros.mapping.map_files import check_model
 from lseg_ros.mapping.observation import observe
+from lseg_ros.mapping.stored_map import VoxelLabels
+from lseg_ros.mapping.vote_map import VoteMap
 from lseg_ros.mapping.voxel_map import Voxels
-from lseg_ros.msg import MapAnswer
+from lseg_ros.msg import Embedding, MapAnswer
 from lseg_ros.nodes.map.frame_views import FrameViews
 from lseg_ros.nodes.map.map_inputs import CameraFrame
 from lseg_ros.nodes.map.map_messages import answer_to_message, voxels_to_cloud
@@ -34,19 +35,18 @@ from lseg_ros.nodes.map.map_settings import MapNodeSettings
 
 Result = TypeVar('Result')
 MOST_QUEUED = 4  # frames; further ones are dropped
+NO_OTHER_LABELS = (
+    'this map has votes for the labels of the segmentation node instead of embeddings: change them there, '
+    'or set input to embedding'
+)
 
 
 @dataclass(frozen=True)
 class LabelledMap:
-    """The voxels of the map with their labels and confidence, the ground, and when it was so.
-
-    `labelling` is None if the map has no labels yet, or only some of another model.
-    """
+    """The voxels of the map with their labels, the ground, and when it was so."""
 
     voxels: Voxels
-    labelling: Labelling | None
-    ids: np.ndarray
-    confidence: np.ndarray
+    labels: VoxelLabels
     ground: GroundGrid
     header: Header
 
@@ -59,9 +59,9 @@ class MapWorker:
         self._settings = settings
         settings.check()
         self._depth = settings.depth
-        self._map = LanguageMap(settings.voxel_map, settings.map_frame)
-        self._views = FrameViews(settings.rectified)
-        self._labels: EncodedLabels | None = None
+        self._map: LanguageMap | VoteMap
+        self._map = (VoteMap if settings.uses_votes else LanguageMap)(settings.voxel_map, settings.map_frame)
+        self._views = FrameViews(settings.rectified, settings.label_step)
         self._room = threading.BoundedSemaphore(MOST_QUEUED)
         self._labelled: LabelledMap | None = None  # of the present map and labels
         self.changes = 0  # of the map and its labels
@@ -81,7 +81,7 @@ class MapWorker:
         return {
             'voxels': str(len(self._map)),
             'voxels forgotten': str(self._map.evicted),
-            'model': self._map.model,
+            'model': self._map.facts.model,
             'frames integrated': str(self.integrated),
         }
 
@@ -106,59 +106,55 @@ class MapWorker:
         self._changed()
 
     def set_labels(self, labels: EncodedLabels) -> None:
-        """Label the map anew; raise ValueError if another model encoded them than the map's."""
-        if self._map.model:
-            check_model(self._map.facts, labels.texts.model)
-        self._labels = labels
+        """Label a map of embeddings anew; raise ValueError if another model encoded the labels."""
+        if isinstance(self._map, VoteMap):
+            raise ValueError(NO_OTHER_LABELS)
+        self._map.use_labels(labels)
         self._changed()
+
+    def follow(self, labels: LabelSet) -> None:
+        """Put the labels of the segmentation node into force in a map of votes."""
+        if isinstance(self._map, VoteMap):
+            self._map.use_labels(labels)
+            self._changed()
 
     def labelled(self) -> LabelledMap:
         """Return the labelled map; in the map's thread."""
         if self._labelled is None:
-            voxels = self._map.voxels()
-            ids = np.full(len(voxels), UNLABELLED, np.uint8)
-            confidence = np.zeros(len(voxels), np.float32)
-            traversable: tuple[int, ...] = ()
-            labelling = None
-            # Vectors of two models may not be compared, even if they are of one length.
-            if self._labels is not None and self._labels.texts.model == self._map.model:
-                labelling = label_voxels(voxels.vectors, self._labels)
-                ids, confidence = labelling.ids, labelling.confidence
-                traversable = traversable_ids(self._labels.labels, self._settings.traversable)
-            ground = ground_grid(voxels, ids, traversable, self._settings.voxel_size, self._settings.ground)
-            self._labelled = LabelledMap(voxels, labelling, ids, confidence, ground, self._header())
+            voxels, settings = self._map.voxels(), self._settings
+            labels = self._map.label(voxels)
+            known = self._map.labels
+            traversable = traversable_ids(known, settings.traversable) if known else ()
+            ground = ground_grid(voxels, labels.ids, traversable, settings.voxel_size, settings.ground)
+            self._labelled = LabelledMap(voxels, labels, ground, self._header())
         return self._labelled
 
     def objects(self) -> list[tuple[str, Thing]]:
         """Return the connected voxels of each label with its name."""
-        now = self.labelled()
-        labels = self._labels.labels.classes if self._labels else ()
+        now, size = self.labelled(), self._settings.voxel_size
         return [
             (label.name, thing)
-            for label in labels
+            for label in (self._map.labels.classes if self._map.labels else ())
             for thing in find_things(
-                now.voxels, np.where(now.ids == label.id, now.confidence, -1), 0.0, self._settings.voxel_size
+                now.voxels, np.where(now.labels.ids == label.id, now.labels.confidence, -1), 0.0, size
             )
         ]
 
     def ask(
-        self, prompts: Sequence[str], texts: EncodedTexts, top_k: int, minimum: float
+        self, prompts: Sequence[str], texts: EncodedTexts | None, top_k: int, minimum: float
     ) -> tuple[list[MapAnswer], PointCloud2]:
         """Return the answers to `prompts`, and the relevance of the voxels to the first of them.
 
         Raise ValueError if the map is empty or of another model, or if it has no labels yet.
         """
-        if self._labels is None or not len(self._map):
-            raise ValueError('the map is empty' if self._labels else 'the map has no labels yet to compare with')
-        for model in (texts.model, self._labels.texts.model):
-            check_model(self._map.facts, model)
-        now, size = self.labelled(), self._settings.voxel_size
-        assert now.labelling is not None  # since the models agree
-        scores = relevance(now.voxels.vectors, prompts, texts, now.labelling)
-        question = Question(minimum or self._settings.minimum_score, top_k or 1, self._settings.approach)
-        found = answers_to(prompts, scores, now.voxels, size, now.ground, question)
-        answers = [answer_to_message(answer, self._settings.floor_height) for answer in found]
-        return answers, voxels_to_cloud(now.voxels, now.ids, scores[0], size, now.header)
+        if self._map.labels is None or not len(self._map):
+            raise ValueError('the map is empty' if self._map.labels else 'the map has no labels yet to compare with')
+        now, settings = self.labelled(), self._settings
+        scores = now.labels.relevance(prompts, texts)
+        question = Question(minimum or settings.minimum_score, top_k or 1, settings.approach)
+        answers = answers_to(prompts, scores, now.voxels, settings.voxel_size, now.ground, question)
+        cloud = voxels_to_cloud(now.voxels, now.labels.ids, scores[0], settings.voxel_size, now.header)
+        return [answer_to_message(answer, settings.floor_height) for answer in answers], cloud
 
     def save(self, path: str) -> int:
         """Write the map to a file; return the number of voxels. Raise OSError or ValueError."""
@@ -168,8 +164,7 @@ class MapWorker:
 
     def load(self, path: str) -> int:
         """Replace the map by a file; return the number of voxels. Raise OSError or ValueError."""
-        known = self._map.model or (self._labels.texts.model if self._labels else '')
-        count = self._map.load(self._path(path), known)
+        count = self._map.load(self._path(path))
         self._changed()
         return count
 
@@ -182,8 +177,7 @@ class MapWorker:
     def _integrate(self, frame: CameraFrame, on_problem: Callable[[str], None]) -> None:
         self._room.release()
         try:
-            view = self._views.view(frame)
-            self._map.add(frame.embedding.model, observe(view, self._depth, self._settings.voxel_size))
+            self._add(frame)
         except ValueError as error:
             self.drops[_kind(one_line(error))] += 1
             on_problem(f'frame not used: {one_line(error)}')
@@ -196,6 +190,13 @@ class MapWorker:
         self.unsaved = True
         self._changed()
 
+    def _add(self, frame: CameraFrame) -> None:
+        observation = observe(self._views.view(frame), self._depth, self._settings.voxel_size)
+        if isinstance(self._map, VoteMap) and frame.labels is not None:
+            self._map.add(frame.labels, observation)
+        elif isinstance(self._map, LanguageMap) and isinstance(frame.image, Embedding):
+            self._map.add(frame.image.model, observation)
+
     def _changed(self) -> None:
         self._labelled = None
         self.changes += 1
@@ -207,7 +208,7 @@ class MapWorker:
 
 def _kind(problem: str) -> str:
     """Return what kind of problem it is, for counting: the sentence up to its particulars."""
-    for kind in ('camera_info', 'depth', 'pose', 'vectors of', 'embedding'):
+    for kind in ('camera_info', 'depth', 'pose', 'vectors of', 'label image', 'embedding'):
         if kind in problem:
             return {'vectors of': 'another model'}.get(kind, f'bad {kind}')
     return 'bad frame'

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The label sets of the segmentation node, to find the one that a label image was made with."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lseg_ros.labels import LabelSet
+
+KEPT = 16
+
+
+class TableHistory:
+    """Keeps the last label sets. For the executor's thread only."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._kept: deque[tuple[int, LabelSet]] = deque(maxlen=KEPT)  # with the stamp it holds from
+
+    def add(self, since_ns: int, labels: LabelSet) -> None:
+        """Keep labels that hold for images stamped at or after `since_ns`."""
+        self._kept.append((since_ns, labels))
+
+    def at(self, stamp_ns: int) -> LabelSet | None:
+        """Return the last labels that hold for an image with this stamp.
+
+        If none do, since the clock was set back, return the last of all; None before the first.
+        """
+        for since_ns, labels in reversed(self._kept):
+            if since_ns <= stamp_ns:
+                return labels
+        return self._kept[-1][1] if self._kept else None
