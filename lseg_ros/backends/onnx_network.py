@@ -95,7 +95,7 @@ def write_onnx(
 
 def _trace(network: nn.Module, example: tuple[Tensor, Tensor], path: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
-        # PyTorch 2.9 deprecates this for an exporter that took twenty times as long.
+        # PyTorch 2.9 deprecates this for an exporter that takes several times as long.
         warnings.simplefilter('ignore')
         torch.onnx.export(
             network,

@@ -108,8 +108,10 @@ def _compile(network: _Correlation, device: str, settings: Mapping[str, Any]) ->
 def _settings(device: str, threads: int, dtype: torch.dtype) -> Mapping[str, Any]:
     """Return what OpenVINO is told about a device: each kind refuses the settings of others."""
     common = {'PERFORMANCE_HINT': 'LATENCY'}
+    if device == 'NPU':  # computes in the one precision that it has
+        return common
     if device != 'CPU':
-        return {**common, 'INFERENCE_PRECISION_HINT': _PRECISIONS[dtype]} if device.startswith('GPU') else common
+        return {**common, 'INFERENCE_PRECISION_HINT': _PRECISIONS[dtype]}
     # Few CPUs compute in float16; on the others OpenVINO would silently use bfloat16 instead.
     precision = 'f32' if dtype == torch.float16 else _PRECISIONS[dtype]
     return {
