@@ -2,6 +2,8 @@
 """The command line: what the commands write, say and return."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -14,6 +16,7 @@ from PIL import Image
 
 from lseg_ros import __version__, cli
 from lseg_ros.commands import info
+from lseg_ros.media.segmenting import FileSegmenter
 
 
 @pytest.fixture
@@ -281,3 +284,57 @@ def test_a_broken_add_on_breaks_its_own_command_only(add_ons, capsys):
     err = capsys.readouterr().err
     assert "command train (no_such_module) cannot be loaded: No module named 'no_such" in err
     assert err.startswith('lseg: error: ') and err.count('\n') == 1
+
+
+TORCHRUN = '-m torch.distributed.run --standalone --nproc-per-node 2 -m lseg_ros.cli segment'
+
+
+def test_segment_goes_on_where_it_was_interrupted(lseg, tmp_path, monkeypatch):
+    for name in ('a', 'b', 'c'):
+        write_image(tmp_path / 'in' / f'{name}.png')
+    begun, segment = [], FileSegmenter.segment
+
+    def segment_two(self, item):
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        begun.append(item.path.name)
+        segment(self, item)
+
+    def interrupted_after_two():
+        begun.clear()
+        monkeypatch.setattr(FileSegmenter, 'segment', segment_two)
+        assert lseg.segment('in')[0] == 130
+        monkeypatch.setattr(
+            FileSegmenter, 'segment', lambda self, item: (begun.append(item.path.name), segment(self, item))
+        )
+
+    interrupted_after_two()
+    assert lseg.segment('in')[:2] == (0, '3 of 3 images segmented into lseg_output\n')
+    assert begun == ['a.png', 'b.png', 'c.png']
+    assert not (tmp_path / 'lseg_output.unfinished').exists()
+    interrupted_after_two()
+    shutil.rmtree(tmp_path / 'lseg_output')  # and with it what had been done
+    assert lseg.segment('in')[:2] == (0, '3 of 3 images segmented into lseg_output\n')
+    assert len(begun) == 5 and len(list((tmp_path / 'lseg_output').glob('*.ids.png'))) == 3
+    interrupted_after_two()
+    assert lseg.segment('in', labels='floor, door')[0] == 0  # other labels: nothing of it is done
+    assert begun == ['a.png', 'b.png', 'a.png', 'b.png', 'c.png']
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_share_the_files(tmp_path, weights):
+    for name in ('a', 'b', 'c'):
+        write_image(tmp_path / 'in' / f'{name}.png')
+    options = ('--model', weights, '--device', 'cpu', '--backend', 'eager', '--labels', 'floor, wall')
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN.split(), 'in', *map(str, options)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == '3 of 3 images segmented into lseg_output\n'
+    assert len(list((tmp_path / 'lseg_output').glob('*.ids.png'))) == 3

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lseg_lab.distributed import Workers
+from lseg_ros.distributed import Workers
 from lseg_ros.model import LSeg
 
 ALONE = Workers(torch.device('cpu'))

@@ -15,10 +15,10 @@ from benchmark_data import ALONE, RedNetwork, columns, mask, picture
 
 from lseg_lab.evaluation import benchmarks, episodes
 from lseg_lab.evaluation.episodes import open_coco20i, open_fss1000, open_pascal5i
-from lseg_lab.evaluation.tally import Counting
 from lseg_lab.evaluation.zero_shot import count_episode, zero_shot_score
 from lseg_ros import cli
 from lseg_ros.model import save
+from lseg_ros.tally import Counting
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from limited_disk import FULL, room
 
 from lseg_lab.annotation.labelme import Annotation, Shape, write_annotation
 from lseg_lab.annotation.show import draw_annotations
-from lseg_lab.evaluation.tally import Tally
 from lseg_lab.rooms.generate import write_image
 from lseg_ros import cli
+from lseg_ros.tally import Tally
 from lseg_ros.whole_files import append_whole
 
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

@@ -9,6 +9,9 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from lseg_ros.commands.label_options import add_label_options, chosen_labels
 from lseg_ros.commands.model_options import add_model_options, add_output_option
@@ -17,6 +20,14 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.inputs import Input, plan
 from lseg_ros.whole_files import is_disk_full, write_whole
+
+if TYPE_CHECKING:
+    from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.distributed import Workers
+    from lseg_ros.media.segmenting import FileSegmenter
+    from lseg_ros.tally import Counting
+
+_PART = 'files'  # of the state of an interrupted run
 
 HELP = 'segment images, videos and bags into the classes you name'
 DESCRIPTION = """\
@@ -46,6 +57,12 @@ prompts, colour and groups of each class, and for each input NAME:
                            /lseg/label_info; ROS 1 bags can be read too, and ROS is not needed
 
 Inputs that cannot be read are reported and skipped; the exit status is then 1.
+
+A run that was interrupted goes on where it stopped when the same command is run again; a video or
+bag that was cut starts again. Several processes, on one machine or on several that see the same
+folders, share the inputs, each with its own GPU:
+
+  torchrun --nproc-per-node 4 -m lseg_ros.cli segment recordings/ --labels-file indoor
 """
 
 
@@ -84,33 +101,89 @@ def run(args: argparse.Namespace) -> int:
     labels = chosen_labels(args, include_other=not args.no_other)
     inputs = plan(args.inputs, args.output)
 
+    from lseg_ros.distributed import workers
+    from lseg_ros.tally import Counting
+
+    with workers(args.device) as team:
+        segmenter = _open_segmenter(args, team)
+        counting = Counting(team, _unfinished(args.output), unit='file', protect=False)
+        return _segment(args, segmenter, labels, inputs, counting)
+
+
+def _open_segmenter(args: argparse.Namespace, team: Workers) -> Segmenter:
+    import torch
     from tqdm import tqdm
 
     from lseg_ros.core.factory import open_segmenter
-    from lseg_ros.media.segmenting import FileSegmenter
 
-    segmenter = open_segmenter(
+    return open_segmenter(
         args.model,
-        device=args.device,
+        device=args.device if team.count == 1 else team.device,
         backend=args.backend,
         openvino_device=args.openvino_device,
+        # torchrun gives each of its processes a share of the cores.
+        threads=0 if team.count == 1 else torch.get_num_threads(),
         quality=args.quality,
         progress=partial(tqdm, desc='windows', unit='window', leave=False, disable=None),
     )
-    files = FileSegmenter(segmenter, labels, args.threshold, args.topic)
-    _write_table(args.output, labels)
-    done = 0
-    for item in tqdm(inputs, unit='file', disable=None):
+
+
+def _segment(
+    args: argparse.Namespace, segmenter: Segmenter, labels: LabelSet, inputs: list[Input], counting: Counting
+) -> int:
+    """Segment this process's share of the inputs; return the exit status."""
+    from lseg_ros.media.segmenting import FileSegmenter
+
+    files = _Files(FileSegmenter(segmenter, labels, args.threshold, args.topic))
+    is_new = not args.output.exists()
+    counting.workers.barrier()  # before one of the processes makes it
+    if is_new:  # earlier results, if there were any, have been deleted
+        counting.forget(_PART)
+    if counting.workers.is_first:
+        _write_table(args.output, labels)
+    settings = {
+        'model': f'{segmenter.model.name} {segmenter.model.digest()}',
+        'labels': json.dumps([asdict(label) for label in labels.classes]),
+        'options': f'threshold {args.threshold:g}, quality {args.quality}, topic {args.topic!r}',
+    }
+    try:
+        done = int(counting.run(_PART, inputs, files.segment, (1,), settings).sum())
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        done = files.done
+    else:
+        counting.finish()
+    if counting.workers.is_first:
+        print(f'{done} of {_count(inputs)} segmented into {args.output}')
+    return 0 if done == len(inputs) else 1
+
+
+class _Files:
+    """Segments files and reports those that cannot be read."""
+
+    def __init__(self, segmenter: FileSegmenter) -> None:
+        self._segmenter = segmenter
+        self.done = 0
+
+    def segment(self, item: Input) -> np.ndarray:
+        """Return [1], or [0] for a file that cannot be read; raise OSError if the disk is full."""
+        from tqdm import tqdm
+
         try:
-            files.segment(item)
+            self._segmenter.segment(item)
         except OSError as error:
             tqdm.write(f'lseg: skipped {item.path}: {one_line(error)}', file=sys.stderr)
             if is_disk_full(error):
-                break
-        else:
-            done += 1
-    print(f'{done} of {_count(inputs)} segmented into {args.output}')
-    return 0 if done == len(inputs) else 1
+                raise
+            return np.zeros(1, np.int64)
+        self.done += 1
+        return np.ones(1, np.int64)
+
+
+def _unfinished(output: Path) -> Path:
+    """Return the folder that says which inputs an interrupted run has done."""
+    return output.with_name(f'{output.resolve().name}.unfinished')
 
 
 def _count(inputs: list[Input]) -> str:

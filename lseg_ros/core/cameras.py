@@ -7,13 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# One token of a topic name, by the rules of rcl.
+# One token of a topic name, by the rules of rcl; a name has one or more of them.
 _TOKEN = re.compile(r'(?!.*__)[A-Za-z][A-Za-z0-9_]*')
+
+MASKS = 'masks'  # before the names of classes in topics
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera by its name, which is empty for the only camera of a node."""
+    """A camera by its name, such as front or robot1/front; it is empty for a node's only camera."""
 
     name: str
 
@@ -36,11 +38,14 @@ def parse_cameras(names: Sequence[str]) -> tuple[Camera, ...]:
     for name in names if names != ('',) else ():
         if not name:
             raise ValueError('cameras: a name is empty; with several cameras, each needs one')
-        if not _TOKEN.fullmatch(name):
+        first, *others = name.split('/')
+        if not all(map(_TOKEN.fullmatch, (first, *others))):
             raise ValueError(
                 f'cameras: {name!r} is not valid in a topic name: use letters, digits and '
-                'single underscores, starting with a letter'
+                'single underscores, starting with a letter, with slashes between words'
             )
+        if MASKS in others:  # it could be the mask of another camera
+            raise ValueError(f'cameras: {name!r} has {MASKS!r} after a slash, where masks are published')
         if names.count(name) > 1:
             raise ValueError(f'cameras: {name!r} is listed twice')
     return tuple(map(Camera, names))

@@ -70,6 +70,25 @@ def test_each_camera_has_its_own_topics(active):
     assert f'{namespace}/image' not in subscribed
 
 
+def test_camera_names_may_have_several_words(active):
+    names = ['robot1/front', 'robot2/front']
+    client = active(labels=['floor'], cameras=names)
+    for name in names:
+        label_image = client.segment_frame(camera=name)
+        assert label_image.header.frame_id == f'{name}_optical'
+        client.poll(lambda: client.node.count_publishers(f'lseg/{name}/masks/floor') == 1, 'the mask')
+        client.poll(lambda: client.node.count_subscribers(f'{name}/image') == 1, 'the input')
+        client.poll(lambda: client.reported('frames published', lambda n: int(n) > 0, f'camera {name}'), 'counters')
+        _, values = client.wait_for_status(lambda *_: True, 'the drops and delays of each robot', f'camera {name}')
+        assert {'images dropped', 'latency p50 (ms)', 'latency p95 (ms)'} <= values.keys()
+
+
+@pytest.mark.parametrize('name', ['robot1/', '/robot1', 'robot1//front', 'robot1/2nd', 'robot1/a__b', 'robot1/masks'])
+def test_camera_names_that_no_topic_can_have_are_refused(name, start, capfd):
+    assert not start(cameras=[name]).configure()
+    assert repr(name) in capfd.readouterr().err
+
+
 @pytest.mark.slow
 def test_cameras_of_different_rates_and_sizes_are_served_under_their_own_headers(active):
     client = active(**PAIR)

@@ -16,14 +16,14 @@ from lseg_ros.whole_files import write_whole
 if TYPE_CHECKING:
     import torch
 
-    from lseg_lab.distributed import Workers
     from lseg_lab.evaluation.benchmarks import BenchmarkReport
     from lseg_lab.evaluation.score import Score
-    from lseg_lab.evaluation.tally import Counting
     from lseg_lab.training.dataset import LabelledFolder
     from lseg_lab.training.vocabulary import Vocabulary
     from lseg_ros.core.segmenter import Segmenter
+    from lseg_ros.distributed import Workers
     from lseg_ros.model import LSeg
+    from lseg_ros.tally import Counting
 
 HELP = 'score a model on labelled images'
 DESCRIPTION = """\
@@ -177,7 +177,7 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; return the exit status."""
-    from lseg_lab.distributed import workers
+    from lseg_ros.distributed import workers
 
     with workers(args.device) as team:
         if args.dataset in BENCHMARKS:
@@ -188,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_benchmark(args: argparse.Namespace, team: Workers) -> int:
-    from lseg_lab.evaluation.tally import Counting
+    from lseg_ros.tally import Counting
 
     counting = Counting(team, args.state)
     report = _benchmark(args, counting)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lseg_lab.distributed import Workers
     from lseg_lab.evaluation.episodes import Benchmark
     from lseg_lab.evaluation.folder import Example
     from lseg_lab.training.dataset import LabelledFolder, SampleStream
     from lseg_lab.training.sampling import Part
     from lseg_lab.training.trainer import Trainer
+    from lseg_ros.distributed import Workers
     from lseg_ros.model import LSeg
 
 EPISODES = ('pascal5i', 'coco20i', 'fss1000')

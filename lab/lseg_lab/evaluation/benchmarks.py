@@ -17,9 +17,9 @@ from lseg_lab.evaluation.protocols import Protocol, protocol_of
 from lseg_lab.evaluation.published_scores import PUBLISHED
 from lseg_lab.evaluation.segmentation_scores import PixelCounter, segmentation_scores
 from lseg_lab.evaluation.segmentation_sets import BACKGROUND, SEGMENTATION_SETS, SegmentationSet
-from lseg_lab.evaluation.tally import Counting
 from lseg_ros.model import LSeg
 from lseg_ros.model.weight_digest import weight_digest
+from lseg_ros.tally import Counting
 from lseg_ros.whole_files import write_whole
 
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from lseg_lab.distributed import Workers
 from lseg_lab.training.config import PaperConfig
 from lseg_lab.training.crops import LabelledImage
 from lseg_lab.training.recipe import Recipe
+from lseg_ros.distributed import Workers
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.model import LSeg
 

@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
-from lseg_ros.core.cameras import Camera
+from lseg_ros.core.cameras import MASKS, Camera
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.labels import LabelSet
@@ -78,7 +78,7 @@ class Outputs:
     def add_masks(self, labels: LabelSet) -> None:
         """Create the missing mask topics of the classes and groups in `labels`."""
         for name in [name for name in labels.masks if name not in self._masks]:
-            topic = f'masks/{topic_name(name)}'
+            topic = f'{MASKS}/{topic_name(name)}'
             mask = self._create(Image, topic, FRAME_QOS, event_callbacks=_NO_EVENTS)
             with self._gate:
                 self._masks[name] = mask

@@ -77,8 +77,9 @@ class Settings:
     )
     cameras: tuple[str, ...] = parameter(
         ('',),
-        'Camera names: front subscribes to front/image and publishes ~/front/label_image; a '
-        'single empty name: one camera, image and ~/label_image.',
+        'Camera names: front subscribes to front/image and publishes ~/front/label_image, robot1/front '
+        'to robot1/front/image and ~/robot1/front/label_image; a single empty name: one camera, image '
+        'and ~/label_image.',
     )
     max_rate: float = at_once(
         0.0,

@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from benchmark_data import ALONE
 
-from lseg_lab.distributed import Workers
-from lseg_lab.evaluation.tally import Counting
+from lseg_ros.distributed import Workers
+from lseg_ros.tally import Counting
+
+ALONE = Workers(torch.device('cpu'))
 
 
 def counted(item, calls, stop_at=None):

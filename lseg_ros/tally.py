@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of a long evaluation: shared by processes, saved regularly and resumable."""
+"""Counts of long work on many items: shared by processes, saved regularly and resumable."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from lseg_lab.distributed import Workers
+from lseg_ros.distributed import Workers
 from lseg_ros.whole_files import whole_file
 
 SAVE_EVERY_S = 30.0
 Settings = Mapping[str, str]
 Item = TypeVar('Item')
+
+
+class OtherRun(ValueError):
+    """A saved state has other settings than this run."""
 
 
 @dataclass
@@ -37,7 +41,10 @@ class Tally:
         return cls(settings, np.zeros(items, bool), np.zeros((items, *shape), np.int64))
 
     def take(self, path: Path) -> None:
-        """Add what an earlier run saved; raise ValueError if its settings differ."""
+        """Add what an earlier run saved.
+
+        Raise OtherRun if its settings differ, ValueError if the file is damaged.
+        """
         try:
             with np.load(path, allow_pickle=False) as stored:
                 settings = json.loads(str(stored['settings']))
@@ -50,7 +57,7 @@ class Tally:
             if settings.get(name) != value
         ]
         if differing:
-            raise ValueError(
+            raise OtherRun(
                 f'{path} belongs to a run with {"; ".join(differing)}: finish that run, '
                 'pass a different --state, or delete the file'
             )
@@ -65,11 +72,16 @@ class Tally:
 
 
 class Counting:
-    """Counts the parts of one evaluation and keeps their state until it is finished."""
+    """Counts the parts of one run and keeps their state until it is finished."""
 
-    def __init__(self, workers: Workers, state: Path) -> None:
-        """Share the work among `workers`; all of them must see the folder `state`."""
+    def __init__(self, workers: Workers, state: Path, *, unit: str = 'image', protect: bool = True) -> None:
+        """Share the work among `workers`; all of them must see the folder `state`.
+
+        `unit` names an item in the progress bar. Unless `protect`, a state with other settings is
+        not refused but ignored, and overwritten.
+        """
         self.workers, self.state = workers, state
+        self._unit, self._protect = unit, protect
         self._parts: list[str] = []
 
     def run(
@@ -84,13 +96,18 @@ class Counting:
 
         The processes share the items that no earlier run of this `part` has counted. They save
         every half minute and when interrupted; a later run may use a different number of
-        processes. Raise ValueError if the saved state has other settings.
+        processes. Raise ValueError if the saved state is damaged, or has other settings and is
+        protected.
         """
         settings = {**settings, 'items': _digest(items)}
         self._parts.append(part)
         tally = Tally.empty(settings, len(items), shape)
         for path in sorted(self.state.glob(f'{part}.*.npz')):
-            tally.take(path)
+            try:
+                tally.take(path)
+            except OtherRun:
+                if self._protect:
+                    raise
         self.workers.barrier()  # no process may write before all have read
         known = tally.done.copy()
         self._count_share(part, tally, items, count)
@@ -98,20 +115,24 @@ class Counting:
 
     def finish(self) -> None:
         """Delete the state of all parts that were run, once their scores have been reported."""
-        self.workers.barrier()
-        if not self.workers.is_first:
-            return
         for part in self._parts:
+            self.forget(part)
+        if self.workers.is_first and self.state.is_dir() and not any(self.state.iterdir()):
+            self.state.rmdir()
+
+    def forget(self, part: str) -> None:
+        """Delete the state of a part; all processes must call this."""
+        self.workers.barrier()  # nobody needs it any more
+        if self.workers.is_first:
             for path in self.state.glob(f'{part}.*.npz'):
                 path.unlink()
-        if self.state.is_dir() and not any(self.state.iterdir()):
-            self.state.rmdir()
+        self.workers.barrier()  # nobody writes a new one before
 
     def _count_share(self, part: str, tally: Tally, items: Sequence[Item], count: Callable[[Item], np.ndarray]) -> None:
         path = self.state / f'{part}.{self.workers.rank}.npz'
         share = np.flatnonzero(~tally.done)[self.workers.rank :: self.workers.count]
         saved = time.monotonic()
-        bar = tqdm(share, part, unit='image', disable=None if self.workers.is_first else True)
+        bar = tqdm(share, part, unit=self._unit, disable=None if self.workers.is_first else True)
         try:
             for index in bar:
                 tally.counts[index] = count(items[index])
