@@ -130,8 +130,19 @@ def test_compressed_bag_is_read(tmp_path, storage, mode):
     assert_reads_all(tmp_path / 'run')
 
 
+ODD_METADATA = (
+    '',
+    'rosbag2_bagfile_information: {storage_identifier: ""}',
+    'rosbag2_bagfile_information: {relative_file_paths: [1, 2]}',
+    'rosbag2_bagfile_information: {relative_file_paths: 7}',
+    'rosbag2_bagfile_information: 2001-99-99',
+    '\0',
+    10_000 * '[',
+)
+
+
 @pytest.mark.parametrize('storage', STORAGES)
-@pytest.mark.parametrize('metadata', [None, '', 'rosbag2_bagfile_information: {storage_identifier: ""}', '\0'])
+@pytest.mark.parametrize('metadata', [None, *ODD_METADATA])
 def test_files_of_a_folder_are_read_without_its_metadata(tmp_path, storage, metadata):
     bag = write_bag(tmp_path / 'run', rgbd_topics(3), storage)
     if metadata is None:

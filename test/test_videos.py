@@ -44,6 +44,17 @@ def test_cut_video_ends_early(path, tmp_path, share):
         video.check_whole()
 
 
+@pytest.mark.parametrize('page', [3, 5, 7])
+def test_ogg_that_is_cut_between_two_pages_ends_early(tmp_path, page):
+    data = (Path(__file__).parent / 'videos' / 'stream.ogv').read_bytes()
+    cut = tmp_path / 'cut.ogv'
+    cut.write_bytes(b''.join(b'OggS' + rest for rest in data.split(b'OggS')[1 : page + 1]))
+    video = Video(cut)
+    frames_of(video)
+    with pytest.raises(OSError, match='the video ends early'):
+        video.check_whole()
+
+
 @pytest.mark.parametrize('path', [name for name in VIDEOS if name not in ENDLESS], indirect=True)
 def test_video_whose_end_is_empty_ends_early(path, tmp_path):
     data = path.read_bytes()

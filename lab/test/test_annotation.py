@@ -66,6 +66,27 @@ def test_a_shape_without_area_or_label_is_refused(tmp_path, shape, message):
     assert 'b.json' in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ('"imageHeight": 0', '9x0 pixels'),
+        ('"imageWidth": 1e400', 'infinity'),
+        ('"imagePath": ["a.jpg"]', 'imagePath is'),
+        ('"shapes": [{"label": null, "points": [[0, 0], [3, 3], [0, 3]]}]', 'label is None'),
+        ('"shapes": [{"label": "a", "points": [[0, 0], [NaN, 3], [0, 3]]}]', "'a' has a point far outside"),
+        ('"shapes": [{"label": "a", "points": [[0, 0], [1e30, 3], [0, 3]]}]', "'a' has a point far outside"),
+        (f'"shapes": {"[" * 100000}', 'recursion'),
+    ],
+)
+def test_a_file_that_cannot_be_drawn_is_refused(tmp_path, change, message):
+    """The last of two equal keys counts."""
+    path = tmp_path / 'b.json'
+    sound = '"imagePath": "b.jpg", "imageHeight": 9, "imageWidth": 9, "shapes": []'
+    path.write_text(f'{{{sound}, {change}}}')
+    with pytest.raises(ValueError, match=f'b.json.*{message}'):
+        read_annotation(path)
+
+
 def test_a_rectangle_is_read_as_its_four_corners(tmp_path):
     """LabelMe stores two opposite corners."""
     path = tmp_path / 'b.json'

@@ -100,6 +100,20 @@ def test_a_folder_without_masks_is_refused(photos):
         open_folder(photos, '{stem}_labels.png')
 
 
+@pytest.mark.parametrize('masks', ['{name}.png', '{0}.png', '{', '{stem.nothing}'])
+def test_a_pattern_with_other_braces_is_refused(photos, masks):
+    """The error says what may be in braces."""
+    with pytest.raises(ValueError, match='may only have {stem} in braces'):
+        open_folder(photos, masks)
+
+
+def test_an_image_too_large_for_opencv_is_refused(photos):
+    """OpenCV raises an exception of its own for it."""
+    (photos / 'a.png').write_bytes(b'P5 2000000 1 255 ')
+    with pytest.raises(OSError, match='a.png: not readable'):
+        read_example(photos / 'a.png', photos / 'a_mask.png')
+
+
 def test_sizes_must_agree(photos):
     """The error names the mask's file."""
     cv2.imwrite(str(photos / 'a_mask.png'), np.zeros((10, 10), np.uint8))

@@ -114,11 +114,11 @@ def _files_of(path: Path) -> list[Path]:
         return [path]
     try:
         facts = yaml.safe_load((path / 'metadata.yaml').read_text(encoding='utf-8'))
-        names = facts['rosbag2_bagfile_information']['relative_file_paths']
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        names = [PurePath(name).name for name in facts['rosbag2_bagfile_information']['relative_file_paths'] or ()]
+    except (OSError, RecursionError, ValueError, yaml.YAMLError, KeyError, TypeError):
         names = []
     found = sorted(file for file in path.iterdir() if file.name.endswith(_SUFFIXES))
-    files = [path / PurePath(name).name for name in names or []] or found
+    files = [path / name for name in names] or found
     if not files:
         raise FileNotFoundError(f'no {" or ".join(_SUFFIXES[:2])} file in {path}')
     return files

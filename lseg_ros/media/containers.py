@@ -18,10 +18,15 @@ _PACK = b'\x00\x00\x01\xba'  # the first pack of an MPEG programme stream
 _TRANSPORT_PACKET = 188  # bytes; each begins with _SYNC
 _SYNC = b'G'
 _LONGEST_HEAD = 282  # bytes, of a page of Ogg
+_SHORTEST_PAGE = 27  # bytes
+_LAST_PAGE = 4  # a flag of a page
 
 
 class _Element(NamedTuple):
-    """A part of a file: its length, and the distance to the next one, which may lie within it."""
+    """A part of a file: its length, and the distance to the next one, which may lie within it.
+
+    The length includes the shortest next part if there must be one.
+    """
 
     length: int
     step: int
@@ -43,7 +48,8 @@ def is_cut(path: Path) -> bool | None:
 
     It tells that a file is cut in MP4, Matroska, WebM, AVI, WMV, Ogg, and MPEG programme and
     transport streams, and that it is whole in Matroska, WebM and AVI. It does not tell for a file
-    that is damaged or was never finished.
+    that is damaged or was never finished, nor between two elements, but for Ogg, whose last page
+    says that it is the last.
     """
     size = path.stat().st_size
     with path.open('rb') as file:
@@ -108,8 +114,9 @@ def _asf_object(head: bytes) -> _Element | None:
 
 def _ogg_page(head: bytes) -> _Element | None:
     segments = head[26]
-    length = 27 + segments + sum(head[27 : 27 + segments])
-    return _Element(length, length) if head[:4] == _OGG else None
+    length = _SHORTEST_PAGE + segments + sum(head[27 : 27 + segments])
+    next_page = 0 if head[5] & _LAST_PAGE else _SHORTEST_PAGE
+    return _Element(length + next_page, length) if head[:4] == _OGG else None
 
 
 def _programme_packet(head: bytes) -> _Element | None:

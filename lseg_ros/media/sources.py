@@ -72,7 +72,7 @@ class Recording:
             matrix = tuple(float(value) for value in np.ravel(facts['K']))
             self.camera = CameraModel(int(facts['width']), int(facts['height']), matrix)
             self._poses = [np.array(pose, float).reshape(4, 4) for pose in facts.get('poses', ())]
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f'{folder}/camera.json must contain width, height and K: {error!r}') from error
 
     def __iter__(self) -> Iterator[Shot]:

@@ -13,6 +13,7 @@ import numpy as np
 from lseg_ros.whole_files import write_whole
 
 _VERSION = '5.5.0'  # of LabelMe
+_FARTHEST = 1e6  # in pixels from the corner of the image
 _DISTORTION = 0.02  # from rounding when an image is reduced
 
 
@@ -42,9 +43,11 @@ def read_annotation(path: Path) -> Annotation:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         shapes = tuple(_shape(entry) for entry in content['shapes'])
-        size = int(content['imageHeight']), int(content['imageWidth'])
-        return Annotation(content['imagePath'], *size, shapes)
-    except (KeyError, TypeError, ValueError) as error:
+        height, width = int(content['imageHeight']), int(content['imageWidth'])
+        if min(height, width) < 1:
+            raise ValueError(f'the image would have {width}x{height} pixels')
+        return Annotation(_text(content, 'imagePath'), height, width, shapes)
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f'{path}: not a usable LabelMe file: {error!r}') from error
 
 
@@ -87,15 +90,24 @@ def resized(annotation: Annotation, height: int, width: int) -> Annotation:
     return Annotation(annotation.image, height, width, shapes)
 
 
+def _text(entry: dict[str, Any], key: str) -> str:
+    value = entry[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f'{key} is {value!r}, not a text')
+    return value
+
+
 def _shape(entry: dict[str, Any]) -> Shape:
-    points = np.array(entry['points'], float).reshape(-1, 2)
+    label, points = _text(entry, 'label'), np.array(entry['points'], float).reshape(-1, 2)
+    if not (np.abs(points) < _FARTHEST).all():
+        raise ValueError(f"'{label}' has a point far outside of any image")
     kind = entry.get('shape_type', 'polygon')
     if kind == 'rectangle' and len(points) == 2:
         (left, top), (right, bottom) = points
         points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     elif kind != 'polygon' or len(points) < 3:
-        raise ValueError(f"'{entry['label']}' is a {kind} of {len(points)} points; draw a polygon or rectangle")
-    return Shape(entry['label'], points)
+        raise ValueError(f"'{label}' is a {kind} of {len(points)} points; draw a polygon or rectangle")
+    return Shape(label, points)
 
 
 def _entry(shape: Shape) -> dict[str, Any]:

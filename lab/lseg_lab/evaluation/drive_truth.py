@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lseg_lab.opencv_files import read_opencv
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.sources import recorded_drive
@@ -39,7 +40,7 @@ class DriveTruth:
     def mask(self, number: int) -> np.ndarray:
         """Return each pixel's index into `classes`, uint8 [H, W]; raise OSError if unreadable."""
         path = self._masks / f'{number:03d}.png'
-        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        mask = read_opencv(path, cv2.IMREAD_UNCHANGED)
         if mask is None:
             raise OSError(f'{path} cannot be read as a mask')
         return mask

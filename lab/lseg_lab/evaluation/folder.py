@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lseg_lab.opencv_files import read_opencv
 from lseg_ros.labels.files import read_label_file
 from lseg_ros.media.inputs import IMAGE_SUFFIXES
 
@@ -45,11 +46,14 @@ def open_folder(root: str | Path, masks: str = DEFAULT_MASKS) -> MaskedFolder:
     """Find the images under `root` that have a mask.
 
     `masks` is the path of a mask relative to `root`; {stem} stands for the image's name without its
-    suffix. Raise FileNotFoundError if there are none.
+    suffix. Raise FileNotFoundError if there are none, ValueError if `masks` has other braces.
     """
     root = Path(root)
     images = sorted(p for p in root.glob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
-    pairs = tuple((p, root / masks.format(stem=p.stem)) for p in images)
+    try:
+        pairs = tuple((p, root / masks.format(stem=p.stem)) for p in images)
+    except (AttributeError, IndexError, KeyError, ValueError) as error:
+        raise ValueError(f'the names of masks, {masks}, may only have {{stem}} in braces') from error
     pairs = tuple((image, mask) for image, mask in pairs if mask.is_file() and mask != image)
     if not pairs:
         raise FileNotFoundError(f'no image in {root} has a mask named {masks}')
@@ -58,8 +62,8 @@ def open_folder(root: str | Path, masks: str = DEFAULT_MASKS) -> MaskedFolder:
 
 def read_example(image: Path, mask: Path) -> Example:
     """Read one image and its mask; raise OSError if one is unreadable or the sizes differ."""
-    pixels = cv2.imread(str(image), cv2.IMREAD_COLOR)
-    values = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+    pixels = read_opencv(image)
+    values = read_opencv(mask, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise OSError(f'{image}: not readable as an image')
     if values is None or values.dtype != np.uint8 or values.ndim != 2:

@@ -14,7 +14,7 @@ def read_picture(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             return picture.convert('RGB')
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OSError(f'{path}: cannot be read as an image: {error}') from error
 
 
@@ -27,7 +27,7 @@ def read_mask(path: Path, gray: bool = False) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             mask = np.array(picture.convert('L') if gray else picture)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OSError(f'{path}: cannot be read as an image: {error}') from error
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise OSError(f'{path}: not an 8-bit, one-channel mask')

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lseg_lab.opencv_files import read_opencv
 from lseg_lab.training import augment
 from lseg_lab.training.questions import Question, QuestionSampler
 from lseg_lab.training.sampling import PRESENT_SHARE, ImageSampler
@@ -38,7 +39,7 @@ class LabelledFolder:
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return image uint8 RGB [H, W, 3] and mask uint8 [H, W]; raise OSError if unreadable."""
         image, mask, palette = self.pairs[index]
-        pixels, values = cv2.imread(str(image)), read_mask(mask)
+        pixels, values = read_opencv(image), read_mask(mask)
         if pixels is None:
             raise OSError(f'{image}: not readable as an image')
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), cv2.LUT(values, self.palettes[palette])
@@ -46,7 +47,7 @@ class LabelledFolder:
 
 def read_mask(path: Path) -> np.ndarray:
     """Return a mask file as uint8 [H, W]; raise OSError unless it is 8-bit, one channel."""
-    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    mask = read_opencv(path, cv2.IMREAD_UNCHANGED)
     if mask is None or mask.dtype != np.uint8 or mask.ndim != 2:
         raise OSError(f'{path}: not an 8-bit image of class indices')
     return mask
