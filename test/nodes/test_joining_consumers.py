@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from harness import BARE, LATCHED, RELIABLE, TIMEOUT_S, repeating
@@ -108,6 +113,22 @@ def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(acti
             for consumer in consumers if took < HOLD_S / 1.5 else []:  # unless the machine was too busy
                 tables = max(consumer.first[topic] for topic in TABLES)
                 assert all(consumer.first[topic] > tables for topic in FRAMES), consumer.first
+
+
+@pytest.mark.slow
+def test_table_reaches_a_process_that_is_only_starting_before_the_first_mask(active):
+    client = active(labels=['floor', 'door'])
+    starts = 20
+    with streaming(client):
+        command = [sys.executable, str(Path(__file__).with_name('starting_consumer.py')), client.namespace, str(starts)]
+        paths = os.pathsep.join(map(str, [Path(__file__).parent, os.environ.get('PYTHONPATH', '')]))
+        done = subprocess.run(command, env={**os.environ, 'PYTHONPATH': paths}, stdout=subprocess.PIPE, check=True)
+    arrived = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [len(each) for each in arrived] == [4] * starts
+    for each in arrived:
+        took = each.pop('took') / 1e9
+        if took < HOLD_S / 1.5:  # unless the machine was too busy
+            assert each['label_info'] == min(each.values()), each
 
 
 @pytest.mark.slow

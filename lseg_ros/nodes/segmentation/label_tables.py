@@ -23,9 +23,9 @@ from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
-HOLD_S = 0.1  # the longest that a frame waits, and how long a consumer may take to subscribe to everything
+HOLD_S = 0.1  # how long a consumer may take to subscribe to everything
+PATIENCE_S = 1.0  # for a consumer to acknowledge the tables: a process that starts must discover the node first
 _TAKING_S = 0.03  # for a consumer to process a table that has arrived
-_PATIENCE_S = 1.0  # for a consumer to acknowledge the tables
 _POLL_S = 0.002
 
 
@@ -34,7 +34,9 @@ class LabelTables:
 
     A consumer's subscriptions are matched one at a time, on each side at a different time, and a
     VOLATILE one receives no latched message. A frame must therefore wait for the tables to be
-    delivered, or it could arrive before them. All methods are thread-safe.
+    delivered, or it could arrive before them. In a process that is only starting, subscriptions
+    are not matched until it has discovered the node, and the first table is lost there: it is sent
+    again until it is acknowledged. All methods are thread-safe.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
@@ -79,18 +81,23 @@ class LabelTables:
             joined = [self._note_frames(publisher) for publisher in frames]
         return any(joined)
 
-    def are_delivered(self) -> bool:
-        """Return whether consumers that joined recently have had time to process the tables."""
+    def must_wait(self, since: float) -> bool:
+        """Return whether a frame that has waited `since` (time.monotonic) must go on waiting.
+
+        It must until consumers that joined recently have had time to process the tables: for
+        HOLD_S at most, or PATIENCE_S if one has not acknowledged them.
+        """
         with self._lock:
             for topic in self._publishers:
                 if self._note_table(topic):
                     self._repeat_for_volatile(topic)
             now = time.monotonic()
-            if now > self._joined_at + _PATIENCE_S:
-                return True
+            if now > self._joined_at + PATIENCE_S:
+                return False
             if not all(map(_is_acknowledged, self.publishers)):
                 self._unacknowledged_at = now
-            return now > max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S)
+            limit = PATIENCE_S if self._unacknowledged_at > since else HOLD_S
+            return now < min(since + limit, max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S))
 
     def repeat_unacknowledged(self) -> None:
         """Resend unacknowledged tables, in case the consumer was not ready for them."""
@@ -141,17 +148,17 @@ class LabelTables:
 
 
 def await_delivery(tables: Iterable[LabelTables]) -> None:
-    """Wait, for at most HOLD_S, until consumers that have just joined have the tables."""
-    end = time.monotonic() + HOLD_S
-    repeat_at = end - _TAKING_S
-    missing = [table for table in tables if not table.are_delivered()]
-    while missing and (now := time.monotonic()) < end:
-        if now > repeat_at:
-            repeat_at = end
+    """Wait until consumers that have just joined have the tables; see `LabelTables.must_wait`."""
+    since = time.monotonic()
+    repeat_at = since + HOLD_S - _TAKING_S
+    missing = [table for table in tables if table.must_wait(since)]
+    while missing:
+        if (now := time.monotonic()) > repeat_at:
+            repeat_at = now + HOLD_S
             for table in missing:
                 table.repeat_unacknowledged()
         time.sleep(_POLL_S)
-        missing = [table for table in missing if not table.are_delivered()]
+        missing = [table for table in missing if table.must_wait(since)]
 
 
 def _is_acknowledged(publisher: Publisher) -> bool:
