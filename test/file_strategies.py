@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 import yaml
 from hypothesis import strategies as st
 
@@ -41,3 +43,33 @@ def yaml_files() -> st.SearchStrategy[bytes]:
     """Draw the bytes of a YAML file, or of one that is none."""
     whole = documents().map(lambda document: yaml.safe_dump(document, allow_unicode=True).encode())
     return whole | whole.flatmap(damaged) | st.binary(max_size=100)
+
+
+def deep(opening: str, closing: str) -> str:
+    """Return a document that nests deeper than Python recurses."""
+    return 100_000 * opening + 100_000 * closing
+
+
+@st.composite
+def voxel_tensors(draw, dimensions: int) -> dict[str, torch.Tensor]:
+    """Draw the tensors of a map file; now and then one has impossible values, or another shape."""
+    count = draw(st.integers(0, 5))
+    draws = np.random.default_rng(draw(st.integers(0, 1000)))
+    tensors = {
+        'cells': torch.from_numpy(draws.integers(-3, 4, (count, 3)).astype(np.int32)),
+        'weights': torch.from_numpy(draws.uniform(0.5, 40, count).astype(np.float32)),
+        'colors': torch.from_numpy(draws.integers(0, 256, (count, 3), np.uint8)),
+        'seen_s': torch.from_numpy(draws.uniform(0, 2e9, count)),
+        'vectors': torch.from_numpy(draws.normal(size=(count, dimensions)).astype(np.float16)),
+    }
+    name = draw(st.sampled_from([*tensors, 'nothing', 'nothing', 'nothing']))
+    if name in tensors and tensors[name].numel():
+        kind = tensors[name].dtype
+        odd = [-1.0, 0.0, 6e4, float('nan'), float('inf')]
+        if not kind.is_floating_point:
+            odd = [torch.iinfo(kind).min, torch.iinfo(kind).max]
+        tensors[name].view(-1)[draw(st.integers(0, tensors[name].numel() - 1))] = draw(st.sampled_from(odd))
+    if draw(st.integers(0, 7)) == 4:
+        other = draw(st.sampled_from([*tensors]))
+        tensors[other] = draw(st.sampled_from([tensors[other][:-1], tensors[other].float(), torch.zeros(2, 2, 2)]))
+    return tensors

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from bag_files import image, pictures, write_bag
-from file_strategies import damaged, documents, yaml_files
-from hypothesis import given
+from file_strategies import damaged, documents, voxel_tensors, yaml_files
+from hypothesis import example, given
 from hypothesis import strategies as st
+from map_scene import SIZE_M, WORDS, labels_of, seen, wall_ahead
 from oracle import build_oracle
 from PIL import Image
 from rosbags import rosbag1
@@ -24,6 +28,11 @@ from safetensors.torch import save
 from lseg_ros import cli
 from lseg_ros.core import factory
 from lseg_ros.labels import LabelError, LabelRegistry, read_label_file
+from lseg_ros.mapping.labelling import label_voxels
+from lseg_ros.mapping.language_map import LanguageMap
+from lseg_ros.mapping.map_files import MapFacts
+from lseg_ros.mapping.voxel_index import REACH
+from lseg_ros.mapping.voxel_map import MapSettings
 from lseg_ros.media.sources import open_source
 from lseg_ros.model import checkpoint
 from lseg_ros.model.pickle_reader import PickleError, PickleFile, TensorView
@@ -83,11 +92,8 @@ def test_command_segments_a_media_file_or_says_why_not(oracle, samples, tally, c
         _write(place, data.draw(damaged(samples[name]), 'contents'))
         source = place.parent if '/' in name else place
         output = Path(folder, 'out')
-        capsys.readouterr()
-        status = cli.main(['segment', str(source), '--labels', 'floor, door', '--output', str(output)])
-        errors = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
-        assert status in (0, 1, 2)
-        assert bool(status) == any(line.startswith('lseg: ') for line in errors), errors
+        status, errors = run(capsys, 'segment', source, '--labels', 'floor, door', '--output', output)
+        assert bool(status) == bool(errors)
         assert not list(output.rglob('*.part*'))
     tally.update({'files': 1, f'files {"refused" if status else "read"}: {place.suffix}': 1})
 
@@ -121,6 +127,7 @@ def test_label_file_gives_labels_or_one_line(tally, tmp_path_factory, content):
     tally.update({'files': 1, f'files {"read" if reason is None else "refused"}: labels': 1})
 
 
+@example(facts={'width': math.inf, 'height': 4, 'K': [1] * 9})
 @given(facts=documents() | st.fixed_dictionaries({'width': documents(), 'height': documents(), 'K': documents()}))
 def test_recording_is_opened_or_refused(tally, tmp_path_factory, facts):
     folder = tmp_path_factory.getbasetemp() / 'recording'
@@ -170,3 +177,80 @@ def test_checkpoint_is_read_or_refused(pickled, tally, tmp_path_factory, data):
 
     assert refusal(read, PickleError) != ''
     tally['files'] += 1
+
+
+@st.composite
+def map_files(draw):
+    """Draw the bytes of a map file, sound or damaged, of possible voxels or impossible ones."""
+    facts = asdict(MapFacts('tiny', SIZE_M)) | {'format': 1}
+    if draw(st.integers(0, 3)) == 2:
+        facts[draw(st.sampled_from([*facts]))] = draw(documents())
+    whole = save(draw(voxel_tensors(len(WORDS))), {'lseg_map': json.dumps(facts, default=str)})
+    return draw(st.just(whole) | damaged(whole))
+
+
+@given(content=map_files())
+def test_map_file_gives_a_sound_map_or_is_refused(tally, tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / 'fuzzed.map'
+    path.write_bytes(content)
+    known = LanguageMap(MapSettings(voxel_size=SIZE_M, max_voxels=10_000))
+    reason = refusal(lambda: known.load(path), ValueError)
+    assert reason is None or (reason and len(known) == 0)
+    voxels = known.voxels()
+    assert len(voxels) == len(known)
+    assert len(np.unique(voxels.cells, axis=0)) == len(voxels) and (np.abs(voxels.cells) < REACH).all()
+    assert torch.isfinite(voxels.vectors).all() and 0 <= known.stamp_s < 2**31
+    assert (voxels.weights > 0).all() and np.isfinite(voxels.weights).all()
+    if voxels.vectors.shape[1] == len(WORDS):
+        label_voxels(voxels.vectors, labels_of('wall'))
+    if known.model in ('', 'tiny') and voxels.vectors.shape[1] == len(WORDS):
+        known.add('tiny', seen(wall_ahead(1.0)))
+        assert len(known.voxels()) == len(known) > 0
+    tally.update({'files': 1, f'files {"refused" if reason else "read"}: map': 1})
+
+
+@pytest.fixture(scope='module')
+def weights_header(weights):
+    """The tiny model's weights, as the part that describes the tensors, and the rest."""
+    content = weights.read_bytes()
+    length = 8 + int.from_bytes(content[:8], 'little')
+    return content[:length], content[length:]
+
+
+@pytest.mark.slow
+@given(data=st.data())
+def test_commands_read_a_weights_file_or_say_why_not(weights_header, pickled, tally, capsys, data):
+    header, rest = weights_header
+    content = data.draw(damaged(header).map(lambda start: start + rest) | damaged(pickled), 'contents')
+    command = data.draw(st.sampled_from(['info', 'convert']), 'command')
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, 'in.safetensors'), Path(folder, 'out.safetensors')
+        source.write_bytes(content)
+        status, errors = run(capsys, command, source, *([target] if command == 'convert' else []))
+        assert status == 0 or len(errors) == 1, errors
+        assert target.exists() == (command == 'convert' and not status)
+        assert not list(Path(folder).glob('*.part*'))
+    tally.update({'files': 1, f'files {"refused" if status else "read"}: {command}': 1})
+
+
+@given(data=st.data())
+def test_command_embeds_an_image_or_says_why_not(oracle, samples, tally, capsys, data):
+    name = data.draw(st.sampled_from(IMAGE_FILES), 'file')
+    options = data.draw(st.sampled_from([[], ['--resolution', 'grid']]), 'options')
+    with tempfile.TemporaryDirectory() as folder:
+        source, output = Path(folder, name), Path(folder, 'out')
+        source.write_bytes(data.draw(damaged(samples[name]), 'contents'))
+        status, errors = run(capsys, 'embed', source, '--output', output, *options)
+        assert status == 0 or len(errors) == 1, errors
+        assert not list(output.rglob('*.part*'))
+        arrays = [np.load(path) for path in output.rglob('*.npy')]
+        assert len(arrays) == (not status) and all(np.isfinite(array).all() for array in arrays)
+    tally.update({'files': 1, f'files {"refused" if status else "read"}: embed': 1})
+
+
+def run(capsys, *arguments: object) -> tuple[int, list[str]]:
+    """Run a command; return its status and what it says went wrong."""
+    capsys.readouterr()
+    status = cli.main([str(argument) for argument in arguments])
+    assert status in (0, 1, 2)
+    return status, [line for line in capsys.readouterr().err.splitlines() if line.startswith('lseg: ')]

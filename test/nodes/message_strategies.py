@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import io
+import math
 from array import array
 
+import numpy as np
 from file_strategies import damaged
+from geometry_msgs.msg import TransformStamped
 from hypothesis import strategies as st
 from PIL import Image as Picture
 from rcl_interfaces.msg import Parameter, ParameterValue
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 
+from lseg_ros.msg import Embedding, LabelClass, LabelSet
 from lseg_ros.nodes.segmentation.settings import PARAMETERS
 
 MOST_BYTES = 1 << 16
@@ -168,3 +172,66 @@ def parameters(draw) -> Parameter:
     value = ParameterValue(type=draw(mostly(st.just(number), UINT8)))
     setattr(value, f'{kind}_value', draw(values))
     return Parameter(name=name, value=value)
+
+
+FLOATS = st.floats(width=32)  # of fields that are float32
+
+
+@st.composite
+def embeddings(draw, model: str, dimensions: int, side: int) -> Embedding:
+    """Draw the embedding of a square image; some do not fit the model, the image or themselves."""
+    rows, columns = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    dim = draw(mostly(st.just(dimensions), st.integers(0, 2 * dimensions)))
+    vectors = np.random.default_rng(draw(st.integers(0, 1000))).normal(size=(rows * columns, dim))
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    sound = array('B', unit.astype('<f2').tobytes())
+    steps = [draw(mostly(st.just(side / count), FLOATS)) for count in (columns, rows)]
+    return Embedding(
+        header=Header(stamp=draw(headers()).stamp, frame_id=draw(mostly(st.just('camera'), TEXT))),
+        model=draw(mostly(st.just(model), TEXT)),
+        image_height=draw(mostly(st.just(side), UINT32)),
+        image_width=draw(mostly(st.just(side), UINT32)),
+        height=draw(mostly(st.just(rows), UINT32)),
+        width=draw(mostly(st.just(columns), UINT32)),
+        dim=dim,
+        first_x=draw(mostly(st.just(steps[0] / 2), FLOATS)),
+        first_y=draw(mostly(st.just(steps[1] / 2), FLOATS)),
+        step_x=steps[0],
+        step_y=steps[1],
+        colors=draw(mostly(image_data(3 * rows * columns), image_data(7))),
+        data=draw(mostly(st.just(sound), image_data(max(len(sound), 1)) | st.binary(max_size=9))),
+    )
+
+
+@st.composite
+def transforms(draw) -> TransformStamped:
+    """Draw where the camera is in the map; some are impossible."""
+    message = TransformStamped(header=Header(frame_id='map'), child_frame_id='camera')
+    place, turn = message.transform.translation, message.transform.rotation
+    for axis in 'xyz':
+        setattr(place, axis, draw(mostly(st.floats(-5, 5), NUMBERS)))
+    angle = draw(st.floats(-math.pi, math.pi))
+    for name, value in (('x', 0.0), ('y', math.sin(angle / 2)), ('z', 0.0), ('w', math.cos(angle / 2))):
+        setattr(turn, name, draw(mostly(st.just(value), NUMBERS)))
+    return message
+
+
+@st.composite
+def label_sets(draw) -> LabelSet:
+    """Draw a table of labels as a node announces it; some are none."""
+    names = draw(st.lists(mostly(NAMES, TEXT), max_size=4))
+    ids = draw(mostly(st.just(list(range(len(names)))), st.lists(UINT8, min_size=len(names), max_size=len(names))))
+    shades = mostly(st.floats(0, 1, width=32), FLOATS)
+    return LabelSet(
+        header=draw(headers()),
+        classes=[
+            LabelClass(
+                id=number,
+                name=name,
+                prompts=draw(mostly(st.just([name]), st.lists(TEXT, max_size=3))),
+                color=ColorRGBA(r=draw(shades), g=draw(shades), b=draw(shades), a=1.0),
+                groups=draw(st.lists(st.sampled_from(['traversable', 'obstacle']) | TEXT, max_size=1)),
+            )
+            for number, name in zip(ids, names)
+        ],
+    )

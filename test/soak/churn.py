@@ -18,6 +18,7 @@ from typing import NamedTuple
 import rclpy
 from actors import Actor, total
 from growth import BLOCKS, growth
+from label_client import all_labels
 from lifecycle_msgs.msg import Transition
 from rclpy.node import Node
 from results import Result, nothing, something
@@ -87,9 +88,14 @@ class Churn:
         return sum(count for name, count in total(self.clients).items() if name.endswith('changes made'))
 
     def bring_up(self) -> Use:
-        """Start both nodes and wait for checked frames; return what the steady node then uses."""
+        """Start both nodes and wait for checked frames; return what the steady node then uses.
+
+        The steady node has seen every prompt then: its cache of encoded prompts grows no more.
+        """
         self._wait(partial(self._is_there, STEADY))
         self._requests[STEADY].bring_up()
+        for labels in all_labels():
+            self._requests[STEADY].set_labels(labels)
         self._wait(self._bring_up_shaky)
         self._wait(lambda: all(self.checker.counts[f'{target} frames right'] > 10 for target in (STEADY, SHAKY)))
         return use_of(self.steady.pid)

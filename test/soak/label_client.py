@@ -17,9 +17,15 @@ from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.spinning import spinning
 
 VOCABULARY = [f'{color} {thing}' for color in ('red', 'green', 'blue', 'white') for thing in range(100)]
-VARIANTS = 2  # few prompts, so that the cache of encoded prompts is soon as full as it gets
+VARIANTS = 2  # prompts of a name besides the name itself
 REFUSED = (['cat', 'cat'], ['a=b=c'], [''], ['unlabelled'])
 PATIENCE_S = 15.0  # less than a node that was killed takes to come back
+
+
+def all_labels() -> list[list[str]]:
+    """Return sets of labels, each small enough for a node, with every prompt that clients use."""
+    labels = [f'{name}={"|".join([name, *(f"{name} {number}" for number in range(VARIANTS))])}' for name in VOCABULARY]
+    return [labels[: len(labels) // 2], labels[len(labels) // 2 :]]
 
 
 class LabelClient:
