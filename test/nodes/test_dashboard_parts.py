@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.pictures import JpegCache, heat
 from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
+from lseg_ros.nodes.dashboard import dashboard_node
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
 from lseg_ros.nodes.dashboard.reports import Part, latency_sample
 
@@ -21,6 +24,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from lseg_ros.dashboard.access import MAX_BODY_BYTES, Access
 from lseg_ros.dashboard.latency_plot import Sample, latency_plot
+from lseg_ros.nodes.dashboard.server import listen
 
 LABELS = LabelSet((LabelClass(0, 'other', ('other',), (70, 70, 70)), LabelClass(1, 'floor', ('floor',), (60, 200, 80))))
 
@@ -94,6 +98,20 @@ def test_the_plot_has_a_round_scale_and_the_last_minute_only():
     plot = latency_plot([Sample(t, 10.0, 31.0) for t in (0.0, 99.0, 100.0)], 100.0)
     assert '50 ms' in plot
     assert plot.count(',') == 4 + plot.count('minute: now median')  # two lines of two points
+
+
+def test_without_nicegui_one_line_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(dashboard_node.importlib.util, 'find_spec', lambda _: None)
+    assert dashboard_node.main() == 2
+    assert re.fullmatch(r'dashboard: NiceGUI is not installed: pip install .*\n', capsys.readouterr().err)
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1', 'no.such.host.invalid'])
+def test_an_address_that_cannot_be_used_is_named(host):
+    with listen('127.0.0.1', 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f'port {port} of host {host!r}: .*; set the parameters port and host'):
+            listen(host, port)
 
 
 @pytest.mark.parametrize('host', ['127.0.0.1', '::1', 'localhost', '127.3.2.1'])

@@ -40,7 +40,7 @@ class DashboardServer:
         self._new_picture = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         token = '' if settings.is_loopback else settings.token or secrets.token_urlsafe(12)
-        self._socket = socket.create_server((settings.host, settings.port), family=_family(settings.host), backlog=64)
+        self._socket = listen(settings.host, settings.port)
         self.address = _address(settings.host, self._socket.getsockname()[1], token)
         config = uvicorn.Config(
             self._application(token, settings.host),
@@ -119,8 +119,14 @@ class DashboardServer:
             await event.wait()
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ':' in host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address; raise OSError, with the remedy, if it cannot."""
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f'port {port} of host {host!r}: {reason}; set the parameters port and host') from error
 
 
 def _address(host: str, port: int, token: str) -> str:
