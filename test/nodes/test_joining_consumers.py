@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -145,3 +146,30 @@ def test_standing_consumer_gets_frames_while_others_keep_joining(active, ros_con
             time.sleep(PAUSE_S)
     crowd.destroy_node()
     assert joins > 5
+
+
+HANGING = """\
+import sys, time, rclpy
+from vision_msgs.msg import LabelInfo
+rclpy.init()
+node = rclpy.create_node('hanging', namespace=sys.argv[1])
+node.create_subscription(LabelInfo, 'lseg/label_info', print, 10)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+def test_standing_consumer_gets_frames_though_another_one_hangs(active):
+    client = active(labels=['floor', 'door'])
+    topic = f'{client.namespace}/lseg/label_info'
+    present = client.node.count_subscribers(topic)
+    with streaming(client), subprocess.Popen([sys.executable, '-c', HANGING, client.namespace]) as process:
+        try:
+            client.poll(lambda: client.node.count_subscribers(topic) > present, 'the consumer to join')
+            process.send_signal(signal.SIGSTOP)  # it acknowledges nothing from now on
+            assert client.set_labels(['floor', 'sofa']).success
+            client.listen('lseg/label_image', Image, RELIABLE)  # for which a frame waits
+            enough = clouds(client) + 5
+            client.wait_for(lambda: clouds(client) >= enough, 'frames')
+        finally:
+            process.kill()
