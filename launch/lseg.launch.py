@@ -19,11 +19,7 @@ def generate_launch_description() -> LaunchDescription:
         name=LaunchConfiguration('name'),
         namespace=LaunchConfiguration('namespace'),
         output='screen',
-        additional_env={
-            # PyTorch's idle threads must not keep cores from the other programs of the robot.
-            'OMP_WAIT_POLICY': 'PASSIVE',
-            PROFILE_VARIABLE: LaunchConfiguration('transport_profile'),
-        },
+        additional_env={PROFILE_VARIABLE: LaunchConfiguration('transport_profile')},
         parameters=[LaunchConfiguration('params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[
             ('image', LaunchConfiguration('image')),

@@ -25,11 +25,7 @@ def generate_launch_description() -> LaunchDescription:
         name='lseg_map',
         namespace=LaunchConfiguration('namespace'),
         output='screen',
-        additional_env={
-            # PyTorch's idle threads must not keep cores from the other programs of the robot.
-            'OMP_WAIT_POLICY': 'PASSIVE',
-            PROFILE_VARIABLE: EnvironmentVariable(PROFILE_VARIABLE, default_value=profile),
-        },
+        additional_env={PROFILE_VARIABLE: EnvironmentVariable(PROFILE_VARIABLE, default_value=profile)},
         parameters=[LaunchConfiguration('map_params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[('depth', LaunchConfiguration('depth')), ('camera_info', LaunchConfiguration('camera_info'))],
     )

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import runpy
+import signal
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -35,6 +38,17 @@ def test_launch_file_is_valid_python_without_eval_or_subprocess(path):
     source = path.read_text()
     compile(source, path, 'exec')
     assert not any(word in source for word in ('eval(', 'subprocess', 'OpaqueFunction'))
+
+
+@pytest.mark.parametrize('program', ['segmentation_node', 'map_node'])
+@pytest.mark.parametrize('chosen, policy', [(None, 'PASSIVE'), ('ACTIVE', 'ACTIVE')])
+def test_idle_threads_of_a_node_leave_the_cores_to_others(program, chosen, policy, monkeypatch):
+    monkeypatch.setenv('OMP_WAIT_POLICY', chosen or '')  # monkeypatch restores it afterwards
+    if chosen is None:
+        del os.environ['OMP_WAIT_POLICY']
+    monkeypatch.setattr(signal, 'signal', lambda *_: None)
+    runpy.run_path(str(PACKAGE / 'scripts' / program), run_name='imported')
+    assert os.environ['OMP_WAIT_POLICY'] == policy
 
 
 @needs_launch
