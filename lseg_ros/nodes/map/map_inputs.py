@@ -17,13 +17,13 @@ from tf2_ros import Buffer, TransformException
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
+from lseg_ros.core.table_history import TableHistory
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.voxel_map import CLOCK_SLACK_S
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.camera_info import CameraInfoHistory
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
-from lseg_ros.nodes.map.table_history import TableHistory
 
 QUEUE = 5
 

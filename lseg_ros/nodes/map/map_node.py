@@ -22,6 +22,7 @@ from tf2_ros import Buffer, TransformListener
 
 from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.core.query import PROMPTS_PER_QUERY, with_other
+from lseg_ros.core.table_history import TableHistory
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.labels.syntax import check_prompt
@@ -37,7 +38,6 @@ from lseg_ros.nodes.map.map_inputs import CameraInputs
 from lseg_ros.nodes.map.map_outputs import MapOutputs
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
 from lseg_ros.nodes.map.map_worker import NO_OTHER_LABELS, MapWorker
-from lseg_ros.nodes.map.table_history import TableHistory
 from lseg_ros.nodes.map.text_client import TextClient
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node

@@ -11,7 +11,7 @@ KEPT = 16
 
 
 class TableHistory:
-    """Keeps the last label sets. For the executor's thread only."""
+    """Keeps the last label sets. Not thread-safe."""
 
     def __init__(self) -> None:
         """Start empty."""

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which labels a label image was made with."""
+
+from __future__ import annotations
+
+from lseg_ros.core.table_history import TableHistory
+from lseg_ros.labels import LabelRegistry
+
+
+def test_image_has_the_labels_that_held_at_its_stamp():
+    registry, tables = LabelRegistry(), TableHistory()
+    assert tables.at(5) is None
+    first, second = registry.replace(['floor']), registry.replace(['floor', 'door'])
+    tables.add(0, first)
+    tables.add(100, second)
+    assert (tables.at(99), tables.at(100), tables.at(10**18)) == (first, second, second)
+
+
+def test_after_the_clock_was_set_back_the_last_labels_hold():
+    tables = TableHistory()
+    labels = LabelRegistry().replace(['floor'])
+    tables.add(100, labels)
+    assert tables.at(5) is labels
