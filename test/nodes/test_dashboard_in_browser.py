@@ -7,20 +7,29 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from harness import Client, repeating, running
+import rclpy
+from geometry_msgs.msg import Point
+from harness import LATCHED, Client, repeating, running
 from lifecycle_msgs.msg import Transition
 from oracle import oracle_in_node
 from oracle_answers import red_of
 from rclpy.context import Context
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import PointCloud2
+from sensor_msgs_py import point_cloud2
+from std_msgs.msg import Header
 
+from lseg_ros.core.cloud import POINT
+from lseg_ros.msg import MapAnswer
+from lseg_ros.nodes.conversions import POINT_FIELDS
 from lseg_ros.nodes.segmentation.segmentation_node import SegmentationNode
+from lseg_ros.srv import QueryMap
 
 pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
 pytest.importorskip('selenium', reason='needs selenium: pip install -r requirements/test.txt')
@@ -208,6 +217,39 @@ def test_a_node_that_ends_is_said_and_comes_back(scene, page):
     page.press('.bar button', 'Activate')
     page.find('.pill', 'active')
     page.wait_gone('.live .note')
+
+
+@contextmanager
+def map_node(context: Context, namespace: str) -> Iterator[None]:
+    """A node that plays the map: it knows one sofa, and has two voxels."""
+    node = rclpy.create_node('lseg_map', context=context, namespace=namespace)
+
+    def answer(request: QueryMap.Request, response: QueryMap.Response) -> QueryMap.Response:
+        response.success = True
+        response.header.frame_id = 'map'
+        sofa = MapAnswer(prompt='sofa', score=0.9, center=Point(x=1.5, y=2.5), points=2, reason='no free ground')
+        response.answers = [sofa] if list(request.prompts) == ['sofa'] else []
+        return response
+
+    node.create_service(QueryMap, '~/query_map', answer)
+    voxels = node.create_publisher(PointCloud2, '~/voxels', LATCHED)
+    points = np.zeros(2, POINT)
+    points['x'] = 1, 2
+    voxels.publish(point_cloud2.create_cloud(Header(frame_id='map'), POINT_FIELDS, points))
+    with running(node):
+        yield
+
+
+def test_the_map_is_asked_and_shown_while_there_is_one(scene, page, ros_context):
+    assert not page.all('.map')
+    with map_node(ros_context, scene.node.namespace):
+        page.enter('.map input', 'sofa')
+        assert 'no free ground' in page.find('.map tr', '1.50, 2.50').text
+        page.enter('.map input', 'tent')
+        page.find('.map', 'tent is not in the map')
+        page.press('.map .q-expansion-item__toggle-icon')
+        page.find('.map canvas')
+    page.wait_gone('.map')
 
 
 def test_the_health_of_the_node_is_shown(page):
