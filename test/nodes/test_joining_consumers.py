@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -122,14 +121,14 @@ def test_table_reaches_a_process_that_is_only_starting_before_the_first_mask(act
     starts = 20
     with streaming(client):
         command = [sys.executable, str(Path(__file__).with_name('starting_consumer.py')), client.namespace, str(starts)]
-        paths = os.pathsep.join(map(str, [Path(__file__).parent, os.environ.get('PYTHONPATH', '')]))
-        done = subprocess.run(command, env={**os.environ, 'PYTHONPATH': paths}, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     arrived = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(each) for each in arrived] == [4] * starts
-    for each in arrived:
+    for start, each in enumerate(arrived):
         took = each.pop('took') / 1e9
-        if took < HOLD_S / 1.5:  # unless the machine was too busy
-            assert each['label_info'] == min(each.values()), each
+        # Every second process begins with the table; a busy machine may slow the others down.
+        if start % 2 or took < HOLD_S / 1.5:
+            assert each['label_info'] == min(each.values()), (start, took, each)
 
 
 @pytest.mark.slow
