@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-WARM_UP_RUNS = 3
+WARM_UP_RUNS = 40  # more than OpenVINO needs to see before it compiles for a size
 WARM_UP_S = 5.0  # slow calls get fewer warm-up runs
 LONGEST_S = 300.0  # and fewer repetitions
 _STATUS = Path('/proc/self/status')

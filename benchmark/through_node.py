@@ -15,7 +15,7 @@ from node_process import Camera, Process, running_node
 from rows import Row
 from scenarios import FULL_HD, HD, USUAL_LABELS, VGA, Setting, label_set, picture
 
-WARM_UP_FRAMES = 5
+WARM_UP_FRAMES = 40  # more than OpenVINO needs to see before it compiles for a size
 IDLE_S = 5.0
 LONGEST_S = 30.0  # for the frames of one size: slow networks get fewer of them
 CAMERAS = ('front', 'left', 'right')

@@ -3,6 +3,7 @@
 
 import importlib.util
 import logging
+from concurrent.futures import wait
 from copy import deepcopy
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from skimage import data
 from sklearn.datasets import load_sample_images
 
-from lseg_ros.backends import EagerBackend, open_backend
+from lseg_ros.backends import EagerBackend, fixed_sizes, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
 from lseg_ros.backends.torch_backend import GRAPHS, RecordedRuns
 from lseg_ros.core.single_pass import SinglePassSegmenter
@@ -104,6 +105,41 @@ def test_alternating_sizes_and_label_counts_give_what_each_gives_alone(fast, mod
                 torch.testing.assert_close(
                     fast.correlate(images, fast.project(text)), plain.correlate(images, text), atol=1e-4, rtol=0
                 )
+
+
+@needs_openvino
+def test_a_size_that_keeps_coming_gets_its_own_network_with_the_same_results(model, monkeypatch):
+    monkeypatch.setattr(fixed_sizes, 'ENOUGH', 2)
+    backend, text = open_backend('openvino', model), model.encode_text(LABELS)
+    images = torch.randint(0, 256, (2, 50, 70, 3), dtype=torch.uint8)
+    first = backend.correlate(images, backend.project(text)).clone()
+    backend.correlate(images, backend.project(text))
+    assert backend.fixed_sizes.jobs[tuple(images.shape)].result(60) is not None
+    for count in (len(LABELS), 1):  # labels still come and go
+        logits = backend.correlate(images, backend.project(text[:count]))
+        torch.testing.assert_close(logits, first[:, :count], atol=1e-4, rtol=0)
+    other = images[:1, :40]
+    expected = EagerBackend(model).correlate(other, text)
+    torch.testing.assert_close(backend.correlate(other, backend.project(text)), expected, atol=1e-4, rtol=0)
+
+
+def test_only_a_few_sizes_get_networks_of_their_own():
+    sizes = fixed_sizes.FixedSizes(lambda shape: f'for {shape}')
+    shapes = [(1, size, size, 3) for size in range(2 * fixed_sizes.MOST)]
+    for shape in shapes * fixed_sizes.ENOUGH:
+        sizes.find(shape)
+    wait(sizes.jobs.values())
+    assert [shape for shape in shapes if sizes.find(shape) == f'for {shape}'] == list(sizes.jobs)
+    assert 0 < len(sizes.jobs) <= fixed_sizes.MOST
+
+
+def test_a_size_that_cannot_be_compiled_for_is_run_as_before(caplog):
+    sizes = fixed_sizes.FixedSizes(lambda shape: 1 / 0)
+    for _ in range(fixed_sizes.ENOUGH):
+        assert sizes.find((1, 2, 2, 3)) is None
+    wait(sizes.jobs.values())
+    assert sizes.find((1, 2, 2, 3)) is None
+    assert 'division by zero' in caplog.text
 
 
 @pytest.mark.slow
