@@ -7,6 +7,7 @@ import json
 
 import pytest
 from harness import running
+from lifecycle_msgs.srv import GetState
 from rclpy.parameter import Parameter
 
 from lseg_ros import cli
@@ -120,6 +121,7 @@ def test_map_is_asked_by_its_own_name(call, start, ros_context):
 @pytest.mark.slow
 def test_missing_node_is_reported_with_those_that_are_there(call, start):
     client = start()
+    client.node.create_client(GetState, '/elsewhere/lseg/get_state')  # which does not make it exist
     status, out, err = call('state', '--node', '/elsewhere/lseg')
     assert (status, out) == (2, '')
     assert 'no service /elsewhere/lseg/get_state' in err

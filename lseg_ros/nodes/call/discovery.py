@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from contextlib import suppress
 
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 
 FOUND_WITHIN_S = 5.0
 SETTLED_S = 0.5  # once a service is found, the others follow
@@ -19,7 +20,7 @@ def await_service(node: Node, name: str, patience_s: float) -> None:
     """Return once a service is there; raise TimeoutError, saying what is there, if it is not."""
     name = node.resolve_service_name(name)
     deadline = time.monotonic() + patience_s
-    while name not in dict(node.get_service_names_and_types()):
+    while name not in _services(node):
         if time.monotonic() > deadline:
             raise TimeoutError(f'no service {name}. {describe(services(node))}')
         time.sleep(_POLL_S)
@@ -39,11 +40,23 @@ def await_services(node: Node) -> dict[str, list[str]]:
 def services(node: Node) -> dict[str, list[str]]:
     """Return the services of this package that `node` sees, by the name of the node they ask."""
     found = defaultdict(list)
-    for name, types in node.get_service_names_and_types():
+    for name, types in _services(node).items():
         if any(kind.startswith(_OUR_TYPES) for kind in types):
             owner, _, service = name.rpartition('/')
             found[owner].append(service)
     return dict(found)
+
+
+def _services(node: Node) -> dict[str, list[str]]:
+    """Return the types of all services, by name.
+
+    Ask each node: the list of the whole graph has services that only clients know.
+    """
+    found: dict[str, list[str]] = {}
+    for name, namespace in node.get_node_names_and_namespaces():
+        with suppress(NodeNameNonExistentError):  # it has gone meanwhile
+            found.update(node.get_service_names_and_types_by_node(name, namespace))
+    return found
 
 
 def describe(found: dict[str, list[str]]) -> str:
