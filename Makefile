@@ -19,7 +19,7 @@ help:
 	@echo "             IMAGE=photo.jpg, VIDEO=clip.mp4 or CAMERA=0 for your own input"
 	@echo "             SCENE=drive: three cameras, points, a map, and the mIoU against ground truth"
 	@echo "             SCENE=map: the same drive as a map that is asked in words"
-	@echo "             KEEP=1: keep running until Ctrl-C, with a page in the browser"
+	@echo "             KEEP=1: keep running until Ctrl-C, with a page in the browser; not with SCENE"
 	@echo "make test    run the tests; PYTEST_ARGS=test/test_labels.py selects some"
 	@echo "             PYTEST_ARGS=\"-m 'not slow'\": the quick ones, in two minutes"
 	@echo "make lint    check style and types with ruff and mypy"

@@ -187,10 +187,16 @@ CALLS = {
         'switch the output on or off', 'lseg call enable off', 'enable', _enable, _add_switch, SegmentationClient
     ),
     'save_map': Call(
-        'save the map', 'lseg call save_map building.map', 'save_map', _save_map, _add_path, MapClient, 'lseg_map'
+        'save the map',
+        'lseg call save_map building.safetensors',
+        'save_map',
+        _save_map,
+        _add_path,
+        MapClient,
+        'lseg_map',
     ),
     'load_map': Call(
-        'load a map', 'lseg call load_map building.map', 'load_map', _load_map, _add_path, MapClient, 'lseg_map'
+        'load a map', 'lseg call load_map building.safetensors', 'load_map', _load_map, _add_path, MapClient, 'lseg_map'
     ),
     'state': Call('show the lifecycle state', 'lseg call state', 'get_state', _state),
     **{

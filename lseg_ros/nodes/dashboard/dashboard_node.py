@@ -14,7 +14,7 @@ from lseg_ros.nodes.dashboard.map_link import MapLink
 from lseg_ros.nodes.dashboard.robot import Robot
 from lseg_ros.nodes.process import run_node
 
-MISSING = "dashboard: NiceGUI is not installed: pip install 'nicegui>=3.18,<4'"
+MISSING = 'dashboard: NiceGUI is not installed: pip install nicegui==3.18.0'
 
 
 class DashboardNode(Node):
