@@ -36,3 +36,22 @@ def test_round_ends_in_mid_test_with_its_counts(tmp_path):
     results = {result.name: result for result in fuzz_rounds.run_fuzz(10**6, 1.0, 0, [tmp_path])}
     assert results['rounds'].value == '1' and results['rounds that failed'].is_right
     assert 0 < int(results['messages'].value) < 10**6
+
+
+FAILING = """\
+import time
+from hypothesis import given, strategies as st
+
+@given(number=st.integers())
+def test_numbers(tally, number):
+    tally['messages'] += 1
+    time.sleep(0.6)
+    raise ValueError('always')
+"""
+
+
+def test_failure_is_reported_though_time_is_up_before_it_is_simplified(tmp_path):
+    (tmp_path / 'conftest.py').write_text(CONFTEST)
+    (tmp_path / 'test_fuzz_failing.py').write_text(FAILING)
+    results = {result.name: result for result in fuzz_rounds.run_fuzz(10**6, 1.0, 0, [tmp_path])}
+    assert not results['rounds that failed'].is_right

@@ -110,17 +110,18 @@ class Surroundings:
 
     def values(self) -> dict[str, int]:
         """Return the numbers of the latest diagnostics of the map."""
-        found = [values for status, values in self.client.statuses() if status.name.endswith('lseg_map: map')]
-        return {key: int(value) for key, value in found[-1].items() if value.isdecimal()} if found else {}
+        self.client.wait_for(lambda: self.client.received['/diagnostics'], 'diagnostics')
+        values = self.client.statuses(-1)[-1][1]
+        return {key: int(value) for key, value in values.items() if value.isdecimal()}
 
     def map_a_frame(self) -> dict[str, int]:
         """Send sound frames until one is in the map and all others are accounted for."""
-        before = self.values().get('frames integrated', 0)
+        before = self.values()['frames integrated']
 
         def is_done():
             self.send_frame()
             self.client.soon(lambda: False, 0.1)
-            return self.values().get('frames integrated', 0) > before
+            return self.values()['frames integrated'] > before
 
         self.client.poll(is_done, 'a frame in the map')
         self.client.wait_for(lambda: self._unaccounted() == 0, 'all frames to be accounted for')
@@ -146,7 +147,7 @@ class Surroundings:
         assert 'dropped: failed' not in values
         logged = [log.msg for log in self.client.received['/rosout'] if log.level >= LoggingSeverity.ERROR]
         assert not [text for text in logged if '/tf' not in text]
-        points = points_of(self.client.received['lseg_map/voxels'][-1])
+        points = points_of(self.client.wait_for(lambda: self.client.received['lseg_map/voxels'], 'voxels')[-1])
         assert len(points) and all(np.isfinite(points[name]).all() for name in ('x', 'y', 'z', 'confidence'))
         question = {'prompts': ['door'], 'top_k': 3, 'minimum_score': 0.01}
         self.client.poll(lambda: self.call(QueryMap, 'query_map', **question).success, 'an answer of the map')
@@ -185,7 +186,7 @@ def surroundings(ros_context):
     )
 )
 def test_every_frame_is_mapped_or_counted_and_the_map_stays_sound(surroundings, tally, sent):
-    surroundings.client.received['/rosout'].clear()
+    surroundings.client.forget()
     for topic, message in sent:
         surroundings.send(topic, message)
         tally.update({'messages': 1, f'map: {topic.rsplit("/", 1)[-1]}': 1})
@@ -204,7 +205,7 @@ CHANGES = st.fixed_dictionaries({'labels': label_lists(), 'mode': MODES})
 
 @given(asked=st.lists(st.tuples(st.just('query_map'), QUERIES) | st.tuples(st.just('set_labels'), CHANGES), max_size=5))
 def test_every_request_to_the_map_is_done_or_refused_with_a_reason(surroundings, tally, asked):
-    surroundings.map_a_frame()
+    surroundings.client.forget()
     for name, fields in asked:
         kind = {'query_map': QueryMap, 'set_labels': SetLabels}[name]
         surroundings.call(kind, name, **fields)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis.errors import HypothesisException
 
 PERIOD_S = 0.5
 
@@ -34,11 +35,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _until(end: float, test: Callable[..., None]) -> Callable[..., None]:
+    failures: list[str] = []  # which must not be forgotten while hypothesis looks for simpler ones
+
     @wraps(test)
     def run_in_time(*args: Any, **kwargs: Any) -> None:
         if time.monotonic() > end:
-            pytest.skip('out of time')
-        test(*args, **kwargs)
+            (pytest.fail if failures else pytest.skip)(f'out of time; failures: {failures[:1]}')
+        try:
+            test(*args, **kwargs)
+        except HypothesisException:
+            raise
+        except Exception as error:
+            failures.append(f'{error!r} for {kwargs}')
+            raise
 
     return run_in_time
 
