@@ -171,6 +171,15 @@ def test_label_file_may_have_groups(tmp_path):
         (b'!!python/object/apply:os.getcwd []', 'not a YAML label file'),
         (b'[' * 100_000, 'not a YAML label file'),
         (b'- ' + b'x' * (1 << 20), 'more than 1 MB'),
+        (b'[yes, floor]', 'label .True. is not text: quote it'),
+        (b'- 12', 'label .12. is not text: quote it'),
+        (b'- 2001-99-99', 'not a YAML label file'),
+        (b'- ' + b'9' * 5000, 'not a YAML label file'),
+        (b'- !!int ""', 'not a YAML label file'),
+        (b'- !!timestamp x', 'not a YAML label file'),
+        (b'- !!bool x', 'not a YAML label file'),
+        (b'[' + b'a, ' * 300 + b'b]', 'holds 301 labels; at most 254'),
+        (b'labels: [a]\ngroups: {g: [' + b'a, ' * 300 + b'b]}', "group 'g' has 301 members; at most 254"),
     ],
 )
 def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
@@ -180,12 +189,22 @@ def test_label_file_with_other_content_is_refused(tmp_path, content, reason):
         read_label_file(path)
 
 
+def test_texts_that_multiply_through_aliases_are_refused_before_they_are_joined(tmp_path):
+    path = tmp_path / 'labels.yaml'
+    path.write_text(f'a: &text {"x" * 1000}\nb: [{", ".join(["*text"] * 3000)}]')
+    with pytest.raises(LabelError, match="label 'b' has 3000 prompts; at most 32"):
+        read_label_file(path)
+    path.write_text(f'floor: {"x" * 2000}')
+    with pytest.raises(LabelError, match='prompt of more than 256 characters'):
+        read_label_file(path)
+
+
 def test_lists_that_multiply_through_aliases_are_refused_in_few_words(tmp_path):
     # Written out, the last list has 9 ** 10 entries.
     lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]']
     lines += [f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 10)]
     path = tmp_path / 'labels.yaml'
     path.write_text('\n'.join([*lines, 'labels: [*a9]']))
-    with pytest.raises(LabelError, match='not a string but list') as error:
+    with pytest.raises(LabelError, match='is not text: quote it') as error:
         LabelRegistry().replace(read_label_file(path).labels)
     assert len(str(error.value)) < 200

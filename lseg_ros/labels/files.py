@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from lseg_ros.labels.syntax import LabelError, quote
+from lseg_ros.labels.ids import MAX_LABELS
+from lseg_ros.labels.syntax import PROMPT_LIMIT, PROMPTS_PER_LABEL, LabelError, quote
 from lseg_ros.shared_files import find_shared
 
 MAX_BYTES = 1 << 20  # parsing a large YAML file takes minutes
@@ -69,7 +70,7 @@ def parse_label_file(data: bytes, path: PurePath) -> LabelFile:
         raise LabelError(f'{path} is not a label file: it has more than {MAX_BYTES >> 20} MB')
     try:
         content = yaml.safe_load(data.decode('utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except Exception as error:  # PyYAML's own for text that is no date or number, such as 2001-99-99
         raise LabelError(f'{path} is not a YAML label file: {quote(str(error), 120)}') from error
     groups = None
     if isinstance(content, dict) and 'labels' in content:
@@ -78,11 +79,16 @@ def parse_label_file(data: bytes, path: PurePath) -> LabelFile:
 
 
 def _labels(content: object, path: PurePath) -> tuple[str, ...]:
+    if not isinstance(content, dict | list):
+        raise LabelError(f'{path} holds no labels: write a list, or name: [prompt, prompt] lines')
+    if len(content) > MAX_LABELS + 1:  # and `other`
+        raise LabelError(f'{path} holds {len(content)} labels; at most {MAX_LABELS}')
     if isinstance(content, dict):
         return tuple(_spec(name, prompts) for name, prompts in content.items())
-    if isinstance(content, list):
-        return tuple(content)
-    raise LabelError(f'{path} holds no labels: write a list, or name: [prompt, prompt] lines')
+    for text in content:
+        if not isinstance(text, str):
+            raise LabelError(f'{path}: label {quote(text)} is not text: quote it')
+    return tuple(content)
 
 
 def _groups(content: object, path: PurePath) -> dict[str, tuple[str, ...]]:
@@ -93,11 +99,18 @@ def _groups(content: object, path: PurePath) -> dict[str, tuple[str, ...]]:
     for name, members in content.items():
         if not isinstance(members, list) or not all(isinstance(text, str) for text in (name, *members)):
             raise LabelError(f'{path}: group {quote(name)} must be a list of names of labels')
+        if len(members) > MAX_LABELS:
+            raise LabelError(f'{path}: group {quote(name)} has {len(members)} members; at most {MAX_LABELS}')
     return {name: tuple(members) for name, members in content.items()}
 
 
 def _spec(name: object, prompts: object) -> str:
-    texts = prompts if isinstance(prompts, list) else [name if prompts is None else prompts]
-    if not all(isinstance(text, str) for text in (name, *texts)):
+    texts = [prompts] if isinstance(prompts, str) else [name] if prompts is None else prompts
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in (name, *texts)):
         raise LabelError(f'label {quote(name)} has a name or prompt that is not text: quote it')
-    return f'{name}={"|".join(map(str, texts))}'
+    # Aliases repeat a text for two bytes: joined unchecked, a small file would fill the memory.
+    if len(texts) > PROMPTS_PER_LABEL:
+        raise LabelError(f'label {quote(name)} has {len(texts)} prompts; at most {PROMPTS_PER_LABEL}')
+    if max(map(len, texts), default=0) > 4 * PROMPT_LIMIT:
+        raise LabelError(f'label {quote(name)} has a prompt of more than {PROMPT_LIMIT} characters')
+    return f'{name}={"|".join(texts)}'

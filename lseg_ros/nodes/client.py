@@ -27,7 +27,8 @@ class NodeClient:
 
     Methods block, so call them from any thread except the one that spins `node`. A refused request
     does not raise: its response has `success` false and a `message`. Every method raises
-    TimeoutError if the service does not appear or does not respond in time.
+    TimeoutError if the service does not appear or does not respond in time, and TypeError for a
+    label or prompt that is no str.
     """
 
     TITLE: ClassVar[str] = 'node'
@@ -92,7 +93,7 @@ class NodeClient:
 
     def set_labels(self, labels: Sequence[str], mode: str = '') -> SetLabels.Response:
         """Replace the labels or, with `mode` 'add' or 'remove', add to or remove from them."""
-        return self._call('set_labels', SetLabels.Request(labels=list(labels), mode=mode))
+        return self._call('set_labels', SetLabels.Request(labels=_texts(labels), mode=mode))
 
     def get_parameter(self, name: str) -> Any:
         """Return the value of a parameter, or None if the node has no such parameter."""
@@ -151,15 +152,15 @@ class SegmentationClient(NodeClient):
 
     def segment(self, image: Image, labels: Sequence[str] = ()) -> SegmentImage.Response:
         """Segment one image, by default under the labels of the stream."""
-        return self._call('segment', SegmentImage.Request(image=image, labels=list(labels)))
+        return self._call('segment', SegmentImage.Request(image=image, labels=_texts(labels)))
 
     def query(self, prompts: Sequence[str], camera: str = '') -> QueryText.Response:
         """Look for texts in the latest image of a camera, by default the first camera."""
-        return self._call('query', QueryText.Request(prompts=list(prompts), camera=camera))
+        return self._call('query', QueryText.Request(prompts=_texts(prompts), camera=camera))
 
     def encode_text(self, prompts: Sequence[str]) -> EncodeText.Response:
         """Encode texts, to be compared with the vectors of ~/embedding."""
-        return self._call('encode_text', EncodeText.Request(prompts=list(prompts)))
+        return self._call('encode_text', EncodeText.Request(prompts=_texts(prompts)))
 
 
 class MapClient(NodeClient):
@@ -175,7 +176,7 @@ class MapClient(NodeClient):
 
     def query_map(self, prompts: Sequence[str], top_k: int = 0, minimum_score: float = 0.0) -> QueryMap.Response:
         """Look for texts in the map; zeros stand for one answer, and for the node's least score."""
-        request = QueryMap.Request(prompts=list(prompts), top_k=top_k, minimum_score=minimum_score)
+        request = QueryMap.Request(prompts=_texts(prompts), top_k=top_k, minimum_score=minimum_score)
         return self._call('query_map', request)
 
     def save_map(self, path: str = '') -> MapFile.Response:
@@ -185,3 +186,11 @@ class MapClient(NodeClient):
     def load_map(self, path: str = '') -> MapFile.Response:
         """Load the map from such a file."""
         return self._call('load_map', MapFile.Request(path=path))
+
+
+def _texts(values: Sequence[str]) -> list[str]:
+    """Return the texts of a request: at anything else rosidl's C code would end the process."""
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f'{value!r} is not a str but {type(value).__name__}')
+    return list(values)

@@ -67,3 +67,9 @@ def test_node_that_does_not_respond_is_a_timeout_that_names_the_service(caller, 
     with pytest.raises(TimeoutError, match=r'no response from /stuck/get_state within 0\.5 s'):
         client.state()
     stuck.destroy_node()
+
+
+@pytest.mark.parametrize('ask', ['set_labels', 'query', 'encode_text'])
+def test_what_is_no_text_is_refused_before_it_could_end_the_process(caller, ask):
+    with pytest.raises(TypeError, match='True is not a str but bool'):
+        getattr(SegmentationClient(caller), ask)([True])
