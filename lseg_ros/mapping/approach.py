@@ -15,11 +15,9 @@ from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, GroundGrid
 _TOLERANCE = 0.6
 # Cells around the target that may be occupied: the target itself.
 _NEAR_TARGET = 3
-# Bounds of the work: places on lines of sight that are looked at, as many at once, and cells of a
-# whole map in which the nearest free ground is looked for.
-_MOST_SAMPLES = 2_000_000
-_BATCH = 100_000
-_MOST_CELLS = 4_000_000
+_MOST_SAMPLES = 2_000_000  # points on lines of sight that are checked for one target
+_BATCH = 100_000  # of these, at once
+_MOST_CELLS = 4_000_000  # of a map, for how far away the nearest free ground is
 
 
 @dataclass(frozen=True)
@@ -134,5 +132,5 @@ def _first_visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> in
         if visible.any():
             return start + int(visible.argmax())
     if tried < len(places):
-        raise ValueError(f'it cannot be seen from {tried} of {len(places)} free places around it, the others not tried')
+        raise ValueError(f'it cannot be seen from the {tried} of {len(places)} free places around it that were tried')
     raise ValueError('it cannot be seen from any free ground around it')

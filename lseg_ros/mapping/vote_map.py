@@ -29,8 +29,9 @@ MOST_NAMES = 512
 class VoteMap(StoredMap):
     """Takes observations with ids of labels; a voxel keeps the share of each name among its votes.
 
-    Names, unlike ids, mean the same for ever. A name that the labels no longer have keeps its
-    votes, but labels nothing. The map cannot be asked for other words than its labels.
+    Votes are kept by name, since an id may be given to another name later. A name that is not among
+    the labels in force keeps its votes, but is no voxel's label. The map can be asked for its
+    labels only.
     """
 
     def __init__(self, settings: MapSettings, frame: str = 'map') -> None:

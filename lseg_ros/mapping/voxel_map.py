@@ -16,7 +16,7 @@ from lseg_ros.mapping.voxel_index import REACH, VoxelIndex, cells_of, keys_of
 _EVICTED_SHARE = 0.02
 _LEAST_WEIGHT = 0.25  # voxels that have lost all but this are removed
 _LEAST = {'voxel_size': 1e-3, 'max_voxels': 1, 'most_weight': 1.0, 'clearing': 0.0, 'embedding_dims': 0}
-# Stamps of several cameras run back by less; by more, and the clock was set back.
+# Stamps of several cameras may run back by less; if they do by more, the clock was set back.
 CLOCK_SLACK_S = 1.0
 
 
@@ -26,8 +26,8 @@ class MapSettings:
 
     `voxel_size` is in metres. The weight of a voxel counts the frames that saw it, up to
     `most_weight`, so that its mean goes on moving. A frame that sees through a voxel lowers its
-    weight by `clearing`; 0 keeps what is seen through. A `LanguageMap` keeps of longer vectors
-    only `embedding_dims` numbers; 0 keeps all.
+    weight by `clearing`; 0 keeps what is seen through. A `LanguageMap` shortens vectors to
+    `embedding_dims` numbers; 0 keeps them whole.
     """
 
     voxel_size: float = 0.05

@@ -68,7 +68,7 @@ class CameraInputs:
         self.received = 0
         self.drops: Counter[str] = Counter()  # by reason
         self.ran_back = 0  # images older than the one before
-        self.set_back = 0  # of these, how often by more than cameras and networks explain
+        self.set_back = 0  # of these, those by more than CLOCK_SLACK_S
         self._node = node
         self._frame = settings.map_frame
         self._buffer = buffer

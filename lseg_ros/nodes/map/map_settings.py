@@ -24,8 +24,8 @@ class MapNodeSettings:
     )
     input: str = parameter(
         'embedding',
-        'What voxels keep: embeddings, or votes for the labels of label images, which any segmentation node '
-        'makes but which can be asked for these labels only.',
+        'What the map is made of: embeddings, or label images, which any segmentation node publishes. A map of '
+        'label images can be asked for their labels only.',
         choices=('embedding', 'label_image'),
     )
     label_step: int = parameter(8, 'Use every nth row and column of label images.', range=(1, 64))
