@@ -28,7 +28,8 @@ Measure LSeg on this machine and print one table; bench_output/bench.json gets t
 
 Rows of one group are measured in alternation, so that other load on the machine affects all of
 them alike: compare rows within a group. floor is the fraction of the time that the network's
-arithmetic would take at the device's measured peak. CPU s is the CPU time per image, all threads.
+arithmetic would take at the device's measured peak. CPU ms/image counts all threads; cores is the
+CPU time of the node's process per second.
 
   make bench
   make bench BENCH_ARGS=--quick
