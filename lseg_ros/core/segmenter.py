@@ -114,10 +114,9 @@ class Segmenter(ABC):
         Pixels with a confidence below `threshold`, 0..1, become 255. `filters`, one per image,
         change the scores before the decision. Results have `output_size` (height, width), sampled
         by nearest neighbour, or the size of their image. With `embed` they hold the embedding that
-        was scored, too. Give the original `sizes` of images that you have reduced, not below
-        `network_size`: results are those of the originals.
-        Raise ValueError for a threshold out of range, or an image of another dtype or shape or
-        without pixels.
+        was scored, too. For images that are already reduced, no further than to `network_size`,
+        give their original `sizes`: results are those of the originals.
+        Raise ValueError for a threshold out of range, or an image without pixels or not as above.
         """
         check_threshold(threshold)
         for index, image in enumerate(images):
