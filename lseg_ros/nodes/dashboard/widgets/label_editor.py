@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from nicegui import ui
 
@@ -80,9 +82,9 @@ class LabelEditor:
                     if text:
                         ui.label(text).classes('name')
                     ui.label(reason).classes('reason')
-                    self._show_cross('Dismiss', lambda text=text: self._dismiss(text))
+                    self._show_cross('Dismiss', partial(self._dismiss, text))
 
-    def _show_cross(self, title: str, action: object) -> None:
+    def _show_cross(self, title: str, action: Callable[[], Any]) -> None:
         cross = ui.element('button').classes('cross').props('type=button')
         cross.props['aria-label'] = title
         cross.on('click', action)
@@ -100,15 +102,22 @@ class LabelEditor:
 
     async def _bring_back(self) -> None:
         response, failure = await answer_of(self._robot.undo_labels)
-        self._note('', failure or ('' if response.success else response.message))
+        self._note('', _reason(response, failure))
 
     async def _change(self, labels: Sequence[str], mode: str) -> bool:
         """Ask the node for a change, show why it refuses, and return whether it agreed."""
         response, failure = await answer_of(self._robot.set_labels, list(labels), mode)
-        reason = failure or ('' if response.success else response.message)
+        reason = _reason(response, failure)
         self._note(', '.join(labels)[:MOST_TEXT] if mode == ADD else '', reason)
         return not reason
 
     def _note(self, text: str, reason: str) -> None:
         self._refused = {text: reason} if reason else {}
         self._show_refusals()
+
+
+def _reason(response: SetLabels.Response | None, failure: str) -> str:
+    """Return why a change was not made; empty if it was."""
+    if response is None:
+        return failure
+    return '' if response.success else str(response.message)

@@ -71,7 +71,8 @@ class MapPanel:
             scene.point_cloud(places.tolist(), points.colors.round(2).tolist(), POINT_M)
             for answer in self._answers:
                 size, centre = answer.size, answer.center
-                box = scene.box(*(max(side, POINT_M) for side in (size.x, size.y, size.z)), wireframe=True)
+                width, height, depth = (max(side, POINT_M) for side in (size.x, size.y, size.z))
+                box = scene.box(width, height, depth, wireframe=True)
                 box.move(centre.x - middle[0], centre.y - middle[1], centre.z - middle[2]).material(ANSWER_COLOR)
         reach = float(np.abs(places).max())
         self._scene.move_camera(0, -1.2 * reach, 1.2 * reach, 0, 0, 0, duration=0)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from nicegui import ui
 
 from lseg_ros.dashboard.cards import answer_of
@@ -58,7 +60,7 @@ class StatusBar:
         for needed, button in self._buttons:
             button.set_visibility(needed == info.state and not state.pending)
 
-    def _action(self, transition: str, title: str, question: str) -> object:
+    def _action(self, transition: str, title: str, question: str) -> Callable[[], Awaitable[None]]:
         async def act() -> None:
             if question and not await _confirmed(title, question):
                 return
