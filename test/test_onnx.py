@@ -133,6 +133,19 @@ def test_file_that_computes_something_else_is_not_kept(weights, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize('half', [(), ('--half',)])
+def test_file_with_a_logit_that_is_no_number_is_not_kept(weights, tmp_path, capsys, monkeypatch, half):
+    real = torch.onnx.export
+
+    def export_spoilt(network, *arguments, **options):
+        network.temperature *= float('nan')
+        real(network, *arguments, **options)
+
+    monkeypatch.setattr('torch.onnx.export', export_spoilt)
+    assert export(weights, '--size', '64x64', *half, tmp_path / 'tiny.onnx') == 2
+    assert 'was not kept: logits differ from those of PyTorch by at most inf' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('size', ['640', '640x0', '0x0', '-1x2', '10000x1', 'axb', '640 x 480'])
 def test_bad_size_is_refused_by_name(size, weights, tmp_path, capsys):
     assert export(weights, f'--size={size}', tmp_path / 'tiny.onnx') == 2
@@ -192,7 +205,7 @@ def test_exported_network_is_kept_for_the_next_start_but_not_for_other_weights(w
     image = random_images(60, 90).numpy()
 
     def segment(path):
-        segmenter = open_segmenter(path, device='cpu', backend='onnxruntime')
+        segmenter = open_segmenter(path, backend='onnxruntime')
         return segmenter.segment([image], segmenter.prepare(LabelRegistry().replace(LABELS)))[0].ids
 
     first = segment(weights)
@@ -204,6 +217,26 @@ def test_exported_network_is_kept_for_the_next_start_but_not_for_other_weights(w
     other.decoder.head.weight.mul_(1.5)
     with pytest.raises(TypeError):  # would have to be exported
         segment(other)
+
+
+def test_damaged_file_is_exported_again(weights, kept):
+    segment_size(weights, 90)
+    (path,) = kept.rglob('*.onnx')
+    path.write_bytes(path.read_bytes()[:500])
+    segment_size(weights, 90)
+    onnx.checker.check_model(onnx.load(path))
+
+
+def test_files_of_the_sizes_used_last_are_kept(weights, kept, monkeypatch):
+    monkeypatch.setattr(backend_module, 'SIZES', 2)
+    for width in (90, 64, 90, 100):
+        segment_size(weights, width)
+    assert {file.name for file in kept.rglob('*.onnx')} == {'90x60.onnx', '100x60.onnx'}
+
+
+def segment_size(path, width):
+    segmenter = open_segmenter(path, device='cpu', backend='onnxruntime')
+    segmenter.segment([random_images(60, width).numpy()], segmenter.prepare(LabelRegistry().replace(LABELS)))
 
 
 def test_label_changes_export_nothing(weights, kept):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bag_files import PERIOD_NS, START_NS, camera_info, image, new, rgbd_topics, write_bag
+from map_bag import tf
 from rosbags import rosbag1
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -88,6 +89,14 @@ def test_ros_1_bag_is_read_alike(tmp_path):
     assert frames[0].info.k[0] == 100.0 and frames[0].depth[0, 0] == 1000
     with RgbdBag(tmp_path / 'drive.bag') as bag:
         assert bag.transforms().frames == ('camera', 'map')  # without the slash of old names
+
+
+def test_frame_that_two_robots_move_is_refused_with_the_topics(tmp_path):
+    pose = np.eye(4)
+    topics = rgbd_topics() | {'/robot1/tf': [tf('map', 'base', pose, 0)], '/robot2/tf': [tf('map', 'base', pose, 1)]}
+    reason = 'frame base moves by /robot[12]/tf and by /robot[12]/tf'
+    with RgbdBag(write_bag(tmp_path / 'bag', topics)) as bag, pytest.raises(BagError, match=reason):
+        bag.transforms()
 
 
 def _transforms():

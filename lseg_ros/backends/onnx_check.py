@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _COARSE = (6, 8)  # rows and columns of the picture before it is enlarged
 class Agreement:
     """How far an exported network is from the original: in logits, and in the best label."""
 
-    difference: float  # the largest of all logits
+    difference: float  # the largest of all logits; infinite if one is no finite number
     other_ids: float  # share of the cells
 
 
@@ -41,7 +42,8 @@ def compare(path: Path, model: LSeg, size: ImageSize) -> Agreement:
         exported = torch.from_numpy(session.run(None, dict(zip(INPUTS, given)))[0])
         with torch.inference_mode():
             expected = plain.correlate(images, text).float()
-        difference = max(difference, (exported - expected).abs().max().item())
+        apart = (exported - expected).abs().max().item()
+        difference = max(difference, apart if math.isfinite(apart) else math.inf)
         other_ids = max(other_ids, (exported.argmax(1) != expected.argmax(1)).float().mean().item())
     return Agreement(difference, other_ids)
 

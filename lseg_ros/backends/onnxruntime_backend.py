@@ -22,7 +22,7 @@ from lseg_ros.model.weight_digest import weight_digest
 
 Provider: TypeAlias = tuple[str, dict[str, Any]]
 TENSORRT, CUDA, CPU = 'TensorrtExecutionProvider', 'CUDAExecutionProvider', 'CPUExecutionProvider'
-SIZES = 8  # image sizes whose sessions are kept
+SIZES = 8  # image sizes whose sessions and files are kept
 # Texts that an engine is built for: fewest, most likely, and as many as a set of labels can have.
 _TEXTS = (1, 16, 2048)
 # Raised when the exported files change for the same network.
@@ -89,12 +89,20 @@ class OnnxRuntimeBackend:
 
     def _open(self, size: ImageSize) -> onnxruntime.InferenceSession:
         height, width = size
-        path = self._folder / f'{width}x{height}.onnx'
-        log = logging.getLogger(__name__)
-        if not path.is_file():
-            log.warning('exporting %s for images of %dx%d, which takes a while', self._model.name, width, height)
-            path.parent.mkdir(exist_ok=True)
-            write_onnx(self._model, size, path, spatial=nn.Identity())
+        path, log = self._folder / f'{width}x{height}.onnx', logging.getLogger(__name__)
+        if path.is_file():
+            path.touch()  # the file used last is the newest
+            try:
+                return self._start(path)
+            except Exception as error:  # ONNX Runtime's own, for a file that is damaged or not whole
+                log.warning('%s cannot be used (%s), so it is exported again', path, str(error).splitlines()[0])
+        log.warning('exporting %s for images of %dx%d, which takes a while', self._model.name, width, height)
+        path.parent.mkdir(exist_ok=True)
+        _forget_oldest(path.parent)
+        write_onnx(self._model, size, path, spatial=nn.Identity())
+        return self._start(path)
+
+    def _start(self, path: Path) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         # Spinning threads would take the cores from other programs.
@@ -102,7 +110,9 @@ class OnnxRuntimeBackend:
         wanted = choose_providers(onnxruntime.get_available_providers(), self._model, path)
         session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
         if (used := session.get_providers()[0]) != wanted[0][0]:
-            log.warning('ONNX Runtime cannot use %s, so %s runs the network', wanted[0][0], used)
+            logging.getLogger(__name__).warning(
+                'ONNX Runtime cannot use %s, so %s runs the network', wanted[0][0], used
+            )
         return session
 
 
@@ -126,6 +136,14 @@ def choose_providers(available: Sequence[str], model: LSeg, path: Path) -> list[
     }
     options: dict[str, dict[str, Any]] = {TENSORRT: tensorrt, CUDA: {}, CPU: {}}
     return [(name, options[name]) for name in options if name in available]
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Make room for one more exported network: delete what belongs to those unused for longest."""
+    exported = sorted(folder.glob('*.onnx'), key=lambda path: path.stat().st_mtime)
+    for path in exported[: len(exported) - SIZES + 1]:
+        for file in folder.glob(f'{path.stem}[._]*'):
+            file.unlink(missing_ok=True)
 
 
 def _key(model: LSeg) -> str:

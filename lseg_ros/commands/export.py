@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +93,8 @@ def _metadata(model: LSeg, half: bool) -> dict[str, str]:
 
 
 def _agrees(agreement: Agreement, half: bool) -> bool:
-    return agreement.other_ids <= MOST_OTHER_IDS and (half or agreement.difference <= MOST_DIFFERENT)
+    close = math.isfinite(agreement.difference) if half else agreement.difference <= MOST_DIFFERENT
+    return close and agreement.other_ids <= MOST_OTHER_IDS
 
 
 def _describe(agreement: Agreement) -> str:

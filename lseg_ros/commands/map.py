@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--picture', metavar='PNG', type=Path, help='file for the picture (default: that of the map, as .png)'
     )
     _add_ask_options(parser.add_argument_group('asking'))
-    add_label_options(parser, default_file='indoor')
+    add_label_options(parser, default_file='navigation')
     _add_bag_options(parser.add_argument_group('building from a bag'))
     add_model_options(parser)
 

@@ -102,14 +102,21 @@ class RgbdBag:
     def transforms(self) -> TransformTree:
         """Return what the topics tf and tf_static hold; raise BagError without any.
 
-        Transforms that are not finite are left out, as in tf2.
+        Transforms that are not finite are left out, as in tf2. Raise BagError if a frame moves by
+        several topics, too: mixed, they would put it where neither has it.
         """
         topics = [topic for topic in self._bag.topics(TF_MESSAGE) if topic.split('/')[-1] in ('tf', 'tf_static')]
-        found = []
+        found: list[StampedTransform] = []
+        moved_by: dict[str, str] = {}
         for message in self._messages(topics, []):
             for each in message.content.transforms:
                 stamp = None if message.topic.endswith('tf_static') else _stamp_ns(each.header)
                 child, parent = each.child_frame_id.lstrip('/'), each.header.frame_id.lstrip('/')
+                if stamp is not None and (other := moved_by.setdefault(child, message.topic)) != message.topic:
+                    raise BagError(
+                        f'{self._path}: frame {child} moves by {other} and by {message.topic}, as those of two '
+                        'robots do: keep the topics of one of them (ros2 bag convert)'
+                    )
                 try:
                     found.append(StampedTransform.of(child, parent, stamp, each.transform))
                 except ValueError:
