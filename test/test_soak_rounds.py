@@ -23,8 +23,9 @@ ENDLESS = """\
 import time
 from hypothesis import given, strategies as st
 
-@given(number=st.integers())
-def test_numbers(tally, number):
+@given(data=st.data())
+def test_numbers(tally, data):
+    data.draw(st.lists(st.integers()))
     time.sleep(0.01)
     tally['messages'] += 1
 """

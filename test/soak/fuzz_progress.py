@@ -34,13 +34,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             handle.inner_test = _until(end, handle.inner_test)
 
 
+class _OutOfTime(KeyboardInterrupt):
+    """Time is up; with the failure so far, if any. Hypothesis lets only this kind end a test."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Skip a test that ran out of time, or report its failure."""
+    try:
+        return (yield)
+    except _OutOfTime as error:
+        (pytest.fail if error.args else pytest.skip)(f'out of time: {error}')
+
+
 def _until(end: float, test: Callable[..., None]) -> Callable[..., None]:
     failures: list[str] = []  # which must not be forgotten while hypothesis looks for simpler ones
 
     @wraps(test)
     def run_in_time(*args: Any, **kwargs: Any) -> None:
         if time.monotonic() > end:
-            (pytest.fail if failures else pytest.skip)(f'out of time; failures: {failures[:1]}')
+            raise _OutOfTime(*failures[:1])
         try:
             test(*args, **kwargs)
         except HypothesisException:
