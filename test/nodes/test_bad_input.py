@@ -62,7 +62,7 @@ def damaged(tiny_weights, tmp_path):
         ('labels', ['floor', 'floor'], "'floor' is listed twice"),
         ('cameras', ['front', 'front'], "'front' is listed twice"),
         ('cameras', ['front', ''], 'a name is empty'),
-        ('cameras', ['front/left'], "'front/left' is not valid in a topic name"),
+        ('cameras', ['front//left'], "'front//left' is not valid in a topic name"),
         ('output_size', [424], 'output_size must be [width, height]'),
         ('cameras', ['2nd'], "'2nd' is not valid in a topic name"),
     ],

@@ -89,6 +89,16 @@ def test_camera_names_that_no_topic_can_have_are_refused(name, start, capfd):
     assert repr(name) in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('names', 'reason'), [(['front camera'], "'front camera' is not valid"), (['front', 'front'], 'listed twice')]
+)
+def test_camera_names_are_checked_when_they_are_set(start, names, reason):
+    client = start()
+    refused = client.set_parameter('cameras', names)
+    assert not refused.successful and reason in refused.reason
+    assert client.set_parameter('cameras', ['front']).successful
+
+
 @pytest.mark.slow
 def test_cameras_of_different_rates_and_sizes_are_served_under_their_own_headers(active):
     client = active(**PAIR)

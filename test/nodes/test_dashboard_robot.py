@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 import rclpy
@@ -15,17 +17,28 @@ TOPICS = ('overlay', 'label_image', 'confidence', 'label_set')
 
 
 @pytest.fixture
-def watcher(active, ros_context, monkeypatch):
-    """A dashboard's client of an active node with two cameras, and the client of the test."""
+def watch(ros_context, monkeypatch):
+    """A function that makes a dashboard's client of the node of a client."""
     monkeypatch.setattr(feeds, 'LINGER_S', 1.0)
     monkeypatch.setattr(robot, 'LINGER_S', 1.0)
     monkeypatch.setattr(robot, 'LOOK_S', 0.1)
+    with ExitStack() as stack:
+
+        def watch_node(client):
+            node = rclpy.create_node('watcher', context=ros_context, namespace=client.namespace, **BARE)
+            stack.enter_context(running(node))
+            page = Robot(node, 'lseg')
+            stack.callback(page.close)
+            return page
+
+        yield watch_node
+
+
+@pytest.fixture
+def watcher(active, watch):
+    """A dashboard's client of an active node with two cameras, and the client of the test."""
     client = active(cameras=['front', 'left'])
-    node = rclpy.create_node('watcher', context=ros_context, namespace=client.namespace, **BARE)
-    with running(node):
-        page = Robot(node, 'lseg')
-        yield page, client
-        page.close()
+    return watch(client), client
 
 
 def subscribers(client, camera):
@@ -50,3 +63,17 @@ def test_actions_on_a_node_that_does_not_run_say_so(watcher):
     page, _ = watcher
     with pytest.raises(TimeoutError, match='looking for the node'):
         page.set_labels(['floor'], 'add')
+
+
+@pytest.mark.parametrize(
+    ('cameras', 'reason'),
+    [(['front camera'], "'front camera' is not valid"), (['a', 'a'], "'a' is listed twice"), (['x' * 240], 'is too long')],
+)
+def test_cameras_that_cannot_be_used_are_said_and_can_be_mended(start, watch, cameras, reason):
+    client = start(cameras=cameras)
+    page = watch(client)
+    with repeating(lambda: page.watch(''), 0.1):
+        client.poll(lambda: page.state.info.state == 'unconfigured', 'the state')
+        client.poll(lambda: reason in page.state.info.problem, 'what is wrong')
+        assert client.set_parameter('cameras', ['left']).successful
+        client.poll(lambda: page.camera('left') and not page.state.info.problem, 'the camera')

@@ -265,6 +265,15 @@ def test_heights_that_contradict_each_other_are_refused(robot):
 
 
 @pytest.mark.slow
+def test_camera_names_are_checked_when_they_are_set(robot):
+    node = robot().map_node
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    (result,) = node.set_parameters([Parameter('cameras', value=['front', 'front'])])
+    assert not result.successful and "'front' is listed twice" in result.reason
+
+
+@pytest.mark.slow
 def test_labels_of_another_model_label_nothing(robot):
     flat = robot(publish_rate=20.0)
     labels = label_set_from_message(flat.client.wait_for(lambda: flat.client.received['lseg/label_set'], 'labels')[-1])

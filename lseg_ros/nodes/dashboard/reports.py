@@ -27,7 +27,10 @@ TRANSITIONS: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """The node at the last look: its lifecycle state, or `problem` says why that is unknown."""
+    """The node at the last look: its lifecycle state, and the names of cameras that can be shown.
+
+    `problem` says why the state is unknown, or why the cameras of the node cannot be shown.
+    """
 
     state: str = NO_STATE
     problem: str = LOOKING

@@ -19,6 +19,7 @@ from rclpy.qos import QoSProfile
 from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.latency_plot import HISTORY_S, Sample
+from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds
@@ -194,7 +195,21 @@ class Robot:
             alpha = self._observer.get_parameter('overlay_alpha')
         except TimeoutError as error:
             return replace(last, state=NO_STATE, problem=self._why(str(error)))
-        return NodeInfo(state, '', tuple(cameras or ('',)), alpha)
+        try:
+            return NodeInfo(state, '', self._showable(cameras or ()), alpha)
+        except (TypeError, ValueError) as error:
+            return NodeInfo(state, one_line(error), last.cameras, alpha)
+
+    def _showable(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of cameras, whose topics can be subscribed to."""
+        cameras = parse_cameras(names)
+        for camera in cameras:
+            for longest in (f'{self.target}/{camera.input("label_image")}', camera.input('image/compressed')):
+                try:
+                    self._node.resolve_topic_name(longest)
+                except RuntimeError as error:
+                    raise ValueError(f'cameras: {camera.name!r} is too long for a topic name') from error
+        return tuple(camera.name for camera in cameras)
 
     def _why(self, error: str) -> str:
         if error.startswith('no response'):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.mapping.approach import ApproachLimits
 from lseg_ros.mapping.ground_grid import TRAVERSABLE, GroundLimits
 from lseg_ros.mapping.observation import DepthLimits
@@ -75,8 +76,9 @@ class MapNodeSettings:
     )
 
     def check(self) -> None:
-        """Raise ValueError for values that cannot be used together."""
+        """Raise ValueError for values that cannot be used, alone or together."""
         _ = self.voxel_map, self.depth, self.ground
+        parse_cameras(self.cameras or ())
 
     @property
     def voxel_map(self) -> MapSettings:

@@ -16,6 +16,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.nodes.awaiting import end_of
@@ -189,6 +190,8 @@ class SegmentationNode(LifecycleNode):
                 PARAMETERS.check_change(parameter, is_configured=self._session.stream is not None)
                 if parameter.name == 'labels' and not self._mirroring:
                     self._session.preview(REPLACE, parameter.value)
+                elif parameter.name == 'cameras':
+                    parse_cameras(parameter.value or ())
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

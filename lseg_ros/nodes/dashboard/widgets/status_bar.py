@@ -55,8 +55,8 @@ class StatusBar:
         text = UNDER_WAY.get(state.pending) or info.state or missing
         self._pill.set_text(text)
         self._pill.classes(replace=f'pill {_kind(state)}')
-        message = info.problem if info.state == NO_STATE and not state.pending else whole.message if whole else ''
-        self._message.set_text(message)
+        said = whole.message if whole else ''
+        self._message.set_text(said if state.pending else info.problem or said)
         for needed, button in self._buttons:
             button.set_visibility(needed == info.state and not state.pending)
 
