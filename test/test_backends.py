@@ -3,14 +3,17 @@
 
 import importlib.util
 import logging
+import shutil
 from concurrent.futures import wait
 from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
+from oracle import build_oracle
 from skimage import data
 from sklearn.datasets import load_sample_images
+from torch._dynamo.utils import counters
 
 from lseg_ros.backends import EagerBackend, fixed_sizes, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
@@ -214,6 +217,51 @@ def test_published_networks_are_folded_without_loss(encoder):
     assert embeddings.shape[1] == 32 + 1 and expected.std() > 1e-3
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
+
+
+@pytest.fixture
+def compiling(tmp_path, monkeypatch):
+    """Count what Inductor compiles; its code is kept for this test alone."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', '')  # restored at the end
+    monkeypatch.delenv('TORCHINDUCTOR_CACHE_DIR')
+    torch._dynamo.reset()
+    counters.clear()
+    yield counters
+    torch._dynamo.reset()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('g++') is None, reason='Inductor needs a C++ compiler')
+def test_compiled_network_gives_the_same_is_kept_and_does_not_depend_on_labels(compiling, tmp_path):
+    model, images = build_oracle(stride=2), torch.randint(0, 256, (1, 40, 60, 3), dtype=torch.uint8)
+    for start in range(2):
+        torch._dynamo.reset()  # as another process would begin
+        backend = open_backend('auto', model, compiled=True)
+        for count in (1, 3, 2):
+            text = model.encode_text(LABELS[:count])
+            with torch.inference_mode():
+                logits, expected = (
+                    each.correlate(images, each.project(text)) for each in (backend, EagerBackend(model))
+                )
+            torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
+        assert compiling['stats']['unique_graphs'] == start + 1
+        assert compiling['inductor']['fxgraph_cache_miss'] == 1 and compiling['inductor']['fxgraph_cache_hit'] == start
+    assert list((tmp_path / 'lseg_ros' / 'torch').iterdir())
+
+
+def test_only_torch_compiles(tiny_model):
+    for name in ('openvino', 'onnxruntime', 'eager'):
+        with pytest.raises(ValueError, match=f'compile needs the backend torch, not {name}'):
+            open_backend(name, tiny_model, compiled=True)
+
+
+@pytest.mark.slow
+def test_half_precision_is_folded_without_losing_more_than_its_own_rounding(tiny_model):
+    half = deepcopy(tiny_model).half()
+    images = torch.randint(0, 256, (1, 40, 60, 3), dtype=torch.uint8)
+    from_half, exact = (FoldedNetwork(model, torch.float32)(images) for model in (half, tiny_model))
+    torch.testing.assert_close(from_half, exact, atol=5e-3, rtol=0)
 
 
 def test_folding_leaves_the_model_as_it_was(tiny_model):

@@ -16,17 +16,24 @@ SELF_PLACED = ('openvino', 'onnxruntime')
 __all__ = ['BACKENDS', 'SELF_PLACED', 'Backend', 'EagerBackend', 'normalise', 'open_backend']
 
 
-def open_backend(name: str, model: LSeg, threads: int = 0, openvino_device: str = 'CPU') -> Backend:
+def open_backend(
+    name: str, model: LSeg, threads: int = 0, openvino_device: str = 'CPU', compiled: bool = False
+) -> Backend:
     """Return the backend called `name` for `model`, on the model's device and in its dtype.
 
     auto is openvino on a CPU, if it is installed and can run the network, else torch; eager runs
     the network as written. `threads` is the number of CPU threads that openvino and onnxruntime
     use, 0 for all. `openvino_device` is where openvino runs the network: CPU, GPU, NPU or AUTO.
+    `compiled` lets torch compile the network, and makes it the choice of auto.
     Raise ValueError for an unknown name, a network that the backend cannot run, or a device or
     package that is not here.
     """
     if name not in BACKENDS:
         raise ValueError(f'unknown backend {name!r}: use one of {", ".join(BACKENDS)}')
+    if compiled:
+        if name not in ('auto', 'torch') or openvino_device != 'CPU':
+            raise ValueError(f'compile needs the backend torch, not {name} on {openvino_device}')
+        return _open_torch(model, compiled)
     if openvino_device != 'CPU':
         if name not in ('auto', 'openvino'):
             raise ValueError(f'openvino_device {openvino_device!r} needs the backend openvino, not {name}')
@@ -50,10 +57,10 @@ def _open_fastest(model: LSeg, threads: int) -> Backend:
     return _open_torch(model)
 
 
-def _open_torch(model: LSeg) -> Backend:
+def _open_torch(model: LSeg, compiled: bool = False) -> Backend:
     from lseg_ros.backends.torch_backend import TorchBackend
 
-    return TorchBackend(model)
+    return TorchBackend(model, compiled)
 
 
 def _open_onnxruntime(model: LSeg, threads: int) -> Backend:

@@ -41,9 +41,9 @@ class FoldedNetwork(nn.Module):
         for name in ('mean', 'std'):
             value = torch.tensor(getattr(model, name), device=model.device)
             self.register_buffer(name, 255 * value[:, None, None], persistent=False)
-        layers = deepcopy(nn.Sequential(model.image_encoder, model.decoder)).float()
+        layers = deepcopy(nn.Sequential(model.image_encoder, model.decoder))
         with torch.no_grad():
-            example = torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=model.device)
+            example = torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=model.device, dtype=model.dtype)
             fold_batch_norms(layers, example)
             fold_layer_scales(layers)
             fix_same_padding(layers)
@@ -75,11 +75,12 @@ class FoldedNetwork(nn.Module):
 def fold_batch_norms(network: nn.Module, *example: Tensor) -> None:
     """Fold, in place, each batch normalisation into the convolution that feeds it.
 
-    Running `network` on `example` shows which those are. For evaluation mode only.
+    Running `network` on `example` shows which those are. The folded layers are in float32. For
+    evaluation mode only.
     """
     names = {module: name for name, module in network.named_modules()}
     for convolution, norm in _pairs(network, example):
-        fused = fuse_conv_bn_eval(convolution, norm)
+        fused = fuse_conv_bn_eval(convolution.float(), norm.float())
         convolution.weight, convolution.bias = fused.weight, fused.bias
         parent, _, name = names[norm].rpartition('.')
         # timm's normalisations include the activation.
@@ -93,8 +94,9 @@ def fold_layer_scales(network: nn.Module) -> None:
         for name, layer in (('ls1', block.attn.proj), ('ls2', block.mlp.fc2)):
             scale = getattr(block, name)
             if isinstance(scale, LayerScale):
-                layer.weight.mul_(scale.gamma[:, None])
-                layer.bias.mul_(scale.gamma)
+                gamma = scale.gamma.float()
+                layer.weight = _fixed(layer.weight.float() * gamma[:, None])
+                layer.bias = _fixed(layer.bias.float() * gamma)
                 setattr(block, name, nn.Identity())
 
 
@@ -151,6 +153,10 @@ def _pairs(network: nn.Module, example: tuple[Tensor, ...]) -> Iterator[tuple[nn
                 yield convolution, norm
 
 
+def _fixed(value: Tensor) -> nn.Parameter:
+    return nn.Parameter(value, requires_grad=False)
+
+
 def _rotate(decoder: nn.Module) -> tuple[Tensor | None, float | None]:
     """Rotate, in place, the last layer of `decoder` (see FoldedNetwork).
 
@@ -169,7 +175,7 @@ def _rotate(decoder: nn.Module) -> tuple[Tensor | None, float | None]:
         outside = bias - basis @ inside
         across = outside.norm()
         basis = torch.cat([basis, (outside / across)[:, None]], 1)
-        layer.bias = nn.Parameter(inside.to(layer.weight.dtype), requires_grad=False)
-    layer.weight = nn.Parameter(triangle[:, :, None, None].to(layer.weight), requires_grad=False)
+        layer.bias = _fixed(inside.float())
+    layer.weight = _fixed(triangle[:, :, None, None].float())
     layer.out_channels = layer.in_channels
     return basis.float(), across if across is None else across.item()

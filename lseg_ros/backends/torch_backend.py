@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lseg_ros.backends.folding import FoldedNetwork
+from lseg_ros.backends.kept_files import kept_files
 from lseg_ros.model.lseg import LSeg
 
 # Recordings kept, one per batch shape; more cameras than this seldom share a GPU.
@@ -25,14 +27,19 @@ class TorchBackend:
 
     name = 'torch'
 
-    def __init__(self, model: LSeg) -> None:
-        """Copy and fold `model`, on its device and in its dtype."""
+    def __init__(self, model: LSeg, compiled: bool = False) -> None:
+        """Copy and fold `model`, on its device and in its dtype.
+
+        If `compiled`, Inductor compiles it for each batch shape, when that first comes; its code is
+        kept for the next start. Raise ValueError if there is no folder to keep it in.
+        """
         self._model = model
         network = FoldedNetwork(model, model.dtype).eval()
         self._network = network.to(memory_format=torch.channels_last)
         self.project = self._network.project
         on_gpu = model.device.type == 'cuda'
-        self._run = RecordedRuns(self._network, _Graph) if on_gpu else self._network
+        run: Callable[[Tensor], Tensor] = _compile(self._network) if compiled else self._network
+        self._run = RecordedRuns(run, _Graph) if on_gpu else run
 
     def correlate(self, images: Tensor, text: Tensor) -> Tensor:
         """See Backend."""
@@ -45,6 +52,13 @@ class TorchBackend:
     def embed(self, images: Tensor) -> Tensor:
         """See Backend."""
         return self._network.restore(self.encode(images))
+
+
+def _compile(network: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    # By default the code is kept in /tmp, which does not outlive the machine's next start.
+    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(kept_files('torch')))
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network, dynamic=False)
+    return compiled
 
 
 class RecordedRuns:

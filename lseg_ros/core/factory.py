@@ -29,6 +29,7 @@ def open_segmenter(
     backend: str = 'auto',
     threads: int = 0,
     openvino_device: str = 'CPU',
+    compiled: bool = False,
     input_size: int | None = None,
     quality: str = 'fast',
     text_model: str | Path | None = None,
@@ -38,8 +39,8 @@ def open_segmenter(
 
     `model` is a name or the path of weights, loaded by `lseg_ros.model.load` with `text_model`, or
     a loaded LSeg, which keeps its device and dtype. `lseg_ros.backends` explains `device`,
-    `precision`, `backend`, `threads` and `openvino_device`; precision auto is float32 for the
-    network as written.
+    `precision`, `backend`, `threads`, `openvino_device` and `compiled`; precision auto is float32
+    for the network as written.
 
     quality fast is one pass, for which images are reduced to a short side of `input_size` pixels:
     by default the model's own; 0 keeps their size. quality best is the authors' protocol of six
@@ -60,7 +61,7 @@ def open_segmenter(
         raise ValueError('a loaded model keeps its device, precision and text_model: omit them')
     if best:
         return _open_best(model, progress)
-    runner = open_backend(backend, model, threads, openvino_device)
+    runner = open_backend(backend, model, threads, openvino_device, compiled)
     return SinglePassSegmenter(model, backend=runner, input_size=input_size)
 
 

@@ -91,11 +91,13 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
         raise CheckpointError(f'{path} {error}') from error
 
 
-def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> None:
-    """Load the tensors of `checkpoint` into `model`, which may be on the meta device.
+def restore(
+    model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, device: str | torch.device = 'cpu'
+) -> None:
+    """Load the tensors of `checkpoint` onto `device` and into `model`, which may be on meta.
 
     The image side is converted to `dtype`, the text encoder to float32. Tensors are read one at
-    a time, so no more memory is needed than the network's own.
+    a time and converted on `device`, so no more memory is needed than the network's own.
     Raise CheckpointError unless names, shapes and the tokenizer fit.
     """
     stored = match(model, checkpoint)
@@ -104,7 +106,7 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
     except ValueError as error:
         raise CheckpointError(f'{checkpoint.path} {error}') from error
     state = {
-        key: torch.zeros_like(tensor, device='cpu') if tensor.is_meta else tensor
+        key: torch.zeros_like(tensor, device=device) if tensor.is_meta else tensor
         for key, tensor in model.state_dict().items()
         if key not in stored
     }
@@ -112,7 +114,8 @@ def restore(model: LSeg, checkpoint: Checkpoint, dtype: torch.dtype = torch.floa
         kind = torch.float32 if key.startswith(TEXT_PREFIX) else dtype
         # Convolutions on a CPU, above all depthwise ones, are faster in this layout.
         layout = torch.channels_last if len(tensor.shape) == 4 else torch.preserve_format
-        state[key] = _read_tensor(checkpoint, tensor).to(kind, memory_format=layout)
+        # In two steps, as one would convert on the CPU and copy what may be twice the bytes.
+        state[key] = _read_tensor(checkpoint, tensor).to(device).to(kind, memory_format=layout)
     model.load_state_dict(state, assign=True)
 
 

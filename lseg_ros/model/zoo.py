@@ -87,7 +87,7 @@ def load(
         ValueError: the name is unknown or the text model is damaged.
     """
     with outline(name_or_path, text_model, spatial) as (model, stored):
-        checkpoint.restore(model, stored, dtype)
+        checkpoint.restore(model, stored, dtype, device)
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -16,6 +16,7 @@ MODEL_SETTINGS = (
     'device',
     'precision',
     'backend',
+    'compile',
     'openvino_device',
     'cpu_threads',
     'input_size',

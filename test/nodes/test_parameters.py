@@ -57,6 +57,7 @@ def test_names_are_frozen():
         'device',
         'precision',
         'backend',
+        'compile',
         'openvino_device',
         'cpu_threads',
         'input_size',

@@ -152,6 +152,7 @@ def _open_segmenter(settings: Settings) -> Segmenter:
         backend=settings.backend,
         threads=settings.cpu_threads,
         openvino_device=settings.openvino_device,
+        compiled=settings.compile,
         input_size=settings.input_size or None,
         text_model=settings.text_model or None,
     )

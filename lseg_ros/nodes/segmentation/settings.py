@@ -35,6 +35,11 @@ class Settings:
         'plain PyTorch network, for comparison.',
         choices=BACKENDS,
     )
+    compile: bool = parameter(
+        False,
+        'Whether the backend torch, and auto as torch, compiles the network: faster, but configure takes longer the '
+        'first time; needs a C++ compiler.',
+    )
     openvino_device: str = parameter(
         'CPU', 'Where the backend openvino runs the network: CPU, GPU or NPU of Intel, GPU.1 ..., or AUTO.'
     )
