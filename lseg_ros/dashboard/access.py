@@ -6,16 +6,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from urllib.parse import urlsplit
+import re
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 128 * 1024
+MOST_DIGITS = 9  # of a body's length
 COOKIE = 'lseg_dashboard'
 LOOPBACK_NAMES = frozenset({'localhost', '127.0.0.1', '::1'})
+# A name or an address in brackets, and a port; nothing before an @, which would look like the name.
+HOST = re.compile(r'(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[\w.-]+))(?::\d{1,5})?', re.ASCII | re.IGNORECASE)
+NO_FRAMES = {'X-Frame-Options': 'DENY', 'Content-Security-Policy': "frame-ancestors 'none'"}
 WRONG_TOKEN_DELAY_S = 1.0
 LOGIN_PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>lseg_ros dashboard</title>
@@ -29,8 +33,9 @@ LOGIN_PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="wi
 class Access:
     """ASGI middleware that lets in browsers of this machine or, with a `token`, those that know it.
 
-    Pages of other sites cannot use the browser of somebody who is let in: requests must come from
-    the page itself and, without a token, be addressed to this machine by name or loopback address.
+    Pages of other sites cannot use the browser of somebody who is let in: they may link to the page
+    but neither frame nor fetch it. Requests must come from the page itself and, without a token, be
+    addressed to this machine by name or loopback address.
     """
 
     def __init__(self, app: ASGIApp, token: str = '', host: str = '') -> None:
@@ -41,19 +46,25 @@ class Access:
         self._app = app
         self._token = token
         self._proof = hashlib.sha256(token.encode()).hexdigest()
-        self._names = LOOPBACK_NAMES | {host}
+        self._names = LOOPBACK_NAMES | {host.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or refuse it."""
+        """Answer the request, or refuse it; no answer may be shown in a frame."""
+
+        async def send_unframed(message: Message) -> None:
+            if message['type'] == 'http.response.start':
+                MutableHeaders(scope=message).update(NO_FRAMES)
+            await send(message)
+
         refusal = None
         if scope['type'] in ('http', 'websocket'):
             refusal = await self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_unframed)
         elif scope['type'] == 'websocket':
             await send({'type': 'websocket.close', 'code': 1008})
         else:
-            await refusal(scope, receive, send)
+            await refusal(scope, receive, send_unframed)
 
     async def _refusal(self, scope: Scope) -> Response | None:
         request = HTTPConnection(scope)
@@ -62,16 +73,18 @@ class Access:
             return PlainTextResponse('Requests from other sites are refused.\n', 403)
         if (refusal := _size_refusal(scope, headers)) is not None:
             return refusal
-        if not self._token or hmac.compare_digest(request.cookies.get(COOKIE, ''), self._proof):
+        if not self._token or hmac.compare_digest(request.cookies.get(COOKIE, '').encode(), self._proof.encode()):
             return None
         return await self._log_in(request.query_params)
 
     def _is_own_site(self, headers: Headers) -> bool:
-        host = headers.get('host', '')
-        origin = headers.get('origin')
-        if origin is not None and urlsplit(origin).netloc != host:
+        hosts, origins = headers.getlist('host'), headers.getlist('origin')
+        match = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if match is None or _is_sent_by_other_page(headers):
             return False
-        return bool(self._token) or urlsplit(f'//{host}').hostname in self._names
+        if any(origin not in (f'http://{hosts[0]}', f'https://{hosts[0]}') for origin in origins):
+            return False
+        return bool(self._token) or (match['address'] or match['name']).lower() in self._names
 
     async def _log_in(self, query: QueryParams) -> Response:
         given = query.get('token')
@@ -85,6 +98,13 @@ class Access:
         return response
 
 
+def _is_sent_by_other_page(headers: Headers) -> bool:
+    """Return whether a page of another site asks; following a link there does not count."""
+    if headers.get('sec-fetch-site') not in ('cross-site', 'same-site'):
+        return False
+    return (headers.get('sec-fetch-mode'), headers.get('sec-fetch-dest')) != ('navigate', 'document')
+
+
 def _size_refusal(scope: Scope, headers: Headers) -> Response | None:
     """Return the answer to a request whose body is too large or of unknown size."""
     if scope['type'] != 'http' or scope['method'] in ('GET', 'HEAD', 'OPTIONS'):
@@ -92,6 +112,6 @@ def _size_refusal(scope: Scope, headers: Headers) -> Response | None:
     length = headers.get('content-length', '')
     if not length.isdecimal():
         return PlainTextResponse('Content-Length is needed.\n', 411)
-    if int(length) > MAX_BODY_BYTES:
+    if len(length) > MOST_DIGITS or int(length) > MAX_BODY_BYTES:
         return PlainTextResponse(f'At most {MAX_BODY_BYTES} bytes are accepted.\n', 413)
     return None

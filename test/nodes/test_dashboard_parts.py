@@ -152,6 +152,51 @@ def test_pages_of_other_sites_are_refused(path):
     assert browser().get(path, headers={'Origin': 'http://localhost:8090'}).text == 'yes'
 
 
+@pytest.mark.parametrize('host', ['[', '', 'evil@localhost', 'localhost:x', 'localhost/', 'localhost localhost'])
+def test_malformed_hosts_are_refused(host):
+    assert browser().get('/', headers={'Host': host}).status_code == 403
+    assert browser('secret').get('/', headers={'Host': host}).status_code == 403
+
+
+def test_several_hosts_are_refused():
+    assert browser().get('/', headers=[('Host', 'localhost'), ('Host', 'evil.example')]).status_code == 403
+
+
+@pytest.mark.parametrize('host', ['LOCALHOST', '[::1]:8090', '127.0.0.1'])
+def test_this_machine_has_several_names(host):
+    assert browser().get('/', headers={'Host': host}).text == 'yes'
+
+
+@pytest.mark.parametrize('origin', ['http://[', 'null', '', 'http://evil@localhost:8090', 'ftp://localhost:8090'])
+def test_malformed_and_foreign_origins_are_refused(origin):
+    assert browser().get('/', headers={'Origin': origin}).status_code == 403
+
+
+FRAMED = {'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'iframe'}
+FETCHED = {'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image'}
+LINKED = {'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document'}
+
+
+@pytest.mark.parametrize('site', ['cross-site', 'same-site'])
+def test_other_pages_may_link_to_the_page_only(site):
+    for headers in (FRAMED, FETCHED, {}):
+        assert browser().get('/frame', headers={'Sec-Fetch-Site': site, **headers}).status_code == 403
+    assert browser().get('/', headers={'Sec-Fetch-Site': site, **LINKED}).text == 'yes'
+    for own in ('same-origin', 'none'):
+        assert browser().get('/', headers={'Sec-Fetch-Site': own, **FETCHED}).text == 'yes'
+
+
+@pytest.mark.parametrize(('token', 'host'), [('', 'localhost'), ('', 'evil.example'), ('secret', 'robot')])
+def test_no_answer_may_be_shown_in_a_frame(token, host):
+    headers = browser(token).get('/', headers={'Host': host}).headers
+    assert headers['x-frame-options'] == 'DENY'
+    assert headers['content-security-policy'] == "frame-ancestors 'none'"
+
+
+def test_a_cookie_that_is_no_token_is_not_let_in():
+    assert browser('secret').get('/', headers={'Cookie': b'lseg_dashboard=caf\xe9'}).status_code == 401
+
+
 def test_elsewhere_a_token_is_needed(monkeypatch):
     monkeypatch.setattr('lseg_ros.dashboard.access.WRONG_TOKEN_DELAY_S', 0)
     client = browser('secret', 'http://robot:8090')
@@ -169,3 +214,4 @@ def test_large_bodies_are_refused_before_they_are_read():
     assert browser().post('/', content=b'x' * MAX_BODY_BYTES).text == 'yes'
     assert browser().post('/', content=b'x' * (MAX_BODY_BYTES + 1)).status_code == 413
     assert browser().post('/', content=iter([b'x'])).status_code == 411  # of unknown size
+    assert browser().post('/', headers={'Content-Length': '9' * 5000}).status_code == 413

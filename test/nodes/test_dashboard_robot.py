@@ -67,7 +67,11 @@ def test_actions_on_a_node_that_does_not_run_say_so(watcher):
 
 @pytest.mark.parametrize(
     ('cameras', 'reason'),
-    [(['front camera'], "'front camera' is not valid"), (['a', 'a'], "'a' is listed twice"), (['x' * 240], 'is too long')],
+    [
+        (['front camera'], "'front camera' is not valid"),
+        (['a', 'a'], "'a' is listed twice"),
+        (['x' * 240], 'is too long'),
+    ],
 )
 def test_cameras_that_cannot_be_used_are_said_and_can_be_mended(start, watch, cameras, reason):
     client = start(cameras=cameras)

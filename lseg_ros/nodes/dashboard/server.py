@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import core, ui
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from lseg_ros.dashboard.access import Access
 from lseg_ros.dashboard.pictures import JpegCache
@@ -43,7 +44,7 @@ class DashboardServer:
         self._socket = listen(settings.host, settings.port)
         self.address = _address(settings.host, self._socket.getsockname()[1], token)
         config = uvicorn.Config(
-            self._application(token, settings.host),
+            Access(self._application(), token, settings.host),
             log_level='warning',
             access_log=False,
             ws_max_size=MAX_MESSAGE_BYTES,
@@ -61,7 +62,7 @@ class DashboardServer:
     def _serve(self) -> None:
         self._server.run([self._socket])
 
-    def _application(self, token: str, host: str) -> FastAPI:
+    def _application(self) -> ASGIApp:
         application = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         pages.add_api_route('/frame', self._frame, response_class=Response)
         pages.on_startup(self._connect)
@@ -77,7 +78,6 @@ class DashboardServer:
             show_welcome_message=False,
             binding_refresh_interval=None,
         )
-        application.add_middleware(Access, token=token, host=host)
         return application
 
     def _connect(self) -> None:
