@@ -64,6 +64,35 @@ def test_shorter_vectors_answer_as_whole_ones_do_if_they_span_what_was_seen(tmp_
     assert again.voxels().vectors.shape[1] == 3
 
 
+def test_short_map_that_is_shortened_further_still_answers_and_saves_its_axes(tmp_path, monkeypatch):
+    monkeypatch.setattr(language_map, 'LEARNING_VOXELS', 100)
+    wall, sofa = (seen(wall_ahead(distance, word, 1.0)) for distance, word in ((2.0, 'wall'), (3.0, 'sofa')))
+    known = LanguageMap(replace(SETTINGS, embedding_dims=4))
+    whole = LanguageMap(SETTINGS)
+    for each in (known, whole):
+        each.add(MODEL, wall)
+        each.add(MODEL, sofa)
+        each.use_labels(labels_of('wall', 'sofa'))
+    expected = by_cell(whole)
+    for dimensions in (3, 2):  # each map learns from the file of a longer one
+        known.save(tmp_path / 'map')
+        known = LanguageMap(replace(SETTINGS, embedding_dims=dimensions))
+        known.load(tmp_path / 'map')
+        known.use_labels(labels_of('wall', 'sofa'))
+        assert known.voxels().vectors.shape[1] == dimensions
+        assert known.facts.axes.shape == (len(WORDS), dimensions)
+        for found, wanted in zip(by_cell(known), expected, strict=True):
+            assert np.allclose(found, wanted, atol=0.01)
+    known.add(MODEL, sofa)  # whole vectors still go into it
+    assert known.voxels().vectors.shape[1] == 2
+
+
+def test_axes_that_do_not_fit_the_model_are_said(walls):
+    facts = replace(walls.facts, axes=torch.eye(3))
+    with pytest.raises(ValueError, match=f'axes of the map are of 3 dimensions, but {MODEL} has 5'):
+        facts.project(texts_of('sofa'))
+
+
 def by_cell(known):
     """Return the ids, their confidence and the relevance of a word, in the order of the cells."""
     voxels = known.voxels()

@@ -101,9 +101,10 @@ class LanguageMap(StoredMap):
         if not 0 < dimensions < self._grid.dimensions or len(self) < min(LEARNING_VOXELS, most // 2):
             return
         voxels, evicted = self.voxels(), self.evicted
-        self._axes = principal_axes(voxels.vectors, dimensions)
+        axes = principal_axes(voxels.vectors, dimensions)
+        self._axes = axes if self._axes is None else self._axes @ axes  # a file's vectors may be short already
         self._grid = VoxelMap(self._settings, dimensions)
-        self._grid.fill(replace(voxels, vectors=voxels.vectors.float() @ self._axes))
+        self._grid.fill(replace(voxels, vectors=voxels.vectors.float() @ axes))
         self._grid.evicted = evicted
 
     def _check_kind(self, path: Path, facts: MapFacts) -> None:

@@ -48,10 +48,19 @@ class MapFacts:
     def project(self, texts: EncodedTexts) -> EncodedTexts:
         """Return `texts` as rows that may be compared with the vectors of the map.
 
-        Raise ValueError, with both names, if another model encoded them.
+        Raise ValueError, with both names, if another model encoded them, and if the axes are of
+        vectors with another number of dimensions.
         """
         check_model(self, texts.model)
-        return texts if self.axes is None else replace(texts, rows=texts.rows @ self.axes)
+        if self.axes is None:
+            return texts
+        expected, dimensions = self.axes.shape[0], texts.rows.shape[1]
+        if dimensions != expected:
+            raise ValueError(
+                f'the axes of the map are of {expected} dimensions, but {self.model} has {dimensions}: '
+                'the map is damaged, so build it again'
+            )
+        return replace(texts, rows=texts.rows @ self.axes)
 
 
 def write_map(path: Path, voxels: Voxels, facts: MapFacts) -> None:
