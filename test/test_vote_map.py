@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from map_scene import MODEL, SIZE_M, seen, wall_ahead
+from torch.profiler import ProfilerActivity, profile
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import UNLABELLED
@@ -69,6 +70,28 @@ def test_unlabelled_pixels_become_voxels_without_votes(registry):
     assert len(known) > 300 and labels_of(known) == ({UNLABELLED}, [0.0])
     known.add(labels, frame(1, 2.0))
     assert labels_of(known) == ({1}, [1.0])
+
+
+def test_votes_of_a_dense_image_take_no_row_of_all_names_for_each_pixel(registry):
+    names = [f'name {number}' for number in range(250)]
+    labels = registry.replace(names)
+    ids = torch.tensor(labels.ids)[torch.arange(120 * 160) % len(labels.ids)].to(torch.uint8)
+    view = replace(
+        wall_ahead(2.0),
+        vectors=ids.view(120, 160, 1),
+        colors=np.zeros((120, 160, 3), np.uint8),
+        depth=np.full((120, 160), 2.0, np.float32),
+        rays=np.stack(np.meshgrid(np.linspace(-0.8, 0.8, 160), np.linspace(-0.6, 0.6, 120))).astype(np.float32),
+    )
+    known = VoteMap(SETTINGS)
+    known.add(labels, frame(1))  # which makes room for the names
+    dense = seen(view)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as taken:
+        known.add(labels, dense)
+    largest = max(event.self_cpu_memory_usage for event in taken.events())
+    assert 0 < largest < len(dense.points) * len(names)  # bytes
+    shares = known.voxels().vectors.float()
+    assert torch.allclose(shares.sum(1), torch.ones(len(shares)), atol=0.01)
 
 
 def test_words_are_answered_if_they_name_a_label_and_refused_otherwise(registry):

@@ -66,7 +66,8 @@ class LanguageMap(StoredMap):
         else:
             self._model = model
             self._grid = VoxelMap(self._settings, observation.vectors.shape[1])
-        self._integrate(self._shortened(observation))
+        self._grid.integrate(self._shortened(observation))
+        self.stamp_s = observation.stamp_s
         self._learn_axes()
 
     def label(self, voxels: Voxels) -> VoxelLabels:

@@ -15,7 +15,6 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.mapping.map_files import MapFacts, read_map, write_map
-from lseg_ros.mapping.observation import Observation
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
 
@@ -111,10 +110,6 @@ class StoredMap(ABC):
         self._replace(voxels, facts)
         self.stamp_s = float(voxels.seen_s.max(initial=0.0))
         return len(self)
-
-    def _integrate(self, observation: Observation) -> None:
-        self._grid.integrate(observation)
-        self.stamp_s = observation.stamp_s
 
     @abstractmethod
     def _check_kind(self, path: Path, facts: MapFacts) -> None:

@@ -63,8 +63,8 @@ class VoteMap(StoredMap):
         self._make_room(labels.names)
         column_of = torch.full((256,), len(self._names))
         column_of[list(labels.ids)] = torch.tensor([self._names.index(name) for name in labels.names])
-        votes = F.one_hot(column_of[observation.vectors[:, 0].long()], len(self._names) + 1)
-        self._integrate(replace(observation, vectors=votes[:, :-1].half()))
+        self._grid.integrate_votes(replace(observation, vectors=column_of[observation.vectors.long()]))
+        self.stamp_s = observation.stamp_s
 
     def label(self, voxels: Voxels) -> VoxelLabels:
         """Return the label of the labels in force that has most votes; without any, UNLABELLED."""

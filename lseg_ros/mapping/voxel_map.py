@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,10 @@ _LEAST_WEIGHT = 0.25  # voxels that have lost all but this are removed
 _LEAST = {'voxel_size': 1e-3, 'max_voxels': 1, 'most_weight': 1.0, 'clearing': 0.0, 'embedding_dims': 0}
 # Stamps of several cameras may run back by less; if they do by more, the clock was set back.
 CLOCK_SLACK_S = 1.0
+
+# Returns the mean vector of each voxel, float32 [V, D], of vectors [N, ...], their shares in the
+# voxel's mean, float32 [N], the index of the voxel of each, int64 [N], and V.
+_Mean = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,16 @@ class VoxelMap:
         Raise ValueError if the vectors have another number of dimensions.
         """
         self._check_dimensions(observation.vectors)
+        self._integrate(observation, self._mean_vectors)
+
+    def integrate_votes(self, observation: Observation) -> None:
+        """Add votes as `integrate` adds vectors that are 1 in one dimension and 0 in all others.
+
+        The vectors, int64 [N, 1], are the numbers of these dimensions; others are no votes.
+        """
+        self._integrate(observation, self._mean_votes)
+
+    def _integrate(self, observation: Observation, mean: _Mean) -> None:
         self._follow_clock(observation.stamp_s)
         picked, keys, voxel_of = self._group(observation.points)
         slots = self._slots_for(keys)
@@ -143,7 +158,9 @@ class VoxelMap:
         gain = np.minimum(total, 1.0)
         share = gain / (self._weights[slots] + gain)
         vectors = observation.vectors[torch.from_numpy(picked)]
-        self._blend_vectors(slots, vectors, weights / total[voxel_of], voxel_of, share)
+        shares = torch.from_numpy((weights / total[voxel_of]).astype(np.float32))
+        means = mean(vectors, shares, torch.from_numpy(voxel_of), len(keys))
+        self._blend_vectors(slots, means, share)
         for axis in range(3):
             sums = np.bincount(voxel_of, weights * observation.colors[picked, axis], len(keys))
             old = self._colors[slots, axis]
@@ -175,13 +192,20 @@ class VoxelMap:
         fits = voxel_of < self.settings.max_voxels
         return picked[fits], keys[: self.settings.max_voxels], voxel_of[fits]
 
-    def _blend_vectors(
-        self, slots: np.ndarray, vectors: Tensor, weights: np.ndarray, voxel_of: np.ndarray, share: np.ndarray
-    ) -> None:
-        """Move the mean of each slot towards the weighted mean of its new vectors by `share`."""
+    def _mean_vectors(self, vectors: Tensor, shares: Tensor, voxel_of: Tensor, count: int) -> Tensor:
+        weighted = vectors.float() * shares[:, None]
+        return torch.zeros(count, self.dimensions).index_add_(0, voxel_of, weighted)
+
+    def _mean_votes(self, votes: Tensor, shares: Tensor, voxel_of: Tensor, count: int) -> Tensor:
+        """Return what `_mean_vectors` would, without a row of all dimensions for each vote."""
+        column = votes[:, 0]
+        voted = (column >= 0) & (column < self.dimensions)
+        places = voxel_of[voted] * self.dimensions + column[voted]
+        return torch.zeros(count * self.dimensions).index_add_(0, places, shares[voted]).view(count, -1)
+
+    def _blend_vectors(self, slots: np.ndarray, means: Tensor, share: np.ndarray) -> None:
+        """Move the vector of each slot towards its new mean, float32 [N, D], by `share`."""
         rows = torch.from_numpy(slots.astype(np.int64))
-        weighted = vectors.float() * torch.from_numpy(weights.astype(np.float32))[:, None]
-        means = torch.zeros(len(slots), self.dimensions).index_add_(0, torch.from_numpy(voxel_of), weighted)
         old = self._vectors.index_select(0, rows).float()
         self._vectors.index_copy_(0, rows, torch.lerp(old, means, torch.from_numpy(share)[:, None]).half())
 
