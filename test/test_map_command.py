@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from bag_files import camera_info, image
 from map_bag import CAMERA, MOUNT, drive_bag, drive_topics, tf
+from map_scene import SIZE_M, seen, wall_ahead
 from PIL import Image
 
 from lseg_ros import cli
+from lseg_ros.labels import LabelRegistry
 from lseg_ros.mapping.map_files import read_map, write_map
+from lseg_ros.mapping.vote_map import VoteMap
+from lseg_ros.mapping.voxel_map import MapSettings
 
 SOFA = np.array([[2.2, -0.1], [5.0, 2.2]])  # its corners in the flat: x and y
 COLOR, DEPTH, INFO = '/camera/image_raw', '/camera/depth', '/camera/camera_info'
@@ -160,6 +165,18 @@ def test_map_of_another_model_is_refused_with_both_names(tiny, flat):
     write_map(Path('other.safetensors'), voxels, replace(facts, model='lseg-vitl16-512'))
     status, _, err = tiny('other.safetensors', '--ask', 'sofa')
     assert status == 2 and 'lseg-vitl16-512' in err and facts.model in err and 'cannot be compared' in err
+
+
+def test_map_of_label_images_is_drawn_but_not_asked(lseg, tmp_path):
+    known = VoteMap(MapSettings(voxel_size=SIZE_M))
+    view = replace(wall_ahead(2.0), vectors=torch.ones((24, 32, 1), dtype=torch.uint8))
+    known.add(LabelRegistry().replace(['floor']), seen(view))
+    known.save(tmp_path / 'votes.safetensors')
+    status, _, err = lseg('map', 'votes.safetensors', '--ask', 'floor')
+    assert status == 2 and 'can only be drawn, not asked' in err and len(err.splitlines()) == 1
+    assert not (tmp_path / 'votes.png').exists()
+    status, out, _ = lseg('map', 'votes.safetensors')
+    assert status == 0 and 'votes for labels' in out and (tmp_path / 'votes.png').is_file()
 
 
 @pytest.mark.parametrize(

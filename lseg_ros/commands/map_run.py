@@ -82,6 +82,10 @@ def show(args: argparse.Namespace, path: Path, open_model: Callable[[], Segmente
     voxels, facts = read_map(path)
     if not len(voxels):
         raise ValueError(f'{path} is empty')
+    if prompts and facts.names:
+        raise ValueError(
+            f'{path} has votes for labels instead of embeddings: it can only be drawn, not asked; leave --ask out'
+        )
     answers: list[Answer] = []
     if prompts:
         ground = GroundLimits(floor=args.floor_height)
