@@ -27,6 +27,7 @@ from lseg_ros.nodes.segmentation.label_tables import HOLD_S
 FRAMES = {'label_image': Image, 'masks/floor': Image, 'points': PointCloud2}
 TABLES = {'label_info': LabelInfo, 'label_set': LabelSet}
 PAUSE_S = HOLD_S / 10
+IN_TIME_S = HOLD_S / 1.5  # a consumer that a busy machine slows down more may miss the table
 
 
 class Consumer(Node):
@@ -101,6 +102,7 @@ def receive_everything(consumers, context):
 def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(active, ros_context, joins):
     client = active(labels=['floor', 'door'])
     pauses = random.Random(0)
+    checked = 0
     with streaming(client):
         for join in range(joins):
             time.sleep(pauses.uniform(0, PAUSE_S))  # to join anywhere between two frames
@@ -110,9 +112,14 @@ def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(acti
             ]
             took = join_in_parts(consumers)
             receive_everything(consumers, ros_context)
-            for consumer in consumers if took < HOLD_S / 1.5 else []:  # unless the machine was too busy
+            if took >= IN_TIME_S:
+                continue
+            checked += 1
+            for consumer in consumers:
                 tables = max(consumer.first[topic] for topic in TABLES)
                 assert all(consumer.first[topic] > tables for topic in FRAMES), consumer.first
+    if not checked:
+        pytest.skip(f'the machine is too busy: none of {joins} joins took less than {IN_TIME_S:.3f} s')
 
 
 @pytest.mark.slow
@@ -127,7 +134,7 @@ def test_table_reaches_a_process_that_is_only_starting_before_the_first_mask(act
     for start, each in enumerate(arrived):
         took = each.pop('took') / 1e9
         # Every second process begins with the table; a busy machine may slow the others down.
-        if start % 2 or took < HOLD_S / 1.5:
+        if start % 2 or took < IN_TIME_S:
             assert each['label_info'] == min(each.values()), (start, took, each)
 
 
