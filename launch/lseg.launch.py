@@ -29,16 +29,11 @@ def generate_launch_description() -> LaunchDescription:
         ],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
     )
-    return LaunchDescription([*_arguments(), node, *autostart(node)])
+    return LaunchDescription([*_input_arguments(), *_node_arguments(), node, *autostart(node)])
 
 
-def _arguments() -> list[DeclareLaunchArgument]:
+def _input_arguments() -> list[DeclareLaunchArgument]:
     return [
-        DeclareLaunchArgument(
-            'params_file',
-            description='YAML file with the parameters of the node.',
-            default_value=PathJoinSubstitution([FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']),
-        ),
         DeclareLaunchArgument(
             'image',
             default_value='image',
@@ -52,6 +47,16 @@ def _arguments() -> list[DeclareLaunchArgument]:
         ),
         DeclareLaunchArgument(
             'camera_info', default_value='camera_info', description='Topic of the camera calibration (CameraInfo).'
+        ),
+    ]
+
+
+def _node_arguments() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument(
+            'params_file',
+            description='YAML file with the parameters of the node.',
+            default_value=PathJoinSubstitution([FindPackageShare('lseg_ros'), 'config', 'lseg.yaml']),
         ),
         DeclareLaunchArgument(
             'transport_profile',

@@ -47,16 +47,14 @@ def open_segmenter(
     scales, dozens of passes of the network as written, and needs the lab; `progress` takes the
     windows of each image and returns an iterable of them, e.g. tqdm.
 
-    Raise ValueError for settings that are unknown, unusable here or contradictory, and whatever
-    `load` raises.
+    Raise ValueError for unknown, unusable or contradictory settings, and whatever `load` raises.
     """
     _check_quality(quality, backend, input_size)
     best = quality == 'best'
     limit_cpu_threads(threads)
     if not isinstance(model, LSeg):
-        if device == 'auto' and (backend in SELF_PLACED or openvino_device != 'CPU'):
-            device = 'cpu'
-        model = _load(model, device, precision, text_model, best or backend == 'eager')
+        on_cpu = device == 'auto' and (backend in SELF_PLACED or openvino_device != 'CPU')
+        model = _load(model, 'cpu' if on_cpu else device, precision, text_model, best or backend == 'eager')
     elif (device, precision, text_model) != ('auto', 'auto', None):
         raise ValueError('a loaded model keeps its device, precision and text_model: omit them')
     if best:
