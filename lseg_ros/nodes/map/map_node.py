@@ -221,22 +221,30 @@ class MapNode(LifecycleNode):
         await self._result(lambda: self._open_worker().set_labels(encoded))
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
-        before = self._registry
         try:
             if self._settings.uses_votes:
                 raise ValueError(NO_OTHER_LABELS)
             registry = self._registry_to_change()
             labels = change_labels(registry, request.mode, request.labels)
-            encoded = await self._encode(labels)
-            self._registry, self._wanted = registry, None  # announced labels come too late from now on
-            await self._use_labels(encoded)
+            await self._use_own_labels(registry, await self._encode(labels))
         except Exception as error:
-            self._registry = before
             response.message = one_line(error)
             return response
         response.success = True
         response.label_set = label_set_to_message(labels, 0)
         return response
+
+    async def _use_own_labels(self, registry: LabelRegistry, encoded: EncodedLabels) -> None:
+        """Put own labels into force; if that fails, follow what was followed before."""
+        before, wanted, announced = self._registry, self._wanted, self._announced
+        self._registry, self._wanted = registry, None  # announced labels come too late from now on
+        try:
+            await self._use_labels(encoded)
+        except Exception:
+            self._registry = before
+            is_late = before is None and self._announced is not announced  # it arrived meanwhile
+            self._wanted = self._announced if is_late else wanted
+            raise
 
     def _registry_to_change(self) -> LabelRegistry:
         """Return a copy of its own labels or, without any, of those of the segmentation node."""
