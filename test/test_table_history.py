@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lseg_ros.core.table_history import TableHistory
+from lseg_ros.core.table_history import KEPT, TableHistory
 from lseg_ros.labels import LabelRegistry
 
 
@@ -21,3 +21,12 @@ def test_after_the_clock_was_set_back_the_last_labels_hold():
     labels = LabelRegistry().replace(['floor'])
     tables.add(100, labels)
     assert tables.at(5) is labels
+
+
+def test_table_that_is_sent_again_pushes_out_no_other():
+    registry, tables = LabelRegistry(), TableHistory()
+    first, second = registry.replace(['floor']), registry.replace(['floor', 'door'])
+    tables.add(0, first)
+    for _ in range(2 * KEPT):
+        tables.add(100, second)
+    assert tables.at(99) is first

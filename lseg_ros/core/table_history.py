@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The label sets of the segmentation node, to find the one that a label image was made with."""
+"""The label sets of a camera, to find the one that a label image was made with."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ KEPT = 16
 
 
 class TableHistory:
-    """Keeps the last label sets. Not thread-safe."""
+    """Keeps the last label sets of one camera. Not thread-safe."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._kept: deque[tuple[int, LabelSet]] = deque(maxlen=KEPT)  # with the stamp it holds from
 
     def add(self, since_ns: int, labels: LabelSet) -> None:
-        """Keep labels that hold for images stamped at or after `since_ns`."""
-        self._kept.append((since_ns, labels))
+        """Keep labels that hold for images stamped at or after `since_ns`.
+
+        A table that is only sent again, as for consumers that join, must not push out others.
+        """
+        if not self._kept or self._kept[-1] != (since_ns, labels):
+            self._kept.append((since_ns, labels))
 
     def at(self, stamp_ns: int) -> LabelSet | None:
         """Return the last labels that hold for an image with this stamp.

@@ -47,6 +47,7 @@ class _Waiting:
     image: Embedding | Image
     stamp_ns: int
     arrived: float
+    labels: LabelSet | None  # at its arrival, of the ids of a label image
 
 
 class CameraInputs:
@@ -58,12 +59,13 @@ class CameraInputs:
         camera: Camera,
         settings: MapNodeSettings,
         buffer: Buffer,
-        tables: TableHistory,
+        tables: TableHistory | None,
         on_problem: Callable[[str], None],
     ) -> None:
-        """Subscribe on `node`; transforms come from `buffer`, and labels of ids from `tables`.
+        """Subscribe on `node`; transforms come from `buffer`.
 
-        `on_problem` is called when the clock was set back.
+        Labels of ids come from `tables`, which the caller fills; without them, the images are
+        embeddings. `on_problem` is called when the clock was set back.
         """
         self.received = 0
         self.drops: Counter[str] = Counter()  # by reason
@@ -72,7 +74,7 @@ class CameraInputs:
         self._node = node
         self._frame = settings.map_frame
         self._buffer = buffer
-        self._tables = tables if settings.uses_votes else None
+        self._tables = tables
         self._on_problem = on_problem
         self._depth: DepthMatcher[Image] = DepthMatcher(settings.depth_slop)
         self._infos = CameraInfoHistory()
@@ -80,7 +82,7 @@ class CameraInputs:
         self._newest_ns = 0
         best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.topic = f'{settings.segmentation_node}/{camera.input(settings.input)}'
-        kind = Image if settings.uses_votes else Embedding
+        kind = Embedding if tables is None else Image
         self._subscriptions = [
             node.create_subscription(kind, self.topic, self._take_image, best_effort),
             node.create_subscription(Image, camera.input('depth'), self._take_depth, best_effort),
@@ -88,10 +90,17 @@ class CameraInputs:
         ]
 
     def complete(self, patience_s: float) -> list[CameraFrame]:
-        """Return the frames that are complete by now; drop those that waited for too long."""
+        """Return the frames that are complete by now; drop those that waited for too long.
+
+        Drop a label image, too, for which a later table of labels holds than at its arrival, as
+        when the segmentation node starts again: which of them it was made with is unknown.
+        """
         frames = []
         for _ in range(len(self._waiting)):
             waiting = self._waiting.popleft()
+            if waiting.labels not in (None, self._labels_at(waiting.stamp_ns)):
+                self.drops['another label_set arrived meanwhile'] += 1
+                continue
             frame, lack = self._put_together(waiting)
             if frame is not None:
                 frames.append(frame)
@@ -121,7 +130,10 @@ class CameraInputs:
             self.drops['too many wait for depth or transforms'] += 1
             return
         self._depth.begin(image_ns)
-        self._waiting.append(_Waiting(message, image_ns, time.monotonic()))
+        self._waiting.append(_Waiting(message, image_ns, time.monotonic(), self._labels_at(image_ns)))
+
+    def _labels_at(self, stamp_ns: int) -> LabelSet | None:
+        return self._tables.at(stamp_ns) if self._tables is not None else None
 
     def _follow_clock(self, back_s: float) -> None:
         """Forget what was received before the clock was set back, as when a bag starts again.
@@ -144,13 +156,13 @@ class CameraInputs:
 
     def _put_together(self, waiting: _Waiting) -> tuple[CameraFrame | None, str]:
         """Return the frame, or what it lacks."""
-        header, labels = waiting.image.header, None
+        header, labels = waiting.image.header, self._labels_at(waiting.stamp_ns)
         depth, info = self._depth.find(waiting.stamp_ns), self._infos.at(waiting.stamp_ns)
         if depth is None:
             return None, 'no depth'
         if info is None:
             return None, 'no camera_info'
-        if self._tables is not None and (labels := self._tables.at(waiting.stamp_ns)) is None:
+        if self._tables is not None and labels is None:
             return None, 'no label_set'
         try:
             transform = self._buffer.lookup_transform(self._frame, header.frame_id, Time.from_msg(header.stamp))

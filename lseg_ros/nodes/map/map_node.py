@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Job
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -17,10 +18,12 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
 from rclpy.task import Task
+from rclpy.timer import Timer
 from tf2_ros import Buffer, TransformListener
 
-from lseg_ros.core.cameras import parse_cameras
+from lseg_ros.core.cameras import Camera, parse_cameras
 from lseg_ros.core.query import PROMPTS_PER_QUERY, with_other
 from lseg_ros.core.table_history import TableHistory
 from lseg_ros.error_text import one_line
@@ -68,7 +71,9 @@ class MapNode(LifecycleNode):
         self._problems = ProblemLog(self)
         self._registry: LabelRegistry | None = None  # None: follow the segmentation node
         self._announced: LabelSet | None = None  # by the segmentation node
-        self._tables = TableHistory()
+        self._tables: dict[str, TableHistory] = {}  # for votes, by camera: each has stamps of its own
+        self._followed: list[Subscription[LabelSetMessage]] = []
+        self._periodic: list[Timer] = []
         self._worker: MapWorker | None = None
         self._texts: TextClient | None = None
         self._outputs: MapOutputs | None = None
@@ -107,7 +112,7 @@ class MapNode(LifecycleNode):
         """Subscribe to the cameras."""
         self._buffer.clear()
         self._inputs = tuple(
-            CameraInputs(self, camera, self._settings, self._buffer, self._tables, self._problems.warn)
+            CameraInputs(self, camera, self._settings, self._buffer, self._tables.get(camera.name), self._problems.warn)
             for camera in parse_cameras(self._settings.cameras)
         )
         return TransitionCallbackReturn.SUCCESS
@@ -144,12 +149,15 @@ class MapNode(LifecycleNode):
         self._listener = TransformListener(self._buffer, self)
         self._texts = TextClient(self, settings.segmentation_node)
         self._outputs = MapOutputs(self, settings.publish_rate, self._worker, self._problems.warn)
-        table = f'{settings.segmentation_node}/{cameras[0].input("label_set")}'
-        self._table = self.create_subscription(LabelSetMessage, table, self._follow, LATCHED)
-        self._matching = self.create_timer(MATCHING_PERIOD_S, self._match)
-        self._autosave = None
+        self._tables = {camera.name: TableHistory() for camera in cameras if settings.uses_votes}
+        self._followed = [self._follow_tables(camera) for camera in (cameras if settings.uses_votes else cameras[:1])]
+        self._periodic = [self.create_timer(MATCHING_PERIOD_S, self._match)]
         if settings.autosave_period:
-            self._autosave = self.create_timer(settings.autosave_period, self._save_changes)
+            self._periodic.append(self.create_timer(settings.autosave_period, self._save_changes))
+
+    def _follow_tables(self, camera: Camera) -> Subscription[LabelSetMessage]:
+        topic = f'{self._settings.segmentation_node}/{camera.input("label_set")}'
+        return self.create_subscription(LabelSetMessage, topic, partial(self._follow, camera), LATCHED)
 
     def _close_map(self) -> None:
         if self._worker is None:
@@ -162,10 +170,11 @@ class MapNode(LifecycleNode):
             self._listener.unregister()
             self._texts.destroy()
         self._outputs = self._texts = None
-        for timer in (self._matching, self._autosave):
-            if timer is not None:
-                self.destroy_timer(timer)
-        self.destroy_subscription(self._table)
+        for timer in self._periodic:
+            self.destroy_timer(timer)
+        for subscription in self._followed:
+            self.destroy_subscription(subscription)
+        self._periodic, self._followed = [], []
 
     def _stop(self) -> None:
         for camera in self._inputs:
@@ -183,16 +192,21 @@ class MapNode(LifecycleNode):
         if self._wanted is not None and is_due and self._text_client().is_ready and self.executor:
             self._encoding = self.executor.create_task(self._adopt, self._wanted)
 
-    def _follow(self, message: LabelSetMessage) -> None:
+    def _follow(self, camera: Camera, message: LabelSetMessage) -> None:
         try:
             labels, since_ns = label_set_from_message(message), stamp_ns(message.header)
         except ValueError as error:
             self._problems.warn(f'label_set not used: {one_line(error)}')
             return
+        if camera.name in self._tables:
+            self._tables[camera.name].add(since_ns, labels)
+        if camera == parse_cameras(self._settings.cameras)[0]:  # all have the same labels
+            self._take_announced(labels)
+
+    def _take_announced(self, labels: LabelSet) -> None:
         self._announced = labels
         if self._settings.uses_votes:
             worker = self._open_worker()
-            self._tables.add(since_ns, labels)
             worker.run(lambda: worker.follow(labels))
         elif self._registry is None:
             self._wanted = labels

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Under which labels a map node reads what a segmentation node, which is played here, sends."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import count
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from harness import LATCHED, RELIABLE, Client, running
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from test_camera_info import camera_info
+from test_fuzz_map import LABELS, SIDE, Surroundings
+from test_map_node import points_of
+from tf2_ros import StaticTransformBroadcaster
+
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.msg import LabelSet
+from lseg_ros.nodes import diagnostics
+from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.label_messages import label_set_to_message
+from lseg_ros.nodes.map.map_node import MapNode
+from lseg_ros.srv import SetLabels
+
+FLOOR, DOOR = (LabelRegistry().replace([name]) for name in ('floor', 'door'))  # both have id 1
+namespaces = count()
+
+
+class LabelCamera:
+    """Sends label images, in which all pixels have id 1, with what places them."""
+
+    def __init__(self, client, name=''):
+        self._frame = f'{name or "camera"}_optical'
+        kinds = {'label_image': Image, 'label_set': LabelSet, 'depth': Image, 'camera_info': CameraInfo}
+        inputs = {topic: f'{name}/{topic}'.lstrip('/') for topic in kinds}
+        for topic in ('label_image', 'label_set'):
+            inputs[topic] = f'lseg/{inputs[topic]}'
+        self._publishers = {
+            topic: client.node.create_publisher(kind, inputs[topic], LATCHED if topic == 'label_set' else RELIABLE)
+            for topic, kind in kinds.items()
+        }
+        self._static = StaticTransformBroadcaster(client.node)
+        transform = TransformStamped(header=Header(frame_id='map'), child_frame_id=self._frame)
+        transform.transform.rotation.w = 1.0
+        self._static.sendTransform(transform)
+        client.poll(lambda: all(each.get_subscription_count() for each in self._publishers.values()), 'the map node')
+
+    def announce(self, labels, since_s):
+        self._publishers['label_set'].publish(label_set_to_message(labels, since_s * 10**9))
+
+    def send_image(self, stamp_s):
+        self._send('label_image', np.ones((SIDE, SIDE), np.uint8), 'mono8', stamp_s)
+
+    def send_depth(self, stamp_s):
+        lens = {'fx': 20.0, 'fy': 20.0, 'cx': 12.0, 'cy': 12.0, 'width': SIDE, 'height': SIDE, 'd': [0.0] * 5}
+        self._publishers['camera_info'].publish(camera_info(header=self._header(stamp_s), **lens))
+        self._send('depth', np.full((SIDE, SIDE), 2000, np.uint16), '16UC1', stamp_s)
+
+    def _send(self, topic, pixels, encoding, stamp_s):
+        self._publishers[topic].publish(array_to_image(pixels, encoding, self._header(stamp_s)))
+
+    def _header(self, stamp_s):
+        return Header(stamp=Time(seconds=stamp_s).to_msg(), frame_id=self._frame)
+
+
+@pytest.fixture
+def client(ros_context, monkeypatch):
+    """A client in whose namespace no other node is."""
+    monkeypatch.setattr(diagnostics, 'PERIOD_S', 0.05)
+    client = Client(ros_context, f'/labelled_map{next(namespaces)}')
+    client.listen('lseg_map/voxels', PointCloud2, LATCHED)
+    with running(client.node):
+        yield client
+
+
+@pytest.fixture
+def map_node(client, ros_context):
+    """A function that starts an active map node."""
+    with ExitStack() as stack:
+
+        def start(**parameters):
+            parameters = {'publish_rate': 50.0, 'voxel_size': 0.2, 'tf_timeout': 10.0, **parameters}
+            node = MapNode(
+                context=ros_context,
+                namespace=client.namespace,
+                enable_rosout=False,
+                parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
+            )
+            stack.enter_context(running(node, node.close))
+            assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+        yield start
+
+
+def value_of(client, key):
+    """Return a number of the last diagnostics of the map."""
+    return int(client.statuses(-1)[-1][1].get(key, 0)) if client.received['/diagnostics'] else 0
+
+
+def wait_for_value(client, key):
+    client.wait_for(lambda: value_of(client, key), key)
+
+
+def labels_in(client):
+    """Return the ids of the labels in the last voxels."""
+    return {*points_of(client.received['lseg_map/voxels'][-1])['label']} if client.received['lseg_map/voxels'] else {}
+
+
+def test_label_images_are_read_under_the_table_of_their_own_camera(client, map_node):
+    map_node(input='label_image', label_step=1, cameras=['front', 'left'])
+    front, left = LabelCamera(client, 'front'), LabelCamera(client, 'left')
+    front.announce(FLOOR, 0)
+    front.announce(DOOR, 101)  # the change came after the image at 100 s of one, and at 20 s of the other camera
+    left.announce(DOOR, 21)
+    left.send_image(50)
+    left.send_depth(50)
+    wait_for_value(client, 'frames integrated')
+    client.wait_for(lambda: labels_in(client) == {1}, 'votes for the door')
+
+
+def test_image_that_waits_as_the_segmentation_node_starts_again_is_dropped(client, map_node):
+    map_node(input='label_image', label_step=1)
+    camera = LabelCamera(client)
+    camera.announce(FLOOR, 0)
+    camera.send_image(10)
+    camera.send_depth(10)
+    wait_for_value(client, 'frames integrated')  # so the table has arrived
+    camera.send_image(11)
+    client.wait_for(lambda: value_of(client, 'images received') == 2, 'the second image')
+    camera.announce(DOOR, 0)
+    wait_for_value(client, 'dropped: another label_set arrived meanwhile')
+    camera.send_depth(11)
+    camera.send_image(12)
+    camera.send_depth(12)
+    client.wait_for(lambda: value_of(client, 'frames integrated') == 2, 'the third image')
+
+
+class BusySegmentation(Surroundings):
+    """Refuses to encode texts while it is busy, except for a lamp, as another model."""
+
+    is_busy = True
+
+    def _encode(self, request, response):
+        response = super()._encode(request, response)
+        if 'lamp' in request.prompts:
+            response.model = 'other-model'
+        elif self.is_busy:
+            response.success, response.message = False, 'busy'
+        return response
+
+
+def test_announced_labels_are_used_after_own_ones_have_failed(client, map_node):
+    map_node(depth_slop=0.1)
+    segmentation = BusySegmentation(client)
+    segmentation.wait_for_map_node()
+    segmentation.map_a_frame()  # with labels that cannot be used yet
+    refused = segmentation.call(SetLabels, 'set_labels', labels=['lamp'])
+    assert not refused.success and 'other-model' in refused.message
+    segmentation.is_busy = False
+    client.wait_for(lambda: labels_in(client) == {LABELS.ids[LABELS.names.index('door')]}, 'the announced labels')
