@@ -64,7 +64,7 @@ export default {
       }
       canvas.getContext('2d').drawImage(bitmap, 0, 0);
       bitmap.close();
-      this.after = response.headers.get('X-Stamp');
+      this.after = response.headers.get('X-Picture');
       this.shownAt = performance.now();
       this.frames += 1;
       this.isStale = false;

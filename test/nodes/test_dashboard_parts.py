@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 
 import cv2
 import numpy as np
 import pytest
+from geometry_msgs.msg import Point
+from std_msgs.msg import Header
 
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.pictures import JpegCache, heat
 from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
+from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.dashboard import dashboard_node
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
 from lseg_ros.nodes.dashboard.reports import Part, latency_sample
@@ -23,8 +28,11 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from lseg_ros.dashboard.access import MAX_BODY_BYTES, Access
+from lseg_ros.dashboard.cards import SingleAction, answer_of
 from lseg_ros.dashboard.latency_plot import Sample, latency_plot
 from lseg_ros.nodes.dashboard.server import listen
+from lseg_ros.nodes.dashboard.widgets.query_panel import relevance_html
+from lseg_ros.srv import QueryText
 
 LABELS = LabelSet((LabelClass(0, 'other', ('other',), (70, 70, 70)), LabelClass(1, 'floor', ('floor',), (60, 200, 80))))
 
@@ -122,6 +130,59 @@ def test_loopback_addresses_need_no_token(host):
 @pytest.mark.parametrize('host', ['0.0.0.0', '::', '192.168.1.7', 'robot'])
 def test_other_addresses_do(host):
     assert not DashboardSettings(host=host).is_loopback
+
+
+def test_whatever_a_call_raises_is_said():
+    def fail():
+        raise RuntimeError('the context is gone')
+
+    assert asyncio.run(answer_of(fail)) == (None, 'RuntimeError: the context is gone')
+
+
+def test_blocked_calls_leave_threads_for_pictures():
+    released = threading.Event()
+
+    async def ask_often():
+        calls = [asyncio.create_task(answer_of(released.wait)) for _ in range(8)]
+        try:
+            await asyncio.sleep(0)
+            return await asyncio.wait_for(asyncio.to_thread(lambda: 'picture'), 10)
+        finally:
+            released.set()
+            await asyncio.gather(*calls)
+
+    assert asyncio.run(ask_often()) == 'picture'
+
+
+def test_an_action_is_ignored_while_it_is_under_way():
+    begun = []
+
+    async def press_twice():
+        gate = asyncio.Event()
+
+        async def act():
+            begun.append(1)
+            await gate.wait()
+
+        action = SingleAction(act)
+        first = asyncio.create_task(action.run())
+        await asyncio.sleep(0)
+        await action.run()
+        gate.set()
+        await first
+        await action.run()
+
+    asyncio.run(press_twice())
+    assert len(begun) == 2
+
+
+def test_relevance_without_its_picture_says_so():
+    relevance = array_to_image(np.zeros((4, 6), np.uint8), 'mono8', Header())
+    answer = QueryText.Response(
+        relevance=[relevance], peak_u=[1], peak_v=[2], peak_relevance=[0.5], peak_point=[Point(z=float('nan'))]
+    )
+    assert 'not at hand' in relevance_html('cat', answer, None)
+    assert 'not at hand' not in relevance_html('cat', answer, np.zeros((8, 12, 3), np.uint8))
 
 
 async def answer(scope, receive, send):

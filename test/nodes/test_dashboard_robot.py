@@ -3,15 +3,28 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import rclpy
-from harness import BARE, repeating, running
+from harness import BARE, LATCHED, repeating, running
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
-from lseg_ros.nodes.dashboard import feeds, robot
+from lseg_ros.core.cameras import Camera
+from lseg_ros.labels import LabelRegistry
+from lseg_ros.msg import LabelSet
+from lseg_ros.nodes.conversions import array_to_image
+from lseg_ros.nodes.dashboard import feeds, recorder, robot
+from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds, Picture
 from lseg_ros.nodes.dashboard.robot import Robot
+from lseg_ros.nodes.label_messages import label_set_to_message
 
 TOPICS = ('overlay', 'label_image', 'confidence', 'label_set')
 
@@ -57,6 +70,85 @@ def test_a_camera_is_subscribed_to_only_while_somebody_watches_it(watcher):
     assert set(np.unique(left.reading.ids)) <= set(page.state.labels.ids)
     assert page.camera('front').picture is None
     client.poll(lambda: subscribers(client, 'left') == alone, 'no subscription of the dashboard')
+    client.poll(lambda: left.picture is None and left.reading is None, 'nothing that could pass for the present')
+
+
+class FakeNode:
+    """What a segmentation node would publish, and the dashboard's side of these topics."""
+
+    def __init__(self, node):
+        self.feeds = CameraFeeds(node, 'lseg', Camera(''), lambda _: None, lambda: None)
+        node.create_timer(0.05, lambda: (self.feeds.want(), self.feeds.tend()))
+        kinds = {'overlay': Image, 'label_image': Image, 'confidence': Image}
+        self._publishers = {name: node.create_publisher(kind, f'lseg/{name}', 5) for name, kind in kinds.items()}
+        self._table = node.create_publisher(LabelSet, 'lseg/label_set', LATCHED)
+        self._table.publish(label_set_to_message(LabelRegistry().replace(['floor']), 0))
+
+    def publish(self, stamp_ns, *topics):
+        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg())
+        for topic in topics:
+            pixels = np.zeros((2, 3, 3) if topic == 'overlay' else (2, 3), np.uint8)
+            self._publishers[topic].publish(array_to_image(pixels, 'rgb8' if pixels.ndim == 3 else 'mono8', header))
+
+
+@pytest.fixture
+def fake(ros_context, monkeypatch):
+    monkeypatch.setattr(recorder, 'RECORD_S', 0.2)
+    node = rclpy.create_node('fake', context=ros_context, namespace='/fake', **BARE)
+    with running(node):
+        yield FakeNode(node)
+
+
+def wait_until(condition, act):
+    """Repeat `act` until the condition holds."""
+    with repeating(act, 0.05):
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_pictures_of_a_camera_without_stamps_are_told_apart(fake):
+    seen = set()
+    wait_until(
+        lambda: fake.feeds.picture and len(seen.add(fake.feeds.picture.number) or seen) > 2,
+        lambda: fake.publish(0, 'overlay'),
+    )
+    assert fake.feeds.picture_at(0) is None  # which of them is not known
+
+
+def test_a_record_has_an_overlay_of_its_own_moment_only(fake):
+    wait_until(lambda: fake.feeds.reading, lambda: fake.publish(1, 'label_image', 'confidence'))
+    wait_until(lambda: fake.feeds.picture_at(2), lambda: fake.publish(2, 'overlay'))
+    record = fake.feeds.record()
+    assert record.reading.stamp_ns == 1 and record.overlay is None
+    assert 'no overlay of this moment' in record.missing
+
+
+@pytest.fixture
+def eager_threads():
+    """Threads that interrupt each other as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_records_at_once_do_not_lose_each_other(ros_context, eager_threads):
+    node = rclpy.create_node('records', context=ros_context, **BARE)
+    taker = recorder.Recorder(node, Camera(''))
+    stamps = itertools.count()
+
+    def take_a_frame():
+        stamp = next(stamps)
+        for part in ('overlay', 'reading'):
+            taker.take(part, stamp, Picture(stamp, np.zeros((1, 1, 3), np.uint8)))
+        taker.take('image', stamp, (lambda *_: np.zeros((1, 1, 3), np.uint8), None))
+
+    with repeating(take_a_frame, 0.01), ThreadPoolExecutor(32) as pool:
+        records = [job.result() for job in [pool.submit(taker.record) for _ in range(256)]]
+    node.destroy_node()
+    assert all(isinstance(record, recorder.Record) for record in records)
 
 
 def test_actions_on_a_node_that_does_not_run_say_so(watcher):

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,21 @@ from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.latched import LATCHED
 
 TABLES_KEPT = 4
+PICTURES_KEPT = 12  # an answer to a question comes some pictures after the one that it is about
+SAME_STAMPS = 'the camera gives several images one stamp, so the files may be of different moments'
+_numbers = count(1)  # of all cameras, so that no two pictures of a process have the same
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of a topic; `pixels` are uint8 [H, W, 3], RGB."""
+    """An image of a topic; `pixels` are uint8 [H, W, 3], RGB.
+
+    `number` tells it from all others, also if the camera does not stamp its images.
+    """
 
     stamp_ns: int
     pixels: np.ndarray
+    number: int = field(default_factory=lambda: next(_numbers))
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,8 @@ class CameraFeeds:
         """
         self._on_labels = on_labels
         self._on_change = on_change
-        self._matcher = FrameMatcher('label_image', 'confidence')
-        self._tables: tuple[Table, ...] = ()
-        self.picture: Picture | None = None  # of the overlay
-        self.reading: Reading | None = None
         self.depth: Image | None = None
+        self._forget()
 
         def output(kind: type, topic: str, on_message: Callable[[Any], None], *qos: Any) -> Feed:
             return Feed(node, kind, f'{target}/{camera.input(topic)}', on_message, *qos)
@@ -79,6 +84,16 @@ class CameraFeeds:
         )
         self._depth = Feed(node, Image, camera.input('depth'), self._take_depth)
         self._recorder = Recorder(node, camera)
+
+    @property
+    def picture(self) -> Picture | None:
+        """The newest picture of the overlay; None if none came lately."""
+        return self._pictures[-1] if self._pictures else None
+
+    def picture_at(self, stamp_ns: int) -> Picture | None:
+        """Return the recent picture with a stamp; None if there is no such one, or several."""
+        found = [picture for picture in self._pictures if picture.stamp_ns == stamp_ns]
+        return found[0] if len(found) == 1 else None
 
     def want(self) -> None:
         """Keep the picture and the reading up to date for the next seconds."""
@@ -95,24 +110,40 @@ class CameraFeeds:
             feed.tend()
         if not self._depth.is_open:
             self.depth = None
+        if not any(feed.is_open for feed in self._live):
+            self._forget()
 
     def close(self) -> None:
         """Unsubscribe from everything; call this in the executor's thread only."""
         for feed in (*self._live, self._depth, *self._recorder.feeds):
             feed.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what came before, which must not pass for what the camera sees later."""
+        self._matcher = FrameMatcher('label_image', 'confidence')
+        self._tables: tuple[Table, ...] = ()
+        self._pictures: tuple[Picture, ...] = ()  # of the overlay, the newest last
+        self.reading: Reading | None = None
 
     def record(self) -> Record:
         """Return the next frame of which all parts have come; block for some seconds at most.
 
-        Without one, return the present frame and what is missing; raise ValueError without any.
+        Without one, return the present label image, the overlay if it has the same stamp, and what
+        is missing; raise ValueError without a label image.
         """
         self.want()
         whole = self._recorder.record()
-        if isinstance(whole, Record):
-            return whole
-        if self.reading is None:
+        reading = whole.reading if isinstance(whole, Record) else self.reading
+        if reading is None:
             raise ValueError('there is nothing to record: no label image has come yet')
-        return Record(self.reading, None if self.picture is None else self.picture.pixels, None, whole)
+        if isinstance(whole, Record):
+            same = [picture for picture in self._pictures if picture.stamp_ns == reading.stamp_ns]
+            return replace(whole, missing=SAME_STAMPS) if len(same) > 1 else whole
+        overlay = self.picture_at(reading.stamp_ns)
+        if overlay is None:
+            return Record(reading, None, None, f'{whole}; there is no overlay of this moment')
+        return Record(reading, overlay.pixels, None, whole)
 
     def distance_at(self, x: float, y: float) -> float | None:
         """Return the depth in metres at a place, both coordinates 0 to 1; None if there is none."""
@@ -135,8 +166,9 @@ class CameraFeeds:
         self._on_labels(labels)
 
     def _take_overlay(self, message: Image) -> None:
-        self.picture = Picture(_stamp(message), _pixels(message, 3))
-        self._recorder.take('overlay', self.picture.stamp_ns, self.picture)
+        picture = Picture(_stamp(message), _pixels(message, 3))
+        self._pictures = (*self._pictures[1 - PICTURES_KEPT :], picture)
+        self._recorder.take('overlay', picture.stamp_ns, picture)
         self._on_change()
 
     def _take_depth(self, message: Image) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ _Frame: TypeAlias = dict[Any, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """A frame of a camera. `overlay` and `image` are uint8 RGB [H, W, 3], or None if `missing`."""
+    """A frame of a camera. `overlay` and `image` are uint8 RGB [H, W, 3].
+
+    `missing` says why one of them is None or may be of another moment.
+    """
 
     reading: Reading
     overlay: np.ndarray | None
@@ -46,6 +50,7 @@ class Recorder:
             Feed(node, CompressedImage, camera.input('image/compressed'), partial(take, ros_images.compressed_to_rgb)),
         )
         self._topic = node.resolve_topic_name(camera.input('image'))
+        self._lock = threading.Lock()  # of the list of jobs, which each browser's thread changes
         self._jobs: tuple[tuple[FrameMatcher, Future[_Frame]], ...] = ()
 
     def take(self, part: str, stamp_ns: int, content: Any) -> None:
@@ -58,7 +63,8 @@ class Recorder:
     def record(self) -> Record | str:
         """Return the next whole frame, or why there was none for RECORD_S; block until then."""
         job = (FrameMatcher('overlay', 'reading', 'image', most=IMAGES_WAITING), Future[_Frame]())
-        self._jobs = (*self._jobs, job)
+        with self._lock:
+            self._jobs = (*self._jobs, job)
         for feed in self.feeds:
             feed.want()
         try:
@@ -70,7 +76,8 @@ class Recorder:
         except ValueError as error:
             return str(error)
         finally:
-            self._jobs = tuple(each for each in self._jobs if each is not job)
+            with self._lock:
+                self._jobs = tuple(each for each in self._jobs if each is not job)
 
     def _take_image(self, decode: Any, message: Any) -> None:
         self.take('image', Time.from_msg(message.header.stamp).nanoseconds, (decode, message))

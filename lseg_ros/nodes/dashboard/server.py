@@ -104,9 +104,8 @@ class DashboardServer:
             picture = await asyncio.wait_for(self._picture_after(camera, after), FRAME_WAIT_S)
         except asyncio.TimeoutError:
             return Response(status_code=204)
-        key = (camera, picture.stamp_ns)
-        data = await asyncio.to_thread(self._cache.encode, key, picture.pixels, max(width, 1))
-        headers = {'X-Stamp': str(picture.stamp_ns), 'Cache-Control': 'no-store'}
+        data = await asyncio.to_thread(self._cache.encode, picture.number, picture.pixels, max(width, 1))
+        headers = {'X-Picture': str(picture.number), 'Cache-Control': 'no-store'}
         return Response(data, media_type='image/jpeg', headers=headers)
 
     async def _picture_after(self, camera: str, after: str) -> Picture:
@@ -114,7 +113,7 @@ class DashboardServer:
             event = self._new_picture
             feeds = self._robot.camera(camera)
             picture = feeds.picture if feeds else None
-            if picture is not None and str(picture.stamp_ns) != after:
+            if picture is not None and str(picture.number) != after:
                 return picture
             await event.wait()
 

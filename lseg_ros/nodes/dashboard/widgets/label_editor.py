@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import answer_of, card, swatch
+from lseg_ros.dashboard.cards import SingleAction, answer_of, card, swatch
 from lseg_ros.dashboard.label_dialogs import FileDialog, PromptDialog
 from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.labels.syntax import split_labels
@@ -32,6 +32,7 @@ class LabelEditor:
         self._refused: dict[str, str] = {}  # the reason, by the text that was refused
         self._prompts = PromptDialog(lambda spec: self._change([spec], ADD))
         self._files = FileDialog(lambda labels: self._change(labels, REPLACE))
+        adding, undoing = SingleAction(self._add), SingleAction(self._bring_back)
         with card('Labels', 'labels'):
             self._chips = ui.element('div').classes('chips').props('role=list aria-label="Labels of the node"')
             self._refusals = ui.element('div').classes('chips').props('role=alert')
@@ -39,10 +40,10 @@ class LabelEditor:
                 self._input = ui.input(placeholder='floor, or door=door|gate').props(
                     f'dense outlined maxlength={MOST_TEXT} aria-label="Add a label"'
                 )
-                self._input.on('keydown.enter', self._add)
-                ui.button('Add', on_click=self._add).props('unelevated no-caps')
+                self._input.on('keydown.enter', adding.run)
+                adding.button('Add').props('unelevated no-caps')
             with ui.element('div').classes('actions'):
-                self._undo = ui.button('Undo', icon='undo', on_click=self._bring_back).props('flat dense no-caps')
+                self._undo = ui.button('Undo', icon='undo', on_click=undoing.run).props('flat dense no-caps')
                 ui.button('Load a set', icon='folder_open', on_click=self._files.open).props('flat dense no-caps')
 
     def refresh(self, state: RobotState) -> None:

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import answer_of, card, class_name
+from lseg_ros.dashboard.cards import SingleAction, answer_of, card, class_name
 from lseg_ros.dashboard.live_picture import LivePicture
 from lseg_ros.nodes.dashboard.record import zipped
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
@@ -25,6 +23,7 @@ class LiveView:
         self._cameras: tuple[str, ...] = ('',)
         self._place: tuple[float, float] | None = None
         self._alpha: float | None = None
+        self._saving = SingleAction(self._save)
         with card('Camera', 'camera'):
             self._choice = ui.toggle([''], value='', on_change=self._choose).props('dense no-caps unelevated')
             self._choice.set_visibility(False)
@@ -37,7 +36,7 @@ class LiveView:
                         'aria-label="Opacity of the colours"'
                     )
                     self._slider.on('change', self._set_alpha)
-                self._record = ui.button('Record', icon='photo_camera', on_click=self._save).props('flat dense no-caps')
+                self._record = self._saving.button('Record', icon='photo_camera').props('flat dense no-caps')
                 self._record.tooltip('Save image, label image, overlay and figures of this moment, for a bug report')
 
     def refresh(self, state: RobotState) -> None:
@@ -49,7 +48,7 @@ class LiveView:
             self._alpha = alpha
             self._slider.set_value(alpha)
         self._slider.set_enabled(alpha is not None and bool(state.info.state))
-        self._record.set_enabled(state.labels is not None)
+        self._record.set_enabled(state.labels is not None and not self._saving.is_under_way)
         self._read()
 
     def _show_cameras(self, cameras: tuple[str, ...]) -> None:
@@ -93,13 +92,14 @@ class LiveView:
         feeds = self._robot.camera(self.camera)
         if feeds is None:
             return
-        self._record.disable()
         record, failure = await answer_of(feeds.record)
-        self._record.enable()
         if record is None:
             ui.notify(failure, type='negative')
             return
         if record.missing:
-            ui.notify(f'Saved without the image: {record.missing}', type='warning')
-        data = await asyncio.to_thread(zipped, record, self._robot.state)
+            ui.notify(f'Saved, but {record.missing}', type='warning')
+        data, failure = await answer_of(zipped, record, self._robot.state)
+        if data is None:
+            ui.notify(failure, type='negative')
+            return
         ui.download.content(data, f'lseg_{record.reading.stamp_ns}.zip', 'application/zip')

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import answer_of, card
+from lseg_ros.dashboard.cards import SingleAction, answer_of, card
 from lseg_ros.labels.syntax import PROMPT_LIMIT
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.dashboard.map_link import MapLink, MapPoints
@@ -30,14 +30,15 @@ class MapPanel:
         self._shown: MapPoints | None = None
         self._drawn_at = -float('inf')
         self._answers: list[MapAnswer] = []
+        self._asking = SingleAction(self._ask)
         self._card = card('Map', 'map')
         with self._card:
             with ui.element('div').classes('entry'):
                 self._input = ui.input(placeholder='sofa').props(
                     f'dense outlined maxlength={PROMPT_LIMIT} aria-label="Text to look for in the map"'
                 )
-                self._input.on('keydown.enter', self._ask)
-                self._button = ui.button('Find', on_click=self._ask).props('unelevated no-caps')
+                self._input.on('keydown.enter', self._asking.run)
+                self._asking.button('Find').props('unelevated no-caps')
             self._result = ui.html(sanitize=False).classes('result').props('role=status')
             self._view = ui.expansion('Voxels in 3-D', on_value_change=self._open).classes('all').props('dense')
             self._scene: ui.scene | None = None
@@ -81,9 +82,7 @@ class MapPanel:
         text = (self._input.value or '').strip()
         if not text:
             return
-        self._button.disable()
         response, failure = await answer_of(self._link.query, text)
-        self._button.enable()
         if response is None or not response.success:
             reason = failure if response is None else response.message
             self._result.set_content(f'<p class="problem">{escape(reason)}</p>')

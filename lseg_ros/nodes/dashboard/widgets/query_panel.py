@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks for a text in the present picture, whatever the labels are."""
+"""Looks for a text in what the camera sees, whatever the labels are."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import math
 from html import escape
 
 import numpy as np
 from nicegui import ui
+from rclpy.time import Time
 
-from lseg_ros.dashboard.cards import answer_of, card
+from lseg_ros.dashboard.cards import SingleAction, answer_of, card
 from lseg_ros.dashboard.pictures import heat, jpeg
 from lseg_ros.labels.syntax import PROMPT_LIMIT
 from lseg_ros.nodes.dashboard.robot import Robot
 from lseg_ros.srv import QueryText
+
+NO_PICTURE = ' · the picture of this moment is not at hand'
 
 
 class QueryPanel:
@@ -25,38 +27,42 @@ class QueryPanel:
         """Build the card in the present slot."""
         self._robot = robot
         self.camera = ''
+        self._asking = SingleAction(self._ask)
         with card('Ask', 'query'):
             with ui.element('div').classes('entry'):
                 self._input = ui.input(placeholder='exit sign').props(
                     f'dense outlined maxlength={PROMPT_LIMIT} aria-label="Text to look for in the picture"'
                 )
-                self._input.on('keydown.enter', self._ask)
-                self._button = ui.button('Find', on_click=self._ask).props('unelevated no-caps')
+                self._input.on('keydown.enter', self._asking.run)
+                self._asking.button('Find').props('unelevated no-caps')
             self._result = ui.html(sanitize=False).classes('result').props('role=status')
 
     async def _ask(self) -> None:
         text = (self._input.value or '').strip()
         if not text:
             return
-        camera = self.camera
-        self._button.disable()
-        response, failure = await answer_of(self._robot.query, text, camera)
-        self._button.enable()
-        if response is None or not response.success:
-            reason = failure if response is None else response.message
-            self._result.set_content(f'<p class="problem">{escape(reason)}</p>')
-            return
-        feeds = self._robot.camera(camera)
-        background = feeds.picture.pixels if feeds and feeds.picture else None
-        self._result.set_content(await asyncio.to_thread(_result, text, response, background))
+        content, failure = await answer_of(_answer, self._robot, text, self.camera)
+        self._result.set_content(content or f'<p class="problem">{escape(failure)}</p>')
 
 
-def _result(text: str, response: QueryText.Response, background: np.ndarray | None) -> str:
-    """Return HTML of a picture with the relevance and its peak."""
+def _answer(robot: Robot, text: str, camera: str) -> str:
+    """Return HTML of the answer of the node; raise ValueError if it refuses the question."""
+    response = robot.query(text, camera)
+    if not response.success:
+        raise ValueError(response.message)
+    feeds = robot.camera(camera)
+    picture = feeds.picture_at(Time.from_msg(response.header.stamp).nanoseconds) if feeds else None
+    return relevance_html(text, response, None if picture is None else picture.pixels)
+
+
+def relevance_html(text: str, response: QueryText.Response, background: np.ndarray | None) -> str:
+    """Return HTML of a picture with the relevance and its peak, plain without a `background`."""
     message = response.relevance[0]
     relevance = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
+    note = ''
     if background is None:
         background = np.zeros((*relevance.shape, 3), np.uint8)
+        note = NO_PICTURE
     source = base64.b64encode(jpeg(heat(background, relevance))).decode()
     u, v, peak = response.peak_u[0], response.peak_v[0], response.peak_relevance[0]
     left, top = 100 * (u + 0.5) / message.width, 100 * (v + 0.5) / message.height
@@ -67,5 +73,5 @@ def _result(text: str, response: QueryText.Response, background: np.ndarray | No
         f'<figure><div class="live"><img alt="Relevance of {name}" src="data:image/jpeg;base64,{source}">'
         f'<div class="mark" style="left: {left:.1f}%; top: {top:.1f}%"></div></div>'
         f'<figcaption><b>{name}</b> peaks at {100 * peak:.0f} %{distance}'
-        f' <span class="faint">column {u}, row {v}</span></figcaption></figure>'
+        f' <span class="faint">column {u}, row {v}{note}</span></figcaption></figure>'
     )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import answer_of
+from lseg_ros.dashboard.cards import SingleAction, answer_of
 from lseg_ros.nodes.dashboard.reports import LOOKING, NO_STATE
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
 from lseg_ros.nodes.dashboard.widgets.health_panel import WHOLE
@@ -68,7 +68,7 @@ class StatusBar:
             if not succeeded:
                 ui.notify(failure or f'{title}: the node refused or failed; its diagnostics say why', type='negative')
 
-        return act
+        return SingleAction(act).run
 
     def _switch_dark(self) -> None:
         # None follows the system, which the server does not know.
