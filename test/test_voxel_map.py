@@ -10,6 +10,7 @@ import pytest
 import torch
 from map_scene import AHEAD, LIMITS, SIZE_M, WORDS, seen, vector_of, wall_ahead
 
+from lseg_ros.mapping import observation
 from lseg_ros.mapping.observation import DepthLimits, Observation, Rays, observe
 from lseg_ros.mapping.voxel_index import VoxelIndex, cells_of, keys_of
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap
@@ -98,6 +99,18 @@ def test_who_walked_away_is_cleared_once_the_wall_behind_is_seen():
     distances = (voxels.cells[:, 0] + 0.5) * SIZE_M
     assert (distances < 2).sum() < 0.02 * len(voxels)
     assert (distances > 2.9).sum() > 300
+
+
+def test_many_rays_clear_in_parts_what_they_clear_at_once(monkeypatch):
+    at_once, in_parts = new_map(), new_map()
+    for grid in (at_once, in_parts):
+        grid.integrate(seen(wall_ahead(1.0, 'sofa')))
+        grid.integrate(seen(wall_ahead(3.0, stamp_s=2.0)))
+        monkeypatch.setattr(observation, '_SAMPLES_AT_ONCE', 100)  # for the second map
+    assert np.array_equal(at_once.voxels().cells, in_parts.voxels().cells)
+    assert (in_parts.voxels().cells[:, 0] > 2.0 / SIZE_M).any()
+    places = [*observation.samples_along(seen(wall_ahead(3.0)).rays, SIZE_M)]
+    assert len(places) > 10 and max(map(len, places)) < 200
 
 
 def test_without_clearing_everything_stays():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 _LARGEST_BEND = 0.1
 # Of the rays, every nth row and column clears: the frames after it see through the same voxels.
 _CLEARING_STRIDE = 2
+_SAMPLES_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,19 @@ def observe(view: GridView, limits: DepthLimits, voxel_size: float) -> Observati
     )
 
 
-def samples_along(rays: Rays, step: float) -> np.ndarray:
-    """Return places every `step` metres of depth along the part of each ray that is surely free."""
+def samples_along(rays: Rays, step: float) -> Iterator[np.ndarray]:
+    """Yield places [M, 3] every `step` metres of depth along the part of each ray that is free.
+
+    They come in parts, of about a million places each, since a dense image has very many.
+    """
     counts = np.maximum((rays.depths - rays.margins) / step, 0).astype(np.int64)
-    ray_of = np.repeat(np.arange(len(counts)), counts)
-    number = np.arange(len(ray_of)) - np.repeat(np.cumsum(counts) - counts, counts)
-    reached = ((number + 0.5) * step).astype(np.float32)
-    samples: np.ndarray = rays.origin + rays.directions[ray_of] * reached[:, None]
-    return samples
+    part_of = np.cumsum(counts) // _SAMPLES_AT_ONCE
+    for part in np.split(np.arange(len(counts)), np.flatnonzero(np.diff(part_of)) + 1):
+        ray_of = np.repeat(part, counts[part])
+        firsts = np.cumsum(counts[part]) - counts[part]
+        number = np.arange(len(ray_of)) - np.repeat(firsts, counts[part])
+        reached = ((number + 0.5) * step).astype(np.float32)
+        yield rays.origin + rays.directions[ray_of] * reached[:, None]
 
 
 def _clearing_rays(view: GridView, limits: DepthLimits, voxel_size: float) -> Rays:

@@ -212,10 +212,11 @@ class VoxelMap:
     def _clear_seen_through(self, rays: Rays, hit: np.ndarray) -> None:
         """Lower the weight of voxels that rays pass; those in `hit` are seen by the same frame."""
         size = self.settings.voxel_size
-        cells = np.floor(samples_along(rays, size) / size)
-        slots = self._index.find(keys_of(cells[(np.abs(cells) < REACH).all(1)]))
         passed = np.zeros(self._used, bool)
-        passed[slots[slots >= 0]] = True
+        for samples in samples_along(rays, size):
+            cells = np.floor(samples / size)
+            slots = self._index.find(keys_of(cells[(np.abs(cells) < REACH).all(1)]))
+            passed[slots[slots >= 0]] = True
         passed[hit] = False
         slots = np.flatnonzero(passed)
         self._weights[slots] -= self.settings.clearing
