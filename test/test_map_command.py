@@ -112,15 +112,18 @@ def test_bag_that_is_cut_short_is_named(tiny, tmp_path):
     assert status == 2 and 'drive: not a readable bag, or cut short: ' in err
 
 
-def test_every_camera_that_is_named_is_mapped(tiny, tmp_path):
+@pytest.mark.parametrize('listed', [True, False])
+def test_every_camera_that_is_named_is_mapped(tiny, tmp_path, listed):
     topics = drive_topics()
     left = {topic.replace('/camera/', '/left/'): topics[topic] for topic in (COLOR, DEPTH, INFO)}
     drive_bag(tmp_path / 'drive', left)
     assert 'several topics have depth' in tiny('drive', '--topic', COLOR)[2]
-    pairs = [
-        each for side in ('camera', 'left') for each in ('--topic', f'/{side}/image_raw', '--depth', f'/{side}/depth')
-    ]
-    status, out, _ = tiny('drive', *pairs)
+    colors, depths = (COLOR, '/left/image_raw'), (DEPTH, '/left/depth')
+    if listed:
+        options = ['--topic', *colors, '--depth', *depths]
+    else:
+        options = [each for pair in zip(colors, depths) for each in ('--topic', pair[0], '--depth', pair[1])]
+    status, out, _ = tiny('drive', *options)
     assert status == 0 and 'voxels from 10 of 10 images' in out
 
 
@@ -147,7 +150,7 @@ def test_every_camera_that_is_named_is_mapped(tiny, tmp_path):
             'no readable image on /camera/image_raw: unknown image',
         ),
         ({}, ('--topic', '/nowhere'), 'no image topic /nowhere'),
-        ({}, ('--depth', '/a', '--depth', '/b'), '--depth is given 2 times for 1 cameras'),
+        ({}, ('--depth', '/a', '--depth', '/b'), '--depth names 2 topics for 1 cameras'),
         ({}, ('--voxel-size', '0'), 'voxel_size must be 0.001 or more'),
         ({}, ('--max-depth', '0.1'), 'depth must be used from'),
     ],
@@ -185,7 +188,7 @@ def test_map_of_label_images_is_drawn_but_not_asked(lseg, tmp_path):
         (('nothing.safetensors',), 'no such bag or map: nothing.safetensors'),
         (('text.safetensors',), 'is not a map, or cut short'),
         (('flat.safetensors', '--ask', ' '), 'prompt'),
-        (('flat.safetensors', '--ask', 'sofa', '--distance', '0'), 'approach_distance must be above 0'),
+        (('flat.safetensors', '--ask', 'sofa', '--approach-distance', '0'), 'approach_distance must be above 0'),
         (('flat.safetensors', '--ask', 'sofa', '--labels-file', 'indor'), "did you mean 'indoor'"),
         (('flat.safetensors', '--floor-height', '-9'), 'lower than 1.8 m above a floor at -9 m'),
     ],

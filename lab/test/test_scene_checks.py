@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What depth and poses say of answers: the ground, and places seen twice."""
 
+import argparse
 import json
 
 import map_bag
@@ -9,14 +10,15 @@ import pytest
 from PIL import Image
 
 from lseg_lab.adaptation.agreement import Agreement, FrameAgreement
-from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.cameras import find_cameras
 from lseg_lab.adaptation.frame_store import Frame
 from lseg_lab.adaptation.report import table
 from lseg_lab.adaptation.scene_checks import EARLIER_FRAMES, GROUND_HEIGHTS, SceneChecks, read_views
 from lseg_lab.adaptation.scene_view import STRIDE, SceneView
+from lseg_lab.commands import adapt
 from lseg_lab.evaluation.drive_truth import DriveTruth
 from lseg_lab.evaluation.metrics import ConfusionMatrix
+from lseg_ros.commands.bag_options import BagOptions, chosen_bag_options
 from lseg_ros.core.lens import Lens
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.media.images import write_image
@@ -192,8 +194,18 @@ def test_why_a_bag_has_no_views_is_said(tmp_path, capsys, changes, options, reas
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    'arguments', [('--topic', '/left', '/right'), ('--topic', '/left', '--topic', '/right')], ids=['listed', 'repeated']
+)
+def test_topics_of_several_cameras_are_listed_or_repeated(arguments):
+    parser = argparse.ArgumentParser()
+    adapt.add_arguments(parser)
+    args = parser.parse_args(['--teacher', 'lseg-lite', '--images', 'bag', '--out', 'out.safetensors', *arguments])
+    assert chosen_bag_options(args).topics == ('/left', '/right')
+
+
 def test_depth_topics_are_given_for_all_cameras_or_none():
-    with pytest.raises(ValueError, match='--depth is given 1 times for 2 cameras'):
+    with pytest.raises(ValueError, match='--depth names 1 topics for 2 cameras'):
         BagOptions(topics=('/left', '/right'), depths=('/depth',))
 
 

@@ -7,16 +7,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from lseg_ros.commands.bag_options import add_bag_options
 from lseg_ros.commands.label_options import add_label_options
 from lseg_ros.commands.model_options import add_model_options
 from lseg_ros.media.inputs import SUFFIXES, Kind
 
 HELP = 'build a map of a building from a bag, and ask it where things are'
 DESCRIPTION = """\
-Build a map from a bag, ask it where things are, and draw it from above. Neither needs ROS.
+Build a map from a bag, ask it where things are, and draw it from above. None of this needs ROS.
 
   lseg map drive_bag/                          -> drive_bag.safetensors, drive_bag.png
-  lseg map drive_bag/ --topic /front/image --topic /left/image
+  lseg map drive_bag/ --topic /front/image /left/image
   lseg map drive_bag.safetensors --ask bed "exit sign"
   lseg map drive_bag/ --ask bed
 
@@ -41,18 +42,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_ask_options(parser.add_argument_group('asking'))
     add_label_options(parser, default_file='navigation')
-    _add_bag_options(parser.add_argument_group('building from a bag'))
+    _add_build_options(parser.add_argument_group('building from a bag'))
     add_model_options(parser)
 
 
 def _add_ask_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--ask', metavar='TEXT', nargs='+', default=[], help='what to look for')
     group.add_argument(
-        '--minimum', metavar='0..1', type=float, default=0.6, help='least score of an answer (default: %(default)s)'
+        '--minimum-score',
+        metavar='0..1',
+        type=float,
+        default=0.6,
+        help='least score of an answer (default: %(default)s)',
     )
-    group.add_argument('--top', metavar='N', type=int, default=1, help='most answers to a text (default: %(default)s)')
     group.add_argument(
-        '--distance', metavar='M', type=float, default=1.0, help='metres from which to look (default: %(default)s)'
+        '--top-k', metavar='N', type=int, default=1, help='most answers to each text (default: %(default)s)'
+    )
+    group.add_argument(
+        '--approach-distance',
+        metavar='M',
+        type=float,
+        default=1.0,
+        help='metres from which to look (default: %(default)s)',
     )
     group.add_argument(
         '--robot-radius', metavar='M', type=float, default=0.25, help='free radius around there (default: %(default)s)'
@@ -66,21 +77,8 @@ def _add_ask_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_bag_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        '--topic',
-        action='append',
-        default=[],
-        help='image topic; several times for several cameras (default: the only one that is not depth)',
-    )
-    group.add_argument(
-        '--depth', metavar='TOPIC', action='append', default=[], help='depth topic of each, if it is not found'
-    )
-    group.add_argument(
-        '--camera-info', metavar='TOPIC', action='append', default=[], help='camera_info of each, if it is not found'
-    )
-    group.add_argument('--map-frame', metavar='FRAME', default='map', help='frame of the map (default: %(default)s)')
-    group.add_argument('--rectified', action='store_true', help='the images are rectified: use P, not K and D')
+def _add_build_options(group: argparse._ArgumentGroup) -> None:
+    add_bag_options(group)
     group.add_argument(
         '--voxel-size', metavar='M', type=float, default=0.05, help='side of a voxel (default: %(default)s)'
     )

@@ -7,12 +7,12 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from lseg_ros.commands.bag_options import chosen_bag_options
 from lseg_ros.commands.label_options import chosen_labels
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
@@ -25,7 +25,7 @@ from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.map_builder import MapBuilder
 from lseg_ros.mapping.map_files import MapFacts, read_map
 from lseg_ros.mapping.observation import DepthLimits
-from lseg_ros.mapping.rgbd_bag import CameraTopics, RgbdBag
+from lseg_ros.mapping.rgbd_bag import RgbdBag
 from lseg_ros.mapping.top_view import MARK_COLORS, Entry, Mark, TopView, legend, sheet
 from lseg_ros.mapping.voxel_map import MapSettings, Voxels
 from lseg_ros.whole_files import whole_file
@@ -47,17 +47,18 @@ def build(args: argparse.Namespace, target: Path, open_model: Callable[[], Segme
 
     Raise OSError or ValueError, with the reason, if no image can be used.
     """
-    known = LanguageMap(MapSettings(voxel_size=args.voxel_size), args.map_frame)
+    options = chosen_bag_options(args)
+    known = LanguageMap(MapSettings(voxel_size=args.voxel_size), options.map_frame)
     limits = DepthLimits(most=args.max_depth)
     with RgbdBag(args.input) as bag:
-        cameras = _cameras(bag, args)
+        cameras = [bag.camera(*topics) for topics in options.cameras()]
         transforms = bag.transforms()
-        if args.map_frame not in transforms.frames:
+        if options.map_frame not in transforms.frames:
             raise ValueError(
-                f'no transforms of the frame {args.map_frame}: choose with --map-frame, of '
+                f'no transforms of the frame {options.map_frame}: choose with --map-frame, of '
                 + ', '.join(transforms.frames)
             )
-        builder = MapBuilder(open_model(), known, transforms, limits, rectified=args.rectified)
+        builder = MapBuilder(open_model(), known, transforms, limits, rectified=options.rectified)
         total = bag.count(cameras)
         for frame in tqdm(bag.frames(cameras), total=total, desc=args.input.name, unit='image', disable=None):
             if frame is not None:
@@ -78,7 +79,7 @@ def show(args: argparse.Namespace, path: Path, open_model: Callable[[], Segmente
     Raise OSError or ValueError, with the reason, if that is not possible.
     """
     prompts = [check_prompt(prompt) for prompt in args.ask]
-    question = Question(args.minimum, args.top, ApproachLimits(args.distance, args.robot_radius))
+    question = Question(args.minimum_score, args.top_k, ApproachLimits(args.approach_distance, args.robot_radius))
     voxels, facts = read_map(path)
     if not len(voxels):
         raise ValueError(f'{path} is empty')
@@ -98,14 +99,6 @@ def show(args: argparse.Namespace, path: Path, open_model: Callable[[], Segmente
     picture = args.picture or path.with_suffix('.png')
     _draw(picture, path.name, voxels, facts, prompts, answers, args.floor_height)
     print(f'picture: {picture}')
-
-
-def _cameras(bag: RgbdBag, args: argparse.Namespace) -> list[CameraTopics]:
-    images = args.topic or ['']
-    for option, given in (('--depth', args.depth), ('--camera-info', args.camera_info)):
-        if len(given) not in (0, len(images)):
-            raise ValueError(f'{option} is given {len(given)} times for {len(images)} cameras: give it once for each')
-    return [bag.camera(*topics) for topics in zip_longest(images, args.depth, args.camera_info, fillvalue='')]
 
 
 def _reasons(drops: Counter[str]) -> str:

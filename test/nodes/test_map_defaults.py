@@ -16,8 +16,8 @@ def test_command_and_node_have_the_same_defaults():
     parser = argparse.ArgumentParser()
     map_command.add_arguments(parser)
     command, node = parser.parse_args(['flat.safetensors']), MapNodeSettings()
-    assert (command.minimum, command.floor_height) == (node.minimum_score, node.floor_height)
-    assert ApproachLimits(command.distance, command.robot_radius) == node.approach
+    assert (command.minimum_score, command.floor_height) == (node.minimum_score, node.floor_height)
+    assert ApproachLimits(command.approach_distance, command.robot_radius) == node.approach
     assert MapSettings(voxel_size=command.voxel_size) == node.voxel_map
     assert DepthLimits(most=command.max_depth) == node.depth
     assert (command.map_frame, command.rectified) == (node.map_frame, node.rectified)

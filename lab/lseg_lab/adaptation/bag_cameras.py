@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.camera import Camera, NumberedImages, NumberedViews, choose
 from lseg_lab.adaptation.scene_view import SceneView
+from lseg_ros.commands.bag_options import BagOptions
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.mapping.rgbd_bag import RgbdBag, RgbdFrame
 from lseg_ros.mapping.transforms import TransformTree
@@ -23,7 +22,7 @@ def bag_cameras(path: Path, options: BagOptions) -> list[Camera]:
     """Return the cameras of a bag; raise BagError if it cannot be read or lacks a topic."""
     cameras = []
     with BagReader(path) as bag:
-        for topic, depth, info in zip_longest(options.topics or ('',), options.depths, options.infos, fillvalue=''):
+        for topic, depth, info in options.cameras():
             image = bag.image_topic(topic)
             views = _views(path, (image, depth, info), options)
             cameras.append(Camera(f'{path}:{image}', bag.count(image), _images(path, image), views))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.camera import Camera, NumberedImages, NumberedViews, choose
 from lseg_lab.adaptation.scene_view import SceneView
+from lseg_ros.commands.bag_options import BagOptions
 from lseg_ros.core.lens import Lens
 from lseg_ros.error_text import one_line
 from lseg_ros.media.images import read_image

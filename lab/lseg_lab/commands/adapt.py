@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lseg_ros.commands.bag_options import add_bag_options
 from lseg_ros.labels.files import shipped_label_files
 
 HELP = 'teach a small network your building, from a large one and recordings, without labels'
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='safetensors file to write')
     parser.add_argument('--work', type=Path, metavar='FOLDER', help='working folder (OUT.adapt)')
     _add_images(parser)
-    _add_bags(parser)
+    add_bag_options(parser.add_argument_group('bags'))
     _add_labels(parser)
     _add_student(parser)
     _add_training(parser)
@@ -82,27 +83,6 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--mask-share', type=float, default=0.25, help='share of the samples that come from --masks (%(default)s)'
     )
-
-
-def _add_bags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group('bags')
-    group.add_argument(
-        '--topic', nargs='+', default=[], help='image topics of the bags (the only one that is not depth)'
-    )
-    group.add_argument(
-        '--depth',
-        nargs='+',
-        default=[],
-        metavar='TOPIC',
-        help='depth topic of each, for the report, if it is not found',
-    )
-    group.add_argument(
-        '--camera-info', nargs='+', default=[], metavar='TOPIC', help='camera_info of each, if it is not found'
-    )
-    group.add_argument(
-        '--map-frame', default='map', metavar='FRAME', help='frame of tf whose z points up (%(default)s)'
-    )
-    group.add_argument('--rectified', action='store_true', help='the images are rectified: use P, not K and D')
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:

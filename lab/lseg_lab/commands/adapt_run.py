@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 
 from lseg_lab.adaptation.agreement import Agreement, Comparison
-from lseg_lab.adaptation.bag_options import BagOptions
 from lseg_lab.adaptation.camera import Camera
 from lseg_lab.adaptation.cameras import check_distinct, find_cameras
 from lseg_lab.adaptation.frame_store import Frame, FrameStore, open_store
@@ -29,6 +28,7 @@ from lseg_lab.training.questions import QuestionSampler
 from lseg_lab.training.sampling import ImageSampler
 from lseg_lab.training.trainer import WEIGHTS_FILE, Trainer
 from lseg_lab.training.vocabulary import load_vocabulary
+from lseg_ros.commands.bag_options import chosen_bag_options
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
@@ -77,9 +77,7 @@ def embed(args: argparse.Namespace, work: Path) -> tuple[Segmenter, FrameSplit]:
     """
     if args.frames < 1:
         raise ValueError(f'--frames {args.frames}: use at least 1')
-    bags = BagOptions(
-        tuple(args.topic), tuple(args.depth), tuple(args.camera_info), args.map_frame, rectified=args.rectified
-    )
+    bags = chosen_bag_options(args)
     seen = find_cameras(args.images, work, bags)
     cameras = seen + (find_cameras(args.left_out, work, bags) if args.left_out else [])
     check_distinct(cameras)
