@@ -132,7 +132,8 @@ def test_missing_node_is_reported_with_those_that_are_there(call, start):
     'arguments, problem',
     [
         (['state', '--node', 'no node'], "'no node' is not the name of a node"),
-        (['query_map', 'sofa', '--top-k', '0'], "'0' is not a number from 1 to 1000"),
+        (['query_map', 'sofa', '--top-k', '0'], "'0' is not a number from 1 to 20"),
+        (['query_map', 'sofa', '--top-k', '21'], "'21' is not a number from 1 to 20"),
         (['query', 'sofa', '--timeout', 'soon'], "'soon' is not a number of seconds"),
         (['set_labels'], 'LABEL'),
     ],

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from lifecycle_msgs.msg import Transition
 
 from lseg_ros.core.cameras import parse_cameras
+from lseg_ros.mapping.request_limits import MOST_ANSWERS
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.call.answers import Answer, found_lines, query_lines, table_lines, text_lines
 from lseg_ros.nodes.client import MapClient, NodeClient, SegmentationClient
@@ -104,8 +105,8 @@ def _transition(verb: str, transition: int) -> Ask:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1 to 1000')
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_ANSWERS:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1 to {MOST_ANSWERS}')
     return int(text)
 
 

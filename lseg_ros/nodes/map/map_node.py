@@ -30,6 +30,7 @@ from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelRegistry, LabelSet
 from lseg_ros.labels.syntax import check_prompt
 from lseg_ros.mapping.labelling import EncodedLabels
+from lseg_ros.mapping.request_limits import MOST_ANSWERS
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.conversions import stamp_ns
@@ -49,7 +50,6 @@ from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 MATCHING_PERIOD_S = 0.03
 RETRY_S = 1.0  # between attempts to encode the labels
-MOST_ANSWERS = 20  # to one text of a query
 
 
 class MapNode(LifecycleNode):
