@@ -46,6 +46,7 @@ maximum_signature_line_length = 88
 MOCKED_UNLESS_INSTALLED = (
     'cv_bridge',
     'huggingface_hub',
+    'onnxruntime',
     'open_clip',
     'openvino',
     'rclpy',
