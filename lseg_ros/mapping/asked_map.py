@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A map of a file, asked in words. Needs no ROS."""
+"""A map of a file, asked in words."""
 
 from __future__ import annotations
 

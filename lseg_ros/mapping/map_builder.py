@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds a map from images on disk, as the map node does from topics. Needs no ROS."""
+"""Builds a map from images on disk, as the map node does from topics."""
 
 from __future__ import annotations
 

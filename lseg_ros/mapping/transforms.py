@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transforms of a recording, looked up by time as in tf2. Needs no ROS."""
+"""The transforms of a recording, looked up by time as in tf2."""
 
 from __future__ import annotations
 
@@ -102,17 +102,17 @@ class TransformTree:
 
 
 def pose_matrix(transform: TransformMessage) -> np.ndarray:
-    """Return a transform as a matrix [4, 4]; raise ValueError if its quaternion has no length."""
+    """Return a transform as a matrix [4, 4]; raise ValueError unless it is finite."""
     return _matrix(*_parts(transform))
 
 
 def _parts(transform: TransformMessage) -> tuple[np.ndarray, np.ndarray]:
-    """Return place and turn, a unit quaternion."""
+    """Return place and turn, a unit quaternion; raise ValueError unless they are finite."""
     place, turn = transform.translation, transform.rotation
     where, quaternion = np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])
     length = np.linalg.norm(quaternion)
     if not (np.isfinite(where).all() and 1e-12 < length < np.inf):
-        raise ValueError('the pose of the camera is not finite')
+        raise ValueError('a transform is not finite, or its quaternion is zero')
     return where, quaternion / length
 
 
