@@ -21,13 +21,13 @@ from oracle import oracle_in_node
 from oracle_answers import red_of
 from rclpy.context import Context
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import Image, PointCloud2
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
 
 from lseg_ros.core.cloud import POINT
 from lseg_ros.msg import MapAnswer
-from lseg_ros.nodes.conversions import POINT_FIELDS
+from lseg_ros.nodes.conversions import POINT_FIELDS, array_to_image
 from lseg_ros.nodes.segmentation.segmentation_node import SegmentationNode
 from lseg_ros.srv import QueryMap
 
@@ -116,6 +116,16 @@ def test_the_picture_moves(page):
         'return [...arguments[0].getContext("2d").getImageData(1, arguments[0].height - 1, 1, 1).data]', canvas
     )
     assert shown[:3] != [0, 0, 0]
+
+
+def test_the_picture_of_a_camera_without_stamps_moves_too(page, ros_context):
+    node = rclpy.create_node('unstamped', context=ros_context, namespace='/unstamped')
+    overlay = node.create_publisher(Image, 'lseg/overlay', 1)
+    message = array_to_image(picture(), 'rgb8', Header())
+    with running(node), dashboard('/unstamped') as address, repeating(lambda: overlay.publish(message), FRAME_S):
+        page.driver.get(address)
+        canvas = page.find('.live canvas')
+        page.wait(lambda: int(canvas.get_attribute('data-frames')) > 2, 'a third picture')
 
 
 def test_a_typed_label_reaches_the_node_and_the_legend(page, node):
