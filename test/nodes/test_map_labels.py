@@ -164,3 +164,18 @@ def test_announced_labels_are_used_after_own_ones_have_failed(client, map_node):
     assert not refused.success and 'other-model' in refused.message
     segmentation.is_busy = False
     client.wait_for(lambda: labels_in(client) == {LABELS.ids[LABELS.names.index('door')]}, 'the announced labels')
+
+
+def test_labels_are_added_to_those_of_the_segmentation_node_once_they_have_arrived(client, map_node):
+    map_node()
+    segmentation = Surroundings(client)
+    segmentation.wait_for_map_node()
+    for mode in ('add', 'remove'):
+        refused = segmentation.call(SetLabels, 'set_labels', labels=['floor'], mode=mode)
+        assert not refused.success and 'have not arrived yet' in refused.message
+    segmentation.send('lseg/label_set', label_set_to_message(LABELS, 0))
+    added = client.poll(
+        lambda: (answer := segmentation.call(SetLabels, 'set_labels', labels=['lamp'], mode='add')).success and answer,
+        'the labels',
+    )
+    assert [entry.name for entry in added.label_set.classes] == [*LABELS.names, 'lamp']

@@ -36,7 +36,7 @@ from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_message
-from lseg_ros.nodes.label_modes import change_labels
+from lseg_ros.nodes.label_modes import ADD, REMOVE, change_labels
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_inputs import CameraInputs
 from lseg_ros.nodes.map.map_outputs import MapOutputs
@@ -238,7 +238,7 @@ class MapNode(LifecycleNode):
         try:
             if self._settings.uses_votes:
                 raise ValueError(NO_OTHER_LABELS)
-            registry = self._registry_to_change()
+            registry = self._registry_to_change(request.mode)
             labels = change_labels(registry, request.mode, request.labels)
             await self._use_own_labels(registry, await self._encode(labels))
         except Exception as error:
@@ -260,11 +260,18 @@ class MapNode(LifecycleNode):
             self._wanted = self._announced if is_late else wanted
             raise
 
-    def _registry_to_change(self) -> LabelRegistry:
-        """Return a copy of its own labels or, without any, of those of the segmentation node."""
+    def _registry_to_change(self, mode: str) -> LabelRegistry:
+        """Return a copy of its own labels or, without any, of those of the segmentation node.
+
+        Raise ValueError if it has neither to add to or remove from, as `mode` says.
+        """
         if self._registry is not None:
             return copy.deepcopy(self._registry)
-        return LabelRegistry.of(self._announced) if self._announced else LabelRegistry()
+        if self._announced is not None:
+            return LabelRegistry.of(self._announced)
+        if mode in (ADD, REMOVE):
+            raise ValueError('the labels of the segmentation node have not arrived yet: try again, or replace them')
+        return LabelRegistry()
 
     async def _query(self, request: QueryMap.Request, response: QueryMap.Response) -> QueryMap.Response:
         try:
