@@ -125,7 +125,7 @@ def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(acti
 @pytest.mark.slow
 def test_table_reaches_a_process_that_is_only_starting_before_the_first_mask(active):
     client = active(labels=['floor', 'door'])
-    starts = 20
+    starts = 8
     with streaming(client):
         command = [sys.executable, str(Path(__file__).with_name('starting_consumer.py')), client.namespace, str(starts)]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
