@@ -178,4 +178,7 @@ def test_labels_are_added_to_those_of_the_segmentation_node_once_they_have_arriv
         lambda: (answer := segmentation.call(SetLabels, 'set_labels', labels=['lamp'], mode='add')).success and answer,
         'the labels',
     )
-    assert [entry.name for entry in added.label_set.classes] == [*LABELS.names, 'lamp']
+    names = [*LABELS.names, 'lamp']
+    assert [entry.name for entry in added.label_set.classes] == names
+    refused = segmentation.call(SetLabels, 'set_labels', labels=['no=such=label'])
+    assert not refused.success and [entry.name for entry in refused.label_set.classes] == names

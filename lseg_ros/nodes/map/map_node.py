@@ -243,9 +243,11 @@ class MapNode(LifecycleNode):
             await self._use_own_labels(registry, await self._encode(labels))
         except Exception as error:
             response.message = one_line(error)
-            return response
-        response.success = True
-        response.label_set = label_set_to_message(labels, 0)
+        else:
+            response.success = True
+        in_force = self._registry.current if self._registry else self._announced
+        if in_force is not None:
+            response.label_set = label_set_to_message(in_force, 0)
         return response
 
     async def _use_own_labels(self, registry: LabelRegistry, encoded: EncodedLabels) -> None:
