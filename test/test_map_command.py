@@ -189,6 +189,8 @@ def test_map_of_label_images_is_drawn_but_not_asked(lseg, tmp_path):
         (('text.safetensors',), 'is not a map, or cut short'),
         (('flat.safetensors', '--ask', ' '), 'prompt'),
         (('flat.safetensors', '--ask', 'sofa', '--approach-distance', '0'), 'approach_distance must be above 0'),
+        (('flat.safetensors', '--ask', 'sofa', '--top-k', '0'), 'top_k must be 1 to 20, not 0'),
+        (('flat.safetensors', '--ask', 'sofa', '--minimum-score', '60'), 'least score must be 0 to 1, not 60'),
         (('flat.safetensors', '--ask', 'sofa', '--labels-file', 'indor'), "did you mean 'indoor'"),
         (('flat.safetensors', '--floor-height', '-9'), 'lower than 1.8 m above a floor at -9 m'),
     ],

@@ -11,6 +11,7 @@ import numpy as np
 from lseg_ros.mapping.approach import ApproachLimits, GroundPose, approach
 from lseg_ros.mapping.ground_grid import GroundGrid
 from lseg_ros.mapping.regions import connected
+from lseg_ros.mapping.request_limits import MOST_ANSWERS
 from lseg_ros.mapping.voxel_map import Voxels
 
 # A region has at least this many voxels; fewer are noise.
@@ -45,11 +46,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Question:
-    """The least score of an answer, the most answers to each prompt, and where to stand."""
+    """The least score of an answer, 0 to 1, the most answers to each prompt, and where to stand.
+
+    Raise ValueError for values out of range.
+    """
 
     minimum: float
     top_k: int
     limits: ApproachLimits
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.minimum <= 1:
+            raise ValueError(f'the least score must be 0 to 1, not {self.minimum:g}')
+        if not 1 <= self.top_k <= MOST_ANSWERS:
+            raise ValueError(f'top_k must be 1 to {MOST_ANSWERS}, not {self.top_k}')
 
 
 @dataclass(frozen=True)
