@@ -23,8 +23,8 @@ from lseg_ros.nodes.label_messages import label_set_to_label_info, label_set_to_
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
-HOLD_S = 0.1  # how long a consumer may take to subscribe to everything
-PATIENCE_S = 1.0  # for a consumer to acknowledge the tables: a process that starts must discover the node first
+HOLD_S = 0.1  # the longest that a frame waits, and how long a consumer may take to subscribe to everything
+_PATIENCE_S = 1.0  # for a consumer to acknowledge the tables: a process that starts must discover the node first
 _TAKING_S = 0.03  # for a consumer to process a table that has arrived
 _POLL_S = 0.002
 
@@ -84,20 +84,19 @@ class LabelTables:
     def must_wait(self, since: float) -> bool:
         """Return whether a frame that has waited `since` (time.monotonic) must go on waiting.
 
-        It must until consumers that joined recently have had time to process the tables: for
-        HOLD_S at most, or PATIENCE_S if one has not acknowledged them.
+        It must until consumers that joined recently have had time to process the tables, for HOLD_S
+        at most: consumers that were there before want their frames.
         """
         with self._lock:
             for topic in self._publishers:
                 if self._note_table(topic):
                     self._repeat_for_volatile(topic)
             now = time.monotonic()
-            if now > self._joined_at + PATIENCE_S:
+            if now > self._joined_at + _PATIENCE_S:
                 return False
             if not all(map(_is_acknowledged, self.publishers)):
                 self._unacknowledged_at = now
-            limit = PATIENCE_S if self._unacknowledged_at > since else HOLD_S
-            return now < min(since + limit, max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S))
+            return now < min(since + HOLD_S, max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S))
 
     def repeat_unacknowledged(self) -> None:
         """Resend unacknowledged tables, in case the consumer was not ready for them."""
