@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lseg_ros.distributed import Workers
-from lseg_ros.tally import Counting
+from lseg_ros.sharing.tally import Counting
+from lseg_ros.sharing.workers import Workers
 
 ALONE = Workers(torch.device('cpu'))
 

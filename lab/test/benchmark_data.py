@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lseg_ros.distributed import Workers
 from lseg_ros.model import LSeg
+from lseg_ros.sharing.workers import Workers
 
 ALONE = Workers(torch.device('cpu'))
 

@@ -18,7 +18,7 @@ from lseg_lab.evaluation.episodes import open_coco20i, open_fss1000, open_pascal
 from lseg_lab.evaluation.zero_shot import count_episode, zero_shot_score
 from lseg_ros import cli
 from lseg_ros.model import save
-from lseg_ros.tally import Counting
+from lseg_ros.sharing.tally import Counting
 
 
 @pytest.fixture

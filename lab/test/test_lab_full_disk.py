@@ -12,7 +12,7 @@ from lseg_lab.annotation.labelme import Annotation, Shape, write_annotation
 from lseg_lab.annotation.show import draw_annotations
 from lseg_lab.rooms.generate import write_image
 from lseg_ros import cli
-from lseg_ros.tally import Tally
+from lseg_ros.sharing.tally import Tally
 from lseg_ros.whole_files import append_whole
 
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

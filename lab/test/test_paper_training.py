@@ -218,7 +218,7 @@ PROCESS = """\
 import sys
 from pathlib import Path
 import torch
-from lseg_ros.distributed import workers
+from lseg_ros.sharing.workers import workers
 from lseg_lab.training.config import PaperConfig
 from lseg_lab.training.paper import PaperRecipe
 from lseg_lab.training.trainer import Trainer

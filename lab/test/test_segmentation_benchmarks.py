@@ -31,7 +31,7 @@ from lseg_lab.evaluation.segmentation_sets import (
 from lseg_lab.evaluation.sliding import TALK2DINO, TIPS, SlidingEvaluator
 from lseg_ros import cli
 from lseg_ros.model.open_networks import open_networks
-from lseg_ros.tally import Counting
+from lseg_ros.sharing.tally import Counting
 
 
 class ColourNetwork(RedNetwork):

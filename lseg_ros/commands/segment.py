@@ -23,9 +23,9 @@ from lseg_ros.whole_files import is_disk_full, write_whole
 
 if TYPE_CHECKING:
     from lseg_ros.core.segmenter import Segmenter
-    from lseg_ros.distributed import Workers
     from lseg_ros.media.segmenting import FileSegmenter
-    from lseg_ros.tally import Counting
+    from lseg_ros.sharing.tally import Counting
+    from lseg_ros.sharing.workers import Workers
 
 _PART = 'files'  # of the state of an interrupted run
 
@@ -101,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
     labels = chosen_labels(args, include_other=not args.no_other)
     inputs = plan(args.inputs, args.output)
 
-    from lseg_ros.distributed import workers
-    from lseg_ros.tally import Counting
+    from lseg_ros.sharing.tally import Counting
+    from lseg_ros.sharing.workers import workers
 
     with workers(args.device) as team:
         segmenter = _open_segmenter(args, team)

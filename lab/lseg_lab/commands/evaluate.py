@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from lseg_lab.training.dataset import LabelledFolder
     from lseg_lab.training.vocabulary import Vocabulary
     from lseg_ros.core.segmenter import Segmenter
-    from lseg_ros.distributed import Workers
     from lseg_ros.model import LSeg
-    from lseg_ros.tally import Counting
+    from lseg_ros.sharing.tally import Counting
+    from lseg_ros.sharing.workers import Workers
 
 HELP = 'score a model on labelled images'
 DESCRIPTION = """\
@@ -177,7 +177,7 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; return the exit status."""
-    from lseg_ros.distributed import workers
+    from lseg_ros.sharing.workers import workers
 
     with workers(args.device) as team:
         if args.dataset in BENCHMARKS:
@@ -188,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_benchmark(args: argparse.Namespace, team: Workers) -> int:
-    from lseg_ros.tally import Counting
+    from lseg_ros.sharing.tally import Counting
 
     counting = Counting(team, args.state)
     report = _benchmark(args, counting)

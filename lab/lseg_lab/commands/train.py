@@ -123,7 +123,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train to the end, or to --stop-after; return the exit status."""
-    from lseg_ros.distributed import workers
+    from lseg_ros.sharing.workers import workers
 
     train_options.resolve(args)
     with workers(args.device) as team:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from lseg_lab.training.dataset import LabelledFolder, SampleStream
     from lseg_lab.training.sampling import Part
     from lseg_lab.training.trainer import Trainer
-    from lseg_ros.distributed import Workers
     from lseg_ros.model import LSeg
+    from lseg_ros.sharing.workers import Workers
 
 EPISODES = ('pascal5i', 'coco20i', 'fss1000')
 DATASETS = ('rooms', 'folder', 'ade20k', *EPISODES)

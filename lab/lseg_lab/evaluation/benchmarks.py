@@ -19,7 +19,7 @@ from lseg_lab.evaluation.segmentation_scores import PixelCounter, segmentation_s
 from lseg_lab.evaluation.segmentation_sets import BACKGROUND, SEGMENTATION_SETS, SegmentationSet
 from lseg_ros.model import LSeg
 from lseg_ros.model.weight_digest import weight_digest
-from lseg_ros.tally import Counting
+from lseg_ros.sharing.tally import Counting
 from lseg_ros.whole_files import write_whole
 
 

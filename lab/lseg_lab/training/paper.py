@@ -21,9 +21,9 @@ from torch.nn.parallel import DistributedDataParallel
 from lseg_lab.training.config import PaperConfig
 from lseg_lab.training.crops import LabelledImage
 from lseg_lab.training.recipe import Recipe
-from lseg_ros.distributed import Workers
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.model import LSeg
+from lseg_ros.sharing.workers import Workers
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from lseg_lab.training.averaging import LatestWeights, WeightAverage
 from lseg_lab.training.recipe import Recipe
-from lseg_ros.distributed import Workers
 from lseg_ros.model import LSeg, save
+from lseg_ros.sharing.workers import Workers
 from lseg_ros.whole_files import append_whole, whole_file, write_error
 
 STATE_FILE = 'state.pt'

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from lseg_ros.distributed import Workers
+from lseg_ros.sharing.workers import Workers
 from lseg_ros.whole_files import whole_file
 
 SAVE_EVERY_S = 30.0
