@@ -10,7 +10,7 @@ import pytest
 
 from lseg_ros.labels import LabelClass, LabelError, LabelRegistry, LabelSet
 from lseg_ros.labels.colors import class_color
-from lseg_ros.labels.syntax import parse_label, quote, split_labels, topic_name
+from lseg_ros.labels.syntax import parse_groups, parse_label, quote, split_labels, topic_name
 
 # With `floor` and `other`, 2,050 prompts.
 MANY_PROMPTS = [f'n{number}=' + '|'.join(f'{number} {prompt}' for prompt in range(32)) for number in range(64)]
@@ -259,7 +259,50 @@ def test_names_keep_their_groups_through_every_change(registry):
     assert registry.current.groups == {'ground': (1, 2), 'moving': (3,)}
     assert registry.remove(['cat']).groups == {'ground': (1, 2)}
     assert registry.replace(['rug=rug|mat', 'dog', 'cat']).groups == {'ground': (2,), 'moving': (3,)}
-    assert registry.replace(['rug'], {}).groups == {}
+    assert registry.replace(['rug'], registry.with_no_other({})).groups == {}
+
+
+def test_a_change_of_a_group_is_one_of_this_group_only(registry):
+    registry.replace(['floor', 'rug', 'cat'], {'ground': ['floor', 'rug'], 'moving': ['cat']})
+    assert registry.regroup({'ground': ['rug', 'cat'], 'soft': ['rug']}).groups == {
+        'ground': (2, 3),
+        'soft': (2,),
+        'moving': (3,),
+    }
+    assert registry.add(['mat'], {'soft': ['mat']}).groups == {'ground': (2, 3), 'moving': (3,), 'soft': (4,)}
+    assert registry.remove(['cat'], {'ground': []}).groups == {'soft': (4,)}
+    assert registry.add(['cat']).groups == {'soft': (4,), 'moving': (3,)}  # ground has ended, for cat too
+
+
+def test_labels_stand_as_they_were_listed_and_ids_stay(registry):
+    assert registry.replace(['wall', 'floor']).order == ('other', 'wall', 'floor')
+    assert registry.replace(['floor', 'door', 'wall']).order == ('other', 'floor', 'door', 'wall')
+    assert [(label.id, label.name) for label in registry.current.in_order] == [
+        (0, 'other'),
+        (2, 'floor'),
+        (3, 'door'),
+        (1, 'wall'),
+    ]
+    assert registry.add(['rug', 'door=gate']).order == ('other', 'floor', 'door', 'wall', 'rug')
+    assert registry.remove(['door']).order == ('other', 'floor', 'wall', 'rug')
+
+
+def test_groups_are_parsed():
+    assert parse_groups(['ground=floor|rug', 'Soft = ']) == {'ground': ('floor', 'rug'), 'Soft': ()}
+
+
+@pytest.mark.parametrize(
+    'groups, reason',
+    [
+        (['ground'], "group 'ground' has no '='"),
+        (['ground=floor=rug'], "second '='"),
+        (['ground=floor', 'ground='], "group 'ground' is listed twice"),
+        (['=floor'], 'empty name'),
+    ],
+)
+def test_groups_of_another_form_are_refused(groups, reason):
+    with pytest.raises(LabelError, match=reason):
+        parse_groups(groups)
 
 
 def test_registry_of_known_labels_goes_on_with_their_ids_and_groups(registry):
@@ -290,6 +333,7 @@ def test_masks_are_those_of_classes_and_of_groups(registry):
         ({'other': ['wall']}, "group 'other' and label 'other'"),
         ({'a|b': ['wall']}, "'|' in its name"),
         ({'': ['wall']}, 'empty name'),
+        ({f'group {number}': ['wall'] for number in range(254)}, '255 groups are too many; at most 254'),
     ],
 )
 def test_groups_that_cannot_be_used_are_refused_and_change_nothing(registry, groups, reason):

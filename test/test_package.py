@@ -71,7 +71,7 @@ INTERFACES = {
         'header': 'std_msgs/Header',
         'answers': 'sequence<lseg_ros/MapAnswer>',
     },
-    'srv.SetLabels.Request': {'labels': 'sequence<string>', 'mode': 'string'},
+    'srv.SetLabels.Request': {'labels': 'sequence<string>', 'mode': 'string', 'groups': 'sequence<string>'},
     'srv.SetLabels.Response': {'success': 'boolean', 'message': 'string', 'label_set': 'lseg_ros/LabelSet'},
     'srv.SegmentImage.Request': {'image': 'sensor_msgs/Image', 'labels': 'sequence<string>'},
     'srv.SegmentImage.Response': {

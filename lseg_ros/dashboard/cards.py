@@ -16,6 +16,7 @@ from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelClass
 
 Result = TypeVar('Result')
+MOST_TEXT = 4096  # characters of a text about labels
 # Services may block for half a minute, during which the threads of asyncio encode pictures.
 SERVICE_CALLS = ThreadPoolExecutor(max_workers=32, thread_name_prefix='dashboard call')
 
@@ -56,6 +57,12 @@ def card(title: str, name: str) -> ui.element:
     with section:
         ui.html(title, sanitize=False, tag='h2')
     return section
+
+
+def show_age(note: ui.label, content: ui.element, text: str) -> None:
+    """Say beside some content that it is old; fade it while there is something to say."""
+    note.set_text(text)
+    content.classes(add='old') if text else content.classes(remove='old')
 
 
 def class_name(label: LabelClass) -> str:

@@ -1,59 +1,96 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dialogs of the label editor: the prompts of a label, and loading a set of labels."""
+"""The dialogs of the label editor: one for a label, and one that loads a set of labels."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
+from lseg_ros.dashboard.cards import MOST_TEXT, SingleAction
+from lseg_ros.dashboard.label_changes import movable_names
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelClass, LabelError, read_label_file
+from lseg_ros.labels import LabelClass, LabelError, LabelSet, read_label_file
 from lseg_ros.labels.files import LabelFile, parse_label_file, shipped_label_files
+from lseg_ros.labels.syntax import NAME_LIMIT
 
 MAX_FILE_BYTES = 64 * 1024
-MOST_TEXT = 4096
+GROUPS_HINT = 'Each group has a mask of its own. For a new one, type its name and press Enter.'
+ORDER_HINT = 'A node that starts with these labels numbers them in this order; until then, their ids stay.'
 
 
-class PromptDialog:
-    """Asks for the prompts of a label."""
+class LabelDialog:
+    """Asks for the prompts and groups of a label, and moves it among the others."""
 
-    def __init__(self, save: Callable[[str], Awaitable[bool]]) -> None:
-        """Build the dialog, closed; `save` gets the label, written ``name=prompt|prompt``."""
+    def __init__(
+        self,
+        save: Callable[[str, str, Sequence[str]], Awaitable[object]],
+        move: Callable[[str, int], Awaitable[object]],
+    ) -> None:
+        """Build the dialog, closed.
+
+        `save` gets a name, the label, written ``name=prompt|prompt``, and its groups; `move` gets a
+        name and by how many places it is to come later.
+        """
         self._save = save
         self._name = ''
         with ui.dialog() as self._dialog, ui.element('div').classes('dialog').props('role=document'):
             self._title = ui.html(sanitize=True, tag='h2')
             self._prompts = ui.textarea('Prompts, one a line').props(f'outlined autogrow maxlength={MOST_TEXT}')
             ui.html('The best score of the prompts counts. The name and the id stay.', sanitize=False).classes('faint')
+            self._groups = ui.select([], label='Groups', multiple=True, new_value_mode='add-unique')
+            self._groups.props(f'outlined use-chips hint="{GROUPS_HINT}" maxlength={NAME_LIMIT}').classes('groups')
+            with ui.element('div').classes('order').props('role=group aria-label="Order"'):
+                self._earlier, self._later = (
+                    SingleAction(partial(self._move, move, step)).button(title, icon=icon).props('flat dense no-caps')
+                    for title, icon, step in (('Earlier', 'arrow_back', -1), ('Later', 'arrow_forward', 1))
+                )
+                self._place = ui.label().props('role=status')
+            ui.html(ORDER_HINT, sanitize=False).classes('faint')
             with ui.element('div').classes('buttons'):
                 ui.button('Cancel', on_click=self._dialog.close).props('flat no-caps')
                 ui.button('Save', on_click=self._finish).props('unelevated no-caps')
 
-    def open(self, label: LabelClass) -> None:
-        """Ask for the prompts of this label."""
+    def open(self, label: LabelClass, labels: LabelSet) -> None:
+        """Ask about this label, which is one of `labels`."""
         self._name = label.name
-        self._title.set_content(f'Prompts of {label.name}')
+        self._title.set_content(label.name)
         self._prompts.set_value('\n'.join(label.prompts))
+        self._groups.set_options(sorted(labels.groups), value=list(label.groups))
+        self.refresh(labels)
         self._dialog.open()
+
+    def refresh(self, labels: LabelSet) -> None:
+        """Show where the label is among the present ones."""
+        names = movable_names(labels)
+        place = names.index(self._name) + 1 if self._name in names else 0
+        self._earlier.set_enabled(place > 1)
+        self._later.set_enabled(0 < place < len(names))
+        self._place.set_text(f'{place} of {len(names)}' if place else 'always first')
+
+    async def _move(self, move: Callable[[str, int], Awaitable[object]], step: int) -> None:
+        await move(self._name, step)
 
     async def _finish(self) -> None:
         lines = (line.strip() for line in (self._prompts.value or '').splitlines())
         self._dialog.close()
-        await self._save(f'{self._name}={"|".join(filter(None, lines))}')
+        await self._save(self._name, f'{self._name}={"|".join(filter(None, lines))}', self._groups.value)
 
 
 class FileDialog:
     """Offers the shipped sets of labels, and takes a file of the user's."""
 
-    def __init__(self, load: Callable[[Sequence[str]], Awaitable[bool]]) -> None:
-        """Build the dialog, closed; `load` gets the labels of the chosen set."""
+    def __init__(self, load: Callable[[LabelFile], Awaitable[object]]) -> None:
+        """Build the dialog, closed; `load` gets the chosen set."""
         self._load = load
         with ui.dialog() as self._dialog, ui.element('div').classes('dialog').props('role=document'):
             ui.html('Load a set of labels', sanitize=False, tag='h2')
-            ui.html('It replaces the present labels; Undo brings them back.', sanitize=False).classes('faint')
+            ui.html('It replaces the present labels and groups; Undo brings them back.', sanitize=False).classes(
+                'faint'
+            )
             with ui.element('div').classes('sets'):
                 for name in shipped_label_files():
                     ui.button(name, on_click=lambda name=name: self._load_shipped(name)).props('outline dense no-caps')
@@ -90,10 +127,7 @@ class FileDialog:
 
     async def _finish(self, file: LabelFile) -> None:
         self._dialog.close()
-        if await self._load(file.labels) and file.groups:
-            ui.notify(
-                'The labels keep their present groups: the node reads groups from its parameter labels_file only.'
-            )
+        await self._load(file)
 
     def _complain(self, problem: str) -> None:
         self._problem.set_text(problem)

@@ -3,31 +3,64 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
 from lseg_ros.labels import LabelSet
 
 MOST = 50
 
 
 class LabelHistory:
-    """The label sets of a node, the present one last."""
+    """The label sets of a node with their order, the present one last. Thread-safe.
+
+    The node announces sets without their order, which becomes known a moment later.
+    """
 
     def __init__(self) -> None:
         """Start without any."""
+        self._lock = threading.Lock()
         self._sets: tuple[LabelSet, ...] = ()
+        self._is_order_known = False  # of the present set
         self._going_back_to: LabelSet | None = None
 
     def note(self, labels: LabelSet) -> None:
-        """Take the set that the node has now."""
-        earlier, self._going_back_to = self._going_back_to, None
-        if earlier is not None and earlier.classes == labels.classes:
-            self._sets = self._sets[:-1]
-        elif not self._sets or self._sets[-1].classes != labels.classes:
-            self._sets = (*self._sets[1 - MOST :], labels)
+        """Take the set that the node has now; known labels are taken to stand as before."""
+        with self._lock:
+            expected = replace(labels, order=self._sets[-1].order if self._sets else ())
+            labels = replace(labels, order=tuple(label.name for label in expected.in_order))
+            earlier = self._going_back_to
+            if earlier is not None and earlier.classes == labels.classes:
+                self._going_back_to = None
+                self._sets = self._sets[:-1]
+            elif not self._sets or self._sets[-1].classes != labels.classes:
+                self._sets = (*self._sets[1 - MOST :], labels)
+            else:
+                return
+            self._is_order_known = False
+
+    def note_order(self, names: Sequence[str]) -> None:
+        """Take the order of the present labels; that of other labels is ignored."""
+        with self._lock:
+            present = self._sets[-1] if self._sets else None
+            if present is None or sorted(names) != sorted(present.names):
+                return
+            if tuple(names) != present.order:
+                kept = self._sets[1 - MOST :] if self._is_order_known else self._sets[:-1]
+                self._sets = (*kept, replace(present, order=tuple(names)))
+            self._is_order_known = True
 
     def go_back(self) -> LabelSet | None:
         """Return the set before the last change, which is forgotten when the node has that set."""
-        self._going_back_to = self.previous
-        return self._going_back_to
+        with self._lock:
+            self._going_back_to = self.previous
+            return self._going_back_to
+
+    def stay(self) -> None:
+        """Forget that `go_back` was called."""
+        with self._lock:
+            self._going_back_to = None
 
     @property
     def current(self) -> LabelSet | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lseg_ros.labels.ids import MAX_LABELS
-from lseg_ros.labels.syntax import PROMPT_LIMIT, PROMPTS_PER_LABEL, LabelError, quote
+from lseg_ros.labels.syntax import MAX_GROUPS, PROMPT_LIMIT, PROMPTS_PER_LABEL, LabelError, quote
 from lseg_ros.shared_files import find_shared
 
 MAX_BYTES = 1 << 20  # parsing a large YAML file takes minutes
@@ -96,6 +96,8 @@ def _groups(content: object, path: PurePath) -> dict[str, tuple[str, ...]]:
         return {}
     if not isinstance(content, dict):
         raise LabelError(f'{path}: groups must be name: [label, label] lines')
+    if len(content) > MAX_GROUPS:
+        raise LabelError(f'{path} holds {len(content)} groups; at most {MAX_GROUPS}')
     for name, members in content.items():
         if not isinstance(members, list) or not all(isinstance(text, str) for text in (name, *members)):
             raise LabelError(f'{path}: group {quote(name)} must be a list of names of labels')

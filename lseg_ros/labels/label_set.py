@@ -33,16 +33,24 @@ class LabelClass:
 class LabelSet:
     """The classes to segment, sorted by id; OTHER is among them if it is enabled.
 
-    `retired` has the names that were dropped and the ids that they keep, ascending by id.
+    `retired` has the names that were dropped and the ids that they keep, ascending by id. `order`
+    has the names in the order in which they were listed; empty: by id.
     """
 
     classes: tuple[LabelClass, ...]
     retired: tuple[tuple[int, str], ...] = ()
+    order: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ids = [label.id for label in self.classes]
         if not ids or ids != sorted(set(ids)):
             raise ValueError(f'class ids must be unique and ascending, not {ids}')
+
+    @cached_property
+    def in_order(self) -> tuple[LabelClass, ...]:
+        """The classes in the order of `order`; those that it does not have come last, by id."""
+        places = {name: place for place, name in enumerate(self.order)}
+        return tuple(sorted(self.classes, key=lambda label: places.get(label.name, len(places))))
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -5,14 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from itertools import accumulate
+from types import MappingProxyType
 
 from lseg_ros.labels.colors import class_color
 from lseg_ros.labels.ids import MAX_LABELS, OTHER
 from lseg_ros.labels.label_set import LabelClass, LabelSet
-from lseg_ros.labels.syntax import OTHER_NAME, LabelError, parse_group, parse_label, parse_labels, quote, topic_name
+from lseg_ros.labels.syntax import (
+    MAX_GROUPS,
+    OTHER_NAME,
+    LabelError,
+    parse_group,
+    parse_label,
+    parse_labels,
+    quote,
+    topic_name,
+)
 
 # Encoding as many prompts of the greatest length takes a minute on two cores.
 MAX_PROMPTS = 2048
+NO_GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class LabelRegistry:
@@ -20,8 +31,10 @@ class LabelRegistry:
 
     A name keeps its id and its groups while it is in use, and gets them back when it returns,
     unless its id had to be reused: ids never used come first, then the one free for longest.
-    `replace` may change the groups. A call that raises LabelError changes nothing. Not
-    thread-safe: the caller serialises the calls.
+    A call that raises LabelError changes nothing. Not thread-safe: the caller serialises the calls.
+
+    Every change takes `groups`, the names of the members of each group that is to change: exactly
+    these labels are in the group then, and without any there is no such group.
 
     With `include_other`, every set has id 0, ``other``, with `other_prompts`. A label named
     ``other`` replaces those prompts, or adds ``other`` to a set without it.
@@ -54,19 +67,19 @@ class LabelRegistry:
         """The LabelSet after the last successful call; None before the first."""
         return self._current
 
-    def replace(self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> LabelSet:
-        """Replace all labels, and the groups unless `groups` is None; return the new set.
+    def replace(self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] = NO_GROUPS) -> LabelSet:
+        """Replace all labels; return the new set."""
+        return self._accept(self._default | dict(parse_labels(labels)), groups)
 
-        `groups` maps the name of each group to its members' names.
-        """
-        asked = self._default | dict(parse_labels(labels))
-        return self._accept(asked, None if groups is None else _groups_of_names(groups, asked))
-
-    def add(self, labels: Sequence[str]) -> LabelSet:
+    def add(self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] = NO_GROUPS) -> LabelSet:
         """Add `labels`, or change the prompts of those in the set; return the new set."""
-        return self._accept(self._asked() | dict(parse_labels(labels)))
+        return self._accept(self._asked() | dict(parse_labels(labels)), groups)
 
-    def remove(self, labels: Sequence[str]) -> LabelSet:
+    def regroup(self, groups: Mapping[str, Sequence[str]]) -> LabelSet:
+        """Change the members of groups and nothing else; return the new set."""
+        return self._accept(self._asked(), groups)
+
+    def remove(self, labels: Sequence[str], groups: Mapping[str, Sequence[str]] = NO_GROUPS) -> LabelSet:
         """Remove `labels` by name, ignoring their prompts; return the new set."""
         remaining = self._asked()
         for name, _ in parse_labels(labels):
@@ -76,15 +89,19 @@ class LabelRegistry:
             if name in self._default:
                 raise LabelError(f'label {quote(name)} cannot be removed while include_other is on')
             del remaining[name]
-        return self._accept(remaining)
+        return self._accept(remaining, groups)
+
+    def with_no_other(self, groups: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Return `groups` and, without members, every other group that a name has."""
+        return {group: () for present in self._groups.values() for group in present} | dict(groups)
 
     def _asked(self) -> dict[str, tuple[str, ...]]:
         if self._current is None:
             return dict(self._default)
-        return {label.name: label.prompts for label in self._current.classes}
+        return {label.name: label.prompts for label in self._current.in_order}
 
-    def _accept(self, asked: dict[str, tuple[str, ...]], groups: dict[str, tuple[str, ...]] | None = None) -> LabelSet:
-        groups = self._groups if groups is None else groups
+    def _accept(self, asked: dict[str, tuple[str, ...]], changed: Mapping[str, Sequence[str]]) -> LabelSet:
+        groups = _regrouped(self._groups, changed, asked)
         names = [name for name in asked if name != OTHER_NAME]
         self._check_count(names)
         _check_prompts(asked)
@@ -96,7 +113,8 @@ class LabelRegistry:
             for name, prompts in asked.items()
         )
         retired = sorted((owned, name) for name, owned in owners.items() if name not in asked)
-        self._current = LabelSet(tuple(sorted(classes, key=lambda label: label.id)), tuple(retired))
+        in_order_of_ids = tuple(sorted(classes, key=lambda label: label.id))
+        self._current = LabelSet(in_order_of_ids, tuple(retired), tuple(asked))
         self._owners, self._groups = owners, groups
         return self._current
 
@@ -130,22 +148,26 @@ def _check_prompts(asked: Mapping[str, Sequence[str]]) -> None:
         )
 
 
-def _groups_of_names(groups: Mapping[str, Sequence[str]], names: Container[str]) -> dict[str, tuple[str, ...]]:
-    """Return the groups of each name, from the members of each group."""
-    found: dict[str, tuple[str, ...]] = {}
-    for group, members in groups.items():
-        cleaned = parse_group(group)
+def _regrouped(
+    groups: Mapping[str, Sequence[str]], changed: Mapping[str, Sequence[str]], names: Container[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the groups of each name, sorted, once the `changed` ones have other members."""
+    changing = {parse_group(group) for group in changed}
+    found = {name: set(present) - changing for name, present in groups.items()}
+    for group, members in changed.items():
         for member in members:
             name, _ = parse_label(member)
             if name not in names:
                 raise LabelError(f'group {quote(group)} has {quote(member)}, which is not among the labels')
-            found[name] = tuple(dict.fromkeys((*found.get(name, ()), cleaned)))
-    return found
+            found.setdefault(name, set()).add(parse_group(group))
+    return {name: tuple(sorted(present)) for name, present in found.items() if present}
 
 
 def _check_topics(names: Sequence[str], groups: Mapping[str, Sequence[str]]) -> None:
     """Raise LabelError if two masks, of labels or of groups in use, would share a topic."""
     in_use = dict.fromkeys(group for name in names for group in groups.get(name, ()))
+    if len(in_use) > MAX_GROUPS:
+        raise LabelError(f'{len(in_use)} groups are too many; at most {MAX_GROUPS}')
     masks = [('label', name) for name in (OTHER_NAME, *names)]
     owners: dict[str, tuple[str, str]] = {}
     for kind, name in (*masks, *(('group', group) for group in in_use)):

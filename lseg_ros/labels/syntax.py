@@ -19,6 +19,7 @@ OTHER_NAME = 'other'
 NAME_LIMIT = 64
 PROMPT_LIMIT = 256
 PROMPTS_PER_LABEL = 32
+MAX_GROUPS = 254  # each has a topic
 TOPIC_LIMIT = 80
 
 _RESERVED_NAMES = frozenset({'unlabelled', 'unlabeled'})
@@ -84,6 +85,26 @@ def parse_group(text: str) -> str:
     name = _clean(text, where, 'name', NAME_LIMIT)
     _check_name(name, where)
     return name
+
+
+def parse_groups(groups: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Parse groups, written ``group=label|label``; return the members of each as they are written.
+
+    Nothing after the ``=`` means no members. Raise LabelError for any other syntax, and if a group
+    is listed twice.
+    """
+    members: dict[str, tuple[str, ...]] = {}
+    for text in groups:
+        head, equals, tail = text.partition('=')
+        group = parse_group(head)
+        if not equals:
+            raise LabelError(f"group {quote(text)} has no '='; write group=label|label, or group= for no members")
+        if '=' in tail:
+            raise LabelError(f"group {quote(text)} has a second '='; write group=label|label")
+        if group in members:
+            raise LabelError(f'group {quote(group)} is listed twice')
+        members[group] = tuple(tail.split('|')) if tail.strip() else ()
+    return members
 
 
 def check_prompt(text: str) -> str:

@@ -58,6 +58,10 @@ class NodeClient:
             name: node.create_client(kind, f'{target}/{name}') for name, kind in self.SERVICES.items()
         }
 
+    def offers(self, name: str) -> bool:
+        """Return whether a service, a key of SERVICES, is there now."""
+        return bool(self._services[name].service_is_ready())
+
     def wait_for_node(self) -> None:
         """Return once the node runs, in any lifecycle state, and its services are available."""
         for name in self.SERVICES:
@@ -91,14 +95,22 @@ class NodeClient:
         if state != 'active' and not self.activate():
             raise RuntimeError(f'the {self.TITLE} failed to activate: see its log')
 
-    def set_labels(self, labels: Sequence[str], mode: str = '') -> SetLabels.Response:
-        """Replace the labels or, with `mode` 'add' or 'remove', add to or remove from them."""
-        return self._call('set_labels', SetLabels.Request(labels=_texts(labels), mode=mode))
+    def set_labels(self, labels: Sequence[str], mode: str = '', groups: Sequence[str] = ()) -> SetLabels.Response:
+        """Replace the labels or, with `mode` 'add' or 'remove', add to or remove from them.
+
+        `groups`, written ``group=label|label``, get these members; without labels, only they
+        change.
+        """
+        return self._call('set_labels', SetLabels.Request(labels=_texts(labels), mode=mode, groups=_texts(groups)))
 
     def get_parameter(self, name: str) -> Any:
         """Return the value of a parameter, or None if the node has no such parameter."""
-        values = self._call('get_parameters', GetParameters.Request(names=[name])).values
-        return parameter_value_to_python(values[0]) if values else None
+        return self.get_parameters([name]).get(name)
+
+    def get_parameters(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the values of parameters by name; None for those that the node does not have."""
+        values = self._call('get_parameters', GetParameters.Request(names=_texts(names))).values
+        return dict(zip(names, map(parameter_value_to_python, values)))
 
     def set_parameter(self, name: str, value: Any) -> SetParametersResult:
         """Set a parameter; if the node refuses it, the result's `reason` says why."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lseg_ros.labels import LabelError, LabelRegistry, LabelSet
-from lseg_ros.labels.syntax import quote
+from lseg_ros.labels.syntax import parse_groups, quote
 from lseg_ros.srv import SetLabels
 
 REPLACE = SetLabels.Request.MODE_REPLACE
@@ -14,13 +14,14 @@ ADD = SetLabels.Request.MODE_ADD
 REMOVE = SetLabels.Request.MODE_REMOVE
 
 
-def change_labels(registry: LabelRegistry, mode: str, labels: Sequence[str]) -> LabelSet:
-    """Change the labels of a registry; return the new set.
+def change_labels(registry: LabelRegistry, mode: str, labels: Sequence[str], groups: Sequence[str] = ()) -> LabelSet:
+    """Change the labels of a registry, and the `groups` given; return the new set.
 
-    `mode` is REPLACE, ADD or REMOVE; empty means REPLACE. Raise LabelError, naming what is at
-    fault, if the change is refused.
+    `mode` is REPLACE, ADD or REMOVE; empty means REPLACE. Without labels, but with groups, only
+    these change. Raise LabelError, naming what is at fault, if the change is refused.
     """
     changes = {'': registry.replace, REPLACE: registry.replace, ADD: registry.add, REMOVE: registry.remove}
     if mode not in changes:
         raise LabelError(f'unknown mode {quote(mode)}: use {REPLACE}, {ADD} or {REMOVE}')
-    return changes[mode](labels)
+    members = parse_groups(groups)
+    return changes[mode](labels, members) if labels or not members else registry.regroup(members)

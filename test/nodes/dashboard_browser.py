@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import ElementNotInteractableException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -70,6 +70,18 @@ class Browser:
     def enter(self, selector: str, text: str) -> None:
         """Replace what is in an input, and press Enter."""
         self.find(selector).send_keys(Keys.CONTROL, 'a', Keys.NULL, text, Keys.ENTER)
+
+    def type(self, selector: str, *keys: str, text: str = '') -> None:
+        """Press keys in the first such element, as soon as it can take them."""
+
+        def press_keys() -> bool:
+            try:
+                self.all(selector, text)[0].send_keys(*keys)
+            except (ElementNotInteractableException, IndexError):  # a dialog that is opening
+                return False
+            return True
+
+        self.wait(press_keys, f'{selector} with {text!r}')
 
     @property
     def text(self) -> str:

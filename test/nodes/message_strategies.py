@@ -145,6 +145,9 @@ MODES = mostly(st.sampled_from(['', 'replace', 'add', 'remove']), TEXT)
 PROMPTS = st.lists(mostly(NAMES, TEXT), max_size=34)
 
 
+GROUPS = st.lists(mostly(st.builds('{}={}|{}'.format, NAMES, NAMES, NAMES), TEXT), max_size=3)
+
+
 def label_lists() -> st.SearchStrategy[list[str]]:
     """Draw labels as `SetLabels` and the parameter `labels` take them; rarely too many."""
     few = st.lists(LABELS, max_size=8)

@@ -178,6 +178,23 @@ def test_invalid_labels_are_refused_with_the_reason(configured, labels, reason):
     assert [entry.name for entry in answer.label_set.classes] == ['other', 'floor', 'door']
 
 
+@pytest.mark.parametrize(
+    'groups, reason',
+    [
+        (['ground'], "group 'ground' has no '='"),
+        (['ground=unicorn'], "group 'ground' has 'unicorn', which is not among the labels"),
+        (['door=floor'], "group 'door' and label 'door' would share"),
+        ([f'group {number}=floor' for number in range(300)], '300 groups are too many'),
+    ],
+)
+@pytest.mark.parametrize('labels', [[], ['floor']])
+def test_invalid_groups_are_refused_with_the_reason(configured, labels, groups, reason):
+    answer = configured.set_labels(labels, 'add', groups)
+    assert not answer.success
+    assert reason in answer.message
+    assert not any(entry.groups for entry in answer.label_set.classes)
+
+
 def test_unknown_mode_is_refused(configured):
     answer = configured.set_labels(['cat'], 'merge')
     assert not answer.success

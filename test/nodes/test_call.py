@@ -52,6 +52,9 @@ def test_labels_are_set_added_removed_and_shown(call_node):
     status, out, _ = call('get_labels')
     assert status == 0
     assert [line.split()[1] for line in out.splitlines()[1:-1]] == ['other', 'chair', 'plant']
+    status, out, _ = call('set_labels', '--group', 'soft=chair|plant', '--group', 'moving=')
+    assert status == 0
+    assert [line.split()[-1] for line in out.splitlines()[2:-1]] == ['soft', 'soft']
 
 
 def test_refusal_says_why_and_returns_1(call_node):
@@ -135,7 +138,7 @@ def test_missing_node_is_reported_with_those_that_are_there(call, start):
         (['query_map', 'sofa', '--top-k', '0'], "'0' is not a number from 1 to 20"),
         (['query_map', 'sofa', '--top-k', '21'], "'21' is not a number from 1 to 20"),
         (['query', 'sofa', '--timeout', 'soon'], "'soon' is not a number of seconds"),
-        (['set_labels'], 'LABEL'),
+        (['set_labels', 'floor', '--group'], '--group'),
     ],
 )
 def test_wrong_call_is_refused_in_one_line(call, arguments, problem):

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_strategies import (
     FLOATS,
+    GROUPS,
     MODES,
     PROMPTS,
     UINT32,
@@ -200,7 +201,7 @@ QUERIES = st.fixed_dictionaries(
         'minimum_score': mostly(st.floats(0, 1, width=32), FLOATS),
     }
 )
-CHANGES = st.fixed_dictionaries({'labels': label_lists(), 'mode': MODES})
+CHANGES = st.fixed_dictionaries({'labels': label_lists(), 'mode': MODES, 'groups': mostly(st.just([]), GROUPS)})
 
 
 @given(asked=st.lists(st.tuples(st.just('query_map'), QUERIES) | st.tuples(st.just('set_labels'), CHANGES), max_size=5))

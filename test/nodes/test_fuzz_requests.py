@@ -9,7 +9,7 @@ from harness import PICTURE, ids_of, segmentation_node
 from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_msgs.msg import Transition
-from message_strategies import MODES, PROMPTS, TEXT, images, label_lists, mostly, parameters
+from message_strategies import GROUPS, MODES, PROMPTS, TEXT, images, label_lists, mostly, parameters
 from oracle import oracle_in_node
 from oracle_answers import right_ids
 from rcl_interfaces.srv import SetParameters
@@ -37,7 +37,7 @@ TRANSITIONS = (
 def requests():
     """Draw a request as the name of its method below and its arguments."""
     return st.one_of(
-        st.tuples(st.just('set_labels'), label_lists(), MODES),
+        st.tuples(st.just('set_labels'), label_lists(), MODES, mostly(st.just([]), GROUPS)),
         st.tuples(st.just('query'), PROMPTS, mostly(st.just(''), TEXT)),
         st.tuples(st.just('segment'), images(), st.just([]) | label_lists()),
         st.tuples(st.just('set_parameters'), st.lists(parameters(), max_size=4)),
@@ -59,8 +59,8 @@ class Asker:
         """Make a request, and check that it is done or refused with a reason."""
         getattr(self, method)(*arguments)
 
-    def set_labels(self, labels, mode):
-        answer = self._client.set_labels(labels, mode)
+    def set_labels(self, labels, mode, groups):
+        answer = self._client.set_labels(labels, mode, groups)
         assert_has_reason_unless(answer.success, answer.message)
         assert_is_table(answer.label_set)
 

@@ -337,6 +337,23 @@ def test_mask_of_a_group_is_the_union_of_its_members(active, tmp_path):
     refused = client.set_labels(['ground'], 'add')
     assert not refused.success and "group 'ground' and label 'ground'" in refused.message
 
+    changed = client.set_labels([], groups=['soft=rug', 'ground=dog'])
+    assert changed.success, changed.message
+    assert {entry.name: list(entry.groups) for entry in changed.label_set.classes} == {
+        'other': [],
+        'rug': ['soft'],
+        'dog': ['ground'],
+    }
+    assert client.node.count_publishers(f'{client.namespace}/lseg/masks/soft')
+
+
+@pytest.mark.slow
+def test_labels_are_kept_in_their_order_whatever_their_ids_are(start):
+    client = start(labels=['floor', 'door'])
+    table = client.set_labels(['wall', 'door=gate', 'floor']).label_set
+    assert {entry.name: entry.id for entry in table.classes} == {'other': 0, 'floor': 1, 'door': 2, 'wall': 3}
+    assert list(client.get_parameter('labels')) == ['other', 'wall', 'door=gate', 'floor']
+
 
 @pytest.mark.slow
 def test_topic_of_a_group_is_removed_with_its_last_member(active, tmp_path):

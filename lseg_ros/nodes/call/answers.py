@@ -17,7 +17,7 @@ from lseg_ros.srv import EncodeText, QueryMap, QueryText
 
 
 @dataclass(frozen=True)
-class Answer:
+class NodeAnswer:
     """What a node answered: its message, the lines that show it, and why it refused, if it did."""
 
     message: Any
@@ -25,7 +25,7 @@ class Answer:
     refusal: str = ''
 
     @classmethod
-    def of(cls, response: Any, lines: Iterable[str]) -> Answer:
+    def of(cls, response: Any, lines: Iterable[str]) -> NodeAnswer:
         """Return the answer in a response that has `success` and `message`."""
         return cls(response, tuple(lines)) if response.success else cls(response, (), response.message)
 

@@ -14,11 +14,12 @@ from lifecycle_msgs.msg import Transition
 from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.mapping.request_limits import MOST_ANSWERS
 from lseg_ros.msg import LabelSet
-from lseg_ros.nodes.call.answers import Answer, found_lines, query_lines, table_lines, text_lines
+from lseg_ros.nodes.call.answers import NodeAnswer, found_lines, query_lines, table_lines, text_lines
 from lseg_ros.nodes.client import MapClient, NodeClient, SegmentationClient
+from lseg_ros.nodes.label_modes import ADD, REMOVE, REPLACE
 from lseg_ros.nodes.latched import LATCHED
 
-Ask: TypeAlias = Callable[[Any, argparse.Namespace], Answer]
+Ask: TypeAlias = Callable[[Any, argparse.Namespace], NodeAnswer]
 AddArguments: TypeAlias = Callable[[argparse.ArgumentParser], object]
 
 
@@ -39,15 +40,15 @@ class Call:
     node: str = 'lseg'
 
 
-def _set_labels(client: NodeClient, args: argparse.Namespace) -> Answer:
-    response = client.set_labels(args.labels, args.mode)
-    return Answer.of(response, table_lines(response.label_set))
+def _set_labels(client: NodeClient, args: argparse.Namespace) -> NodeAnswer:
+    response = client.set_labels(args.labels, args.mode, args.group)
+    return NodeAnswer.of(response, table_lines(response.label_set))
 
 
-def _get_labels(client: NodeClient, args: argparse.Namespace) -> Answer:
+def _get_labels(client: NodeClient, args: argparse.Namespace) -> NodeAnswer:
     """Read the latched table, which no service returns."""
     if client.state() == 'unconfigured':
-        return Answer(None, (), 'it has no labels before it is configured')
+        return NodeAnswer(None, (), 'it has no labels before it is configured')
     cameras = parse_cameras([args.camera] if args.camera else client.get_parameter('cameras') or ())
     topic = f'{client.target}/{cameras[0].input("label_set")}'
     tables: queue.SimpleQueue[LabelSet] = queue.SimpleQueue()
@@ -56,50 +57,50 @@ def _get_labels(client: NodeClient, args: argparse.Namespace) -> Answer:
         table = tables.get(timeout=args.timeout)
     except queue.Empty:
         raise TimeoutError(f'nothing on {topic} within {args.timeout:g} s') from None
-    return Answer(table, tuple(table_lines(table)))
+    return NodeAnswer(table, tuple(table_lines(table)))
 
 
-def _enable(client: SegmentationClient, args: argparse.Namespace) -> Answer:
+def _enable(client: SegmentationClient, args: argparse.Namespace) -> NodeAnswer:
     response = client.enable(args.switch == 'on')
-    return Answer.of(response, [response.message])
+    return NodeAnswer.of(response, [response.message])
 
 
-def _query(client: SegmentationClient, args: argparse.Namespace) -> Answer:
+def _query(client: SegmentationClient, args: argparse.Namespace) -> NodeAnswer:
     response = client.query(args.prompts, args.camera)
-    return Answer.of(response, query_lines(args.prompts, response))
+    return NodeAnswer.of(response, query_lines(args.prompts, response))
 
 
-def _encode_text(client: SegmentationClient, args: argparse.Namespace) -> Answer:
+def _encode_text(client: SegmentationClient, args: argparse.Namespace) -> NodeAnswer:
     response = client.encode_text(args.prompts)
-    return Answer.of(response, text_lines(args.prompts, response))
+    return NodeAnswer.of(response, text_lines(args.prompts, response))
 
 
-def _query_map(client: MapClient, args: argparse.Namespace) -> Answer:
+def _query_map(client: MapClient, args: argparse.Namespace) -> NodeAnswer:
     response = client.query_map(args.prompts, args.top_k, args.minimum_score)
-    return Answer.of(response, found_lines(args.prompts, response))
+    return NodeAnswer.of(response, found_lines(args.prompts, response))
 
 
-def _save_map(client: MapClient, args: argparse.Namespace) -> Answer:
+def _save_map(client: MapClient, args: argparse.Namespace) -> NodeAnswer:
     response = client.save_map(args.path)
-    return Answer.of(response, [f'{response.voxels} voxels saved'])
+    return NodeAnswer.of(response, [f'{response.voxels} voxels saved'])
 
 
-def _load_map(client: MapClient, args: argparse.Namespace) -> Answer:
+def _load_map(client: MapClient, args: argparse.Namespace) -> NodeAnswer:
     response = client.load_map(args.path)
-    return Answer.of(response, [f'{response.voxels} voxels loaded'])
+    return NodeAnswer.of(response, [f'{response.voxels} voxels loaded'])
 
 
-def _state(client: NodeClient, args: argparse.Namespace) -> Answer:
+def _state(client: NodeClient, args: argparse.Namespace) -> NodeAnswer:
     state = client.state()
-    return Answer(state, (state,))
+    return NodeAnswer(state, (state,))
 
 
 def _transition(verb: str, transition: int) -> Ask:
-    def ask(client: NodeClient, args: argparse.Namespace) -> Answer:
+    def ask(client: NodeClient, args: argparse.Namespace) -> NodeAnswer:
         succeeded = client.change_state(transition)
         state = client.state()
         refusal = '' if succeeded else f'it cannot {verb} and is {state}; its log and /diagnostics say why'
-        return Answer(state, (state,), refusal)
+        return NodeAnswer(state, (state,), refusal)
 
     return ask
 
@@ -111,13 +112,21 @@ def _count(text: str) -> int:
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('labels', nargs='+', metavar='LABEL', help='a name, or "name=prompt|prompt|..."')
+    parser.add_argument('labels', nargs='*', metavar='LABEL', help='a name, or "name=prompt|prompt|..."')
     parser.add_argument(
         '--mode',
-        choices=('replace', 'add', 'remove'),
-        default='replace',
+        choices=(REPLACE, ADD, REMOVE),
+        default=REPLACE,
         help='replace: these labels and no others; add: these as well as the present ones; '
         'remove: the present ones without these (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--group',
+        action='append',
+        default=[],
+        metavar='GROUP=LABEL|LABEL',
+        help='the members of a group; none after the = for no such group; may be repeated. Groups that are not '
+        'given keep their members, and without a LABEL only groups change',
     )
 
 

@@ -29,13 +29,15 @@ TRANSITIONS: Mapping[str, int] = MappingProxyType(
 class NodeInfo:
     """The node at the last look: its lifecycle state, and the names of cameras that can be shown.
 
-    `problem` says why the state is unknown, or why the cameras of the node cannot be shown.
+    `labels` are all labels as they are written, in their order, if that is known. `problem` says
+    why the state is unknown, or why the cameras of the node cannot be shown.
     """
 
     state: str = NO_STATE
     problem: str = LOOKING
     cameras: tuple[str, ...] = ('',)
     overlay_alpha: float | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

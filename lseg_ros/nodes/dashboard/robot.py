@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,14 +18,18 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from lseg_ros.core.cameras import parse_cameras
+from lseg_ros.dashboard.label_changes import groups_to_restore, moved, specs_of
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.latency_plot import HISTORY_S, Sample
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelSet
+from lseg_ros.labels import LabelError, LabelSet
+from lseg_ros.labels.syntax import parse_label, quote
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds
 from lseg_ros.nodes.dashboard.feeds import LINGER_S, TEND_S, Feed
 from lseg_ros.nodes.dashboard.reports import NO_STATE, TRANSITIONS, NodeInfo, Part, latency_sample, part_of
+from lseg_ros.nodes.label_messages import label_set_from_message
+from lseg_ros.nodes.label_modes import REPLACE
 from lseg_ros.srv import QueryText, SetLabels
 
 LOOK_S = 1.0
@@ -66,6 +71,7 @@ class Robot:
         self._diagnostics = Feed(node, DiagnosticArray, '/diagnostics', self._take_diagnostics, QoSProfile(depth=10))
         self._cameras: Mapping[str, CameraFeeds] = MappingProxyType({})
         self._labels = LabelHistory()
+        self._changing_labels = threading.Lock()
         self._samples: dict[str, deque[Sample]] = {}
         self._reported_at = -float('inf')
         self._watched_until = -float('inf')
@@ -97,17 +103,50 @@ class Robot:
         """Return the topics of a camera, or None if the node has no such camera."""
         return self._cameras.get(name)
 
-    def set_labels(self, labels: Sequence[str], mode: str) -> SetLabels.Response:
+    def set_labels(self, labels: Sequence[str], mode: str, groups: Sequence[str] = ()) -> SetLabels.Response:
         """Change the labels as ~/set_labels does; raise TimeoutError without an answer."""
         self._check_running()
-        return self._client.set_labels(labels, mode)
+        with self._changing_labels:
+            return self._ask_for_labels(labels, mode, groups)
+
+    def move_label(self, name: str, step: int) -> SetLabels.Response:
+        """Move a label so many places later, or earlier; raise as `set_labels`."""
+        self._check_running()
+        with self._changing_labels:
+            self._note_order(self._observer.get_parameter('labels'))
+            present = self._labels.current
+            if present is None or name not in present.names:
+                return SetLabels.Response(message=f'label {quote(name)} is not in the set any more')
+            return self._ask_for_labels(moved(present, name, step), REPLACE)
 
     def undo_labels(self) -> SetLabels.Response:
-        """Bring the labels before the last change back, whoever made it; raise as `set_labels`."""
-        previous = self._labels.go_back()
-        if previous is None:
-            return SetLabels.Response(message='there is no earlier set of labels')
-        return self.set_labels([label.spec for label in previous.classes], SetLabels.Request.MODE_REPLACE)
+        """Bring back labels, order and groups before the last change, whoever made it.
+
+        Raise as `set_labels`.
+        """
+        self._check_running()
+        with self._changing_labels:
+            present, earlier = self._labels.current, self._labels.go_back()
+            if present is None or earlier is None:
+                return SetLabels.Response(message='there is no earlier set of labels')
+            try:
+                return self._ask_for_labels(specs_of(earlier), REPLACE, groups_to_restore(present, earlier))
+            finally:
+                self._labels.stay()
+
+    def _ask_for_labels(self, labels: Sequence[str], mode: str, groups: Sequence[str] = ()) -> SetLabels.Response:
+        response = self._client.set_labels(labels, mode, groups)
+        if response.success:
+            self._take_labels(label_set_from_message(response.label_set))
+            with suppress(TimeoutError):  # the observer looks again
+                self._note_order(self._observer.get_parameter('labels'))
+        return response
+
+    def _note_order(self, specs: Sequence[str] | None) -> None:
+        """Take the labels as they are written; nobody may be changing them."""
+        with suppress(LabelError):  # of a node whose labels cannot be used yet
+            self._labels.note_order([name for name, _ in map(parse_label, specs or ())])
+            self._show_labels()
 
     def query(self, text: str, camera: str) -> QueryText.Response:
         """Look for a text in the latest image; raise TimeoutError if the node does not answer."""
@@ -159,7 +198,10 @@ class Robot:
 
     def _take_labels(self, labels: LabelSet) -> None:
         self._labels.note(labels)
-        self._update(labels=labels, can_undo=self._labels.previous is not None)
+        self._show_labels()
+
+    def _show_labels(self) -> None:
+        self._update(labels=self._labels.current, can_undo=self._labels.previous is not None)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         prefix = f'{self._full_name.lstrip("/")}: '
@@ -185,18 +227,27 @@ class Robot:
     def _look_on(self) -> None:
         while not self._closing.wait(LOOK_S):
             if time.monotonic() < self._watched_until and not self._state.pending:
-                self._update(info=self._look())
+                is_settled = self._changing_labels.acquire(blocking=False)
+                try:
+                    self._update(info=self._look())
+                    if is_settled:
+                        self._note_order(self._state.info.labels)
+                finally:
+                    if is_settled:
+                        self._changing_labels.release()
 
     def _look(self) -> NodeInfo:
         last = self._state.info
         try:
             state = self._observer.state()
-            cameras = self._observer.get_parameter('cameras')
-            alpha = self._observer.get_parameter('overlay_alpha')
+            values = self._observer.get_parameters(
+                ('cameras', 'overlay_alpha', 'labels')
+            )  # in one call, which costs less
         except TimeoutError as error:
-            return replace(last, state=NO_STATE, problem=self._why(str(error)))
+            return replace(last, state=NO_STATE, problem=self._why(str(error)), labels=())
+        cameras, alpha, labels = (values.get(name) for name in ('cameras', 'overlay_alpha', 'labels'))
         try:
-            return NodeInfo(state, '', self._showable(cameras or ()), alpha)
+            return NodeInfo(state, '', self._showable(cameras or ()), alpha, tuple(labels or ()))
         except (TypeError, ValueError) as error:
             return NodeInfo(state, one_line(error), last.cameras, alpha)
 

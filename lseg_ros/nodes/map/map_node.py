@@ -239,7 +239,7 @@ class MapNode(LifecycleNode):
             if self._settings.uses_votes:
                 raise ValueError(NO_OTHER_LABELS)
             registry = self._registry_to_change(request.mode)
-            labels = change_labels(registry, request.mode, request.labels)
+            labels = change_labels(registry, request.mode, request.labels, request.groups)
             await self._use_own_labels(registry, await self._encode(labels))
         except Exception as error:
             response.message = one_line(error)

@@ -148,7 +148,7 @@ class SegmentationNode(LifecycleNode):
         return stream
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
-        job = self._last_change = self._session.change_labels(request.mode, request.labels)
+        job = self._last_change = self._session.change_labels(request.mode, request.labels, request.groups)
         await end_of(self, job)
         error = job.exception()
         response.success = error is None
@@ -177,7 +177,7 @@ class SegmentationNode(LifecycleNode):
 
     def _mirror_labels(self, labels: LabelSet) -> None:
         """Set the parameter to labels that are in force already."""
-        specs = [label.spec for label in labels.classes]
+        specs = [label.spec for label in labels.in_order]
         self._mirroring = True
         try:
             self.set_parameters([Parameter('labels', Parameter.Type.STRING_ARRAY, specs)])

@@ -69,14 +69,14 @@ class Session:
         """
         return self._changed(mode, labels)[1]
 
-    def change_labels(self, mode: str, labels: Sequence[str]) -> Future[LabelTable]:
+    def change_labels(self, mode: str, labels: Sequence[str], groups: Sequence[str] = ()) -> Future[LabelTable]:
         """Change the labels once earlier changes are done; return at once.
 
-        `mode` is REPLACE, ADD or REMOVE; empty means REPLACE. Names keep their groups. The future
-        gives the table then in force; it raises LabelError if the change is refused.
+        `mode`, `labels` and `groups` are those of SetLabels. The future gives the table then in
+        force; it raises LabelError if the change is refused.
         """
-        labels = list(labels)
-        return self._thread.submit(lambda: self._accept(*self._changed(mode, labels)))
+        labels, groups = list(labels), list(groups)
+        return self._thread.submit(lambda: self._accept(*self._changed(mode, labels, groups)))
 
     def open(self, settings: Settings) -> SegmentationStream:
         """Load and warm up the model, latch the tables and return the stream, paused.
@@ -113,7 +113,7 @@ class Session:
         if settings.labels_file:
             file = read_label_file(settings.labels_file)
             registry = copy.deepcopy(self._snapshot().registry)
-            return registry, registry.replace(file.labels, file.groups)
+            return registry, registry.replace(file.labels, registry.with_no_other(file.groups))
         if table := self.table:
             return self._snapshot().registry, table.labels
         return self._changed(REPLACE, settings.labels)
@@ -130,10 +130,10 @@ class Session:
             self._swap(stream=None)
             stream.close()
 
-    def _changed(self, mode: str, labels: Sequence[str]) -> tuple[LabelRegistry, LabelSet]:
+    def _changed(self, mode: str, labels: Sequence[str], groups: Sequence[str] = ()) -> tuple[LabelRegistry, LabelSet]:
         """Return a changed copy of the registry, and its labels."""
         registry = copy.deepcopy(self._snapshot().registry)
-        return registry, change_labels(registry, mode, labels)
+        return registry, change_labels(registry, mode, labels, groups)
 
     def _snapshot(self) -> _State:
         with self._lock:

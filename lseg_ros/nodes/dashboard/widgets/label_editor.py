@@ -4,22 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import SingleAction, answer_of, card, swatch
-from lseg_ros.dashboard.label_dialogs import FileDialog, PromptDialog
-from lseg_ros.labels import LabelClass, LabelSet
+from lseg_ros.dashboard.cards import MOST_TEXT, SingleAction, answer_of, card, show_age, swatch
+from lseg_ros.dashboard.label_changes import groups_of_file, put_into
+from lseg_ros.dashboard.label_dialogs import FileDialog, LabelDialog
+from lseg_ros.error_text import one_line
+from lseg_ros.labels import LabelClass, LabelError, LabelSet
+from lseg_ros.labels.files import LabelFile
 from lseg_ros.labels.syntax import split_labels
+from lseg_ros.nodes.dashboard.reports import LOOKING, NO_STATE
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
+from lseg_ros.nodes.label_modes import ADD, REMOVE, REPLACE
 from lseg_ros.srv import SetLabels
 
-ADD = SetLabels.Request.MODE_ADD
-REMOVE = SetLabels.Request.MODE_REMOVE
-REPLACE = SetLabels.Request.MODE_REPLACE
-MOST_TEXT = 4096
+OLD_LABELS = 'The node does not answer: these are the last labels that it had.'
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a change was refused: the text that was refused, and the chip it belongs to, if any."""
+
+    reason: str
+    text: str = ''
+    name: str = ''
 
 
 class LabelEditor:
@@ -29,11 +40,13 @@ class LabelEditor:
         """Build the card in the present slot."""
         self._robot = robot
         self._shown: LabelSet | None = None
-        self._refused: dict[str, str] = {}  # the reason, by the text that was refused
-        self._prompts = PromptDialog(lambda spec: self._change([spec], ADD))
-        self._files = FileDialog(lambda labels: self._change(labels, REPLACE))
+        self._refusal: _Refusal | None = None
+        self._beside: dict[str, ui.element] = {}  # the place for a refusal beside each chip
+        self._label = LabelDialog(self._save, self._move)
+        self._files = FileDialog(self._load)
         adding, undoing = SingleAction(self._add), SingleAction(self._bring_back)
         with card('Labels', 'labels'):
+            self._silence = ui.label().classes('problem').props('role=status')
             self._chips = ui.element('div').classes('chips').props('role=list aria-label="Labels of the node"')
             self._refusals = ui.element('div').classes('chips').props('role=alert')
             with ui.element('div').classes('entry'):
@@ -49,23 +62,28 @@ class LabelEditor:
     def refresh(self, state: RobotState) -> None:
         """Show the present labels."""
         self._undo.set_enabled(state.can_undo)
-        if state.labels is None or state.labels is self._shown:
+        is_old = state.labels is not None and state.info.state == NO_STATE and state.info.problem != LOOKING
+        show_age(self._silence, self._chips, OLD_LABELS if is_old else '')
+        labels, shown = state.labels, self._shown
+        if labels is None or labels is shown:
             return
-        if self._shown is None or state.labels.classes != self._shown.classes:
-            self._show_chips(state.labels)
-        self._shown = state.labels
+        self._shown = labels
+        if shown is None or (labels.classes, labels.order) != (shown.classes, shown.order):
+            self._show_chips(labels)
+            self._label.refresh(labels)
 
     def _show_chips(self, labels: LabelSet) -> None:
         self._chips.clear()
         with self._chips:
-            for label in labels.classes:
-                self._show_chip(label)
+            self._beside = {label.name: self._show_chip(label) for label in labels.in_order}
+        self._show_refusal()
 
-    def _show_chip(self, label: LabelClass) -> None:
+    def _show_chip(self, label: LabelClass) -> ui.element:
+        """Show a label; return the place beside it for what is refused about it."""
         with ui.element('div').classes('chip').props('role=listitem'):
             edit = ui.element('button').classes('name').props('type=button')
             edit.props['aria-label'] = f'Edit {label.name}'
-            edit.on('click', lambda: self._prompts.open(label))
+            edit.on('click', lambda: self._edit(label))
             with edit:
                 ui.html(swatch(label.color), sanitize=False, tag='span')
                 ui.label(label.name)
@@ -73,17 +91,21 @@ class LabelEditor:
                     ui.label(', '.join(label.prompts)).classes('faint prompts')
                 for group in label.groups:
                     ui.label(group).classes('group')
-            self._show_cross(f'Remove {label.name}', lambda: self._change([label.name], REMOVE))
+            self._show_cross(f'Remove {label.name}', lambda: self._remove(label.name))
+        return ui.element('div').classes('beside').props('role=alert')
 
-    def _show_refusals(self) -> None:
-        self._refusals.clear()
-        with self._refusals:
-            for text, reason in self._refused.items():
-                with ui.element('div').classes('chip refused'):
-                    if text:
-                        ui.label(text).classes('name')
-                    ui.label(reason).classes('reason')
-                    self._show_cross('Dismiss', partial(self._dismiss, text))
+    def _show_refusal(self) -> None:
+        for place in (self._refusals, *self._beside.values()):
+            if place.default_slot.children:
+                place.clear()
+        refusal = self._refusal
+        if refusal is None:
+            return
+        with self._beside.get(refusal.name, self._refusals), ui.element('div').classes('chip refused'):
+            if refusal.text:
+                ui.label(refusal.text).classes('name')
+            ui.label(refusal.reason).classes('reason')
+            self._show_cross('Dismiss', lambda: self._note(None))
 
     def _show_cross(self, title: str, action: Callable[[], Any]) -> None:
         cross = ui.element('button').classes('cross').props('type=button')
@@ -92,33 +114,48 @@ class LabelEditor:
         with cross:
             ui.icon('close')
 
-    def _dismiss(self, text: str) -> None:
-        self._refused.pop(text, None)
-        self._show_refusals()
+    def _edit(self, label: LabelClass) -> None:
+        if self._shown is not None:
+            self._label.open(label, self._shown)
 
     async def _add(self) -> None:
         labels = split_labels(self._input.value or '')
-        if labels and await self._change(labels, ADD):
+        if not labels:
+            return
+        await self._change(labels, ADD, text=', '.join(labels)[:MOST_TEXT])
+        if self._refusal is None:
             self._input.set_value('')
 
+    async def _remove(self, name: str) -> None:
+        await self._change([name], REMOVE, name=name)
+
+    async def _save(self, name: str, spec: str, groups: Sequence[str]) -> None:
+        changed = [] if self._shown is None else put_into(self._shown, name, groups)
+        await self._change([spec], ADD, changed, text=', '.join((spec, *changed))[:MOST_TEXT], name=name)
+
+    async def _load(self, file: LabelFile) -> None:
+        try:
+            groups = groups_of_file(self._shown, file)
+        except LabelError as error:
+            self._note(_Refusal(one_line(error)))
+            return
+        await self._change(file.labels, REPLACE, groups)
+
+    async def _move(self, name: str, step: int) -> None:
+        response, failure = await answer_of(self._robot.move_label, name, step)
+        self._note_answer(response, failure, name=name)
+
     async def _bring_back(self) -> None:
-        response, failure = await answer_of(self._robot.undo_labels)
-        self._note('', _reason(response, failure))
+        self._note_answer(*await answer_of(self._robot.undo_labels))
 
-    async def _change(self, labels: Sequence[str], mode: str) -> bool:
-        """Ask the node for a change, show why it refuses, and return whether it agreed."""
-        response, failure = await answer_of(self._robot.set_labels, list(labels), mode)
-        reason = _reason(response, failure)
-        self._note(', '.join(labels)[:MOST_TEXT] if mode == ADD else '', reason)
-        return not reason
+    async def _change(self, labels: Sequence[str], mode: str, groups: Sequence[str] = (), **about: str) -> None:
+        """Ask the node for a change, and show why it refuses; `about` are fields of _Refusal."""
+        self._note_answer(*await answer_of(self._robot.set_labels, list(labels), mode, groups), **about)
 
-    def _note(self, text: str, reason: str) -> None:
-        self._refused = {text: reason} if reason else {}
-        self._show_refusals()
+    def _note_answer(self, response: SetLabels.Response | None, failure: str, **about: str) -> None:
+        reason = failure if response is None else '' if response.success else str(response.message)
+        self._note(_Refusal(reason, **about) if reason else None)
 
-
-def _reason(response: SetLabels.Response | None, failure: str) -> str:
-    """Return why a change was not made; empty if it was."""
-    if response is None:
-        return failure
-    return '' if response.success else str(response.message)
+    def _note(self, refusal: _Refusal | None) -> None:
+        self._refusal = refusal
+        self._show_refusal()
