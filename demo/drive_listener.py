@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 from sensor_msgs_py.point_cloud2 import dtype_from_fields
@@ -18,12 +18,12 @@ from sensor_msgs_py.point_cloud2 import dtype_from_fields
 from drive_score import DriveScore
 from lseg_lab.evaluation.drive_truth import CAMERAS
 from lseg_ros.msg import LabelSet
+from lseg_ros.nodes.latched import LATCHED
 
 SHOWN_FRAME = 30  # keep the overlays of the first complete frame from here on
 TABLE_TIMEOUT_S = 30.0
 QUIET_S = 2.0  # without results: the drive is over
 RESULTS = QoSProfile(depth=50)  # scoring is slower than a burst of results
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class DriveListener(Node):

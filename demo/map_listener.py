@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py.point_cloud2 import dtype_from_fields
 from vision_msgs.msg import Detection3D, Detection3DArray
 
+from lseg_ros.nodes.latched import LATCHED
+
 MAP_TIMEOUT_S = 30.0
 QUIET_S = 2.0  # without a change: the last frames are in the map
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 
+STALE_S = 3.0  # what is older is said to be old
 UNLABELLED_CLASS = LabelClass(UNLABELLED, 'unlabelled', (), (0, 0, 0))
 
 
@@ -37,12 +39,22 @@ class Pixel:
 
 @dataclass(frozen=True)
 class Reading:
-    """A label image with its confidence, both uint8 [H, W], and the table that names its ids."""
+    """A label image with its confidence, both uint8 [H, W], and the table that names its ids.
+
+    `arrived_s` is when it came, by time.monotonic.
+    """
 
     stamp_ns: int
     ids: np.ndarray
     confidence: np.ndarray
     labels: LabelSet
+    arrived_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def old(self) -> str:
+        """How old it is, such as "12 s old"; empty while that is not worth saying."""
+        age = time.monotonic() - self.arrived_s
+        return f'{age:.0f} s old' if age > STALE_S else ''
 
     @cached_property
     def shares(self) -> tuple[ClassShare, ...]:

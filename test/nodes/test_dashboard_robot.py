@@ -22,7 +22,7 @@ from lseg_ros.labels import LabelRegistry
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.dashboard import feeds, recorder, robot
-from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds, Picture
+from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds, OverlayPicture
 from lseg_ros.nodes.dashboard.robot import Robot
 from lseg_ros.nodes.label_messages import label_set_to_message
 
@@ -142,13 +142,13 @@ def test_records_at_once_do_not_lose_each_other(ros_context, eager_threads):
     def take_a_frame():
         stamp = next(stamps)
         for part in ('overlay', 'reading'):
-            taker.take(part, stamp, Picture(stamp, np.zeros((1, 1, 3), np.uint8)))
+            taker.take(part, stamp, OverlayPicture(stamp, np.zeros((1, 1, 3), np.uint8)))
         taker.take('image', stamp, (lambda *_: np.zeros((1, 1, 3), np.uint8), None))
 
     with repeating(take_a_frame, 0.01), ThreadPoolExecutor(32) as pool:
         records = [job.result() for job in [pool.submit(taker.record) for _ in range(256)]]
     node.destroy_node()
-    assert all(isinstance(record, recorder.Record) for record in records)
+    assert all(isinstance(record, recorder.FrameRecord) for record in records)
 
 
 def test_actions_on_a_node_that_does_not_run_say_so(watcher):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,43 +12,37 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import Image
 
 from lseg_ros.core.cameras import Camera
-from lseg_ros.dashboard.readings import FrameMatcher, Reading
+from lseg_ros.core.table_history import TableHistory
+from lseg_ros.dashboard.readings import STALE_S, FrameMatcher, Reading
 from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelSet as LabelSetMessage
+from lseg_ros.nodes.conversions import image_to_rgb, stamp_ns
 from lseg_ros.nodes.dashboard.feeds import Feed
-from lseg_ros.nodes.dashboard.recorder import Record, Recorder
+from lseg_ros.nodes.dashboard.recorder import FrameRecord, Recorder
 from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.latched import LATCHED
 
-TABLES_KEPT = 4
 PICTURES_KEPT = 12  # an answer to a question comes some pictures after the one that it is about
 SAME_STAMPS = 'the camera gives several images one stamp, so the files may be of different moments'
 _numbers = count(1)  # of all cameras, so that no two pictures of a process have the same
 
 
 @dataclass(frozen=True)
-class Picture:
+class OverlayPicture:
     """An image of a topic; `pixels` are uint8 [H, W, 3], RGB.
 
-    `number` tells it from all others, also if the camera does not stamp its images.
+    It came at `arrived_s`, by time.monotonic. `number` tells it from all others, also if the camera
+    does not stamp its images.
     """
 
     stamp_ns: int
     pixels: np.ndarray
+    arrived_s: float = field(default_factory=time.monotonic)
     number: int = field(default_factory=lambda: next(_numbers))
-
-
-@dataclass(frozen=True)
-class Table:
-    """Labels that hold for images stamped at or after `since_ns`."""
-
-    since_ns: int
-    labels: LabelSet
 
 
 class CameraFeeds:
@@ -70,7 +65,7 @@ class CameraFeeds:
         """
         self._on_labels = on_labels
         self._on_change = on_change
-        self.depth: Image | None = None
+        self._depth_image: tuple[float, Image] | None = None  # and when it came, by time.monotonic
         self._forget()
 
         def output(kind: type, topic: str, on_message: Callable[[Any], None], *qos: Any) -> Feed:
@@ -86,11 +81,11 @@ class CameraFeeds:
         self._recorder = Recorder(node, camera)
 
     @property
-    def picture(self) -> Picture | None:
+    def picture(self) -> OverlayPicture | None:
         """The newest picture of the overlay; None if none came lately."""
         return self._pictures[-1] if self._pictures else None
 
-    def picture_at(self, stamp_ns: int) -> Picture | None:
+    def picture_at(self, stamp_ns: int) -> OverlayPicture | None:
         """Return the recent picture with a stamp; None if there is no such one, or several."""
         found = [picture for picture in self._pictures if picture.stamp_ns == stamp_ns]
         return found[0] if len(found) == 1 else None
@@ -109,7 +104,7 @@ class CameraFeeds:
         for feed in (*self._live, self._depth, *self._recorder.feeds):
             feed.tend()
         if not self._depth.is_open:
-            self.depth = None
+            self._depth_image = None
         if not any(feed.is_open for feed in self._live):
             self._forget()
 
@@ -122,11 +117,11 @@ class CameraFeeds:
     def _forget(self) -> None:
         """Drop what came before, which must not pass for what the camera sees later."""
         self._matcher = FrameMatcher('label_image', 'confidence')
-        self._tables: tuple[Table, ...] = ()
-        self._pictures: tuple[Picture, ...] = ()  # of the overlay, the newest last
+        self._tables = TableHistory()
+        self._pictures: tuple[OverlayPicture, ...] = ()  # of the overlay, the newest last
         self.reading: Reading | None = None
 
-    def record(self) -> Record:
+    def record(self) -> FrameRecord:
         """Return the next frame of which all parts have come; block for some seconds at most.
 
         Without one, return the present label image, the overlay if it has the same stamp, and what
@@ -134,24 +129,27 @@ class CameraFeeds:
         """
         self.want()
         whole = self._recorder.record()
-        reading = whole.reading if isinstance(whole, Record) else self.reading
+        reading = whole.reading if isinstance(whole, FrameRecord) else self.reading
         if reading is None:
             raise ValueError('there is nothing to record: no label image has come yet')
-        if isinstance(whole, Record):
+        if isinstance(whole, FrameRecord):
             same = [picture for picture in self._pictures if picture.stamp_ns == reading.stamp_ns]
             return replace(whole, missing=SAME_STAMPS) if len(same) > 1 else whole
         overlay = self.picture_at(reading.stamp_ns)
         if overlay is None:
-            return Record(reading, None, None, f'{whole}; there is no overlay of this moment')
-        return Record(reading, overlay.pixels, None, whole)
+            return FrameRecord(reading, None, None, f'{whole}; there is no overlay of this moment')
+        return FrameRecord(reading, overlay.pixels, None, whole)
 
     def distance_at(self, x: float, y: float) -> float | None:
-        """Return the depth in metres at a place, both coordinates 0 to 1; None if there is none."""
-        message = self.depth
-        if message is None:
+        """Return the depth in metres at a place, both coordinates 0 to 1.
+
+        None if there is none, or none that came lately.
+        """
+        latest = self._depth_image
+        if latest is None or latest[0] < time.monotonic() - STALE_S:
             return None
         try:
-            depth = ros_images.image_to_depth(message)
+            depth = ros_images.image_to_depth(latest[1])
         except ValueError:
             return None
         height, width = depth.shape
@@ -161,36 +159,26 @@ class CameraFeeds:
 
     def _take_table(self, message: LabelSetMessage) -> None:
         labels = label_set_from_message(message)
-        table = Table(_stamp(message), labels)
-        self._tables = (*self._tables[1 - TABLES_KEPT :], table)
+        self._tables.add(stamp_ns(message.header), labels)
         self._on_labels(labels)
 
     def _take_overlay(self, message: Image) -> None:
-        picture = Picture(_stamp(message), _pixels(message, 3))
+        picture = OverlayPicture(stamp_ns(message.header), image_to_rgb(message))
         self._pictures = (*self._pictures[1 - PICTURES_KEPT :], picture)
         self._recorder.take('overlay', picture.stamp_ns, picture)
         self._on_change()
 
     def _take_depth(self, message: Image) -> None:
-        self.depth = message
+        self._depth_image = time.monotonic(), message
 
     def _match(self, topic: str, message: Image) -> None:
-        stamp_ns = _stamp(message)
-        frame = self._matcher.add(topic, stamp_ns, message)
-        labels = next((each.labels for each in reversed(self._tables) if each.since_ns <= stamp_ns), None)
+        stamp = stamp_ns(message.header)
+        frame = self._matcher.add(topic, stamp, message)
+        labels = self._tables.at(stamp)
         if frame is None or labels is None:
             return
-        ids, confidence = (_pixels(frame[name], 1) for name in ('label_image', 'confidence'))
-        if ids.shape == confidence.shape:
-            self.reading = Reading(stamp_ns, ids, confidence, labels)
-            self._recorder.take('reading', stamp_ns, self.reading)
-
-
-def _stamp(message: Any) -> int:
-    return Time.from_msg(message.header.stamp).nanoseconds
-
-
-def _pixels(message: Image, channels: int) -> np.ndarray:
-    """Return the values of an image without row padding, uint8 [H, W] or [H, W, 3]."""
-    size = (message.height, message.width, channels)
-    return np.frombuffer(message.data, np.uint8).reshape(size if channels > 1 else size[:2])
+        ids, confidence = (ros_images.image_to_ids(frame[name]) for name in ('label_image', 'confidence'))
+        if ids.shape != confidence.shape:
+            raise ValueError(f'label image and confidence are of different sizes, {ids.shape} and {confidence.shape}')
+        self.reading = Reading(stamp, ids, confidence, labels)
+        self._recorder.take('reading', stamp, self.reading)

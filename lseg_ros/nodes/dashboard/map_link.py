@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
@@ -13,11 +11,11 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 
+from lseg_ros.nodes.client import MapClient
 from lseg_ros.nodes.dashboard.feeds import TEND_S, Feed
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.srv import QueryMap
 
-TIMEOUT_S = 30.0
 MOST_POINTS = 20_000  # that are sent to a browser
 ANSWERS = 5
 
@@ -37,26 +35,31 @@ class MapLink:
     def __init__(self, node: Node, target: str) -> None:
         """Prepare the topics and services of the map node `target`."""
         self.points: MapPoints | None = None
-        self._client: Any = node.create_client(QueryMap, f'{target}/query_map')
+        self._client = MapClient(node, target)
         self._voxels = Feed(node, PointCloud2, f'{target}/voxels', self._take_voxels, LATCHED)
         node.create_timer(TEND_S, self._voxels.tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
     def is_running(self) -> bool:
         """Whether there is such a map node now."""
-        return bool(self._client.service_is_ready())
+        return self._client.offers('query_map')
 
     def want_voxels(self) -> None:
         """Keep the voxels up to date for the next seconds."""
         self._voxels.want()
 
+    def forget(self) -> None:
+        """Drop the voxels, which are those of a node that has ended."""
+        self.points = None
+
     def query(self, text: str) -> QueryMap.Response:
-        """Look for a text in the map; raise TimeoutError if the node does not answer."""
-        response = None
-        with suppress(TimeoutError):  # Jazzy returns None instead
-            response = self._client.call(QueryMap.Request(prompts=[text], top_k=ANSWERS), TIMEOUT_S)
-        if response is None:
-            raise TimeoutError(f'no answer from {self._client.service_name} within {TIMEOUT_S:g} s')
+        """Look for a text in the map.
+
+        Raise ValueError if the node refuses, TimeoutError if it does not answer.
+        """
+        response = self._client.query_map([text], ANSWERS)
+        if not response.success:
+            raise ValueError(response.message)
         return response
 
     def _take_voxels(self, message: PointCloud2) -> None:

@@ -40,10 +40,10 @@ def build_page(robot: Robot, link: MapLink) -> None:
     def refresh() -> None:
         robot.watch(live.camera)
         state = robot.state
-        query.camera = live.camera
         for part in (status, live, labels):
             part.refresh(state)
         legend.refresh(live.camera)
+        query.refresh(live.camera)
         health.refresh(state, live.camera)
         chart.refresh()
 

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 
 from lseg_ros.dashboard.pictures import png
-from lseg_ros.nodes.dashboard.recorder import Record
+from lseg_ros.nodes.dashboard.recorder import FrameRecord
 from lseg_ros.nodes.dashboard.robot import RobotState
 
 README = """\
@@ -21,7 +21,7 @@ table.json       labels, shares, diagnostics and the state of the node
 """
 
 
-def zipped(record: Record, state: RobotState) -> bytes:
+def zipped(record: FrameRecord, state: RobotState) -> bytes:
     """Return a zip archive of the record and of the state of the node."""
     reading = record.reading
     pictures = {
@@ -40,7 +40,7 @@ def zipped(record: Record, state: RobotState) -> bytes:
     return buffer.getvalue()
 
 
-def _facts(record: Record, state: RobotState) -> Mapping[str, object]:
+def _facts(record: FrameRecord, state: RobotState) -> Mapping[str, object]:
     reading = record.reading
     return {
         'stamp_ns': reading.stamp_ns,

@@ -12,13 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.dashboard.readings import FrameMatcher, Reading
-from lseg_ros.media import ros_images
-from lseg_ros.nodes.bridge import bridge_to_rgb
+from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb, stamp_ns
 from lseg_ros.nodes.dashboard.feeds import Feed
 
 RECORD_S = 5.0
@@ -27,7 +25,7 @@ _Frame: TypeAlias = dict[Any, Any]
 
 
 @dataclass(frozen=True)
-class Record:
+class FrameRecord:
     """A frame of a camera. `overlay` and `image` are uint8 RGB [H, W, 3].
 
     `missing` says why one of them is None or may be of another moment.
@@ -46,8 +44,8 @@ class Recorder:
         """Prepare the topics of the images, raw and compressed."""
         take = self._take_image
         self.feeds = (
-            Feed(node, Image, camera.input('image'), partial(take, ros_images.image_to_rgb)),
-            Feed(node, CompressedImage, camera.input('image/compressed'), partial(take, ros_images.compressed_to_rgb)),
+            Feed(node, Image, camera.input('image'), partial(take, image_to_rgb)),
+            Feed(node, CompressedImage, camera.input('image/compressed'), partial(take, compressed_to_rgb)),
         )
         self._topic = node.resolve_topic_name(camera.input('image'))
         self._lock = threading.Lock()  # of the list of jobs, which each browser's thread changes
@@ -60,7 +58,7 @@ class Recorder:
             if frame and not done.done():
                 done.set_result(frame)
 
-    def record(self) -> Record | str:
+    def record(self) -> FrameRecord | str:
         """Return the next whole frame, or why there was none for RECORD_S; block until then."""
         job = (FrameMatcher('overlay', 'reading', 'image', most=IMAGES_WAITING), Future[_Frame]())
         with self._lock:
@@ -70,7 +68,7 @@ class Recorder:
         try:
             frame = job[1].result(RECORD_S)
             decode, message = frame['image']
-            return Record(frame['reading'], frame['overlay'].pixels, decode(message, bridge_to_rgb))
+            return FrameRecord(frame['reading'], frame['overlay'].pixels, decode(message))
         except (FutureTimeoutError, TimeoutError):
             return f'no image with the stamp of a label image came on {self._topic}: remap image, as for the node'
         except ValueError as error:
@@ -80,4 +78,4 @@ class Recorder:
                 self._jobs = tuple(each for each in self._jobs if each is not job)
 
     def _take_image(self, decode: Any, message: Any) -> None:
-        self.take('image', Time.from_msg(message.header.stamp).nanoseconds, (decode, message))
+        self.take('image', stamp_ns(message.header), (decode, message))

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import socket
 import threading
+import time
 from pathlib import Path
 
 import uvicorn
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 
 from lseg_ros.dashboard.access import Access
 from lseg_ros.dashboard.pictures import JpegCache
-from lseg_ros.nodes.dashboard.camera_feeds import Picture
+from lseg_ros.nodes.dashboard.camera_feeds import OverlayPicture
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
 from lseg_ros.nodes.dashboard.map_link import MapLink
 from lseg_ros.nodes.dashboard.page import build_page
@@ -67,9 +68,9 @@ class DashboardServer:
         pages.add_api_route('/frame', self._frame, response_class=Response)
         pages.on_startup(self._connect)
         core.sio.eio.max_http_buffer_size = MAX_MESSAGE_BYTES
+        ui.page('/')(lambda: build_page(self._robot, self._link))  # a root page would answer to every path
         ui.run_with(
             application,
-            root=lambda: build_page(self._robot, self._link),
             title='lseg_ros',
             favicon=FAVICON,
             dark=None,
@@ -105,10 +106,11 @@ class DashboardServer:
         except asyncio.TimeoutError:
             return Response(status_code=204)
         data = await asyncio.to_thread(self._cache.encode, picture.number, picture.pixels, max(width, 1))
-        headers = {'X-Picture': str(picture.number), 'Cache-Control': 'no-store'}
+        age_ms = round(1000 * (time.monotonic() - picture.arrived_s))
+        headers = {'X-Picture': str(picture.number), 'X-Age-Ms': str(age_ms), 'Cache-Control': 'no-store'}
         return Response(data, media_type='image/jpeg', headers=headers)
 
-    async def _picture_after(self, camera: str, after: str) -> Picture:
+    async def _picture_after(self, camera: str, after: str) -> OverlayPicture:
         while True:
             event = self._new_picture
             feeds = self._robot.camera(camera)

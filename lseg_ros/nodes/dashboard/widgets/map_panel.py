@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import SingleAction, answer_of, card
-from lseg_ros.labels.syntax import PROMPT_LIMIT
+from lseg_ros.dashboard.ask_box import AskBox
+from lseg_ros.dashboard.cards import card
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.dashboard.map_link import MapLink, MapPoints
 from lseg_ros.srv import QueryMap
@@ -30,16 +30,9 @@ class MapPanel:
         self._shown: MapPoints | None = None
         self._drawn_at = -float('inf')
         self._answers: list[MapAnswer] = []
-        self._asking = SingleAction(self._ask)
         self._card = card('Map', 'map')
         with self._card:
-            with ui.element('div').classes('entry'):
-                self._input = ui.input(placeholder='sofa').props(
-                    f'dense outlined maxlength={PROMPT_LIMIT} aria-label="Text to look for in the map"'
-                )
-                self._input.on('keydown.enter', self._asking.run)
-                self._asking.button('Find').props('unelevated no-caps')
-            self._result = ui.html(sanitize=False).classes('result').props('role=status')
+            self._box = AskBox('sofa', 'Text to look for in the map', link.query, self._show)
             self._view = ui.expansion('Voxels in 3-D', on_value_change=self._open).classes('all').props('dense')
             self._scene: ui.scene | None = None
         self._card.set_visibility(False)
@@ -47,12 +40,24 @@ class MapPanel:
     def refresh(self) -> None:
         """Show the newest voxels, if they are looked at."""
         self._card.set_visibility(self._link.is_running)
+        if not self._link.is_running:
+            self._forget()
+            return
+        self._box.refresh()
         if self._scene is None or not self._view.value:
             return
         self._link.want_voxels()
         if self._link.points is not self._shown and time.monotonic() > self._drawn_at + REDRAW_S:
             self._shown = self._link.points
             self._draw()
+
+    def _forget(self) -> None:
+        """Drop what is about the map of a node that has ended."""
+        self._box.clear()
+        self._link.forget()
+        if self._scene is not None and (self._answers or self._shown):
+            self._scene.clear()
+        self._answers, self._shown = [], None
 
     def _open(self) -> None:
         """Make the view when it is first opened, as it is large."""
@@ -78,18 +83,10 @@ class MapPanel:
         reach = float(np.abs(places).max())
         self._scene.move_camera(0, -1.2 * reach, 1.2 * reach, 0, 0, 0, duration=0)
 
-    async def _ask(self) -> None:
-        text = (self._input.value or '').strip()
-        if not text:
-            return
-        response, failure = await answer_of(self._link.query, text)
-        if response is None or not response.success:
-            reason = failure if response is None else response.message
-            self._result.set_content(f'<p class="problem">{escape(reason)}</p>')
-            return
+    def _show(self, text: str, response: QueryMap.Response) -> str:
         self._answers = list(response.answers)
-        self._result.set_content(_listed(text, response))
         self._draw()
+        return _listed(text, response)
 
 
 def _listed(text: str, response: QueryMap.Response) -> str:

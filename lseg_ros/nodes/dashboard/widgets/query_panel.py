@@ -8,12 +8,11 @@ import math
 from html import escape
 
 import numpy as np
-from nicegui import ui
 from rclpy.time import Time
 
-from lseg_ros.dashboard.cards import SingleAction, answer_of, card
+from lseg_ros.dashboard.ask_box import AskBox
+from lseg_ros.dashboard.cards import card
 from lseg_ros.dashboard.pictures import heat, jpeg
-from lseg_ros.labels.syntax import PROMPT_LIMIT
 from lseg_ros.nodes.dashboard.robot import Robot
 from lseg_ros.srv import QueryText
 
@@ -26,23 +25,19 @@ class QueryPanel:
     def __init__(self, robot: Robot) -> None:
         """Build the card in the present slot."""
         self._robot = robot
-        self.camera = ''
-        self._asking = SingleAction(self._ask)
+        self._camera = ''
         with card('Ask', 'query'):
-            with ui.element('div').classes('entry'):
-                self._input = ui.input(placeholder='exit sign').props(
-                    f'dense outlined maxlength={PROMPT_LIMIT} aria-label="Text to look for in the picture"'
-                )
-                self._input.on('keydown.enter', self._asking.run)
-                self._asking.button('Find').props('unelevated no-caps')
-            self._result = ui.html(sanitize=False).classes('result').props('role=status')
+            self._box = AskBox('exit sign', 'Text to look for in the picture', self._answer, lambda _, html: html)
 
-    async def _ask(self) -> None:
-        text = (self._input.value or '').strip()
-        if not text:
-            return
-        content, failure = await answer_of(_answer, self._robot, text, self.camera)
-        self._result.set_content(content or f'<p class="problem">{escape(failure)}</p>')
+    def _answer(self, text: str) -> str:
+        return _answer(self._robot, text, self._camera)
+
+    def refresh(self, camera: str) -> None:
+        """Ask about this camera from now on; an answer about another one goes."""
+        if camera != self._camera:
+            self._camera = camera
+            self._box.clear()
+        self._box.refresh()
 
 
 def _answer(robot: Robot, text: str, camera: str) -> str:
