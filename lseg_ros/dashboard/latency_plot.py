@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 HISTORY_S = 60.0
+GAP_S = 5.0  # without a sample there is no line
 
 WIDTH, HEIGHT = 320, 96
 LEFT, BOTTOM, TOP = 44, 16, 6
@@ -34,15 +36,33 @@ def latency_plot(samples: Sequence[Sample], now_s: float) -> str:
         age = (now_s - sample.time_s) / HISTORY_S
         return WIDTH - age * (WIDTH - LEFT), _height(value / top)
 
-    lines = ''.join(_line(name, (place(s, getattr(s, name)) for s in samples)) for name in ('p50_ms', 'p95_ms'))
+    lines = ''.join(
+        _line(name, (place(s, getattr(s, name)) for s in run))
+        for name in ('p50_ms', 'p95_ms')
+        for run in _without_gaps(samples)
+    )
     grid = ''.join(_grid_line(share, share * top) for share in (0.0, 0.5, 1.0))
     p50, p95 = samples[-1].p50_ms, samples[-1].p95_ms
     return (
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Latency of the last minute: '
-        f'now median {p50:.0f} ms, 95th percentile {p95:.0f} ms">{grid}{lines}'
+        f'{_when(now_s - samples[-1].time_s)} median {p50:.0f} ms, 95th percentile {p95:.0f} ms">{grid}{lines}'
         f'<text x="{LEFT}" y="{HEIGHT - 2}">1 min ago</text>'
         f'<text x="{WIDTH}" y="{HEIGHT - 2}" text-anchor="end">now</text></svg>{KEY}'
     )
+
+
+def _when(age_s: float) -> str:
+    return 'now' if age_s <= GAP_S else f'{age_s:.0f} s ago'
+
+
+def _without_gaps(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Return the runs of samples that follow each other closely."""
+    runs = [[samples[0]]]
+    for before, sample in pairwise(samples):
+        if sample.time_s > before.time_s + GAP_S:
+            runs.append([])
+        runs[-1].append(sample)
+    return runs
 
 
 def _height(share: float) -> float:

@@ -5,6 +5,7 @@ const RETRY_MS = 1000;
 const HIDDEN_MS = 500;
 const STALE_MS = 3000;
 const STEP = 0.02;
+const WAITING = 'Waiting for the first picture';
 
 export default {
   template: `
@@ -17,11 +18,11 @@ export default {
     </div>`,
   props: { camera: String, label: String },
   data() {
-    return { frames: 0, isStale: false, mark: null, note: 'Waiting for the first picture' };
+    return { frames: 0, isStale: false, mark: null, note: WAITING };
   },
   mounted() {
     this.isGone = false;
-    this.shownAt = 0;
+    this.cameAt = 0;
     this.watchdog = setInterval(this.checkAge, 500);
     this.run();
   },
@@ -31,10 +32,20 @@ export default {
   },
   watch: {
     camera() {
-      this.after = '';
+      this.forget();
     },
   },
   methods: {
+    forget() {
+      this.waiting?.abort();
+      this.after = '';
+      this.frames = 0;
+      this.isStale = false;
+      this.note = WAITING;
+      const canvas = this.$refs.canvas;
+      canvas.getContext('2d').clearRect(0, 0, canvas.width, canvas.height);
+      if (this.mark) this.unpick();
+    },
     async run() {
       this.after = '';
       while (!this.isGone) {
@@ -44,20 +55,21 @@ export default {
         }
         try {
           await this.showNext();
-        } catch {
-          await this.pause(RETRY_MS);
+        } catch (error) {
+          if (error.name !== 'AbortError') await this.pause(RETRY_MS);
         }
       }
     },
     async showNext() {
       const width = Math.round(this.$refs.canvas.clientWidth * window.devicePixelRatio) || 640;
       const query = new URLSearchParams({ camera: this.camera, after: this.after, width });
-      const response = await fetch(`frame?${query}`, { cache: 'no-store' });
+      const { signal } = (this.waiting = new AbortController());
+      const response = await fetch(`frame?${query}`, { cache: 'no-store', signal });
       if (response.status === 204) return;
       if (!response.ok) throw new Error(response.statusText);
       const bitmap = await createImageBitmap(await response.blob());
       const canvas = this.$refs.canvas;
-      if (!canvas) return;
+      if (!canvas || signal.aborted) return;
       if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
         canvas.width = bitmap.width;
         canvas.height = bitmap.height;
@@ -65,14 +77,15 @@ export default {
       canvas.getContext('2d').drawImage(bitmap, 0, 0);
       bitmap.close();
       this.after = response.headers.get('X-Picture');
-      this.shownAt = performance.now();
+      this.cameAt = performance.now() - Number(response.headers.get('X-Age-Ms'));
       this.frames += 1;
       this.isStale = false;
       this.note = '';
+      this.checkAge();
     },
     checkAge() {
       if (!this.frames) return;
-      const age = performance.now() - this.shownAt;
+      const age = performance.now() - this.cameAt;
       this.isStale = age > STALE_MS;
       if (this.isStale) this.note = `No new picture for ${Math.round(age / 1000)} s`;
     },

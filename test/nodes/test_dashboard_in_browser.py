@@ -9,16 +9,20 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import Point
-from harness import LATCHED, Client, repeating, running
+from harness import BARE, LATCHED, Client, repeating, running
 from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import GetState
 from oracle import oracle_in_node
 from oracle_answers import red_of
+from rcl_interfaces.srv import GetParameters
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, PointCloud2
@@ -34,6 +38,7 @@ from lseg_ros.srv import QueryMap
 pytest.importorskip('nicegui', reason='needs NiceGUI: pip install -r requirements/dashboard.txt')
 pytest.importorskip('selenium', reason='needs selenium: pip install -r requirements/test.txt')
 from dashboard_browser import CHROMEDRIVER, CHROMIUM, Browser, browser, dashboard
+from selenium.webdriver.common.keys import Keys
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,6 +47,7 @@ pytestmark = [
     ),
 ]
 LABELS = ['floor', 'wall']
+PIXELS = 'const at = arguments[0]; return [...at.getContext("2d").getImageData(0, 0, at.width, at.height).data]'
 FRAME_S = 0.2
 
 
@@ -109,6 +115,11 @@ def node(scene) -> Client:
     return scene.node
 
 
+def chips(page: Browser) -> list[str]:
+    """Return the names on the chips, in their order."""
+    return [each.get_attribute('aria-label').removeprefix('Edit ') for each in page.all('.chip button.name')]
+
+
 def test_the_picture_moves(page):
     canvas = page.find('.live canvas')
     page.wait(lambda: int(canvas.get_attribute('data-frames')) > 1, 'a second picture')
@@ -118,14 +129,38 @@ def test_the_picture_moves(page):
     assert shown[:3] != [0, 0, 0]
 
 
-def test_the_picture_of_a_camera_without_stamps_moves_too(page, ros_context):
-    node = rclpy.create_node('unstamped', context=ros_context, namespace='/unstamped')
-    overlay = node.create_publisher(Image, 'lseg/overlay', 1)
+def answer_parameters(request: GetParameters.Request, response: GetParameters.Response) -> GetParameters.Response:
+    """Answer as a node with two cameras."""
+    values = {'cameras': ['front', 'left'], 'overlay_alpha': 0.5, 'labels': ['floor']}
+    response.values = [Parameter(name, value=values[name]).get_parameter_value() for name in request.names]
+    return response
+
+
+@pytest.fixture(scope='module')
+def two_cameras(ros_context) -> Iterator[str]:
+    """The address of a dashboard of two cameras, of which one sends pictures, without stamps."""
+    node = rclpy.create_node('two', context=ros_context, namespace='/two', **BARE)
+    node.create_service(GetState, 'lseg/get_state', lambda _, response: response)
+    node.create_service(GetParameters, 'lseg/get_parameters', answer_parameters)
+    overlay = node.create_publisher(Image, 'lseg/front/overlay', 1)
     message = array_to_image(picture(), 'rgb8', Header())
-    with running(node), dashboard('/unstamped') as address, repeating(lambda: overlay.publish(message), FRAME_S):
-        page.driver.get(address)
-        canvas = page.find('.live canvas')
-        page.wait(lambda: int(canvas.get_attribute('data-frames')) > 2, 'a third picture')
+    with running(node), dashboard('/two') as address, repeating(lambda: overlay.publish(message), FRAME_S):
+        yield address
+
+
+def test_the_picture_of_a_camera_without_stamps_moves_too(page, two_cameras):
+    page.driver.get(two_cameras)
+    page.wait(lambda: int(page.find('.live canvas').get_attribute('data-frames')) > 2, 'a third picture')
+
+
+def test_the_picture_of_another_camera_is_not_taken_for_the_one_chosen(page, two_cameras):
+    page.driver.get(two_cameras)
+    page.wait_gone('.live .note')
+    page.press('.camera button', 'left')
+    page.find('.live .note', 'Waiting for the first picture')
+    assert not any(page.driver.execute_script(PIXELS, page.find('.live canvas')))
+    page.press('.camera button', 'front')
+    page.wait_gone('.live .note')
 
 
 def test_a_typed_label_reaches_the_node_and_the_legend(page, node):
@@ -160,8 +195,37 @@ def test_a_label_is_removed_and_its_prompts_edited(page, node):
     assert 'wall' not in [label.name for label in node.set_labels(['floor'], 'add').label_set.classes]
 
 
+def test_a_label_is_put_into_a_group_and_moved_by_keyboard_and_both_are_undone(page, node):
+    page.type('[aria-label="Edit wall"]', Keys.ENTER)
+    page.type('.dialog .groups input', 'fixed', Keys.ENTER)
+    page.type('.dialog button', Keys.ENTER, text='Save')
+    page.find('.chip .group', 'fixed')
+    page.type('[aria-label="Edit wall"]', Keys.ENTER)
+    page.type('.dialog button', Keys.SPACE, text='Earlier')
+    page.find('.dialog .order', '1 of 2')
+    page.press('.dialog button', 'Cancel')
+    page.wait(lambda: chips(page) == ['other', 'wall', 'floor'], 'wall before floor')
+    assert list(node.get_parameter('labels')) == ['other', 'wall', 'floor']
+    page.press('.labels button', 'Undo')
+    page.wait(lambda: chips(page) == ['other', 'floor', 'wall'], 'floor before wall')
+    page.press('.labels button', 'Undo')
+    page.wait_gone('.chip .group')
+    table = node.set_labels(['floor'], 'add').label_set
+    assert {entry.name: list(entry.groups) for entry in table.classes} == {'other': [], 'floor': [], 'wall': []}
+
+
+def test_a_refused_group_stays_beside_the_chip_of_its_label(page):
+    page.press('[aria-label="Edit floor"]')
+    page.type('.dialog .groups input', 'wall', Keys.ENTER)
+    page.press('.dialog button', 'Save')
+    refused = page.find('.chip + .beside .refused', 'would share the topic')
+    assert "group 'wall' and label 'wall'" in refused.text
+    page.press('.chip.refused .cross')
+    page.wait_gone('.chip.refused')
+
+
 def test_a_label_file_is_loaded_or_refused(page, tmp_path):
-    (tmp_path / 'good.yaml').write_text('[chair, lamp]')
+    (tmp_path / 'good.yaml').write_text('labels: [chair, lamp]\ngroups: {furniture: [chair]}')
     (tmp_path / 'bad.yaml').write_text('nothing')
     (tmp_path / 'large.yaml').write_text('a: b\n' * 20_000)
     page.press('.labels button', 'Load a set')
@@ -170,6 +234,7 @@ def test_a_label_file_is_loaded_or_refused(page, tmp_path):
         page.find('.dialog .problem', reason)
     _upload(page, tmp_path / 'good.yaml')
     page.find('.chip', 'lamp')
+    assert page.find('.chip', 'furniture').text.split() == ['chair', 'furniture', 'close']
 
 
 def test_a_text_is_found_at_its_pixels(page):
@@ -202,9 +267,20 @@ def test_deactivating_asks_first_and_the_silence_is_said(page, node):
     page.find('.pill', 'inactive')
     assert node.state() == 'inactive'
     page.find('.live .note', 'No new picture')
+    page.find('.legend .problem', 's old')
+    page.driver.refresh()
+    page.find('.live .note', 'No new picture')  # the old one is not taken for a new one
     page.press('.bar button', 'Activate')
     page.find('.pill', 'active')
     page.wait_gone('.live .note')
+    page.wait_gone('.legend .problem')
+
+
+@pytest.mark.parametrize('path', ['nonsense', 'frame/1', 'docs', 'openapi.json', 'index.html'])
+def test_paths_that_are_not_there_are_not_found(scene, path):
+    with pytest.raises(HTTPError) as error:
+        urlopen(f'{scene.address}{path}')
+    assert error.value.code == 404
 
 
 def test_cleaning_up_and_configuring_again(page, node):
@@ -223,6 +299,7 @@ def test_a_node_that_ends_is_said_and_comes_back(scene, page):
     page.find('.bar .message', '/dashboard/lseg is not running')
     page.enter('.labels input', 'lamp')
     page.find('.chip.refused', 'is not running')
+    page.find('.labels', 'these are the last labels that it had')
     scene.start_node()
     page.press('.bar button', 'Configure')
     page.press('.bar button', 'Activate')

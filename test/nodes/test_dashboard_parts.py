@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,10 +15,13 @@ import pytest
 from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
+from lseg_ros.dashboard.label_changes import groups_of_file, groups_to_restore, moved, put_into
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.pictures import JpegCache, heat
 from lseg_ros.dashboard.readings import FrameMatcher, Reading
 from lseg_ros.labels import LabelClass, LabelRegistry, LabelSet
+from lseg_ros.labels.files import LabelFile
+from lseg_ros.labels.syntax import parse_groups
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.dashboard import dashboard_node
 from lseg_ros.nodes.dashboard.dashboard_settings import DashboardSettings
@@ -78,6 +83,75 @@ def test_changes_are_undone_one_by_one():
     assert history.current == sets[0]
 
 
+def ordered(history):
+    return [label.name for label in history.current.in_order]
+
+
+def test_changes_of_order_are_changes_too():
+    registry, history = LabelRegistry(), LabelHistory()
+    history.note(registry.replace(['floor', 'wall']))
+    history.note_order(['other', 'floor', 'wall'])
+    added = registry.replace(['door', 'wall', 'floor'])
+    history.note(replace(added, order=()))  # as the node announces it
+    assert ordered(history) == ['other', 'floor', 'wall', 'door']
+    history.note_order(['other', 'floor', 'wall'])  # of the labels before
+    history.note_order(['other', 'door', 'wall', 'floor'])
+    assert ordered(history) == ['other', 'door', 'wall', 'floor']
+    history.note_order(['other', 'wall', 'door', 'floor'])
+    for order in (['other', 'door', 'wall', 'floor'], ['other', 'floor', 'wall']):
+        earlier = history.go_back()
+        assert list(earlier.order) == order
+        history.note(replace(earlier, order=()))
+        history.note_order(order)
+        assert ordered(history) == order
+    assert history.previous is None
+
+
+def test_a_refused_undo_is_not_made_up_for_later():
+    registry, history = LabelRegistry(), LabelHistory()
+    sets = [registry.replace(['floor']), registry.add(['door'])]
+    for labels in sets:
+        history.note(labels)
+    history.go_back()
+    history.stay()
+    history.note(sets[0])
+    assert history.previous.classes == sets[1].classes
+
+
+LABELS_IN_GROUPS = LabelRegistry().replace(
+    ['rug=rug|mat', 'floor', 'cat'], {'ground': ['floor', 'rug'], 'moving': ['cat']}
+)
+
+
+@pytest.mark.parametrize(
+    ('name', 'step', 'specs'),
+    [
+        ('floor', -1, ['other', 'floor', 'rug=rug|mat', 'cat']),
+        ('floor', 1, ['other', 'rug=rug|mat', 'cat', 'floor']),
+        ('cat', 1, ['other', 'rug=rug|mat', 'floor', 'cat']),
+        ('rug', -1, ['other', 'rug=rug|mat', 'floor', 'cat']),
+    ],
+)
+def test_a_label_moves_among_the_others(name, step, specs):
+    assert moved(LABELS_IN_GROUPS, name, step) == specs
+
+
+def test_a_label_is_put_into_groups():
+    assert put_into(LABELS_IN_GROUPS, 'cat', ['moving', 'ground']) == ['ground=rug|floor|cat']
+    assert put_into(LABELS_IN_GROUPS, 'cat', ['pet']) == ['moving=', 'pet=cat']
+    assert put_into(LABELS_IN_GROUPS, 'cat', ['moving']) == []
+
+
+def test_groups_are_those_of_an_earlier_set_or_of_a_file():
+    registry = LabelRegistry()
+    earlier = registry.replace(['floor', 'cat'], {'ground': ['floor'], 'moving': ['cat']})
+    present = registry.add(['cat'], parse_groups(['ground=floor|cat', 'moving=', 'pet=cat']))
+    restored = registry.regroup(parse_groups(groups_to_restore(present, earlier)))
+    assert restored.groups == earlier.groups
+    file = LabelFile(('floor', 'cat=cat|kitten'), {'soft': ('cat=cat|kitten',)})
+    assert groups_of_file(restored, file) == ['ground=', 'moving=', 'soft=cat']
+
+
 def test_several_browsers_share_a_picture():
     cache, pixels = JpegCache(), np.zeros((480, 640, 3), np.uint8)
     small = cache.encode(1, pixels, 300)
@@ -106,6 +180,18 @@ def test_the_plot_has_a_round_scale_and_the_last_minute_only():
     plot = latency_plot([Sample(t, 10.0, 31.0) for t in (0.0, 99.0, 100.0)], 100.0)
     assert '50 ms' in plot
     assert plot.count(',') == 4 + plot.count('minute: now median')  # two lines of two points
+
+
+def test_the_plot_has_no_line_where_there_was_no_latency():
+    times = (50.0, 51.0, 80.0, 81.0)
+    plot = latency_plot([Sample(t, 10.0, 31.0) for t in times], 100.0)
+    assert plot.count('<polyline class="p50_ms"') == 2
+    assert '19 s ago median 10 ms' in plot
+
+
+def test_what_is_old_is_said_to_be():
+    assert reading().old == ''
+    assert re.fullmatch('1[23] s old', replace(reading(), arrived_s=time.monotonic() - 12).old)
 
 
 def test_without_nicegui_one_line_says_what_to_install(monkeypatch, capsys):

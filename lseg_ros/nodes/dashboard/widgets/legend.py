@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import card, class_name
+from lseg_ros.dashboard.cards import card, class_name, show_age
 from lseg_ros.dashboard.readings import ClassShare, Reading
 from lseg_ros.nodes.dashboard.robot import Robot
 
@@ -22,12 +22,15 @@ class Legend:
         self._robot = robot
         self._shown: Reading | None = None
         with card('In view', 'legend'):
+            self._age = ui.label().classes('problem').props('role=status')
             self._table = ui.html(NOTHING, sanitize=False)
 
     def refresh(self, camera: str) -> None:
         """Show the newest label image of a camera."""
         feeds = self._robot.camera(camera)
         reading = feeds.reading if feeds else None
+        old = reading.old if reading else ''
+        show_age(self._age, self._table, f'No new label image: these figures are {old}.' if old else '')
         if reading is self._shown:
             return
         self._shown = reading

@@ -76,7 +76,7 @@ class LiveView:
             self._readout.set_content('No label image has come yet.')
             return
         pixel = feeds.reading.at(*self._place)
-        parts = [f'{100 * pixel.confidence:.0f} %']
+        parts = [f'{100 * pixel.confidence:.0f} %', *filter(None, [feeds.reading.old])]
         if (distance := feeds.distance_at(*self._place)) is not None:
             parts.append(f'{distance:.2f} m')
         name = class_name(pixel.label)
