@@ -84,6 +84,12 @@ class FakeNode:
         self._table = node.create_publisher(LabelSet, 'lseg/label_set', LATCHED)
         self._table.publish(label_set_to_message(LabelRegistry().replace(['floor']), 0))
 
+    def publish_nonsense(self):
+        """Publish images without pixels, and a table without classes."""
+        for publisher in self._publishers.values():
+            publisher.publish(Image(height=2, width=3, step=9, encoding='rgb8'))
+        self._table.publish(LabelSet())
+
     def publish(self, stamp_ns, *topics):
         header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg())
         for topic in topics:
@@ -115,6 +121,11 @@ def test_pictures_of_a_camera_without_stamps_are_told_apart(fake):
         lambda: fake.publish(0, 'overlay'),
     )
     assert fake.feeds.picture_at(0) is None  # which of them is not known
+
+
+def test_messages_that_cannot_be_used_are_said_and_left_out(fake, capfd):
+    wait_until(lambda: capfd.readouterr().err.count('not used: ') >= 3, fake.publish_nonsense)
+    wait_until(lambda: fake.feeds.picture, lambda: fake.publish(1, 'overlay'))
 
 
 def test_a_record_has_an_overlay_of_its_own_moment_only(fake):
