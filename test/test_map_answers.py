@@ -132,6 +132,21 @@ def test_voxels_that_touch_at_a_corner_are_connected_and_others_are_not():
     assert [len(group) for group in connected(np.random.default_rng(0).permutation(long))] == [5000]
 
 
+def test_groups_are_those_that_neighbours_lead_to():
+    random = np.random.default_rng(0)
+    for corner in (0, 2**20 - 4, 4 - 2**20):  # the last are as far away as voxels can be
+        cells = random.permutation(np.unique(random.integers(-3, 4, (70, 3)), axis=0)) + corner
+        touches = np.abs(cells[:, None] - cells).max(2) <= 1
+        reached = touches
+        for _ in range(7):  # 2 ** 7 steps, more than there are voxels
+            reached = reached @ reached
+        expected = {tuple(np.flatnonzero(row)) for row in reached}
+        assert {tuple(sorted(group)) for group in connected(cells)} == expected
+        assert {tuple(sorted(group)) for group in connected(cells, 3)} == {
+            group for group in expected if len(group) > 2
+        }
+
+
 def test_ground_is_free_on_the_floor_occupied_by_what_stands_on_it_and_unknown_elsewhere(ground):
     assert ground.states[ground.cell_at(1.0, 1.0)] == FREE
     assert ground.states[ground.cell_at(3.4, 0.7)] == OCCUPIED

@@ -16,7 +16,7 @@ _TOLERANCE = 0.6
 # Cells around the target that may be occupied: the target itself.
 _NEAR_TARGET = 3
 _MOST_SAMPLES = 2_000_000  # points on lines of sight that are checked for one target
-_BATCH = 100_000  # of these, at once
+_FIRST_BATCH, _BATCH = 3_000, 100_000  # of these, at once: mostly, one of the first places will do
 _MOST_CELLS = 4_000_000  # of a map, for how far away the nearest free ground is
 
 
@@ -121,9 +121,9 @@ def _first_visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> in
     steps = np.ceil(np.linalg.norm(seen - places, axis=1) / (0.5 * grid.cell_size)).astype(int).clip(1)
     counts = np.maximum(1, steps - 2 * _NEAR_TARGET)
     tried = int(np.searchsorted(np.cumsum(counts), _MOST_SAMPLES, side='right').clip(1, len(places)))
-    batch = max(1, _BATCH // int(counts.max()))
-    for start in range(0, tried, batch):
-        part = slice(start, min(start + batch, tried))
+    start, samples = 0, _FIRST_BATCH
+    while start < tried:
+        part = slice(start, min(start + max(1, samples // int(counts.max())), tried))
         number = np.minimum(np.arange(counts[part].max()), counts[part, None] - 1)
         share = (number / steps[part, None])[:, :, None]
         lines = places[part, None] + share * (seen[part] - places[part])[:, None]
@@ -131,6 +131,7 @@ def _first_visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> in
         visible = ~(grid.states[rows, columns] == OCCUPIED).any(1)
         if visible.any():
             return start + int(visible.argmax())
+        start, samples = part.stop, _BATCH
     if tried < len(places):
         raise ValueError(f'it cannot be seen from the {tried} of {len(places)} free places around it that were tried')
     raise ValueError('it cannot be seen from any free ground around it')

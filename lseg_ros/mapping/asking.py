@@ -77,11 +77,11 @@ def find_things(voxels: Voxels, scores: np.ndarray, minimum: float, voxel_size: 
     `scores` are float32 [N], 0 to 1. A group's score is the mean of its best voxels; it reaches as
     far as voxels score half of `minimum`.
     """
+    if not (scores >= minimum).any():
+        return []
     chosen = np.flatnonzero(scores >= _REACH_SHARE * minimum)
     things = []
-    for group in connected(voxels.cells[chosen]):
-        if len(group) < LEAST_VOXELS:
-            break  # the others are smaller still
+    for group in connected(voxels.cells[chosen], LEAST_VOXELS):
         members = chosen[group]
         best = np.sort(scores[members])[-_SCORED_VOXELS:]
         # A small thing has less to show for itself.

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lseg_ros.labels import LabelSet
 
-_CHUNK = 1024  # vectors that fit, as float32, into the cache of a core
-_LARGEST_EXPONENT = 80.0  # exp() of it fits into float32
-_LEAST_SUM = 1e-30
+_BLOCK = 8192  # vectors whose products with texts are used at once
+_CHUNK = 1024  # of these, as many as fit, as float32, into the cache of a core
+_LEAST_SUM = torch.finfo(torch.float32).tiny  # whose logarithm is finite
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,13 @@ def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> Labelling:
     counts = [len(label.prompts) for label in labels.classes]
     winners = torch.empty(len(vectors), dtype=torch.int64)
     scale, best, rest = torch.empty(3, len(vectors))
-    for part in _chunks(len(vectors)):
-        values = vectors[part].float()
+    for part in _blocks(len(vectors)):
+        products = _products(vectors[part], texts.rows, lengths=scale[part])
         # A mean of unit vectors is shorter than they are, which is undone.
-        scale[part] = texts.logit_scale / torch.linalg.vector_norm(values, dim=1).clamp_min(1e-6)
-        logits = _best_of(_products(values, texts.rows) * scale[part], counts)
+        scale[part] = texts.logit_scale / scale[part].clamp_min(1e-6)
+        logits = _best_of(products.mul_(scale[part]), counts)
         best[part], winners[part] = logits.max(0)
-        shares = (logits - best[part]).exp_().scatter_(0, winners[None, part], 0.0)
-        rest[part] = shares.sum(0)
+        rest[part] = logits.sub_(best[part]).exp_().scatter_(0, winners[None, part], 0.0).sum(0)
     ids = np.array(labels.ids, np.uint8)[winners.numpy()]
     return Labelling(encoded, ids, (1 / (1 + rest)).numpy(), scale, best, rest)
 
@@ -86,22 +85,32 @@ def relevance(vectors: Tensor, prompts: Sequence[str], texts: EncodedTexts, labe
         rows = torch.cat([rows, labelling.encoded.texts.rows])
         counts += [len(label.prompts) for label in labels]
     result = torch.empty(len(prompts), len(vectors))
-    for part in _chunks(len(vectors)):
-        logits = _best_of(_products(vectors[part].float(), rows) * labelling.scale[part], counts)
-        shares = (logits - labelling.best[part]).clamp_max_(_LARGEST_EXPONENT).exp_()
-        asked, of_labels = shares[: len(prompts)], shares[len(prompts) :]
-        rivals = competes @ of_labels if len(of_labels) else 1 + labelling.rest[part]
-        torch.div(asked, (asked + rivals).clamp_min_(_LEAST_SUM), out=result[:, part])
+    for part in _blocks(len(vectors)):
+        logits = _best_of(_products(vectors[part], rows).mul_(labelling.scale[part]), counts)
+        logits.sub_(labelling.best[part])
+        asked, of_labels = logits[: len(prompts)], logits[len(prompts) :]
+        rivals = competes @ of_labels.exp_() if len(of_labels) else 1 + labelling.rest[part]
+        torch.sigmoid(asked.sub_(rivals.clamp_min_(_LEAST_SUM).log_()), out=result[:, part])
     return result.numpy()
 
 
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, count, _BLOCK)]
 
 
-def _products(values: Tensor, rows: Tensor) -> Tensor:
-    """Return the products of each row [K, D] with each value [n, D], [K, n]."""
-    return (values @ rows.T).T.contiguous()  # faster than the other order, for few rows
+def _products(vectors: Tensor, rows: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Return the products of each row [K, D] with each vector [n, D], [K, n].
+
+    Put the lengths of the vectors into `lengths`.
+    """
+    result = torch.empty(len(rows), len(vectors))
+    for start in range(0, len(vectors), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        values = vectors[part].float()
+        torch.mm(rows, values.T, out=result[:, part])
+        if lengths is not None:
+            torch.linalg.vector_norm(values, dim=1, out=lengths[part])
+    return result
 
 
 def _best_of(logits: Tensor, counts: list[int]) -> Tensor:
