@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask the map where something is, and let Nav2 drive there: python3 go_to.py "exit sign"."""
 
-from __future__ import annotations
-
 import sys
 
 import rclpy
 from geometry_msgs.msg import PoseStamped
+from std_msgs.msg import Header
 
 from lseg_ros.nodes.client import MapClient
 from lseg_ros.nodes.spinning import spinning
@@ -15,11 +14,11 @@ from lseg_ros.nodes.spinning import spinning
 
 def main(text: str) -> str:
     """Drive to the thing that fits the text best; return why that failed, or an empty string."""
-    rclpy.init()
+    rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)  # so Ctrl-C can stop the robot
     try:
         return drive_to(find(text))
-    except (TimeoutError, ValueError) as error:
-        return str(error)
+    except (KeyboardInterrupt, TimeoutError, ValueError) as error:
+        return str(error) or 'interrupted'
     finally:
         rclpy.try_shutdown()
 
@@ -32,13 +31,11 @@ def find(text: str) -> PoseStamped:
         raise ValueError(response.message)
     if not response.answers:
         raise ValueError(f'the map has no {text}')
-    best = next((answer for answer in response.answers if answer.has_pose), None)
-    if best is None:
+    if not (best := next((answer for answer in response.answers if answer.has_pose), None)):
         raise ValueError(f'no way to the {text}: {response.answers[0].reason}')
     print(f'{text} at {best.center.x:.2f}, {best.center.y:.2f} m, score {best.score:.2f}')
-    goal = PoseStamped(pose=best.pose)  # without a stamp: the latest transforms hold
-    goal.header.frame_id = response.header.frame_id
-    return goal
+    header = Header(frame_id=response.header.frame_id)  # without a stamp: the latest transforms hold
+    return PoseStamped(header=header, pose=best.pose)
 
 
 def drive_to(goal: PoseStamped) -> str:
@@ -50,8 +47,12 @@ def drive_to(goal: PoseStamped) -> str:
     navigator = BasicNavigator()
     if not navigator.goToPose(goal):
         return 'Nav2 refuses the goal: see its log'
-    while not navigator.isTaskComplete():  # which waits for a moment
-        pass
+    try:
+        while not navigator.isTaskComplete():  # which waits for a moment
+            pass
+    except KeyboardInterrupt:
+        navigator.cancelTask()
+        raise
     return '' if navigator.getResult() == TaskResult.SUCCEEDED else 'Nav2 did not get there: see its log'
 
 

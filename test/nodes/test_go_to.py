@@ -35,7 +35,7 @@ def known(ros_context):
 @pytest.fixture
 def nav2(monkeypatch):
     """A stand-in for nav2_simple_commander that records goals and arrives on the third look."""
-    state = SimpleNamespace(goals=[], result='succeeded', accepts=True)
+    state = SimpleNamespace(goals=[], result='succeeded', accepts=True, interrupts=False, cancelled=0)
 
     class BasicNavigator:
         looks = 0
@@ -46,7 +46,12 @@ def nav2(monkeypatch):
 
         def isTaskComplete(self):
             self.looks += 1
+            if state.interrupts:
+                raise KeyboardInterrupt
             return self.looks > 2
+
+        def cancelTask(self):
+            state.cancelled += 1
 
         def getResult(self):
             return state.result
@@ -85,6 +90,11 @@ def test_result_of_nav2_is_reported(known, nav2):
     assert go_to('sofa') == 'Nav2 did not get there: see its log'
     nav2.accepts = False
     assert go_to('sofa') == 'Nav2 refuses the goal: see its log'
+
+
+def test_ctrl_c_stops_the_robot(known, nav2):
+    known.answers, nav2.interrupts = [SEEN], True
+    assert go_to('sofa') == 'interrupted' and nav2.cancelled == 1
 
 
 def test_missing_nav2_is_said_after_the_answer(known, capsys):
