@@ -60,7 +60,7 @@ def voxel_tensors(draw, dimensions: int) -> dict[str, torch.Tensor]:
         'weights': torch.from_numpy(draws.uniform(0.5, 40, count).astype(np.float32)),
         'colors': torch.from_numpy(draws.integers(0, 256, (count, 3), np.uint8)),
         'seen_s': torch.from_numpy(draws.uniform(0, 2e9, count)),
-        'vectors': torch.from_numpy(draws.normal(size=(count, dimensions)).astype(np.float16)),
+        'vectors': torch.from_numpy(_units(draws.normal(size=(count, dimensions)))),
     }
     name = draw(st.sampled_from([*tensors, 'nothing', 'nothing', 'nothing']))
     if name in tensors and tensors[name].numel():
@@ -73,3 +73,7 @@ def voxel_tensors(draw, dimensions: int) -> dict[str, torch.Tensor]:
         other = draw(st.sampled_from([*tensors]))
         tensors[other] = draw(st.sampled_from([tensors[other][:-1], tensors[other].float(), torch.zeros(2, 2, 2)]))
     return tensors
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)

@@ -114,6 +114,18 @@ def sorted_by_cell(voxels):
     return {name: np.asarray(getattr(voxels, name))[order] for name in voxels.__dataclass_fields__}
 
 
+def test_frame_beyond_the_reach_of_voxels_is_refused_and_leaves_an_empty_map_to_any_model():
+    known = LanguageMap(MapSettings(voxel_size=SIZE_M))
+    observation = seen(wall_ahead(2.0))
+    far = replace(observation, points=observation.points + np.float32(6e5))
+    with pytest.raises(ValueError, match='farther than 104.858 km from the origin of the map: set map_frame'):
+        known.add('lost-5', far)
+    known.add(MODEL, observation)
+    assert len(known) and known.model == MODEL
+    with pytest.raises(ValueError, match='farther than'):
+        known.add(MODEL, far)
+
+
 def test_vectors_of_another_model_are_refused_with_both_names(walls, tmp_path):
     walls.save(tmp_path / 'map')
     other = LanguageMap(SETTINGS)
@@ -173,6 +185,7 @@ def test_files_that_hold_something_else_are_refused(walls, tmp_path):
         ('seen_s', 0, float('nan'), 'times'),
         ('seen_s', 0, 1e300, 'times'),
         ('vectors', 0, float('nan'), 'vectors'),
+        ('vectors', 0, 6e4, 'vectors'),
     ],
 )
 def test_file_with_impossible_voxels_is_refused(walls, tmp_path, name, place, value, fault):

@@ -15,7 +15,7 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, Labelling, label_voxels, relevance
 from lseg_ros.mapping.map_files import MapFacts, check_model
 from lseg_ros.mapping.observation import Observation
-from lseg_ros.mapping.principal_axes import principal_axes
+from lseg_ros.mapping.principal_axes import along_axes, principal_axes
 from lseg_ros.mapping.stored_map import StoredMap, VoxelLabels
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
@@ -24,7 +24,7 @@ LEARNING_VOXELS = 20_000
 
 
 class LanguageMap(StoredMap):
-    """Takes observations with vectors of one model, that of the first, and any labels.
+    """Takes observations with vectors of one model, that of its voxels, and any labels.
 
     With `embedding_dims` of the settings, longer vectors are kept whole until the map has
     LEARNING_VOXELS voxels; then their principal axes are learned, and all that follows is kept
@@ -40,7 +40,7 @@ class LanguageMap(StoredMap):
 
     @property
     def model(self) -> str:
-        """The id of the model whose vectors the map holds; empty before the first."""
+        """The id of the model whose vectors the map takes; an empty map takes those of any."""
         return self._model
 
     @property
@@ -55,17 +55,17 @@ class LanguageMap(StoredMap):
 
     def use_labels(self, encoded: EncodedLabels) -> None:
         """Put labels into force; raise ValueError with both names if they are of another model."""
-        if self._model:
+        if len(self):
             check_model(self.facts, encoded.texts.model)
         self._encoded = encoded
 
     def add(self, model: str, observation: Observation) -> None:
         """Integrate an observation; raise ValueError with both names if it is of another model."""
-        if self._model:
+        if len(self):
             check_model(self.facts, model)
-        else:
-            self._model = model
+        elif model != self._model or self._shortened(observation).vectors.shape[1] != self._grid.dimensions:
             self._grid = VoxelMap(self._settings, observation.vectors.shape[1])
+            self._model, self._axes = model, None
         self._grid.integrate(self._shortened(observation))
         self.stamp_s = observation.stamp_s
         self._learn_axes()
@@ -94,7 +94,7 @@ class LanguageMap(StoredMap):
         vectors, axes = observation.vectors, self._axes
         if axes is None or vectors.shape[1] != axes.shape[0]:
             return observation  # which is refused later if it does not fit
-        return replace(observation, vectors=vectors.float() @ axes)
+        return replace(observation, vectors=along_axes(vectors, axes))
 
     def _learn_axes(self) -> None:
         """Keep the vectors along their principal axes from now on, if it is time for that."""
@@ -105,13 +105,14 @@ class LanguageMap(StoredMap):
         axes = principal_axes(voxels.vectors, dimensions)
         self._axes = axes if self._axes is None else self._axes @ axes  # a file's vectors may be short already
         self._grid = VoxelMap(self._settings, dimensions)
-        self._grid.fill(replace(voxels, vectors=voxels.vectors.float() @ axes))
+        self._grid.fill(replace(voxels, vectors=along_axes(voxels.vectors, axes)))
         self._grid.evicted = evicted
 
     def _check_kind(self, path: Path, facts: MapFacts) -> None:
         if facts.names:
             raise ValueError(f'{path} has votes for labels, not embeddings: set input to label_image')
-        if model := self._model or (self._encoded.texts.model if self._encoded else ''):
+        known = self._encoded.texts.model if self._encoded else ''
+        if model := (self._model if len(self) else known):
             check_model(facts, model)
 
     def _replace(self, voxels: Voxels, facts: MapFacts) -> None:

@@ -19,8 +19,10 @@ from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.whole_files import whole_file, write_error
 
 _LAST_S = 2.0**31  # the latest time that a stamp of ROS can hold
+LONGEST = 1.05  # of a vector; unit vectors in float16 are hardly longer than 1
 _KEY = 'lseg_map'  # of the facts in the metadata of the file
 _FORMAT = 1
+_BLOCK = 65_536  # vectors that are checked at once
 _AXES = 'axes'
 _DTYPES = {
     'cells': torch.int32,
@@ -144,6 +146,8 @@ def _faults(voxels: Voxels) -> list[str]:
         'voxels that are there twice': not within or len(np.unique(keys_of(voxels.cells))) == len(voxels),
         'weights out of range': ((voxels.weights > 0) & np.isfinite(voxels.weights)).all(),
         'impossible times': ((voxels.seen_s >= 0) & (voxels.seen_s < _LAST_S)).all(),
-        'vectors that are not finite': torch.isfinite(voxels.vectors).all(),
+        'vectors that are no means of unit vectors': all(
+            (torch.linalg.vector_norm(part.float(), dim=1) <= LONGEST).all() for part in voxels.vectors.split(_BLOCK)
+        ),
     }
     return [fault for fault, sound in is_sound.items() if not sound]

@@ -136,7 +136,8 @@ class VoxelMap:
     def integrate(self, observation: Observation) -> None:
         """Add what a camera has seen to the voxels, and clear those that it has seen through.
 
-        Raise ValueError if the vectors have another number of dimensions.
+        Raise ValueError if the vectors have another number of dimensions, or if all points lie
+        farther from the origin than voxels can.
         """
         self._check_dimensions(observation.vectors)
         self._integrate(observation, self._mean_vectors)
@@ -149,8 +150,13 @@ class VoxelMap:
         self._integrate(observation, self._mean_votes)
 
     def _integrate(self, observation: Observation, mean: _Mean) -> None:
-        self._follow_clock(observation.stamp_s)
         picked, keys, voxel_of = self._group(observation.points)
+        if len(observation.points) and not len(picked):
+            raise ValueError(
+                f'all that it shows is farther than {REACH * self.settings.voxel_size / 1000:g} km from the origin of '
+                'the map: set map_frame to a nearer one'
+            )
+        self._follow_clock(observation.stamp_s)
         slots = self._slots_for(keys)
         weights = observation.weights[picked]
         total = np.bincount(voxel_of, weights, len(keys)).astype(np.float32)

@@ -44,8 +44,9 @@ def test_sound_embedding_is_viewed():
     ('changes', 'reason'),
     [
         ({'model': ''}, 'has no model'),
-        ({'data': np.full((2, 3, 4), np.nan, '<f2').tobytes()}, 'not finite'),
-        ({'data': np.array([*23 * [1], np.inf], '<f2').tobytes()}, 'not finite'),
+        ({'data': np.full((2, 3, 4), np.nan, '<f2').tobytes()}, 'length nan, but they are unit vectors'),
+        ({'data': np.array([*23 * [0], np.inf], '<f2').tobytes()}, 'length inf, but they are unit vectors'),
+        ({'data': np.array([*23 * [0], 6e4], '<f2').tobytes()}, r'length 6e\+04, but they are unit vectors'),
         ({'step_x': float('nan')}, 'has places at'),
         ({'first_y': float('inf')}, 'has places at'),
         ({'step_y': 0.0}, 'has places at'),

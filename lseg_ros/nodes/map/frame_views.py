@@ -12,6 +12,7 @@ from lseg_ros.core.embedding import Line
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.camera_views import CameraViews, EmbeddedImage
+from lseg_ros.mapping.map_files import LONGEST
 from lseg_ros.mapping.observation import GridView
 from lseg_ros.mapping.transforms import pose_matrix
 from lseg_ros.media.ros_images import image_to_depth, image_to_ids
@@ -57,8 +58,9 @@ def _embedded_image(message: Embedding) -> EmbeddedImage:
     size = message.image_height, message.image_width
     pixels = PixelGrid.along(lines, shape[:2], size)
     rows = torch.from_numpy(vectors.reshape(shape))
-    if not torch.isfinite(rows.sum(dtype=torch.float32)):  # one such value would stay in the map
-        raise ValueError('an embedding has numbers that are not finite')
+    longest = torch.linalg.vector_norm(rows.float(), dim=2).max()
+    if not longest <= LONGEST:  # false for NaN, too: one such value would stay in the map
+        raise ValueError(f'an embedding has a vector of length {longest:.3g}, but they are unit vectors')
     return EmbeddedImage(rows, colors.reshape(*shape[:2], 3), pixels, size)
 
 

@@ -208,7 +208,7 @@ class MapWorker:
 
 def _kind(problem: str) -> str:
     """Return what kind of problem it is, for counting: the sentence up to its particulars."""
-    for kind in ('camera_info', 'depth', 'pose', 'vectors of', 'label image', 'embedding'):
+    for kind in ('camera_info', 'depth', 'pose', 'vectors of', 'label image', 'embedding', 'farther than'):
         if kind in problem:
-            return {'vectors of': 'another model'}.get(kind, f'bad {kind}')
+            return {'vectors of': 'another model', 'farther than': 'too far away'}.get(kind, f'bad {kind}')
     return 'bad frame'
