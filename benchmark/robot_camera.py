@@ -17,6 +17,7 @@ import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from lseg_ros.nodes.spinning import spinning
@@ -59,8 +60,7 @@ class RobotCamera:
         self._publisher.publish(self._message)
 
     def _receive(self, message: Image) -> None:
-        stamp = message.header.stamp
-        sent_s = self._sent_s.get(stamp.sec * 10**9 + stamp.nanosec)
+        sent_s = self._sent_s.get(Time.from_msg(message.header.stamp).nanoseconds)
         if sent_s is not None:
             self.times_ms.append(1000 * (time.perf_counter() - sent_s))
 

@@ -72,16 +72,20 @@ def camera_info(index: int, width: int, height: int):
 
 
 def write_bag(path: Path, topics: dict[str, list], storage: str = 'sqlite3', period_ns: int = PERIOD_NS) -> Path:
-    """Write the messages of each topic, the n-th of each recorded at the n-th instant."""
+    """Write the messages of each topic, the n-th of each at the n-th instant, in their order."""
     with Writer(path, version=8, storage_plugin=STORAGES[storage]) as writer:
-        for topic, messages in topics.items():
-            kind = messages[0].__msgtype__
-            connection = writer.add_connection(topic, kind, typestore=TYPES)
-            for index, message in enumerate(messages):
-                writer.write(
-                    connection, START_NS + index * period_ns + TRANSPORT_NS, TYPES.serialize_cdr(message, kind)
-                )
+        kinds = {topic: messages[0].__msgtype__ for topic, messages in topics.items()}
+        connections = {topic: writer.add_connection(topic, kind, typestore=TYPES) for topic, kind in kinds.items()}
+        for index in range(max(map(len, topics.values()))):
+            for topic in (topic for topic, messages in topics.items() if index < len(messages)):
+                data = TYPES.serialize_cdr(topics[topic][index], kinds[topic])
+                writer.write(connections[topic], START_NS + index * period_ns + TRANSPORT_NS, data)
     return path
+
+
+def cut(path: Path, share: float) -> None:
+    """Keep only the first part of a file."""
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
 def pictures(count: int, size: tuple[int, int] = (40, 60)) -> list[np.ndarray]:

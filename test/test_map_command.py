@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from bag_files import camera_info, image
+from bag_files import camera_info, cut, image
 from map_bag import CAMERA, MOUNT, drive_bag, drive_topics, tf
 from map_scene import SIZE_M, seen, wall_ahead
 from PIL import Image
 
 from lseg_ros import cli
 from lseg_ros.labels import LabelRegistry
+from lseg_ros.mapping.map_builder import MapBuilder
 from lseg_ros.mapping.map_files import read_map, write_map
 from lseg_ros.mapping.vote_map import VoteMap
 from lseg_ros.mapping.voxel_map import MapSettings
@@ -103,6 +106,39 @@ def test_damaged_part_of_a_bag_is_told_and_the_rest_is_mapped(tiny, tmp_path):
     status, out, err = tiny('drive')
     assert status == 1 and 'voxels from 5 of 5 images' in out
     assert err.splitlines()[-1].startswith('lseg: drive: z.mcap is damaged, or cut short: ')
+
+
+def test_bag_whose_end_is_missing_is_mapped_up_to_there(tiny, tmp_path):
+    bag = drive_bag(tmp_path / 'drive', storage='mcap')
+    cut(bag / 'drive.mcap', 0.6)
+    status, out, err = tiny('drive')
+    assert status == 1 and 'voxels from 2 of ' in out
+    reason = r'lseg: drive: drive.mcap is damaged, or cut short: \d+ of its \d+ bytes can be read'
+    assert re.fullmatch(reason, err.splitlines()[-1])
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt, even if these tests run in the background; return its handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_map_is_saved_as_far_as_it_has_come(tiny, tmp_path, monkeypatch, ctrl_c):
+    def add_and_interrupt(builder, frame):
+        add(builder, frame)
+        if builder.integrated == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    add = MapBuilder.add
+    monkeypatch.setattr(MapBuilder, 'add', add_and_interrupt)
+    drive_bag(tmp_path / 'drive')
+    status, out, err = tiny('drive')
+    assert status == 130 and 'drive.safetensors: ' in out and 'voxels from 2 of 5 images' in out
+    assert err.splitlines()[-1] == 'lseg: interrupted'
+    assert len(read_map(tmp_path / 'drive.safetensors')[0]) > 1000
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
 
 
 def test_bag_that_is_cut_short_is_named(tiny, tmp_path):

@@ -8,7 +8,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bag_files import PERIOD_NS, START_NS, TRANSPORT_NS, compressed, header, image, pictures, rgbd_topics, write_bag
+from bag_files import (
+    PERIOD_NS,
+    START_NS,
+    TRANSPORT_NS,
+    compressed,
+    cut,
+    header,
+    image,
+    pictures,
+    rgbd_topics,
+    write_bag,
+)
 from PIL import Image
 from rosbags.highlevel import AnyReader
 
@@ -198,10 +209,6 @@ def test_bag_is_never_written_over(segment, tmp_path):
     assert segment('run')[0] == 0
     status, _, err = segment('run')
     assert status == 1 and 'run.labels already exists' in err
-
-
-def cut(path, share):
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
 def make_damaged(folder):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lseg_ros.commands.model_options import add_model_options, add_output_option
+from lseg_ros.commands.model_options import add_model_options, add_output_option, open_chosen
 from lseg_ros.error_text import one_line
 from lseg_ros.media.inputs import Input, Kind, plan
 from lseg_ros.whole_files import is_disk_full, write_whole
@@ -60,11 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from lseg_ros.core.factory import open_segmenter
-
-    segmenter = open_segmenter(
-        args.model, device=args.device, backend=args.backend, openvino_device=args.openvino_device
-    )
+    segmenter = open_chosen(args)
     images = {}
     for item in tqdm(inputs, unit='image', disable=None):
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import cache, partial
 from pathlib import Path
 
 from lseg_ros.commands.bag_options import add_bag_options
 from lseg_ros.commands.label_options import add_label_options
-from lseg_ros.commands.model_options import add_model_options
+from lseg_ros.commands.model_options import add_model_options, open_chosen
+from lseg_ros.mapping.request_limits import MINIMUM_SCORE
 from lseg_ros.media.inputs import SUFFIXES, Kind
 
 HELP = 'build a map of a building from a bag, and ask it where things are'
@@ -52,7 +54,7 @@ def _add_ask_options(group: argparse._ArgumentGroup) -> None:
         '--minimum-score',
         metavar='0..1',
         type=float,
-        default=0.6,
+        default=MINIMUM_SCORE,
         help='least score of an answer (default: %(default)s)',
     )
     group.add_argument(
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
     from lseg_ros.commands import map_run
 
-    open_model = map_run.opener(args)
+    open_model = cache(partial(open_chosen, args))  # only if it is needed
     damaged = [] if target == args.input else map_run.build(args, target, open_model)
     map_run.show(args, target, open_model)
     for problem in damaged:

@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from lseg_ros.commands.bag_options import chosen_bag_options
+from lseg_ros.commands.interrupt import noticed_interrupt
 from lseg_ros.commands.label_options import chosen_labels
-from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.segmenter import Segmenter
+from lseg_ros.error_text import counted
 from lseg_ros.labels.syntax import check_prompt
 from lseg_ros.mapping.approach import ApproachLimits
 from lseg_ros.mapping.asked_map import AskedMap, highlighted
@@ -30,22 +29,12 @@ from lseg_ros.mapping.top_view import MARK_COLORS, Entry, Mark, TopView, legend,
 from lseg_ros.mapping.voxel_map import MapSettings, Voxels
 from lseg_ros.whole_files import whole_file
 
-_REASONS = 4  # of images that were not used, to be named
-
-
-def opener(args: argparse.Namespace) -> Callable[[], Segmenter]:
-    """Return a function that opens the model when it is first needed."""
-    return cache(
-        lambda: open_segmenter(
-            args.model, device=args.device, backend=args.backend, openvino_device=args.openvino_device
-        )
-    )
-
 
 def build(args: argparse.Namespace, target: Path, open_model: Callable[[], Segmenter]) -> list[str]:
     """Write the map of a bag; return which parts of the bag are damaged.
 
-    Raise OSError or ValueError, with the reason, if no image can be used.
+    On Ctrl-C, write the map of the images so far, then raise KeyboardInterrupt. Raise OSError or
+    ValueError, with the reason, if no image can be used.
     """
     options = chosen_bag_options(args)
     known = LanguageMap(MapSettings(voxel_size=args.voxel_size), options.map_frame)
@@ -60,16 +49,23 @@ def build(args: argparse.Namespace, target: Path, open_model: Callable[[], Segme
             )
         builder = MapBuilder(open_model(), known, transforms, limits, rectified=options.rectified)
         total = bag.count(cameras)
-        for frame in tqdm(bag.frames(cameras), total=total, desc=args.input.name, unit='image', disable=None):
-            if frame is not None:
-                builder.add(frame)
+        with noticed_interrupt() as interrupt:
+            for frame in tqdm(bag.frames(cameras), total=total, desc=args.input.name, unit='image', disable=None):
+                if frame is not None:
+                    builder.add(frame)
+                if interrupt.is_set():
+                    break
+        if interrupt.is_set() and not builder.integrated:
+            raise KeyboardInterrupt
         drops = bag.drops + builder.drops
         if not builder.integrated:
-            causes = '; '.join([*bag.damaged, _reasons(drops)])
+            causes = '; '.join([*bag.damaged, counted(drops)])
             raise ValueError(f'{args.input}: none of {total} images could be used: {causes}')
         print(f'{target}: {known.save(target)} voxels from {builder.integrated} of {total} images')
         if drops:
-            print(f'not used: {_reasons(drops)}')
+            print(f'not used: {counted(drops)}')
+        if interrupt.is_set():
+            raise KeyboardInterrupt
         return bag.damaged
 
 
@@ -99,12 +95,6 @@ def show(args: argparse.Namespace, path: Path, open_model: Callable[[], Segmente
     picture = args.picture or path.with_suffix('.png')
     _draw(picture, path.name, voxels, facts, prompts, answers, args.floor_height)
     print(f'picture: {picture}')
-
-
-def _reasons(drops: Counter[str]) -> str:
-    named = [f'{count} x {reason}' for reason, count in drops.most_common(_REASONS)]
-    rest = sum(drops.values()) - sum(count for _, count in drops.most_common(_REASONS))
-    return '; '.join([*named, *([f'{rest} for other reasons'] if rest else [])])
 
 
 def _table(prompts: Sequence[str], answers: Sequence[Answer]) -> list[str]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lseg_ros.core.segmenter import Segmenter
 
 
 def add_output_option(parser: argparse.ArgumentParser, default: str) -> None:
@@ -29,6 +33,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         '--device', default='auto', help='cpu, cuda, cuda:1 ...; auto: a GPU if there is one (default: %(default)s)'
     )
     add_backend_options(parser)
+
+
+def open_chosen(args: argparse.Namespace, **options: Any) -> Segmenter:
+    """Open the model that the options name; `options` are others of `open_segmenter`."""
+    from lseg_ros.core.factory import open_segmenter  # it takes seconds to load
+
+    chosen = {'device': args.device, 'backend': args.backend, 'openvino_device': args.openvino_device}
+    return open_segmenter(args.model, **chosen | options)
 
 
 def add_backend_options(parser: argparse._ActionsContainer) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lseg_ros.commands.label_options import add_label_options, chosen_labels
-from lseg_ros.commands.model_options import add_model_options, add_output_option
+from lseg_ros.commands.model_options import add_model_options, add_output_option, open_chosen
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
@@ -114,13 +114,9 @@ def _open_segmenter(args: argparse.Namespace, team: Workers) -> Segmenter:
     import torch
     from tqdm import tqdm
 
-    from lseg_ros.core.factory import open_segmenter
-
-    return open_segmenter(
-        args.model,
+    return open_chosen(
+        args,
         device=args.device if team.count == 1 else team.device,
-        backend=args.backend,
-        openvino_device=args.openvino_device,
         # torchrun gives each of its processes a share of the cores.
         threads=0 if team.count == 1 else torch.get_num_threads(),
         quality=args.quality,

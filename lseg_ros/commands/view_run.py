@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lseg_ros.core.cloud import PixelGrid, depth_in_metres, pixel_rays
-from lseg_ros.core.factory import open_segmenter
+from lseg_ros.commands.model_options import open_chosen
+from lseg_ros.core.cloud import PixelGrid, RayCache, check_aligned, depth_in_metres
 from lseg_ros.core.lens import Lens, image_camera, lens
+from lseg_ros.error_text import counted
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.rgbd_bag import RgbdBag, RgbdFrame
 from lseg_ros.media.bags import BagError, BagReader
 from lseg_ros.media.images import read_image
 from lseg_ros.media.inputs import Input, Kind
 from lseg_ros.media.rerun_recording import RerunRecording, rerun_recording
+from lseg_ros.media.ros_images import to_nanoseconds
 from lseg_ros.media.videos import Video
-
-_REASONS = 4  # of images that were not used, to be named
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class _Shots:
 
     def problems(self) -> list[str]:
         """Return in words what could not be used."""
-        counts = [f'{reason} ({count} images)' for reason, count in self.drops.most_common(_REASONS)]
-        return [*self.damaged, *counts]
+        return [*self.damaged, *([f'not used: {counted(self.drops)}'] if self.drops else [])]
 
     def _of_video(self, path: Path) -> Iterator[_Shot]:
         video = Video(path)
@@ -74,8 +73,7 @@ class _Shots:
         faults: list[str] = []
         with BagReader(path) as bag:
             for shot in bag.images(bag.image_topic(self.topic), faults):
-                stamp = shot.header.stamp
-                yield _Shot(shot.pixels, stamp_ns=stamp.sec * 10**9 + stamp.nanosec)
+                yield _Shot(shot.pixels, stamp_ns=to_nanoseconds(shot.header.stamp))
             self.damaged += bag.damaged
         self.drops.update(faults)
 
@@ -89,27 +87,22 @@ class _Shots:
 
 
 class _Points:
-    """Turns depth into points; rays are computed once for each calibration."""
+    """Turns depth into points."""
 
     def __init__(self, stride: int) -> None:
         self._stride = stride
-        self._key: bytes = b''
-        self._rays = np.empty(0)
+        self._rays = RayCache()
 
     def of(self, frame: RgbdFrame, optics: Lens, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return points, float32 [n, 3] in metres, and their ids [n].
 
         Raise ValueError if the depth is not aligned to the image.
         """
-        size = frame.image.shape[:2]
-        if frame.depth.shape != size:
-            raise ValueError('depth has another size than its image')
+        size = frame.image.shape[0], frame.image.shape[1]
+        check_aligned(frame.depth, size)
         grid = PixelGrid.between(size, size, self._stride)
-        key = b''.join((optics.matrix.tobytes(), optics.distortion.tobytes(), bytes(str(size), 'ascii')))
-        if key != self._key:
-            self._key, self._rays = key, pixel_rays(grid, *optics)
         depth = depth_in_metres(grid.sample(frame.depth))
-        points = np.stack([*(self._rays * depth), depth], axis=-1)
+        points = np.stack([*(self._rays.of(optics, grid) * depth), depth], axis=-1)
         known = np.isfinite(points).all(axis=-1)
         return points[known], grid.sample(ids)[known]
 
@@ -131,9 +124,7 @@ def write_recording(args: argparse.Namespace, inputs: Sequence[Input], labels: L
 
     Raise OSError or ValueError, with the reason, if no image can be used.
     """
-    segmenter = open_segmenter(
-        args.model, device=args.device, backend=args.backend, openvino_device=args.openvino_device
-    )
+    segmenter = open_chosen(args)
     prepared = segmenter.prepare(labels)
     shots = _Shots(inputs, args.topic)
     points = _Points(args.points_stride)

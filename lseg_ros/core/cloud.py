@@ -12,7 +12,8 @@ from numpy.polynomial import chebyshev
 
 from lseg_ros.core.embedding import Line
 from lseg_ros.core.fisheye import fisheye_rays
-from lseg_ros.core.geometry import nearest
+from lseg_ros.core.geometry import Size, nearest
+from lseg_ros.core.lens import Lens
 
 # A point in memory. rgb is an integer 0x00RRGGBB stored in the bytes of a float, by the
 # convention of the Point Cloud Library.
@@ -24,6 +25,7 @@ MAX_REPROJECTION_PX = 0.5
 MAX_INTERPOLATION_PX = 0.01
 _NODES = 24  # exact rays along each side of the image, for interpolating the others
 _PROBES = 48  # interpolated rays checked along each side
+_KEPT_RAYS = 8  # calibrations and grids whose rays a cache keeps
 _UNDISTORT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-7)
 
 
@@ -85,6 +87,23 @@ def pixel_rays(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray, is_f
     return np.ascontiguousarray(rays.transpose(2, 0, 1), np.float32)
 
 
+class RayCache:
+    """Computes the rays of a lens and a grid once. Not thread-safe."""
+
+    def __init__(self) -> None:
+        """Start without rays."""
+        self._rays: dict[bytes, np.ndarray] = {}
+
+    def of(self, lens: Lens, grid: PixelGrid) -> np.ndarray:
+        """Return what `pixel_rays` does; do not change it."""
+        parts = (lens.matrix, lens.distortion, grid.rows, grid.columns)
+        key = b'|'.join(part.tobytes() for part in parts) + bytes([lens.is_fisheye])
+        if key not in self._rays:
+            kept = [*self._rays.items()][1 - _KEPT_RAYS :]
+            self._rays = {**dict(kept), key: pixel_rays(grid, *lens)}
+        return self._rays[key]
+
+
 def _interpolated(grid: PixelGrid, matrix: np.ndarray, distortion: np.ndarray) -> np.ndarray | None:
     """Return the undistorted pixels of a grid, [h, w, 2], by polynomial interpolation.
 
@@ -133,6 +152,16 @@ def _distorted(ideal: np.ndarray, matrix: np.ndarray, distortion: np.ndarray) ->
     rays = (ideal.reshape(-1, 1, 2) - matrix[:2, 2]) / np.diag(matrix)[:2]
     pixels, _ = cv2.projectPoints(cv2.convertPointsToHomogeneous(rays), np.zeros(3), np.zeros(3), matrix, distortion)
     return pixels.reshape(ideal.shape)
+
+
+def check_aligned(depth: np.ndarray, image_size: Size) -> None:
+    """Raise ValueError unless depth has the size of its image."""
+    if depth.shape != image_size:
+        (rows, columns), (height, width) = depth.shape, image_size
+        raise ValueError(
+            f'depth has {columns} x {rows} pixels, but the image has {width} x {height}: '
+            'depth must be aligned to the image'
+        )
 
 
 def depth_in_metres(depth: np.ndarray) -> np.ndarray:

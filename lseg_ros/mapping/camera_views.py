@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from lseg_ros.core.cloud import PixelGrid, depth_in_metres, pixel_rays
+from lseg_ros.core.cloud import PixelGrid, RayCache, check_aligned, depth_in_metres
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.geometry import Size
 from lseg_ros.core.lens import Lens
 from lseg_ros.mapping.observation import GridView
-
-_KEPT_RAYS = 8  # calibrations whose rays are kept
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class CameraViews:
 
     def __init__(self) -> None:
         """Start without rays."""
-        self._rays: dict[bytes, np.ndarray] = {}
+        self._rays = RayCache()
 
     def view(self, image: EmbeddedImage, depth: np.ndarray, lens: Lens, pose: np.ndarray, stamp_s: float) -> GridView:
         """Return the view of an image, for `observe`.
@@ -52,18 +50,6 @@ class CameraViews:
         `depth` is uint16 in millimetres or float32 in metres, and `pose` the transform [4, 4] from
         the optical frame to the map. Raise ValueError if depth and image differ in size.
         """
-        if depth.shape != image.size:
-            raise ValueError(
-                f'depth has {depth.shape[1]} x {depth.shape[0]} pixels, '
-                f'but the image has {image.size[1]} x {image.size[0]}'
-            )
+        check_aligned(depth, image.size)
         metres = depth_in_metres(image.pixels.sample(depth))
-        return GridView(image.vectors, image.colors, metres, self._rays_of(lens, image.pixels), pose, stamp_s)
-
-    def _rays_of(self, lens: Lens, pixels: PixelGrid) -> np.ndarray:
-        parts = (lens.matrix, lens.distortion, pixels.rows, pixels.columns)
-        key = b''.join(part.tobytes() for part in parts) + bytes([lens.is_fisheye])
-        if key not in self._rays:
-            kept = [*self._rays.items()][1 - _KEPT_RAYS :]
-            self._rays = {**dict(kept), key: pixel_rays(pixels, *lens)}
-        return self._rays[key]
+        return GridView(image.vectors, image.colors, metres, self._rays.of(lens, image.pixels), pose, stamp_s)

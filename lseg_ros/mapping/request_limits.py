@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of requests to a map; they import nothing slow, so that callers start fast."""
+"""Limits and defaults of requests to a map; without slow imports, so that callers start fast."""
 
 MOST_ANSWERS = 20  # to one text of a query
+MINIMUM_SCORE = 0.6  # chosen in benchmark/measure_map.py

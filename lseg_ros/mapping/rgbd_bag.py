@@ -25,7 +25,7 @@ from lseg_ros.media.bags import (
     shows_depth,
     to_rgb,
 )
-from lseg_ros.media.ros_images import image_to_depth
+from lseg_ros.media.ros_images import image_to_depth, to_nanoseconds
 
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 _SLOP_S = 0.02  # between an image and its depth
@@ -86,11 +86,17 @@ class RgbdBag:
         calibration is the camera_info beside it. Raise BagError, naming the topics that there
         are, if that leaves none or several.
         """
+        try:
+            return self._camera(image, depth, info)
+        except BagError as error:
+            raise BagError('; '.join([f'{self._path}: {error}', *self.damaged])) from error
+
+    def _camera(self, image: str, depth: str, info: str) -> CameraTopics:
         image = self._bag.image_topic(image)
         faults: list[str] = []
         shown = next(self._bag.images(image, faults), None)
         if shown is None:
-            raise BagError(f'{self._path}: no readable image on {image}: {", ".join(faults[:1]) or "it is empty"}')
+            raise BagError(f'no readable image on {image}: {", ".join(faults[:1]) or "it is empty"}')
         height, width, _ = shown.pixels.shape
         seen = _Seen(width, height, shown.header.frame_id)
         return CameraTopics(image, depth or self._depth_of(image, seen), info or self._info_of(image, seen))
@@ -110,7 +116,7 @@ class RgbdBag:
         moved_by: dict[str, str] = {}
         for message in self._messages(topics, []):
             for each in message.content.transforms:
-                stamp = None if message.topic.endswith('tf_static') else _stamp_ns(each.header)
+                stamp = None if message.topic.endswith('tf_static') else to_nanoseconds(each.header.stamp)
                 child, parent = each.child_frame_id.lstrip('/'), each.header.frame_id.lstrip('/')
                 if stamp is not None and (other := moved_by.setdefault(child, message.topic)) != message.topic:
                     raise BagError(
@@ -155,7 +161,7 @@ class RgbdBag:
                 return None
         try:
             frame = image.header.frame_id.lstrip('/')
-            return RgbdFrame(to_rgb(image), image_to_depth(depth), info, frame, _stamp_ns(image.header))
+            return RgbdFrame(to_rgb(image), image_to_depth(depth), info, frame, to_nanoseconds(image.header.stamp))
         except ValueError as error:
             self.drops[str(error)] += 1
             return None
@@ -170,7 +176,7 @@ class RgbdBag:
         listing = [f'{topic} ({shown})' for topic, shown in depths.items()]
         listing += [f'{topic} (compressed, which cannot be read)' for topic in compressed]
         raise BagError(
-            f'{self._path}: {"several topics have" if fitting else "no topic has"} depth aligned to {image} ({seen}), '
+            f'{"several topics have" if fitting else "no topic has"} depth aligned to {image} ({seen}), '
             f'that is, with its size and frame; there is {", ".join(listing) or "no depth at all"}: '
             'choose with --depth'
         )
@@ -185,7 +191,7 @@ class RgbdBag:
         if len(fitting) == 1:
             return fitting[0]
         raise BagError(
-            f'{self._path}: {"several topics are" if fitting else "no topic is"} the camera_info of {image}; '
+            f'{"several topics are" if fitting else "no topic is"} the camera_info of {image}; '
             f'there is {", ".join(topics) or "none at all"}: choose with --camera-info'
         )
 
@@ -219,13 +225,13 @@ class _FrameMatcher:
         """Take a message; yield the image, depth and calibration that are complete by now."""
         image, depth, info = self.topics
         if topic == depth:
-            self._depths.add(_stamp_ns(message.header), message)
+            self._depths.add(to_nanoseconds(message.header.stamp), message)
         elif topic == info:
             self._infos.append(_as_in_ros2(message))
         elif topic == image:
             if len(self._waiting) == OPEN:
                 yield self._matched(self._waiting.popleft())
-            self._depths.begin(_stamp_ns(message.header))
+            self._depths.begin(to_nanoseconds(message.header.stamp))
             self._waiting.append(message)
 
     def rest(self) -> Iterator[tuple[Any, Any, Any]]:
@@ -234,13 +240,9 @@ class _FrameMatcher:
             yield self._matched(self._waiting.popleft())
 
     def _matched(self, image: Any) -> tuple[Any, Any, Any]:
-        stamp_ns = _stamp_ns(image.header)
-        info = min(self._infos, key=lambda each: abs(_stamp_ns(each.header) - stamp_ns), default=None)
+        stamp_ns = to_nanoseconds(image.header.stamp)
+        info = min(self._infos, key=lambda each: abs(to_nanoseconds(each.header.stamp) - stamp_ns), default=None)
         return image, self._depths.find(stamp_ns), info
-
-
-def _stamp_ns(header: Any) -> int:
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 def _as_in_ros2(info: Any) -> Any:

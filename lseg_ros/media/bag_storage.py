@@ -6,6 +6,7 @@ Message definitions are not read, so that an unreadable one does not affect othe
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 import sys
@@ -59,6 +60,7 @@ class StorageFile(Protocol):
     """An open file of a bag."""
 
     topics: list[Topic]
+    damage: str  # how much can be read of a file that was cut short; empty if all
 
     def records(self, topics: Collection[str]) -> Iterator[Record]:
         """Yield the messages of some topics in the order of recording."""
@@ -78,11 +80,14 @@ class BagStorage:
         with ExitStack() as stack:
             for each in paths:
                 try:
-                    self._files[each.name] = _open(each, stack)
+                    file = self._files[each.name] = _open(each, stack)
                 except Exception as error:  # damaged bytes can cause any exception in the libraries
-                    self._report(each.name, error)
+                    self._report(each.name, one_line(error))
                     if len(self.damaged) == len(paths):
                         raise
+                else:
+                    if file.damage:
+                        self._report(each.name, file.damage)
             self._stack = stack.pop_all()
         self.topics = [topic for file in self._files.values() for topic in file.topics]
 
@@ -100,10 +105,10 @@ class BagStorage:
         except Exception as error:
             if len(self._files) == 1:
                 raise
-            self._report(name, error)
+            self._report(name, one_line(error))
 
-    def _report(self, name: str, error: Exception) -> None:
-        problem = f'{name} is damaged, or cut short: {one_line(error)}'
+    def _report(self, name: str, reason: str) -> None:
+        problem = f'{name} is damaged, or cut short: {reason}'
         if problem not in self.damaged:
             self.damaged.append(problem)
 
@@ -145,6 +150,8 @@ def _decompressed(path: Path, stack: ExitStack) -> Path:
 
 
 class _SqliteFile:
+    damage = ''
+
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f'{path.absolute().as_uri()}?immutable=1', uri=True)
         self._database.text_factory = _text
@@ -169,10 +176,15 @@ class _SqliteFile:
 
 class _McapFile:
     def __init__(self, path: Path) -> None:
-        self._reader = _AnySchemaReader(path)
+        whole = _whole_records(path)
+        self.damage = f'{whole} of its {path.stat().st_size} bytes can be read' if whole else ''
+        source: Any = _ClosedMcap(path, whole) if whole else path
+        self._reader = _AnySchemaReader(source)
         self._reader.open()
         self._by_id = {each.id: Topic(each.topic, _kind_of(each), each.msgcount) for each in self._reader.connections}
         self.topics = list(self._by_id.values())
+        if whole and not self.topics:
+            raise ValueError('no message is whole')
 
     def records(self, topics: Collection[str]) -> Iterator[Record]:
         connections = [each for each in self._reader.connections if each.topic in topics]
@@ -185,6 +197,8 @@ class _McapFile:
 
 
 class _Ros1File:
+    damage = ''
+
     def __init__(self, path: Path) -> None:
         self._reader = _AnyDefinitionReader(path)
         self._reader.open()
@@ -198,6 +212,71 @@ class _Ros1File:
 
     def close(self) -> None:
         self._reader.close()
+
+
+_MCAP_MAGIC = b'\x89MCAP0\r\n'
+_MCAP_END = b'\x02' + (20).to_bytes(8, 'little') + bytes(20) + _MCAP_MAGIC  # a footer that points to no summary
+_DATA_END, _FOOTER = 0x0F, 0x02  # opcodes of records
+
+
+def _whole_records(path: Path) -> int:
+    """Return how many bytes of an MCAP file without an end are whole records of data; else 0."""
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        if size < 2 * len(_MCAP_MAGIC) or file.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
+            return 0
+        file.seek(-len(_MCAP_MAGIC), io.SEEK_END)
+        if file.read() == _MCAP_MAGIC:
+            return 0
+        place = len(_MCAP_MAGIC)
+        while True:
+            file.seek(place)
+            head = file.read(9)  # opcode and length
+            after = place + 9 + int.from_bytes(head[1:], 'little')
+            if len(head) < 9 or head[0] in (_DATA_END, _FOOTER) or after > size:
+                return place
+            place = after
+
+
+@dataclass(frozen=True)
+class _ClosedMcap:
+    """An MCAP file up to `length`, with an end behind it; it is opened like a path."""
+
+    path: Path
+    length: int
+
+    def open(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_WithEnd(self.path.open(mode, buffering=0), self.length))
+
+
+class _WithEnd(io.RawIOBase):
+    def __init__(self, file: Any, length: int) -> None:
+        self._file, self._length, self._place = file, length, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._length + len(_MCAP_END))[whence]
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._length - self._place
+        if left > 0:
+            self._file.seek(self._place)
+            data = self._file.read(min(left, len(buffer)))
+        else:
+            data = _MCAP_END[-left : len(buffer) - left]
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _kind_of(connection: Any) -> str:

@@ -71,6 +71,13 @@ class CompressedImageMessage(Protocol):
     data: bytes
 
 
+class TimeMessage(Protocol):
+    """The fields of builtin_interfaces/Time."""
+
+    sec: int
+    nanosec: int
+
+
 @dataclass(frozen=True)
 class Picture:
     """A decoded image, uint8 RGB [h, w, 3], that may be smaller than its file: `size`."""
@@ -83,6 +90,11 @@ class Picture:
 LeastSize = Callable[[Size], Size]
 # Converts (values [H, W] or [H, W, C] in native byte order, encoding) to RGB.
 Converter = Callable[[np.ndarray, str], np.ndarray]
+
+
+def to_nanoseconds(stamp: TimeMessage) -> int:
+    """Return a time in nanoseconds, whether it is a valid one or not."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def image_to_rgb(message: ImageMessage, convert: Converter) -> np.ndarray:

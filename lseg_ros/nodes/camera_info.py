@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.core.geometry import Size
 from lseg_ros.core.lens import image_camera
+from lseg_ros.media.ros_images import to_nanoseconds
 
 MAX_SIDE = 8192
 KEPT = 16  # CameraInfos kept for images that are still being processed
@@ -43,8 +44,7 @@ class CameraInfoHistory:
 
 
 def _distance_ns(stamp_ns: int, info: CameraInfo) -> int:
-    stamp = info.header.stamp
-    return abs(stamp.sec * 10**9 + stamp.nanosec - stamp_ns)
+    return abs(to_nanoseconds(info.header.stamp) - stamp_ns)
 
 
 def scaled_camera_info(info: CameraInfo, image_size: Size, output_size: Size, header: Header) -> CameraInfo:

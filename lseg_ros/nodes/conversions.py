@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
@@ -17,7 +16,7 @@ from std_msgs.msg import Header
 from lseg_ros.core.cloud import POINT, PixelGrid
 from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.media import ros_images
-from lseg_ros.media.ros_images import LeastSize, Picture
+from lseg_ros.media.ros_images import LeastSize, Picture, to_nanoseconds
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.bridge import bridge_to_rgb
 
@@ -122,7 +121,7 @@ def stamp_ns(header: Header) -> int:
     seconds, nanoseconds = header.stamp.sec, header.stamp.nanosec
     if seconds < 0 or nanoseconds >= 10**9:
         raise ValueError(f'the stamp, {seconds} s and {nanoseconds} ns, is not a valid time')
-    return Time.from_msg(header.stamp).nanoseconds
+    return to_nanoseconds(header.stamp)
 
 
 def _bytes(values: np.ndarray) -> array.array:

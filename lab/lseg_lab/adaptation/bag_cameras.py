@@ -12,10 +12,12 @@ from tqdm import tqdm
 from lseg_lab.adaptation.camera import Camera, NumberedImages, NumberedViews, choose
 from lseg_lab.adaptation.scene_view import SceneView
 from lseg_ros.commands.bag_options import BagOptions
+from lseg_ros.core.cloud import check_aligned
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.mapping.rgbd_bag import RgbdBag, RgbdFrame
 from lseg_ros.mapping.transforms import TransformTree
 from lseg_ros.media.bags import BagReader
+from lseg_ros.media.ros_images import to_nanoseconds
 
 
 def bag_cameras(path: Path, options: BagOptions) -> list[Camera]:
@@ -67,16 +69,12 @@ def _views(path: Path, topics: tuple[str, str, str], options: BagOptions) -> Cal
 def _stamps(path: Path, topic: str, numbers: Sequence[int]) -> dict[int, int]:
     """Return the numbers of some images by their stamps, in nanoseconds."""
     with BagReader(path) as bag:
-        stamps = ((number, image.header.stamp) for number, image in choose(bag.images(topic, []), numbers))
-        return {int(stamp.sec) * 10**9 + int(stamp.nanosec): number for number, stamp in stamps}
+        return {to_nanoseconds(image.header.stamp): number for number, image in choose(bag.images(topic, []), numbers)}
 
 
 def _view(frame: RgbdFrame, transforms: TransformTree, options: BagOptions) -> SceneView:
     """Return the view of a frame; raise ValueError, with the reason, if it has none."""
     size = frame.image.shape[0], frame.image.shape[1]
-    if frame.depth.shape != size:
-        raise ValueError(
-            f'depth has {frame.depth.shape[1]} x {frame.depth.shape[0]} pixels, but the image has {size[1]} x {size[0]}'
-        )
+    check_aligned(frame.depth, size)
     optics = lens(frame.info, image_camera(frame.info, size), options.rectified)
     return SceneView.of(frame.depth, optics, transforms.at(options.map_frame, frame.frame_id, frame.stamp_ns))

@@ -18,20 +18,14 @@ from lseg_lab.evaluation.metrics import ConfusionMatrix
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.mapping.ground_grid import TRAVERSABLE, traversable_ids
 
-GROUND_GROUP = 'traversable'
-FLOOR = 'floor'
 MOST_DEPTH = 4.0  # metres; beyond, depth is too coarse to tell the ground
 # Metres above or below the floor: up to the first, a point is ground; beyond the second, it is not.
 GROUND_HEIGHTS = (0.04, 0.1)
 EARLIER_FRAMES = 5  # of the same camera, with which a frame is compared
 # Two frames overlap if the second shows at least this share of what the first does.
 LEAST_OVERLAP = 0.3
-
-
-def ground_ids(labels: LabelSet) -> tuple[int, ...]:
-    """Return the ids of labels for the ground: of the group traversable, or else of floor."""
-    return labels.masks.get(GROUND_GROUP) or labels.masks.get(FLOOR, ())
 
 
 @dataclass
@@ -70,7 +64,8 @@ class SceneChecks:
 
     def __init__(self, labels: LabelSet, views: Mapping[Frame, SceneView], floor_height: float) -> None:
         """`floor_height` is in metres, in the frame that the poses of `views` lead to."""
-        self._ground, self._views, self._floor_height = ground_ids(labels), views, floor_height
+        self._ground = traversable_ids(labels, TRAVERSABLE)
+        self._views, self._floor_height = views, floor_height
         self._earlier: deque[_Earlier] = deque(maxlen=EARLIER_FRAMES)
         self.teacher, self.student = NetworkChecks(), NetworkChecks()
         self.frames = 0

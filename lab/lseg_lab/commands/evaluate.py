@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lseg_ros.commands.model_options import add_backend_options
+from lseg_ros.commands.model_options import add_backend_options, open_chosen
 from lseg_ros.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -240,15 +240,7 @@ def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
 
 
 def _open_segmenter(args: argparse.Namespace, device: torch.device) -> Segmenter:
-    from lseg_ros.core.factory import open_segmenter
-
-    return open_segmenter(
-        args.model,
-        device=device,
-        backend=args.backend,
-        openvino_device=args.openvino_device,
-        input_size=args.input_size,
-    )
+    return open_chosen(args, device=device, input_size=args.input_size)
 
 
 def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:

@@ -9,6 +9,7 @@ from lseg_ros.core.cameras import parse_cameras
 from lseg_ros.mapping.approach import ApproachLimits
 from lseg_ros.mapping.ground_grid import TRAVERSABLE, GroundLimits
 from lseg_ros.mapping.observation import DepthLimits
+from lseg_ros.mapping.request_limits import MINIMUM_SCORE
 from lseg_ros.mapping.voxel_map import MapSettings
 from lseg_ros.nodes.parameters import Parameters, at_once, parameter
 
@@ -68,7 +69,7 @@ class MapNodeSettings:
         1.0, 'Distance from a thing at which ~/query_map looks for a pose, in metres.', range=(0.05, 100.0)
     )
     robot_radius: float = at_once(0.25, 'Free radius around that pose, in metres.', range=(0.0, 10.0))
-    minimum_score: float = at_once(0.6, 'Least score of an answer to ~/query_map.', range=(0.0, 1.0))
+    minimum_score: float = at_once(MINIMUM_SCORE, 'Least score of an answer to ~/query_map.', range=(0.0, 1.0))
     publish_rate: float = parameter(1.0, 'How often a changed map is published, per second.', range=(0.01, 100.0))
     map_file: str = at_once('', 'File that ~/save_map and ~/load_map use if the request names none.')
     autosave_period: float = parameter(

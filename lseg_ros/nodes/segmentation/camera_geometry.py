@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from lseg_ros.core.cloud import PixelGrid, depth_in_metres, labelled_points, pixel_rays
+from lseg_ros.core.cloud import PixelGrid, RayCache, check_aligned, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.core.segmenter import Segmentation
@@ -69,7 +69,7 @@ class CameraGeometry:
         self._rectified = settings.rectified
         self._outputs = outputs
         self._problems = _Problems()
-        self._rays: tuple[tuple, np.ndarray] | None = None
+        self._rays = RayCache()
         self._cloud: OrganisedCloud | None = None
         self._last: _Result | None = None
         # The last label images whose points have not been published.
@@ -186,16 +186,11 @@ class CameraGeometry:
         return self._cloud.stamped(frame.header)
 
     def _rays_of(self, result: _Result, grid: PixelGrid) -> np.ndarray:
-        """Return the rays of `grid`, computed once per calibration and size."""
+        """Return the rays of `grid`; raise ValueError without a usable CameraInfo."""
         if result.info is None:
             raise ValueError('points need camera_info, and none has arrived')
         camera = image_camera(result.info, result.frame.size)
-        matrix, distortion, is_fisheye = lens(result.info, camera, self._rectified)
-        size = result.segmentation.ids.shape
-        key = matrix.tobytes(), distortion.tobytes(), is_fisheye, camera.size, size
-        if self._rays is None or self._rays[0] != key:
-            self._rays = key, pixel_rays(grid, matrix, distortion, is_fisheye)
-        return self._rays[1]
+        return self._rays.of(lens(result.info, camera, self._rectified), grid)
 
     def _metres(self, message: Image, frame: Frame, grid: PixelGrid) -> np.ndarray:
         """Return the depth at `grid`, float32 metres.
@@ -203,12 +198,7 @@ class CameraGeometry:
         Raise ValueError if the depth frame does not fit the image.
         """
         depth = image_to_depth(message)
-        if depth.shape != frame.size:
-            (height, width), (rows, columns) = frame.size, depth.shape
-            raise ValueError(
-                f'depth has {columns} x {rows} pixels, but the image has {width} x '
-                f'{height}: depth must be aligned to the image'
-            )
+        check_aligned(depth, frame.size)
         depth = grid.sample(depth)
         if negative := np.count_nonzero(depth < 0):
             self._problems.note(f'depth is negative in {negative} pixels')
