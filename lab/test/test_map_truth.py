@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lseg_lab.evaluation.map_truth import ABSENT, ScoredAnswer, TrueVoxels, summary
+from lseg_lab.evaluation.map_truth import ABSENT, ScoredAnswer, TrueVoxels, least_minimum, score_changes, summary
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.mapping.voxel_index import keys_of
 
@@ -68,3 +68,15 @@ def test_summary_counts_answers_that_are_near_and_absent_words_that_were_found()
         ['-', 'not found'],
     ]
     assert answers[3].row().endswith('not there')
+
+
+def test_minimum_score_is_the_least_step_at_which_at_most_one_absent_word_is_found():
+    assert least_minimum([0.14, 0.65, 0.19, 0.59, 0.29]) == pytest.approx(0.6)
+    assert least_minimum([0.6, 0.1, 0.6]) == pytest.approx(0.65)  # at 0.6, both are still found
+    assert least_minimum([0.0, 0.9]) == pytest.approx(0.05)
+
+
+def test_scores_of_two_maps_are_compared():
+    scores = ((0.9, 0.8), (0.5, None), (None, 0.7), (0.4, 0.35))
+    whole, others = ([ScoredAnswer('sofa', pair[side], None) for pair in scores] for side in (0, 1))
+    assert score_changes(whole, others) == 'scores differ by 0.075 on average, 0.100 at most; 1 lost, 1 more found'

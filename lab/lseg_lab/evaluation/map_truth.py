@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +27,11 @@ LABELS = (
 ASKED = 10  # of the classes with the largest things
 # Classes of the flat that are parts of the building, rather than things in it.
 BUILDING = frozenset({'floor', 'wall', 'ceiling', 'door', 'window', 'stairs', 'blinds', 'radiator', 'fireplace'})
-# Words for what is not in the flat: those by which minimum_score was chosen, then the tests of it.
+# Words for what is not in the flat: those by which minimum_score is chosen (see `least_minimum`),
+# and those that test the choice, which were fixed before any of them was scored.
 ABSENT_CHOOSING = ('bathtub', 'piano', 'shower', 'stove', 'toilet')
-ABSENT = ('airplane', 'horse', 'elephant', 'tree', 'traffic light')
+ABSENT = ('dog', 'elevator', 'fire extinguisher', 'wheelchair', 'whiteboard')
+MINIMUM_STEP = 0.05
 NEAR_M = 0.5  # an answer whose centre is this near to that of a true thing is right
 _STRIDE = 3  # of the pixels that make true voxels
 
@@ -139,3 +142,22 @@ def summary(answers: Iterable[ScoredAnswer], absent: Sequence[str] = ABSENT) -> 
         f'{len(right)} of {len(there)} answers within {NEAR_M:g} m of a true one; '
         f'{len(found)} of {len(rows) - len(there)} absent words found'
     )
+
+
+def least_minimum(greatest: Sequence[float]) -> float:
+    """Return the least multiple of MINIMUM_STEP at which at most one absent word is found.
+
+    `greatest` has the greatest minimum score at which each of the words is found.
+    """
+    *_, second, _ = sorted(greatest)
+    return MINIMUM_STEP * (math.floor(second / MINIMUM_STEP + 1e-9) + 1)
+
+
+def score_changes(whole: Sequence[ScoredAnswer], others: Sequence[ScoredAnswer]) -> str:
+    """Return how much the scores of answers differ from those of the same prompts, as one line."""
+    pairs = [(each.score, other.score) for each, other in zip(whole, others, strict=True)]
+    changes = [abs(score - other) for score, other in pairs if score is not None and other is not None]
+    lost, fresh = (sum(pair[side] is None and pair[1 - side] is not None for pair in pairs) for side in (1, 0))
+    mean = sum(changes) / max(1, len(changes))
+    most = max(changes, default=0.0)
+    return f'scores differ by {mean:.3f} on average, {most:.3f} at most; {lost} lost, {fresh} more found'
