@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter, parameter_value_to_python
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
+from lseg_ros.nodes.service_qos import SERVICE_QOS
 from lseg_ros.srv import EncodeText, MapFile, QueryMap, QueryText, SegmentImage, SetLabels
 
 TRANSITION_TIMEOUT_S = 120.0  # configuring loads the model and warms it up
@@ -55,7 +56,8 @@ class NodeClient:
         self.target = target
         self._timeout_s = timeout_s
         self._services: dict[str, Any] = {
-            name: node.create_client(kind, f'{target}/{name}') for name, kind in self.SERVICES.items()
+            name: node.create_client(kind, f'{target}/{name}', qos_profile=SERVICE_QOS)
+            for name, kind in self.SERVICES.items()
         }
 
     def offers(self, name: str) -> bool:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import rclpy
 from actors import Actor, total
 from growth import BLOCKS, growth
-from label_client import all_labels
+from label_client import LATE_S, all_labels
 from lifecycle_msgs.msg import Transition
 from rclpy.node import Node
 from results import Result, nothing, something
@@ -36,6 +36,7 @@ STEP_S = 1.0
 STEPS_PER_KILL = 7
 STEPS_PER_ROUND = 5
 START_S = 300.0  # for everything to start on a busy machine
+STEADY_S = 120.0  # for a response of a node that is never killed: after this it is lost, not late
 RETRY_S = 5.0  # for a response of the shaky node, which DDS may take for alive after it is killed
 SETTLE_S = 120.0  # for DDS to notice that processes have been killed, and more
 ALLOWED_MB = 16.0
@@ -102,7 +103,10 @@ class Churn:
 
     def run(self, changes: int, seconds: float) -> None:
         """Churn until there have been so many label changes, or for so many seconds."""
-        self.clients = [Actor('label_client', f'{self._seed}.{number}', STEADY, SHAKY) for number in range(CLIENTS)]
+        self.clients = [
+            Actor('label_client', f'{self._seed}.{number}', f'{STEADY}={STEADY_S}', f'{SHAKY}={LATE_S}')
+            for number in range(CLIENTS)
+        ]
         end = time.monotonic() + seconds
         with tqdm(total=changes, unit='change', desc='churn') as bar:
             step = 0
@@ -145,7 +149,7 @@ class Churn:
 
     def _change_results(self) -> Iterator[Result]:
         counts = total(self.clients)
-        for outcome in ('made', 'refused with a reason', 'unanswered', 'wrong'):
+        for outcome in ('made', 'refused with a reason', f'late (after {LATE_S:g} s)', 'unanswered', 'wrong'):
             per_node = [counts[f'{target} changes {outcome.split()[0]}'] for target in (STEADY, SHAKY)]
             is_right = outcome not in ('unanswered', 'wrong') or not per_node[0]
             if outcome == 'wrong':

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ from lseg_ros.nodes.spinning import spinning
 VOCABULARY = [f'{color} {thing}' for color in ('red', 'green', 'blue', 'white') for thing in range(100)]
 VARIANTS = 2  # prompts of a name besides the name itself
 REFUSED = (['cat', 'cat'], ['a=b=c'], [''], ['unlabelled'])
-PATIENCE_S = 15.0  # less than a node that was killed takes to come back
+LATE_S = 15.0
 
 
 def all_labels() -> list[list[str]]:
@@ -83,16 +84,26 @@ def names_of(table: LabelSet) -> set[str]:
 
 
 def main(seed: str, *targets: str) -> None:
-    """Change the labels of the nodes `targets` until the process is killed."""
+    """Change the labels of nodes until the process is killed.
+
+    Each of `targets` is the name of a node, an equals sign and how long to wait for a response (s).
+    """
     rclpy.init()
     node = rclpy.create_node(f'label_client_{os.getpid()}')
     numbers = random.Random(seed)
     counts: Counter[str] = Counter()
     with spinning(node):
-        clients = {target: LabelClient(SegmentationClient(node, target, PATIENCE_S), numbers) for target in targets}
+        patience_s = {name: float(seconds) for name, seconds in (target.split('=') for target in targets)}
+        clients = {
+            name: LabelClient(SegmentationClient(node, name, seconds), numbers) for name, seconds in patience_s.items()
+        }
         while True:
-            target = numbers.choice(targets)
-            counts[f'{target} {clients[target].change()}'] += 1
+            target = numbers.choice([*clients])
+            started = time.monotonic()
+            outcome = clients[target].change()
+            counts[f'{target} {outcome}'] += 1
+            is_late = time.monotonic() > started + LATE_S and not outcome.endswith('unanswered')
+            counts[f'{target} changes late'] += is_late
             print(json.dumps(counts), flush=True)
 
 

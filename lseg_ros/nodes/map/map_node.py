@@ -46,6 +46,7 @@ from lseg_ros.nodes.map.text_client import TextClient
 from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
 from lseg_ros.nodes.refusals import refuse_bad_requests
+from lseg_ros.nodes.service_qos import SERVICE_QOS
 from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 MATCHING_PERIOD_S = 0.03
@@ -88,11 +89,14 @@ class MapNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         group = MutuallyExclusiveCallbackGroup()
-        self.create_service(SetLabels, '~/set_labels', self._set_labels, callback_group=group)
+        self.create_service(SetLabels, '~/set_labels', self._set_labels, qos_profile=SERVICE_QOS, callback_group=group)
         others = ReentrantCallbackGroup()
-        self.create_service(QueryMap, '~/query_map', self._query, callback_group=others)
-        self.create_service(MapFile, '~/save_map', self._save, callback_group=others)
-        self.create_service(MapFile, '~/load_map', self._load, callback_group=others)
+        for kind, name, answer in (
+            (QueryMap, 'query_map', self._query),
+            (MapFile, 'save_map', self._save),
+            (MapFile, 'load_map', self._load),
+        ):
+            self.create_service(kind, f'~/{name}', answer, qos_profile=SERVICE_QOS, callback_group=others)
         self._diagnostics = DiagnosticsPublisher(self, self._examine)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from lseg_ros.mapping.labelling import EncodedTexts
+from lseg_ros.nodes.service_qos import SERVICE_QOS
 from lseg_ros.srv import EncodeText
 
 TIMEOUT_S = 90.0  # the most texts that a set of labels may have take a minute
@@ -24,7 +25,9 @@ class TextClient:
     def __init__(self, node: Node, target: str) -> None:
         """Create the client of the node called `target`."""
         self._node = node
-        self._client = node.create_client(EncodeText, f'{target}/encode_text', callback_group=ReentrantCallbackGroup())
+        self._client = node.create_client(
+            EncodeText, f'{target}/encode_text', qos_profile=SERVICE_QOS, callback_group=ReentrantCallbackGroup()
+        )
 
     @property
     def is_ready(self) -> bool:

@@ -28,6 +28,7 @@ from lseg_ros.nodes.segmentation.camera_stream import CameraStream
 from lseg_ros.nodes.segmentation.frames import Frame, Terms
 from lseg_ros.nodes.segmentation.session import Session
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
+from lseg_ros.nodes.service_qos import SERVICE_QOS
 from lseg_ros.srv import EncodeText, QueryText, SegmentImage
 
 QUEUE_LIMIT = 4
@@ -55,7 +56,9 @@ class ImageServices:
             (QueryText, 'query', self._query),
             (EncodeText, 'encode_text', self._encode_text),
         ):
-            node.create_service(kind, f'~/{name}', partial(self._answer, answer), callback_group=group)
+            node.create_service(
+                kind, f'~/{name}', partial(self._answer, answer), qos_profile=SERVICE_QOS, callback_group=group
+            )
 
     def close(self) -> None:
         """Finish the request under way, refuse those that wait, and end the thread."""

@@ -33,6 +33,7 @@ from lseg_ros.nodes.segmentation.image_services import ImageServices
 from lseg_ros.nodes.segmentation.session import Session
 from lseg_ros.nodes.segmentation.settings import PARAMETERS
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
+from lseg_ros.nodes.service_qos import SERVICE_QOS
 from lseg_ros.srv import SetLabels
 
 
@@ -65,8 +66,8 @@ class SegmentationNode(LifecycleNode):
         self.add_post_set_parameters_callback(self._apply_parameters)
         # In a group of its own, so that everything else goes on while text is being encoded.
         group = MutuallyExclusiveCallbackGroup()
-        self.create_service(SetLabels, '~/set_labels', self._set_labels, callback_group=group)
-        self.create_service(SetBool, '~/enable', self._enable)
+        self.create_service(SetLabels, '~/set_labels', self._set_labels, qos_profile=SERVICE_QOS, callback_group=group)
+        self.create_service(SetBool, '~/enable', self._enable, qos_profile=SERVICE_QOS)
         self._image_services = ImageServices(self, self._session)
         self._diagnostics = DiagnosticsPublisher(self, self._examine)
 
