@@ -11,23 +11,27 @@ from hypothesis import strategies as st
 TEXT = st.text(max_size=20)
 WORDS = st.sampled_from(['labels', 'groups', 'floor', 'door', 'other', 'floor=floor|ground', 'a=b=c', ''])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | WORDS | WORDS | TEXT
+DAMAGE = st.sampled_from(['whole', 'cut', 'changed', 'changed', 'moved', 'other'])
+LENGTHS, UINT8 = st.integers(1, 64), st.integers(0, 2**8 - 1)
 
 
-@st.composite
-def damaged(draw, data: bytes) -> bytes:
-    """Draw `data` as it is, cut short, with bytes changed, removed or repeated, or other bytes."""
-    kind = draw(st.sampled_from(['whole', 'cut', 'changed', 'changed', 'moved', 'other']))
-    at, length = draw(st.integers(0, len(data) - 1)), draw(st.integers(1, 64))
+def damage(draw: st.DrawFn, data: bytes) -> bytes:
+    """Return `data` as it is, cut, with bytes changed, removed or repeated, or other bytes."""
+    kind = draw(DAMAGE)
+    at, length = draw(st.integers(0, len(data) - 1)), draw(LENGTHS)
     if kind == 'cut':
         return data[:at]
     if kind == 'changed':
         changed = bytearray(data)
         for place in draw(st.lists(st.integers(0, len(data) - 1), min_size=1, max_size=8)):
-            changed[place] = draw(st.integers(0, 255))
+            changed[place] = draw(UINT8)
         return bytes(changed)
     if kind == 'moved':
         return data[:at] + data[at : at + length] * draw(st.sampled_from([0, 2, 3])) + data[at + length :]
     return draw(st.binary(max_size=200)) if kind == 'other' else data
+
+
+damaged = st.composite(damage)
 
 
 def documents() -> st.SearchStrategy[object]:

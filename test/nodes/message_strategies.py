@@ -6,9 +6,10 @@ from __future__ import annotations
 import io
 import math
 from array import array
+from typing import TypeVar
 
 import numpy as np
-from file_strategies import damaged
+from file_strategies import UINT8, damage
 from geometry_msgs.msg import TransformStamped
 from hypothesis import strategies as st
 from PIL import Image as Picture
@@ -28,8 +29,12 @@ BYTES_PER_PIXEL = {
 OTHER_ENCODINGS = {'16UC1': 2, '32FC1': 4, '8UC3': 3, 'nv21': 2, 'jpeg': 1, '': 1}
 FORMATS = ('jpeg', 'png', 'tiff', 'webp', 'bmp')
 
-SIDES = st.integers(1, 40)
-UINT8, UINT32 = st.integers(0, 2**8 - 1), st.integers(0, 2**32 - 1)
+# Strategies are made once: hypothesis takes longer to check one than to draw from it.
+SIDES, SMALL_SIDES = st.integers(1, 40), st.integers(1, 24)
+UINT32 = st.integers(0, 2**32 - 1)
+EIGHTHS = st.integers(0, 7)
+ODD = 4  # not 0 or 7, which hypothesis prefers, and examples shrink to the usual
+T = TypeVar('T')
 # What DDS can carry: a string ends at the first NUL. Characters are slow to draw: see TEXT.
 NEW_TEXT = st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0'), max_size=40)
 NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -0.0, 1e-300, 1e300])
@@ -37,101 +42,120 @@ NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -0.0, 1e-300, 1e300])
 
 def mostly(usual: st.SearchStrategy, odd: st.SearchStrategy) -> st.SearchStrategy:
     """Draw from `usual` in about seven of eight cases, else from `odd`."""
-    # Not 0 or 7, which hypothesis prefers, and examples shrink to the usual.
-    return st.integers(0, 7).flatmap(lambda number: odd if number == 4 else usual)
+    return EIGHTHS.flatmap(lambda number: odd if number == ODD else usual)
+
+
+def up_to(most: int, elements: st.SearchStrategy[T]) -> st.SearchStrategy[list[T]]:
+    """Draw a list of 1 to `most` elements, all lengths alike; `st.lists` rarely draws many."""
+    lists = [st.lists(elements, min_size=count, max_size=count) for count in range(1, most + 1)]
+    return st.integers(0, most - 1).flatmap(lists.__getitem__)
+
+
+def usually(draw: st.DrawFn, usual: T, odd: st.SearchStrategy[T]) -> T:
+    """Return `usual` in about seven of eight cases, else draw from `odd`."""
+    return draw(odd) if draw(EIGHTHS) == ODD else usual
 
 
 TEXT = mostly(st.sampled_from(['', 'camera', 'camera_optical', '相机', ' ', 'a/b', 'x' * 300]), NEW_TEXT)
+SECONDS = mostly(st.integers(0, 3), st.integers(-(2**31), 2**31 - 1))
+NANOSECONDS = mostly(st.integers(0, 10**9 - 1), UINT32)
 
 
 @st.composite
 def headers(draw) -> Header:
     """Draw a header within a few seconds; now and then one with any stamp, possible or not."""
     header = Header(frame_id=draw(TEXT))
-    header.stamp.sec = draw(mostly(st.integers(0, 3), st.integers(-(2**31), 2**31 - 1)))
-    header.stamp.nanosec = draw(mostly(st.integers(0, 10**9 - 1), UINT32))
+    header.stamp.sec = draw(SECONDS)
+    header.stamp.nanosec = draw(NANOSECONDS)
     return header
 
 
-@st.composite
-def image_data(draw, size: int) -> array:
-    """Draw `size` bytes, a short pattern again and again."""
-    pattern = draw(st.binary(min_size=1, max_size=64))
+HEADERS = headers()
+PATTERNS = st.binary(min_size=1, max_size=64)
+PADDINGS = st.sampled_from([0, 0, 1, 13])
+FLAGS = mostly(st.booleans().map(int), UINT8)
+
+
+def image_data(draw: st.DrawFn, size: int) -> array:
+    """Return `size` bytes, a short pattern again and again."""
+    pattern = draw(PATTERNS)
     return array('B', (pattern * (size // len(pattern) + 1))[:size])
 
 
-@st.composite
-def images(draw, encodings=tuple(BYTES_PER_PIXEL), sides=SIDES) -> Image:
+def images(encodings=tuple(BYTES_PER_PIXEL), sides=SIDES) -> st.SearchStrategy[Image]:
     """Draw an image; now and then with a wrong encoding, size, step or length of the data."""
-    encoding = draw(mostly(st.sampled_from(encodings), st.sampled_from(tuple(OTHER_ENCODINGS)) | TEXT))
+    return _images(mostly(st.sampled_from(encodings), st.sampled_from(tuple(OTHER_ENCODINGS)) | TEXT), sides)
+
+
+@st.composite
+def _images(draw, encodings, sides) -> Image:
+    encoding = draw(encodings)
     width, height = draw(sides), draw(sides)
     row = width * (BYTES_PER_PIXEL | OTHER_ENCODINGS).get(encoding, 1)
-    step = draw(mostly(st.sampled_from([row, row, row + 1, row + 13]), UINT32))
+    step = usually(draw, row + draw(PADDINGS), UINT32)
     size = min(step * height, MOST_BYTES)
-    length = draw(mostly(st.just(size), st.integers(0, size + 8)))
+    length = usually(draw, size, st.integers(0, size + 8))
     return Image(
-        header=draw(headers()),
-        height=draw(mostly(st.just(height), UINT32)),
-        width=draw(mostly(st.just(width), UINT32)),
+        header=draw(HEADERS),
+        height=usually(draw, height, UINT32),
+        width=usually(draw, width, UINT32),
         encoding=encoding,
-        is_bigendian=draw(mostly(st.booleans().map(int), UINT8)),
+        is_bigendian=draw(FLAGS),
         step=step,
-        data=draw(image_data(length)),
+        data=image_data(draw, length),
     )
+
+
+KINDS, MODES_AND_CHANNELS = st.sampled_from(FORMATS), st.sampled_from([('RGB', 3), ('L', 1), ('RGBA', 4), ('I;16', 2)])
+FORMS = st.sampled_from(['{0}', 'rgb8; {0} compressed bgr8', 'bayer_rggb8; {0} compressed'])
+OTHER_FORMS = st.sampled_from(['16UC1; png compressed', '32FC1; compressedDepth', '']) | TEXT
 
 
 @st.composite
 def compressed_images(draw) -> CompressedImage:
     """Draw an image file, whole, damaged or none at all, under any format."""
-    kind = draw(st.sampled_from(FORMATS))
-    height, width = draw(st.integers(1, 24)), draw(st.integers(1, 24))
-    mode, channels = draw(st.sampled_from([('RGB', 3), ('L', 1), ('RGBA', 4), ('I;16', 2)]))
+    kind = draw(KINDS)
+    height, width = draw(SMALL_SIDES), draw(SMALL_SIDES)
+    mode, channels = draw(MODES_AND_CHANNELS)
     file = io.BytesIO()
-    pixels = bytes(draw(image_data(height * width * channels)))
+    pixels = bytes(image_data(draw, height * width * channels))
     try:
         Picture.frombytes(mode, (width, height), pixels).save(file, kind)
     except (OSError, ValueError):  # this format does not have this mode
         Picture.frombytes('L', (width, height), pixels[: height * width]).save(file, kind)
-    form = draw(
-        mostly(
-            st.sampled_from([kind, f'rgb8; {kind} compressed bgr8', f'bayer_rggb8; {kind} compressed']),
-            st.sampled_from(['16UC1; png compressed', '32FC1; compressedDepth', '']) | TEXT,
-        )
-    )
-    return CompressedImage(header=draw(headers()), format=form, data=array('B', draw(damaged(file.getvalue()))))
+    form = usually(draw, draw(FORMS).format(kind), OTHER_FORMS)
+    return CompressedImage(header=draw(HEADERS), format=form, data=array('B', damage(draw, file.getvalue())))
+
+
+FOCALS = mostly(st.floats(1, 1e3), NUMBERS)
+NINE, TWELVE = (st.lists(NUMBERS, min_size=count, max_size=count) for count in (9, 12))
+DISTORTION_PARAMETERS = st.one_of(
+    st.lists(mostly(st.floats(-1, 1), NUMBERS), min_size=count, max_size=count) for count in (0, 3, 4, 5, 8, 14)
+)
+REGIONS = st.builds(
+    RegionOfInterest, x_offset=UINT32, y_offset=UINT32, height=UINT32, width=UINT32, do_rectify=st.booleans()
+)
+DISTORTIONS = mostly(st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', 'fisheye', '']), TEXT)
 
 
 @st.composite
 def camera_infos(draw, sides=SIDES) -> CameraInfo:
     """Draw a CameraInfo: some usable, many not."""
     width, height = draw(sides), draw(sides)
-    focal = draw(mostly(st.floats(1, 1e3), NUMBERS))
+    focal = draw(FOCALS)
     matrix = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
-    nine, twelve = (st.lists(NUMBERS, min_size=count, max_size=count) for count in (9, 12))
     return CameraInfo(
-        header=draw(headers()),
-        width=draw(mostly(st.just(width), UINT32)),
-        height=draw(mostly(st.just(height), UINT32)),
-        distortion_model=draw(
-            mostly(st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', 'fisheye', '']), TEXT)
-        ),
-        d=draw(st.sampled_from([0, 0, 4, 5, 8, 14, 3]).flatmap(_coefficients)),
-        k=draw(mostly(st.just(matrix), nine)),
-        p=draw(mostly(st.just([*matrix[:3], 0.0, *matrix[3:6], 0.0, *matrix[6:], 0.0]), twelve)),
-        binning_x=draw(mostly(st.just(0), UINT32)),
-        binning_y=draw(mostly(st.just(0), UINT32)),
-        roi=draw(mostly(st.just(RegionOfInterest()), _regions())),
+        header=draw(HEADERS),
+        width=usually(draw, width, UINT32),
+        height=usually(draw, height, UINT32),
+        distortion_model=draw(DISTORTIONS),
+        d=draw(DISTORTION_PARAMETERS),
+        k=usually(draw, matrix, NINE),
+        p=usually(draw, [*matrix[:3], 0.0, *matrix[3:6], 0.0, *matrix[6:], 0.0], TWELVE),
+        binning_x=usually(draw, 0, UINT32),
+        binning_y=usually(draw, 0, UINT32),
+        roi=usually(draw, RegionOfInterest(), REGIONS),
     )
-
-
-def _coefficients(count: int) -> st.SearchStrategy[list[float]]:
-    return st.lists(mostly(st.floats(-1, 1), NUMBERS), min_size=count, max_size=count)
-
-
-@st.composite
-def _regions(draw) -> RegionOfInterest:
-    edges = {name: draw(UINT32) for name in ('x_offset', 'y_offset', 'height', 'width')}
-    return RegionOfInterest(do_rectify=draw(st.booleans()), **edges)
 
 
 def depth_images(sides=SIDES) -> st.SearchStrategy[Image]:
@@ -155,55 +179,67 @@ def label_lists() -> st.SearchStrategy[list[str]]:
     return mostly(few, mostly(few, many))
 
 
+PARAMETER_NAMES = mostly(st.sampled_from(tuple(PARAMETERS)), st.just('use_sim_time') | TEXT)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+VALUES = {
+    'bool': st.booleans(),
+    'integer': mostly(st.integers(-1, 10), INT64),
+    'double': mostly(st.floats(0, 1), NUMBERS),
+    'string': mostly(st.sampled_from(['', 'auto', 'none', 'flow', 'raw']), TEXT),
+    'byte_array': st.lists(UINT8.map(lambda value: bytes([value])), max_size=4),
+    'bool_array': st.lists(st.booleans(), max_size=4),
+    'integer_array': st.lists(INT64, max_size=4),
+    'double_array': st.lists(NUMBERS, max_size=4),
+    'string_array': label_lists(),
+}
+TYPES = st.sampled_from(list(enumerate(VALUES, start=1)))
+
+
 @st.composite
 def parameters(draw) -> Parameter:
     """Draw a parameter of the node, or another, with a value of any type."""
-    name = draw(mostly(st.sampled_from(tuple(PARAMETERS)), st.just('use_sim_time') | TEXT))
-    int64 = st.integers(-(2**63), 2**63 - 1)
-    kinds = {
-        'bool': st.booleans(),
-        'integer': mostly(st.integers(-1, 10), int64),
-        'double': mostly(st.floats(0, 1), NUMBERS),
-        'string': mostly(st.sampled_from(['', 'auto', 'none', 'flow', 'raw']), TEXT),
-        'byte_array': st.lists(UINT8.map(lambda value: bytes([value])), max_size=4),
-        'bool_array': st.lists(st.booleans(), max_size=4),
-        'integer_array': st.lists(int64, max_size=4),
-        'double_array': st.lists(NUMBERS, max_size=4),
-        'string_array': label_lists(),
-    }
-    number, (kind, values) = draw(st.sampled_from(list(enumerate(kinds.items(), start=1))))
-    value = ParameterValue(type=draw(mostly(st.just(number), UINT8)))
-    setattr(value, f'{kind}_value', draw(values))
+    name = draw(PARAMETER_NAMES)
+    number, kind = draw(TYPES)
+    value = ParameterValue(type=usually(draw, number, UINT8))
+    setattr(value, f'{kind}_value', draw(VALUES[kind]))
     return Parameter(name=name, value=value)
 
 
 FLOATS = st.floats(width=32)  # of fields that are float32
+GRID_SIDES, SEEDS = st.integers(1, 6), st.integers(0, 1000)
+FRAMES = mostly(st.just('camera'), TEXT)
+FEW_BYTES = st.binary(max_size=9)
 
 
 @st.composite
 def embeddings(draw, model: str, dimensions: int, side: int) -> Embedding:
     """Draw the embedding of a square image; some do not fit the model, the image or themselves."""
-    rows, columns = draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    dim = draw(mostly(st.just(dimensions), st.integers(0, 2 * dimensions)))
-    vectors = np.random.default_rng(draw(st.integers(0, 1000))).normal(size=(rows * columns, dim))
+    rows, columns = draw(GRID_SIDES), draw(GRID_SIDES)
+    dim = usually(draw, dimensions, st.integers(0, 2 * dimensions))
+    vectors = np.random.default_rng(draw(SEEDS)).normal(size=(rows * columns, dim))
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    sound = array('B', unit.astype('<f2').tobytes())
-    steps = [draw(mostly(st.just(side / count), FLOATS)) for count in (columns, rows)]
+    data = array('B', unit.astype('<f2').tobytes())
+    if draw(EIGHTHS) == ODD:
+        data = image_data(draw, max(len(data), 1)) if draw(st.booleans()) else draw(FEW_BYTES)
+    steps = [usually(draw, side / count, FLOATS) for count in (columns, rows)]
     return Embedding(
-        header=Header(stamp=draw(headers()).stamp, frame_id=draw(mostly(st.just('camera'), TEXT))),
-        model=draw(mostly(st.just(model), TEXT)),
-        image_height=draw(mostly(st.just(side), UINT32)),
-        image_width=draw(mostly(st.just(side), UINT32)),
-        height=draw(mostly(st.just(rows), UINT32)),
-        width=draw(mostly(st.just(columns), UINT32)),
+        header=Header(stamp=draw(HEADERS).stamp, frame_id=draw(FRAMES)),
+        model=usually(draw, model, TEXT),
+        image_height=usually(draw, side, UINT32),
+        image_width=usually(draw, side, UINT32),
+        height=usually(draw, rows, UINT32),
+        width=usually(draw, columns, UINT32),
         dim=dim,
-        first_x=draw(mostly(st.just(steps[0] / 2), FLOATS)),
-        first_y=draw(mostly(st.just(steps[1] / 2), FLOATS)),
+        first_x=usually(draw, steps[0] / 2, FLOATS),
+        first_y=usually(draw, steps[1] / 2, FLOATS),
         step_x=steps[0],
         step_y=steps[1],
-        colors=draw(mostly(image_data(3 * rows * columns), image_data(7))),
-        data=draw(mostly(st.just(sound), image_data(max(len(sound), 1)) | st.binary(max_size=9))),
+        colors=image_data(draw, 7 if draw(EIGHTHS) == ODD else 3 * rows * columns),
+        data=data,
     )
+
+
+PLACES, ANGLES = mostly(st.floats(-5, 5), NUMBERS), st.floats(-math.pi, math.pi)
 
 
 @st.composite
@@ -212,28 +248,33 @@ def transforms(draw) -> TransformStamped:
     message = TransformStamped(header=Header(frame_id='map'), child_frame_id='camera')
     place, turn = message.transform.translation, message.transform.rotation
     for axis in 'xyz':
-        setattr(place, axis, draw(mostly(st.floats(-5, 5), NUMBERS)))
-    angle = draw(st.floats(-math.pi, math.pi))
+        setattr(place, axis, draw(PLACES))
+    angle = draw(ANGLES)
     for name, value in (('x', 0.0), ('y', math.sin(angle / 2)), ('z', 0.0), ('w', math.cos(angle / 2))):
-        setattr(turn, name, draw(mostly(st.just(value), NUMBERS)))
+        setattr(turn, name, usually(draw, value, NUMBERS))
     return message
+
+
+TABLE_NAMES = st.lists(mostly(NAMES, TEXT), max_size=4)
+TEXTS = st.lists(TEXT, max_size=3)
+SHADES = mostly(st.floats(0, 1, width=32), FLOATS)
+CLASS_GROUPS = st.lists(st.sampled_from(['traversable', 'obstacle']) | TEXT, max_size=1)
 
 
 @st.composite
 def label_sets(draw) -> LabelSet:
     """Draw a table of labels as a node announces it; some are none."""
-    names = draw(st.lists(mostly(NAMES, TEXT), max_size=4))
-    ids = draw(mostly(st.just(list(range(len(names)))), st.lists(UINT8, min_size=len(names), max_size=len(names))))
-    shades = mostly(st.floats(0, 1, width=32), FLOATS)
+    names = draw(TABLE_NAMES)
+    ids = usually(draw, list(range(len(names))), st.lists(UINT8, min_size=len(names), max_size=len(names)))
     return LabelSet(
-        header=draw(headers()),
+        header=draw(HEADERS),
         classes=[
             LabelClass(
                 id=number,
                 name=name,
-                prompts=draw(mostly(st.just([name]), st.lists(TEXT, max_size=3))),
-                color=ColorRGBA(r=draw(shades), g=draw(shades), b=draw(shades), a=1.0),
-                groups=draw(st.lists(st.sampled_from(['traversable', 'obstacle']) | TEXT, max_size=1)),
+                prompts=usually(draw, [name], TEXTS),
+                color=ColorRGBA(r=draw(SHADES), g=draw(SHADES), b=draw(SHADES), a=1.0),
+                groups=draw(CLASS_GROUPS),
             )
             for number, name in zip(ids, names)
         ],

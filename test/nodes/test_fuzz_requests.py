@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from harness import PICTURE, ids_of, segmentation_node
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle_msgs.msg import Transition
-from message_strategies import GROUPS, MODES, PROMPTS, TEXT, images, label_lists, mostly, parameters
+from message_strategies import GROUPS, MODES, PROMPTS, TEXT, images, label_lists, mostly, parameters, up_to
 from oracle import oracle_in_node
 from oracle_answers import right_ids
 from rcl_interfaces.srv import SetParameters
@@ -129,7 +129,8 @@ def asker(ros_context):
         yield Asker(client)
 
 
-@given(asked=st.lists(requests(), min_size=1, max_size=10))
+@settings(max_examples=settings.default.max_examples // 3)  # as each ends with a slow recovery
+@given(asked=up_to(40, requests()))
 def test_every_request_is_done_or_refused_with_a_reason_and_the_stream_goes_on(asker, tally, asked):
     try:
         for method, *arguments in asked:
