@@ -28,11 +28,12 @@ def dock_names(state: str) -> set[str]:
     return {data[start + 4 : start + 4 + length].decode('utf-16-be') for start, length in zip(starts, lengths)}
 
 
-def test_rviz_shows_the_camera_the_overlay_and_the_points_in_the_colours_of_their_classes():
+def test_rviz_shows_camera_overlay_objects_and_points_in_the_colours_of_their_classes():
     assert {name: display['Topic']['Value'] for name, display in DISPLAYS.items()} == {
         'Camera': '/image',
         'Overlay': '/lseg/overlay',
         'Labelled points': '/lseg/points',
+        'Objects in the map': '/lseg_map/object_markers',
     }
     assert DISPLAYS['Labelled points']['Color Transformer'] == 'RGB8'
 

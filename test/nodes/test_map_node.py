@@ -24,6 +24,7 @@ from std_msgs.msg import Header
 from test_camera_info import camera_info
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.labels.ids import UNLABELLED
@@ -60,6 +61,7 @@ class Robot:
         client.listen('lseg_map/voxels', PointCloud2, LATCHED)
         client.listen('lseg_map/grid', OccupancyGrid, LATCHED)
         client.listen('lseg_map/objects', Detection3DArray, LATCHED)
+        client.listen('lseg_map/object_markers', MarkerArray, LATCHED)
 
     def look(self):
         """Send one frame, with depth, calibration and transform."""
@@ -165,6 +167,10 @@ def test_frames_become_voxels_that_are_labelled_published_and_found(robot):
     assert client.wait_for(lambda: client.received['lseg_map/grid'], 'a grid')[-1].info.width > 0
     objects = client.wait_for(lambda: client.received['lseg_map/objects'], 'objects')[-1]
     assert classes_of(objects) and classes_of(objects) <= {'other', 'floor', 'door'}
+    deletion, *markers = client.wait_for(lambda: client.received['lseg_map/object_markers'], 'markers')[-1].markers
+    assert deletion.action == Marker.DELETEALL
+    assert {marker.text for marker in markers} <= {'', 'other', 'floor', 'door'} and any(each.text for each in markers)
+    assert all(marker.header.frame_id == 'map' and min(marker.color.a, marker.scale.z) > 0 for marker in markers)
     assert (objects.header.frame_id, voxels.header.stamp.sec > 0) == ('map', True)
 
     answer = flat.call(QueryMap, 'query_map', prompts=['exit sign', 'cat'], top_k=2, minimum_score=0.01)

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
+from visualization_msgs.msg import Marker, MarkerArray
 
 from lseg_ros.core.cloud import POINT
 from lseg_ros.mapping.approach import GroundPose
@@ -21,6 +23,10 @@ from lseg_ros.mapping.ground_grid import GroundGrid
 from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.msg import MapAnswer
 from lseg_ros.nodes.conversions import POINT_FIELDS
+
+BOX_ALPHA = 0.25
+TEXT_M = 0.2  # the height of a capital letter
+Color: TypeAlias = tuple[int, int, int]
 
 
 def voxels_to_cloud(
@@ -60,6 +66,26 @@ def things_to_detections(things: Sequence[tuple[str, Thing]], header: Header) ->
         detection.results = [result]
         array.detections.append(detection)
     return array
+
+
+def things_to_markers(things: Sequence[tuple[str, Thing]], colors: Mapping[str, Color], header: Header) -> MarkerArray:
+    """Return a box around each thing, in the colour of its class, and the name of the class on it.
+
+    The first marker deletes those of the message before. `colors` are R, G and B, 0 to 255.
+    """
+    markers = [Marker(header=header, action=Marker.DELETEALL)]
+    for number, (name, thing) in enumerate(things):
+        red, green, blue = (channel / 255 for channel in colors[name])
+        box = Marker(header=header, ns='box', id=number, type=Marker.CUBE)
+        box.pose.position = _point(thing.centre)
+        box.scale = Vector3(**dict(zip('xyz', map(float, thing.size))))
+        box.color = ColorRGBA(r=red, g=green, b=blue, a=BOX_ALPHA)
+        text = Marker(header=header, ns='name', id=number, type=Marker.TEXT_VIEW_FACING, text=name)
+        text.pose.position = _point(thing.centre)
+        text.scale.z = TEXT_M
+        text.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+        markers += (box, text)
+    return MarkerArray(markers=markers)
 
 
 def answer_to_message(answer: Answer, height: float) -> MapAnswer:

@@ -12,10 +12,11 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
 from lseg_ros.error_text import one_line
 from lseg_ros.nodes.latched import LATCHED
-from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, voxels_to_cloud
+from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, things_to_markers, voxels_to_cloud
 from lseg_ros.nodes.map.map_worker import MapWorker
 
 NEVER = -1
@@ -35,8 +36,9 @@ class MapOutputs:
         self._voxels = node.create_publisher(PointCloud2, '~/voxels', LATCHED)
         self._grid = node.create_publisher(OccupancyGrid, '~/grid', LATCHED)
         self._objects = node.create_publisher(Detection3DArray, '~/objects', LATCHED)
+        self._markers = node.create_publisher(MarkerArray, '~/object_markers', LATCHED)
         self.relevance = node.create_publisher(PointCloud2, '~/relevance', LATCHED)
-        self._sent = dict.fromkeys((self._voxels, self._grid, self._objects), NEVER)
+        self._sent = dict.fromkeys((self._voxels, self._grid, self._objects, self._markers), NEVER)
         self._job: Future[Any] | None = None
         self._timer = node.create_timer(1 / rate, self._publish_changes)
 
@@ -68,7 +70,9 @@ class MapOutputs:
                 )
             elif publisher is self._grid:
                 message = grid_to_message(now.ground, now.header, settings.floor_height)
-            else:
+            elif publisher is self._objects:
                 message = things_to_detections(worker.objects(), now.header)
+            else:
+                message = things_to_markers(worker.objects(), worker.colors, now.header)
             publisher.publish(message)
             self._sent[publisher] = changes

@@ -140,6 +140,11 @@ class MapWorker:
             )
         ]
 
+    @property
+    def colors(self) -> dict[str, tuple[int, int, int]]:
+        """The colour of each label, R, G and B."""
+        return {label.name: label.color for label in (self._map.labels.classes if self._map.labels else ())}
+
     def ask(
         self, prompts: Sequence[str], texts: EncodedTexts | None, top_k: int, minimum: float
     ) -> tuple[list[MapAnswer], PointCloud2]:
