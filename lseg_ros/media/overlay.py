@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -23,7 +24,7 @@ def overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float =
     `alpha` is the weight of the colours, 0..1; the borders between classes are opaque.
     Raise ValueError if the sizes differ.
     """
-    return np.array(_overlaid(image, ids, labels, alpha))
+    return _overlaid(image, ids, labels, alpha)
 
 
 def overlay_with_legend(
@@ -34,15 +35,18 @@ def overlay_with_legend(
     The legend is at the top, since the floor, which matters most to a robot, is at the bottom.
     """
     picture = _overlaid(image, ids, labels, alpha)
-    panel = legend(labels, classes_in_view(ids, labels), picture.width, picture.height)
+    height, width = ids.shape
+    panel = legend(labels, classes_in_view(ids, labels), width, height)
     if panel is not None:
-        picture.paste(panel, (0, 0), panel)
-    return np.array(picture)
+        top = Image.fromarray(picture[: panel.height])
+        top.paste(panel, (0, 0), panel)
+        picture[: panel.height] = np.asarray(top)
+    return picture
 
 
 def classes_in_view(ids: np.ndarray, labels: LabelSet) -> tuple[int, ...]:
     """Return the ids of `labels` that have at least IN_VIEW_SHARE of the pixels, ascending."""
-    counts = np.bincount(ids.ravel(), minlength=256)
+    counts = cv2.calcHist([np.ascontiguousarray(ids)], [0], None, [256], [0, 256]).ravel()
     return tuple(i for i in labels.ids if counts[i] >= max(1, IN_VIEW_SHARE * ids.size))
 
 
@@ -69,22 +73,21 @@ def legend(labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int
     return strip
 
 
-def _overlaid(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> Image.Image:
+def _overlaid(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> np.ndarray:
     if image.shape != (*ids.shape, 3):
         raise ValueError(
             f'an image of shape {list(image.shape)} cannot be overlaid with ids of shape '
             f'{list(ids.shape)}: the sizes must be equal'
         )
     colors = _colorized(ids, labels)
-    picture = Image.blend(Image.fromarray(np.ascontiguousarray(image)), colors, alpha)
-    picture.paste(colors, mask=Image.fromarray(_borders(ids)))
-    return picture
+    picture = cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colors, alpha, 0)
+    return cv2.copyTo(colors, _borders(ids), picture)
 
 
-def _colorized(ids: np.ndarray, labels: LabelSet) -> Image.Image:
+def _colorized(ids: np.ndarray, labels: LabelSet) -> np.ndarray:
     picture = Image.fromarray(np.ascontiguousarray(ids))
     picture.putpalette(labels.palette().tobytes())
-    return picture.convert('RGB')
+    return np.asarray(picture.convert('RGB'))
 
 
 def _borders(ids: np.ndarray) -> np.ndarray:
