@@ -18,6 +18,7 @@ from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.dataset import SampleStream, class_shares, open_folders
 from lseg_lab.training.lite import LiteRecipe
 from lseg_lab.training.objective import class_weights, label_set_loss
+from lseg_lab.training.precision import computes_in_bfloat16
 from lseg_lab.training.questions import Question, QuestionSampler
 from lseg_lab.training.regularisation import LevelDropout, randomise_style
 from lseg_lab.training.sampling import ImageSampler, Part
@@ -387,6 +388,38 @@ def loss_of(model, root):
     with torch.no_grad():
         logits = model.eval()(pixels, model.encode_text(folder.classes))
     return torch.nn.functional.cross_entropy(logits, truth, ignore_index=255).item()
+
+
+def test_bfloat16_computes_about_the_same_loss(rooms):
+    """By default it is used if the CPU has instructions for it; elsewhere it would be slow."""
+    samples = stream(rooms)
+    torch.manual_seed(0)
+    model = build(LSegConfig(width=16))
+
+    def loss(bfloat16):
+        config = TrainingConfig(style_probability=0.0)
+        recipe = LiteRecipe(model, samples.questions.texts, torch.ones(3), config, bfloat16=bfloat16)
+        recipe.start()
+        torch.manual_seed(0)  # decides which pixels count
+        return recipe.loss(recipe.collate([samples[0], samples[1]])).item()
+
+    exact, rounded = loss(False), loss(True)
+    assert rounded == pytest.approx(exact, rel=0.05) and rounded != exact
+    assert loss(None) == (rounded if computes_in_bfloat16(model.device) else exact)
+
+
+@pytest.mark.parametrize(
+    ('capabilities', 'expected'),
+    [
+        ({'avx2': True, 'avx512_f': True, 'avx512_bf16': False}, False),
+        ({'avx512_f': True, 'avx512_bf16': True, 'amx_bf16': False}, True),
+        ({'neon': True, 'bf16': True}, True),
+    ],
+)
+def test_which_cpus_compute_in_bfloat16(monkeypatch, capabilities, expected):
+    """AVX-512 alone is not enough."""
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
+    assert computes_in_bfloat16(torch.device('cpu')) is expected
 
 
 @pytest.mark.slow

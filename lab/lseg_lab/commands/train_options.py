@@ -21,6 +21,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         'balance': 0.6,
         'recolour': 0.35,
         'class_weighting': 0.2,
+        'bfloat16': None,  # depends on the device
     },
     'paper': {'device': 'auto', 'crop': (480, 480), 'base': 520, 'epochs': 240},
 }
@@ -76,7 +77,10 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         help='end the run early, after N epochs (or N steps if --steps is given), on the same learning rate schedule',
     )
     group.add_argument(
-        '--bfloat16', action='store_true', default=None, help='paper: run encoder and decoder in bfloat16'
+        '--bfloat16',
+        action=argparse.BooleanOptionalAction,
+        help='run encoder and decoder in bfloat16, which is slow on a device without instructions for it (lite: if '
+        'the device has them; paper: no)',
     )
 
 

@@ -71,7 +71,7 @@ def _lite(args: argparse.Namespace, team: Workers) -> Trainer:
     model = _model(args).to(team.device)
     if model.config.encoder not in EFFICIENTNET_LITE:
         raise ValueError(f'the recipe lite cannot train {model.name}: use --recipe paper')
-    recipe = LiteRecipe(model, samples.questions.texts, weights, config)
+    recipe = LiteRecipe(model, samples.questions.texts, weights, config, bfloat16=args.bfloat16)
     return Trainer(recipe, samples, args.out, team)
 
 

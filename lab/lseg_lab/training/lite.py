@@ -66,7 +66,15 @@ class LabelObjective:
 class LiteRecipe(SmallNetworkRecipe):
     """The label-set loss, with a label set for each image."""
 
-    def __init__(self, model: LSeg, texts: Sequence[str], class_weights: Tensor, config: TrainingConfig) -> None:
+    def __init__(
+        self,
+        model: LSeg,
+        texts: Sequence[str],
+        class_weights: Tensor,
+        config: TrainingConfig,
+        *,
+        bfloat16: bool | None = None,
+    ) -> None:
         """Make the decoder and, depending on `config`, part of the encoder trainable.
 
         Args:
@@ -74,8 +82,9 @@ class LiteRecipe(SmallNetworkRecipe):
             texts: the texts that the samples' questions refer to.
             class_weights: float32 [C], one for each class of the masks.
             config: settings of the run.
+            bfloat16: whether the network computes in it; by default, if its device can.
         """
-        super().__init__(model, config)
+        super().__init__(model, config, bfloat16=bfloat16)
         self._objective = LabelObjective(model, texts, class_weights)
 
     @staticmethod

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mixed precision that is fast on a CPU."""
+"""Mixed precision that is fast on a CPU, and the CPUs on which it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for bfloat16; False if PyTorch cannot tell.
+
+    Without them bfloat16 is slower than float32: eight times with AVX2 alone.
+    """
+    if device.type != 'cpu':
+        return True
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, 'get_capabilities') else {}
+    return any(capabilities.get(name, False) for name in ('amx_bf16', 'avx512_bf16', 'bf16'))  # the last is Arm's
 
 
 @contextmanager

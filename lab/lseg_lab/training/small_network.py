@@ -6,14 +6,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lseg_lab.training.config import TrainingConfig
-from lseg_lab.training.precision import mixed_precision
+from lseg_lab.training.precision import computes_in_bfloat16, mixed_precision
 from lseg_lab.training.recipe import Recipe
 from lseg_lab.training.regularisation import LevelDropout, StyleRandomisation
 from lseg_ros.model import LSeg
@@ -27,17 +27,21 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
 
     max_gradient_norm = 2.0
 
-    def __init__(self, model: LSeg, config: TrainingConfig) -> None:
-        """Make the decoder and, depending on `config`, part of the encoder trainable."""
+    def __init__(self, model: LSeg, config: TrainingConfig, *, bfloat16: bool | None = None) -> None:
+        """Make the decoder and, depending on `config`, part of the encoder trainable.
+
+        `bfloat16` says whether both compute in it; by default, if the model's device can.
+        """
         super().__init__(model, config, average_decay=config.average_decay)
         self._tuned = config.encoder_learning_rate > 0
         _unfreeze(model, self._tuned)
         self._encoder = model.image_encoder
+        self._bfloat16 = computes_in_bfloat16(model.device) if bfloat16 is None else bfloat16
 
     def start(self) -> None:
         """Use the weights that the run starts or resumes from."""
         # A bfloat16 copy of a frozen encoder is three times as fast as autocast.
-        if not self._tuned:
+        if self._bfloat16 and not self._tuned:
             self._encoder = copy.deepcopy(self.model.image_encoder).to(torch.bfloat16).eval()
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -55,12 +59,10 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
         self.model.decoder.train()
         self.model.image_encoder.eval()
         pixels = self.model.normalise(images)
-        with self._regularised(), mixed_precision(self.model.decoder, pixels.device.type):
-            if self._tuned:
-                maps = self._encoder(pixels)
-            else:
-                with torch.no_grad():
-                    maps = self._encoder(pixels.to(torch.bfloat16))
+        precision = mixed_precision(self.model.decoder, pixels.device.type) if self._bfloat16 else nullcontext()
+        with self._regularised(), precision:
+            with torch.set_grad_enabled(self._tuned):
+                maps = self._encoder(pixels.to(next(self._encoder.parameters()).dtype))
             return self.model.decoder(maps)
 
     @contextmanager
