@@ -126,6 +126,18 @@ def test_frame_beyond_the_reach_of_voxels_is_refused_and_leaves_an_empty_map_to_
         known.add(MODEL, far)
 
 
+def test_vectors_with_other_dimensions_than_texts_are_refused(walls):
+    narrow = replace(wall_ahead(2.0), vectors=torch.eye(4)[0].expand(24, 32, 4))
+    known = LanguageMap(SETTINGS)
+    known.add(MODEL, seen(narrow))
+    known.use_labels(labels_of('wall'))
+    with pytest.raises(ValueError, match='vectors of 4 dimensions in the map, but 5 in texts of'):
+        known.label(known.voxels())
+    walls.use_labels(labels_of('wall'))
+    with pytest.raises(ValueError, match='vectors of 4 dimensions, but texts of .* have 5'):
+        walls.add(MODEL, seen(narrow))
+
+
 def test_vectors_of_another_model_are_refused_with_both_names(walls, tmp_path):
     walls.save(tmp_path / 'map')
     other = LanguageMap(SETTINGS)

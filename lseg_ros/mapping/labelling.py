@@ -55,8 +55,13 @@ class Labelling:
 
 
 def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> Labelling:
-    """Return the labels of vectors [N, D]."""
+    """Return the labels of vectors [N, D]; raise ValueError if texts have other dimensions."""
     labels, texts = encoded.labels, encoded.texts
+    if texts.rows.shape[1] != vectors.shape[1]:
+        raise ValueError(
+            f'vectors of {vectors.shape[1]} dimensions in the map, but {texts.rows.shape[1]} in texts of '
+            f'{texts.model}: they cannot be compared'
+        )
     counts = [len(label.prompts) for label in labels.classes]
     winners = torch.empty(len(vectors), dtype=torch.int64)
     scale, best, rest = torch.empty(3, len(vectors))

@@ -60,7 +60,13 @@ class LanguageMap(StoredMap):
         self._encoded = encoded
 
     def add(self, model: str, observation: Observation) -> None:
-        """Integrate an observation; raise ValueError with both names if it is of another model."""
+        """Integrate an observation; raise ValueError with both names if it is of another model.
+
+        Raise ValueError, too, if its vectors have not as many dimensions as the labels' texts.
+        """
+        texts, dimensions = self._encoded.texts if self._encoded else None, observation.vectors.shape[1]
+        if texts and texts.model == model and texts.rows.shape[1] != dimensions:
+            raise ValueError(f'vectors of {dimensions} dimensions, but texts of {model} have {texts.rows.shape[1]}')
         if len(self):
             check_model(self.facts, model)
         elif model != self._model or self._shortened(observation).vectors.shape[1] != self._grid.dimensions:

@@ -50,6 +50,8 @@ def test_sound_embedding_is_viewed():
         ({'step_x': float('nan')}, 'has places at'),
         ({'first_y': float('inf')}, 'has places at'),
         ({'step_y': 0.0}, 'has places at'),
+        ({'first_x': -9.0}, 'not within its image of 12 x 8 pixels'),
+        ({'step_x': 15.0}, 'not within its image'),
         ({'dim': 5}, '24 numbers'),
         ({'colors': bytes(17)}, '17 bytes'),
     ],

@@ -53,15 +53,24 @@ def _embedded_image(message: Embedding) -> EmbeddedImage:
     if vectors.size != np.prod(shape) or colors.size != 3 * np.prod(shape[:2]) or not vectors.size:
         raise ValueError(f'an embedding of {shape} has {vectors.size} numbers and {colors.size} bytes of colour')
     lines = Line(message.first_y, message.step_y), Line(message.first_x, message.step_x)
-    if not np.isfinite([value for line in lines for value in line]).all() or min(line.step for line in lines) <= 0:
-        raise ValueError(f'an embedding has places at {lines[1]} across and {lines[0]} down')
     size = message.image_height, message.image_width
+    if not all(_is_within(line, count, side) for line, count, side in zip(lines, shape, size)):
+        raise ValueError(
+            f'an embedding has places at {lines[1]} across and {lines[0]} down, not within its image of '
+            f'{size[1]} x {size[0]} pixels'
+        )
     pixels = PixelGrid.along(lines, shape[:2], size)
     rows = torch.from_numpy(vectors.reshape(shape))
     longest = torch.linalg.vector_norm(rows.float(), dim=2).max()
     if not longest <= LONGEST:  # false for NaN, too: one such value would stay in the map
         raise ValueError(f'an embedding has a vector of length {longest:.3g}, but they are unit vectors')
     return EmbeddedImage(rows, colors.reshape(*shape[:2], 3), pixels, size)
+
+
+def _is_within(line: Line, count: int, side: int) -> bool:
+    """Return whether places along a line lie in an image, or at most a step outside."""
+    last = line.first + line.step * (count - 1)
+    return line.step > 0 and -line.step <= line.first and last <= side - 1 + line.step < np.inf
 
 
 def _label_image(message: Image, labels: LabelSet | None, step: int) -> EmbeddedImage:
