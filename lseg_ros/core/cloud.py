@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from lseg_ros.core.embedding import Line
 from lseg_ros.core.fisheye import fisheye_rays
-from lseg_ros.core.geometry import Size, nearest
+from lseg_ros.core.geometry import Line, Size, nearest
 from lseg_ros.core.lens import Lens
 
 # A point in memory. rgb is an integer 0x00RRGGBB stored in the bytes of a float, by the

@@ -6,25 +6,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lseg_ros.core.geometry import ImageGeometry
+from lseg_ros.core.geometry import ImageGeometry, Line
 
 _BAND_VALUES = 16 * 2**20  # of float32: 64 MiB
 # The share of values clipped at either end in the colours of a preview.
 _CLIPPED = 0.01
-
-
-class Line(NamedTuple):
-    """Evenly spaced places along one side of an image, in pixels, with whole numbers at centres."""
-
-    first: float
-    step: float
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes of an image on its way through a network, and nearest-neighbour positions."""
+"""Sizes of an image on its way through a network, and places along its sides."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,13 @@ MAX_ASPECT = 4
 SQUEEZE = 0.02
 # Classes are decided on at most this many pixels: every pixel of images up to VGA.
 DECISION_PIXELS = 640 * 480
+
+
+class Line(NamedTuple):
+    """Evenly spaced places along one side of an image, in pixels, with whole numbers at centres."""
+
+    first: float
+    step: float
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,6 +28,7 @@ from lseg_ros.whole_files import whole_file, write_error
 METADATA_KEY = 'lseg'
 TOKENIZER_KEY = 'tokenizer'
 ORIGIN_KEY = 'origin'
+_MOST_MAPPED = 2**26  # bytes: 64 MiB
 
 
 class CheckpointError(ValueError):
@@ -39,6 +41,27 @@ class StoredTensor:
 
     shape: tuple[int, ...]
     read: Callable[[], Tensor]
+
+
+class _MappedFile:
+    """A safetensors file whose tensors are copied one at a time into memory of their own.
+
+    What was read counts as memory in use while the file is mapped: it is mapped anew now and then,
+    but not for each tensor, which would take longer than reading.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None  # safetensors has no complete stubs
+        self._read = 0  # bytes since it was mapped
+
+    def copy(self, key: str) -> Tensor:
+        """Return a copy of the tensor `key`."""
+        if self._file is None or self._read > _MOST_MAPPED:
+            self._file, self._read = safe_open(self._path, framework='pt'), 0
+        tensor: Tensor = self._file.get_tensor(key)
+        self._read += tensor.nbytes
+        return tensor.clone()
 
 
 @dataclass(frozen=True)
@@ -155,9 +178,10 @@ def convert(
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     """Return the tensors of a safetensors file by their keys; raise SafetensorError for another."""
+    mapped = _MappedFile(path)
     with safe_open(path, framework='pt') as file:
         return {
-            key: StoredTensor(tuple(file.get_slice(key).get_shape()), partial(_copy, path, key))
+            key: StoredTensor(tuple(file.get_slice(key).get_shape()), partial(mapped.copy, key))
             for key in file.keys()  # noqa: SIM118 -- not a mapping
         }
 
@@ -210,13 +234,6 @@ def _read_own(path: Path) -> Checkpoint:
         tokenizer=metadata.get(TOKENIZER_KEY, ''),
         origin=origin,
     )
-
-
-def _copy(path: Path, key: str) -> Tensor:
-    """Read one tensor into memory of its own, so that the mapped file can be released."""
-    with safe_open(path, framework='pt') as file:
-        tensor: Tensor = file.get_tensor(key)
-        return tensor.clone()
 
 
 def _read_tensor(checkpoint: Checkpoint, stored: StoredTensor) -> Tensor:

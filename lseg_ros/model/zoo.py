@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from lseg_ros.downloads import kept
 from lseg_ros.downloads.catalogue import DOWNLOADS
@@ -91,6 +94,17 @@ def load(
     return model.to(device).eval().requires_grad_(False)
 
 
+class _NoRandomValues(TorchFunctionMode):
+    """Leaves out random initial values, which take long to draw, where a file replaces them."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 @contextmanager
 def outline(
     name_or_path: str | Path, text_model: str | Path | None = None, spatial: str | None = None
@@ -105,7 +119,9 @@ def outline(
             _check_parts(stored.config)
         except ValueError as error:
             raise checkpoint.CheckpointError(f'{stored.path}: {error}') from error
-        yield build(stored.config, text_model, device='meta'), stored
+        with _NoRandomValues():
+            model = build(stored.config, text_model, device='meta')
+        yield model, stored
 
 
 def build(config: LSegConfig, text_model: str | Path | None = None, device: str | torch.device = 'cpu') -> LSeg:

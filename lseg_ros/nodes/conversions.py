@@ -6,7 +6,7 @@ from __future__ import annotations
 import array
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
@@ -14,11 +14,13 @@ from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
 
 from lseg_ros.core.cloud import POINT, PixelGrid
-from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.media import ros_images
 from lseg_ros.media.ros_images import LeastSize, Picture, to_nanoseconds
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.bridge import bridge_to_rgb
+
+if TYPE_CHECKING:
+    from lseg_ros.core.embedding import ImageEmbedding  # needs PyTorch, which the camera node does not
 
 # Output encodings: type of a value and values per pixel.
 _OUTPUT: Mapping[str, tuple[np.dtype[Any], int]] = MappingProxyType(

@@ -58,12 +58,20 @@ def recording(tmp_path):
     return tmp_path
 
 
+PROGRAM = """
+import sys
+from lseg_ros.nodes.camera.camera_node import main
+status = main()
+sys.exit('loaded PyTorch' if 'torch' in sys.modules else status)
+"""
+
+
 def run_camera(*arguments):
-    """Run the node as a process until it exits; return the completed process."""
+    """Run the node as a process until it exits, without PyTorch; return the completed process."""
     command = [
         sys.executable,
         '-c',
-        'import sys; from lseg_ros.nodes.camera.camera_node import main; sys.exit(main())',
+        PROGRAM,
         '--ros-args',
         *(part for argument in arguments for part in ('-p', argument)),
     ]

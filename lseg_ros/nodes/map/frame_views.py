@@ -8,7 +8,7 @@ import torch
 from sensor_msgs.msg import Image
 
 from lseg_ros.core.cloud import PixelGrid
-from lseg_ros.core.embedding import Line
+from lseg_ros.core.geometry import Line
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.camera_views import CameraViews, EmbeddedImage
