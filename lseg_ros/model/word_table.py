@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from lseg_ros.labels.syntax import quote
 from lseg_ros.model.parts import TextEncoder
+from lseg_ros.model.text import PromptCache
 
 _NAME = re.compile(r'words:([1-9]\d{0,5})x([1-9]\d{0,4})')
 
@@ -38,7 +39,7 @@ class WordTable(TextEncoder):
         """Return a table of what `encoder` makes of `prompts`."""
         distinct = tuple(dict.fromkeys(prompts))
         table = cls(len(distinct), encoder.dim)
-        table.rows = torch.cat([encoder.encode([prompt]).float().cpu() for prompt in distinct])
+        table.rows = PromptCache(encoder.encode)(distinct)
         table.read_tokenizer(json.dumps(distinct))
         return table
 
