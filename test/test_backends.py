@@ -14,6 +14,7 @@ from oracle import build_oracle
 from skimage import data
 from sklearn.datasets import load_sample_images
 from torch._dynamo.utils import counters
+from torch._inductor import config as inductor
 
 from lseg_ros.backends import EagerBackend, fixed_sizes, open_backend
 from lseg_ros.backends.folding import FoldedNetwork
@@ -225,6 +226,9 @@ def compiling(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', '')  # restored at the end
     monkeypatch.delenv('TORCHINDUCTOR_CACHE_DIR')
+    # Preparing for many kernels takes longer than compiling these few.
+    monkeypatch.setattr(inductor, 'cpp_cache_precompile_headers', False)
+    monkeypatch.setattr(inductor.cpp, 'vec_isa_ok', True)  # which compiles a program for each extension of the CPU
     torch._dynamo.reset()
     counters.clear()
     yield counters

@@ -137,7 +137,7 @@ ODD_METADATA = (
     'rosbag2_bagfile_information: {relative_file_paths: 7}',
     'rosbag2_bagfile_information: 2001-99-99',
     '\0',
-    10_000 * '[',
+    3_000 * '[',
 )
 
 

@@ -2,7 +2,6 @@
 """The command line: what the commands write, say and return."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -118,8 +117,10 @@ def test_segment_without_other_and_with_a_threshold(lseg, photo, tmp_path):
 
 
 @pytest.mark.slow
-def test_segment_at_best_quality_decides_by_all_scales(lseg, photo, tmp_path, tiny_model):
+def test_segment_at_best_quality_decides_by_all_scales(lseg, photo, tmp_path, tiny_model, monkeypatch):
     multiscale = pytest.importorskip('lseg_lab.evaluation.multiscale')
+    # The published sizes take 36 passes; these take four.
+    monkeypatch.setattr(multiscale.MultiScaleEvaluator.__init__, '__defaults__', (64, 480, (1.0, 1.5)))
     path = tmp_path / 'lseg_output' / 'photo.ids.png'
     assert lseg.segment(photo, '--no-other', '--quality', 'best')[0] == 0
     text = tiny_model.encode_text(['floor', 'wall'])
@@ -286,9 +287,6 @@ def test_a_broken_add_on_breaks_its_own_command_only(add_ons, capsys):
     assert err.startswith('lseg: error: ') and err.count('\n') == 1
 
 
-TORCHRUN = '-m torch.distributed.run --standalone --nproc-per-node 2 -m lseg_ros.cli segment'
-
-
 def test_segment_goes_on_where_it_was_interrupted(lseg, tmp_path, monkeypatch):
     for name in ('a', 'b', 'c'):
         write_image(tmp_path / 'in' / f'{name}.png')
@@ -319,22 +317,3 @@ def test_segment_goes_on_where_it_was_interrupted(lseg, tmp_path, monkeypatch):
     interrupted_after_two()
     assert lseg.segment('in', labels='floor, door')[0] == 0  # other labels: nothing of it is done
     assert begun == ['a.png', 'b.png', 'a.png', 'b.png', 'c.png']
-
-
-@pytest.mark.slow
-def test_processes_of_torchrun_share_the_files(tmp_path, weights):
-    for name in ('a', 'b', 'c'):
-        write_image(tmp_path / 'in' / f'{name}.png')
-    options = ('--model', weights, '--device', 'cpu', '--backend', 'eager', '--labels', 'floor, wall')
-    done = subprocess.run(
-        [sys.executable, *TORCHRUN.split(), 'in', *map(str, options)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == '3 of 3 images segmented into lseg_output\n'
-    assert len(list((tmp_path / 'lseg_output').glob('*.ids.png'))) == 3

@@ -53,3 +53,16 @@ def columns(value, count, ignored_rows=0):
     values[:, :count] = value
     values[48 - ignored_rows :] = 255
     return values
+
+
+def write_fss(root):
+    """Write FSS-1000 with two categories; the first in alphabetical order is listed last."""
+    for name, count in (('zebra', 1), ('ac_wall', 2)):
+        for number in range(1, count + 1):
+            folder = root / 'FSS-1000' / name
+            picture(folder / f'{number}.jpg')
+            grey = np.where(columns(1, 12 * number) == 1, 128, 127)
+            mask(folder / f'{number}.png', np.repeat(grey[..., None], 3, axis=2))
+    split = root / 'splits' / 'fss' / 'test.txt'
+    split.parent.mkdir(parents=True)
+    split.write_text('zebra\nac_wall\n')

@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The published episodes on small data in the same layout, with scores worked out by hand."""
 
-import json
 import os
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
-from benchmark_data import ALONE, RedNetwork, columns, mask, picture
+from benchmark_data import ALONE, RedNetwork, columns, mask, picture, write_fss
 
 from lseg_lab.evaluation import benchmarks, episodes
 from lseg_lab.evaluation.episodes import open_coco20i, open_fss1000, open_pascal5i
 from lseg_lab.evaluation.zero_shot import count_episode, zero_shot_score
-from lseg_ros import cli
-from lseg_ros.model import save
 from lseg_ros.sharing.tally import Counting
 
 
@@ -153,16 +148,7 @@ def test_coco_lists_are_read_and_not_run(coco, content, reason, capfd):
 
 @pytest.fixture
 def fss(tmp_path):
-    """Two categories; the first in alphabetical order is listed last."""
-    for name, count in (('zebra', 1), ('ac_wall', 2)):
-        for number in range(1, count + 1):
-            folder = tmp_path / 'FSS-1000' / name
-            picture(folder / f'{number}.jpg')
-            grey = np.where(columns(1, 12 * number) == 1, 128, 127)
-            mask(folder / f'{number}.png', np.repeat(grey[..., None], 3, axis=2))
-    split = tmp_path / 'splits' / 'fss' / 'test.txt'
-    split.parent.mkdir(parents=True)
-    split.write_text('zebra\nac_wall\n')
+    write_fss(tmp_path)
     return tmp_path
 
 
@@ -222,25 +208,3 @@ def test_a_class_of_another_fold_is_refused(pascal):
     path.write_text('a__01\n')
     with pytest.raises(ValueError, match="'a__01' .* 6 to 10"):
         open_pascal5i(pascal, 1)
-
-
-@pytest.mark.slow
-def test_two_processes_of_torchrun_give_the_numbers_of_one(fss, tiny_model, tmp_path, one_thread):
-    save(tiny_model, tmp_path / 'tiny.safetensors')
-    command = ['evaluate', *'--dataset fss1000 --device cpu --root'.split(), str(fss)]
-    command += ['--model', str(tmp_path / 'tiny.safetensors'), '--state', str(tmp_path / 'state')]
-    assert cli.main([*command, '--json', str(tmp_path / 'one.json')]) == 0
-    torchrun = '-m torch.distributed.run --standalone --nproc-per-node 2 -m lseg_ros.cli'
-    result = subprocess.run(
-        [sys.executable, *torchrun.split(), *command, '--json', str(tmp_path / 'two.json')],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.count('ViT-L/16 (published)') == 1
-    one, two = (json.loads((tmp_path / f'{n}.json').read_text()) for n in ('one', 'two'))
-    assert one == two and one['images'] == {'test': 3}
-    assert one['published']['ResNet-101'] == {'mIoU': 84.7}
-    assert not (tmp_path / 'state').exists()

@@ -3,6 +3,7 @@
 
 import argparse
 import dataclasses
+from copy import deepcopy
 
 import pytest
 import torch
@@ -19,9 +20,9 @@ pytestmark = pytest.mark.slow  # the texts of a thousand classes are encoded
 
 
 @pytest.fixture(scope='module')
-def texts():
+def texts(loaded):
     """Return the text vectors of the ImageNet classes, computed once."""
-    return class_words.class_texts(load('lseg-lite'))
+    return class_words.class_texts(loaded)
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +30,17 @@ def known_texts(texts, monkeypatch):
     monkeypatch.setattr(class_words, 'class_texts', lambda model: texts)
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(scope='module')
+def loaded():
     model = load('lseg-lite')
     class_words.remove_class_prior(model)
     return model
+
+
+@pytest.fixture
+def model(loaded):
+    """Return a network without class prior that a test may change."""
+    return deepcopy(loaded)
 
 
 def add_words(source, target, *arguments):

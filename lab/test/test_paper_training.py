@@ -2,9 +2,6 @@
 """Training by the authors' recipe: crops, episodes, rates, resume and several processes."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import cv2
@@ -212,55 +209,6 @@ def test_bfloat16_computes_about_the_same_loss(photos):
         recipe = PaperRecipe(tiny(dropout=0.0), PaperConfig(steps=1, bfloat16=bfloat16))
         losses.append(recipe.loss(recipe.collate([stream[n] for n in range(4)])).item())
     assert losses[1] == pytest.approx(losses[0], rel=0.05) and losses[0] != losses[1]
-
-
-PROCESS = """\
-import sys
-from pathlib import Path
-import torch
-from lseg_ros.sharing.workers import workers
-from lseg_lab.training.config import PaperConfig
-from lseg_lab.training.paper import PaperRecipe
-from lseg_lab.training.trainer import Trainer
-from test_paper_training import crops, tiny
-torch.set_num_threads(1)
-photos, out = map(Path, sys.argv[1:])
-with workers('cpu') as team:
-    config = PaperConfig(steps=1, batch=1, processes=team.count, workers=0)
-    trainer = Trainer(PaperRecipe(tiny(dropout=0.0), config, team), crops(photos), out, team)
-    trainer.run()
-    parameters = dict(trainer.model.named_parameters())
-    torch.save(parameters, out / f'{team.rank}.pt')
-"""
-
-
-def test_two_processes_train_as_one_with_the_same_samples(photos, tmp_path, one_thread):
-    """Both end with the weights of one process.
-
-    That process accumulates the gradients of their batches.
-    """
-    script, out = tmp_path / 'process.py', tmp_path / 'two'
-    script.write_text(PROCESS)
-    torchrun = '-m torch.distributed.run --standalone --nproc-per-node 2'
-    done = subprocess.run(
-        [sys.executable, *torchrun.split(), str(script), str(photos), str(out)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
-    )
-    assert done.returncode == 0, done.stderr
-    first, second = (torch.load(out / f'{rank}.pt') for rank in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    config = PaperConfig(steps=1, batch=1, accumulate=2, workers=0)
-    one = Trainer(PaperRecipe(tiny(dropout=0.0), config), crops(photos), tmp_path / 'one')
-    one.run()
-    start = dict(tiny().named_parameters())
-    for name, tensor in one.model.named_parameters():
-        moved = float((tensor - start[name]).detach().abs().max())
-        assert torch.allclose(first[name], tensor, atol=1e-7 + 1e-3 * moved), name
-    logs = [json.loads((tmp_path / run / 'log.jsonl').read_text()) for run in ('one', 'two')]
-    assert logs[0]['loss'] == pytest.approx(logs[1]['loss'], rel=1e-4)
 
 
 def test_synchronised_normalisation_keeps_the_network(photos):

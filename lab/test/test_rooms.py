@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
 import pytest
 
 from lseg_lab.evaluation.drive_truth import CAMERAS, DriveTruth
-from lseg_lab.rooms import appliances, generate, sanitary, small_things
+from lseg_lab.rooms import appliances, generate, sanitary, small_things, textures
 from lseg_lab.rooms.assets import find_assets
 from lseg_lab.rooms.catalogue import Model, load_catalogues, split_held_out
 from lseg_lab.rooms.drive_recording import drive_cameras
@@ -23,7 +22,7 @@ from lseg_lab.rooms.model_labels import CLASSES, label_of
 from lseg_lab.rooms.plan import Opening, lower_part, make_room, rectangle, wall_mesh
 from lseg_lab.rooms.scene import NEAR, Camera, perspective
 from lseg_lab.rooms.style import Style
-from lseg_lab.rooms.textures import Textures, build_textures
+from lseg_lab.rooms.textures import Textures
 from lseg_ros.cli import main
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.sources import recorded_drive
@@ -49,12 +48,23 @@ def egl() -> None:
         pytest.skip(f'no EGL here (install libegl1 and libgl1-mesa-dri): {error}')
 
 
+FEW = {kind: (draw, min(count, 4)) for kind, (draw, count) in textures._DRAWN.items()}
+start_worker = generate._start_worker
+
+
+def start_with_few_textures(folder: Path, settings: generate.Settings) -> None:
+    """Start a worker without the ten seconds that all textures take."""
+    with mock.patch.object(textures, '_DRAWN', FEW):
+        start_worker(folder, settings)
+
+
 def render(folder: Path, rooms: int, processes: int, seed: int = 3) -> Path:
-    """Run `lseg rooms` with few small pictures and no furniture catalogues."""
+    """Run `lseg rooms` with few small pictures, few textures and no furniture catalogues."""
     small = ['--built-only', '--size', '64x48', '--views', '2', '--depth', '--kind', 'rooms']
     numbers = {'--rooms': rooms, '--processes': processes, '--seed': seed}
     arguments = [str(part) for pair in numbers.items() for part in pair]
-    assert main(['rooms', str(folder), *arguments, *small]) == 0
+    with mock.patch.object(generate, '_start_worker', start_with_few_textures):
+        assert main(['rooms', str(folder), *arguments, *small]) == 0
     return folder
 
 
@@ -64,38 +74,23 @@ def rooms(egl: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render(tmp_path_factory.mktemp('rooms'), 3, processes=2)
 
 
-@pytest.fixture(scope='module')
-def textures() -> Textures:
-    """The generated textures of rooms, which take ten seconds."""
-    return build_textures(np.zeros((0, 256, 256, 4), np.uint8), (), held_out=False)
-
-
-@pytest.fixture
-def in_one_process(textures: Textures, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """`render` in this process, with textures that were generated once for all tests."""
-    monkeypatch.setattr(generate, 'build_textures', lambda *_, **__: textures)
-    return partial(render, processes=1)
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     """Return all files of a data set."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 @pytest.mark.slow
-def test_a_resumed_run_of_one_process_equals_an_uninterrupted_one_of_two(
-    rooms: Path, in_one_process: Callable[..., Path], tmp_path: Path
-) -> None:
-    in_one_process(tmp_path, 1)
+def test_a_resumed_run_of_one_process_equals_an_uninterrupted_one_of_two(rooms: Path, tmp_path: Path) -> None:
+    render(tmp_path, 1, processes=1)
     first = {name: (tmp_path / name).stat().st_mtime_ns for name in contents(tmp_path)}
-    in_one_process(tmp_path, 3)
+    render(tmp_path, 3, processes=1)
     assert contents(tmp_path) == contents(rooms)
     assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in first.items())
 
 
 @pytest.mark.slow
-def test_another_seed_gives_other_rooms(rooms: Path, in_one_process: Callable[..., Path], tmp_path: Path) -> None:
-    in_one_process(tmp_path, 1, seed=4)
+def test_another_seed_gives_other_rooms(rooms: Path, tmp_path: Path) -> None:
+    render(tmp_path, 1, processes=1, seed=4)
     assert contents(tmp_path)['000000_0.jpg'] != contents(rooms)['000000_0.jpg']
 
 

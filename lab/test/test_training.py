@@ -422,27 +422,31 @@ def test_which_cpus_compute_in_bfloat16(monkeypatch, capabilities, expected):
     assert computes_in_bfloat16(torch.device('cpu')) is expected
 
 
+@pytest.fixture(scope='module')
+def whole(rooms, tmp_path_factory):
+    """Return the trainer of a run without interruption."""
+    return train(rooms, tmp_path_factory.mktemp('whole'), learning_rate=5e-3)
+
+
 @pytest.mark.slow
-def test_training_lowers_the_loss(rooms, tmp_path):
+def test_training_lowers_the_loss(rooms, whole, tmp_path):
     """Twelve steps on six images suffice; each save is logged."""
-    start = loss_of(train(rooms, tmp_path / 'start', until=1, learning_rate=0.0).model, rooms)
-    trained = train(rooms, tmp_path / 'run', learning_rate=5e-3)
-    assert loss_of(trained.model, rooms) < 0.8 * start
-    rows = [json.loads(line) for line in (tmp_path / 'run' / 'log.jsonl').open()]
+    start = loss_of(train(rooms, tmp_path, until=1, learning_rate=0.0).model, rooms)
+    assert loss_of(whole.model, rooms) < 0.8 * start
+    rows = [json.loads(line) for line in (whole.directory / 'log.jsonl').open()]
     assert [row['step'] for row in rows] == [6, 12]
     assert all(row['loss'] > 0 for row in rows)
 
 
 @pytest.mark.slow
-def test_training_resumes_exactly(rooms, tmp_path):
+def test_training_resumes_exactly(rooms, whole, tmp_path):
     """Twelve steps equal five, an interruption and seven."""
-    whole = train(rooms, tmp_path / 'whole')
-    train(rooms, tmp_path / 'parts', until=5)
-    parts = train(rooms, tmp_path / 'parts')
+    train(rooms, tmp_path, until=5, learning_rate=5e-3)
+    parts = train(rooms, tmp_path, learning_rate=5e-3)
     assert parts.step == whole.step == 12
     for name, tensor in whole.model.image_state_dict().items():
         assert torch.equal(tensor, parts.model.image_state_dict()[name]), name
-    averages = [load_file(tmp_path / run / 'weights.safetensors') for run in ('whole', 'parts')]
+    averages = [load_file(run.directory / 'weights.safetensors') for run in (whole, parts)]
     for name, tensor in averages[0].items():
         assert torch.equal(tensor, averages[1][name]), name
 

@@ -74,14 +74,17 @@ def clouds(client):
 
 
 def join_in_parts(consumers):
-    """Subscribe to the frames, later to the tables; return the seconds that it took."""
-    started = time.monotonic()
+    """Subscribe to the frames, later to the tables; return the seconds that it took each."""
+    started = []
     for consumer in consumers:
+        started.append(time.monotonic())
         consumer.subscribe(FRAMES)
     time.sleep(HOLD_S / 3)
-    for consumer in consumers:
+    took = []
+    for consumer, start in zip(consumers, started):
         consumer.subscribe(TABLES)
-    return time.monotonic() - started
+        took.append(time.monotonic() - start)
+    return took
 
 
 def receive_everything(consumers, context):
@@ -98,28 +101,28 @@ def receive_everything(consumers, context):
         consumer.destroy_node()
 
 
-@pytest.mark.parametrize('joins', [3, pytest.param(100, marks=pytest.mark.slow)])
-def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(active, ros_context, joins):
+@pytest.mark.parametrize('rounds', [3, pytest.param(40, marks=pytest.mark.slow)])
+def test_table_reaches_volatile_and_latched_consumers_before_the_first_mask(active, ros_context, rounds):
     client = active(labels=['floor', 'door'])
     pauses = random.Random(0)
     checked = 0
     with streaming(client):
-        for join in range(joins):
+        for turn in range(rounds):
             time.sleep(pauses.uniform(0, PAUSE_S))  # to join anywhere between two frames
             consumers = [
-                Consumer(ros_context, client.namespace, f'{name}{join}', *qos)
+                Consumer(ros_context, client.namespace, f'{name}{turn}_{number}', *qos)
+                for number in range(3)
                 for name, qos in (('volatile', (RELIABLE, RELIABLE)), ('latched', (qos_profile_sensor_data, LATCHED)))
             ]
-            took = join_in_parts(consumers)
+            times = join_in_parts(consumers)
             receive_everything(consumers, ros_context)
-            if took >= IN_TIME_S:
-                continue
-            checked += 1
-            for consumer in consumers:
-                tables = max(consumer.first[topic] for topic in TABLES)
-                assert all(consumer.first[topic] > tables for topic in FRAMES), consumer.first
+            for consumer, took in zip(consumers, times):
+                if took < IN_TIME_S:
+                    checked += 1
+                    tables = max(consumer.first[topic] for topic in TABLES)
+                    assert all(consumer.first[topic] > tables for topic in FRAMES), consumer.first
     if not checked:
-        pytest.skip(f'the machine is too busy: none of {joins} joins took less than {IN_TIME_S:.3f} s')
+        pytest.skip(f'the machine is too busy: no consumer joined within {IN_TIME_S:.3f} s')
 
 
 @pytest.mark.slow
