@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adds words outside the training data, by the image encoder's own ImageNet classifier."""
+"""Adds what the image encoder's own ImageNet classifier knows to a decoder's features."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ IMAGENET_CLASSES = 1000
 class ClassPrior(nn.Module):
     """Names what an ImageNet classifier sees in each cell of the encoder's last feature map.
 
-    Each class has a vector that represents its name; a cell's output is their mean, weighted by
-    the class probabilities. This is ConSE (Norouzi et al., "Zero-Shot Learning by Convex
-    Combination of Semantic Embeddings", ICLR 2014), for cells instead of images. The mean is
+    Each class has a vector, which represents its name or was learned; a cell's output is their
+    mean, weighted by the class probabilities. This is ConSE (Norouzi et al., "Zero-Shot Learning by
+    Convex Combination of Semantic Embeddings", ICLR 2014), for cells instead of images. The mean is
     multiplied by 1 - entropy / log 1000, so that uncertain cells add little.
     """
 

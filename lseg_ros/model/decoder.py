@@ -75,15 +75,19 @@ class PyramidDecoder(Decoder):
         assert isinstance(layer, nn.Conv2d)
         return layer
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Return pixel embeddings [B, dim, h, w] at the finest level, not yet normalised."""
+    def features(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the input of the last layer, [B, width, h, w], at the finest level."""
         *levels, head = maps
-        x = self.head(head) + self.context(head.mean((2, 3), keepdim=True))
+        x: Tensor = self.head(head) + self.context(head.mean((2, 3), keepdim=True))
         for features, lateral, blocks in reversed(list(zip(levels, self.laterals, self.levels))):
             x = F.interpolate(x, size=features.shape[-2:], mode='bilinear', align_corners=False)
             x = blocks(x + lateral(features))
         x = self.output[:-1](x)
         if self.class_prior is not None:
             x = x + self.class_prior(head, x.shape[-2:])
-        embeddings: Tensor = self.projection(x)
+        return x
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return pixel embeddings [B, dim, h, w] at the finest level, not yet normalised."""
+        embeddings: Tensor = self.projection(self.features(maps))
         return embeddings

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -17,6 +17,7 @@ from lseg_lab.training.precision import computes_in_bfloat16, mixed_precision
 from lseg_lab.training.recipe import Recipe
 from lseg_lab.training.regularisation import LevelDropout, StyleRandomisation
 from lseg_ros.model import LSeg
+from lseg_ros.model.decoder import PyramidDecoder
 
 
 class SmallNetworkRecipe(Recipe[TrainingConfig]):
@@ -54,16 +55,25 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
         factor = min(1.0, (step + 1) / self.config.warm_up)
         return factor * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done)))
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Return embeddings [B, D, h, w], before normalisation, of images uint8 [B, H, W, 3]."""
-        self.model.decoder.train()
+    def embed(self, images: Tensor, choose: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Return embeddings [B, D, h, w], before normalisation, of images uint8 [B, H, W, 3].
+
+        Of the decoder's features [B, width, H / 4, W / 4], `choose` returns those to embed: all by
+        default. Their gradients should be contiguous in channels-last layout, as the features are;
+        in another, the whole step takes twice as long on a CPU.
+        """
+        decoder = self.model.decoder
+        decoder.train()
         self.model.image_encoder.eval()
         pixels = self.model.normalise(images)
-        precision = mixed_precision(self.model.decoder, pixels.device.type) if self._bfloat16 else nullcontext()
+        precision = mixed_precision(decoder, pixels.device.type) if self._bfloat16 else nullcontext()
         with self._regularised(), precision:
             with torch.set_grad_enabled(self._tuned):
                 maps = self._encoder(pixels.to(next(self._encoder.parameters()).dtype))
-            return self.model.decoder(maps)
+            if choose is None:
+                return decoder(maps)
+            assert isinstance(decoder, PyramidDecoder)
+            return decoder.projection(choose(decoder.features(maps)))
 
     @contextmanager
     def _regularised(self) -> Iterator[None]:
@@ -83,9 +93,14 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
 
 
 def _unfreeze(model: LSeg, tune: bool) -> None:
-    """Make the decoder trainable and, if `tune`, the encoder's convolutions from stage 3 on."""
+    """Make the decoder trainable and, if `tune`, the encoder's convolutions from stage 3 on.
+
+    A class prior keeps its ImageNet classifier.
+    """
     model.image_encoder.requires_grad_(False)
     model.decoder.requires_grad_(True)
+    if isinstance(model.decoder, PyramidDecoder) and model.decoder.class_prior is not None:
+        model.decoder.class_prior.classifier.requires_grad_(False)
     for name, module in model.image_encoder.named_modules():
         late = name.startswith(('net.blocks.3', 'net.blocks.4', 'net.blocks.5', 'net.blocks.6'))
         if tune and isinstance(module, nn.Conv2d) and (late or name == 'net.conv_head'):
