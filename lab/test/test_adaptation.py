@@ -5,7 +5,6 @@ import argparse
 import json
 
 import bag_files
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,15 +12,15 @@ from PIL import Image
 
 from lseg_lab.adaptation.agreement import Comparison, FrameAnswers
 from lseg_lab.adaptation.cameras import check_distinct, find_cameras
-from lseg_lab.adaptation.frame_store import Frame, open_store
-from lseg_lab.adaptation.frame_stream import CELL, STEP, FrameStream
+from lseg_lab.adaptation.frame_store import Frame, View, open_store
 from lseg_lab.adaptation.imitation import ImitationRecipe
 from lseg_lab.adaptation.report import draw_difference
 from lseg_lab.adaptation.scene_checks import SceneChecks
 from lseg_lab.adaptation.student import build_student, with_words
-from lseg_lab.adaptation.teacher_pass import TeacherPass, choose_frames
-from lseg_lab.commands import adapt
-from lseg_lab.training.augment import crop_matrix
+from lseg_lab.adaptation.teacher_pass import STEP, TeacherPass, choose_frames
+from lseg_lab.adaptation.view_shape import ViewShape
+from lseg_lab.adaptation.view_stream import ViewStream
+from lseg_lab.commands import adapt, adapt_run
 from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.dataset import Sample
 from lseg_lab.training.lite import LabelObjective
@@ -32,7 +31,9 @@ from lseg_ros.media.videos import VideoWriter
 from lseg_ros.model import LSegConfig, build, load, save
 
 SIZE = (64, 96)
+SHAPE = ViewShape((32, 64), student=32, teacher=32)
 FRAMES = [Frame(0, number) for number in range(10)]
+VIEWS = [View(0, number, index) for number in range(3) for index in (1, 2)]
 LABELS = LabelRegistry().replace(['floor', 'wall', 'door'])
 NO_SCENE = SceneChecks(LABELS, {}, 0.0)
 
@@ -64,11 +65,30 @@ def teacher():
 
 
 @pytest.fixture
-def store(folder, teacher, tmp_path):
+def open_pass(folder, teacher, tmp_path):
+    """Return a function that opens a store of the folder's frames, and a pass that fills it."""
+
+    def opened(segmenter=teacher, least=8, shape=SHAPE):
+        cameras = find_cameras([str(folder)], tmp_path / 'store')
+        store = open_store(tmp_path / 'store', teacher.model, cameras, least, shape)
+        return store, TeacherPass(segmenter, cameras, store, least)
+
+    return opened
+
+
+@pytest.fixture
+def store(open_pass):
     """Return the teacher's embeddings of the folder's frames."""
-    cameras = find_cameras([str(folder)], tmp_path / 'store')
-    store = open_store(tmp_path / 'store', teacher.model, cameras, 8)
-    TeacherPass(teacher, cameras, store, 8).run(FRAMES)
+    store, teacher_pass = open_pass()
+    teacher_pass.frames(FRAMES)
+    return store
+
+
+@pytest.fixture
+def views(open_pass):
+    """Return a store with two views of each of three frames."""
+    store, teacher_pass = open_pass()
+    assert teacher_pass.views(FRAMES[:3], 2, SHAPE) == VIEWS
     return store
 
 
@@ -147,92 +167,119 @@ def test_the_stored_embedding_is_the_teachers(store, teacher):
 
 
 @pytest.mark.parametrize(('least', 'cells'), [(9, (16, 24)), (8, (8, 12)), (1, (2, 3))])
-def test_fine_grids_are_averaged_to_the_resolution_of_the_student(folder, teacher, tmp_path, least, cells):
+def test_fine_grids_are_averaged_to_the_resolution_of_the_student(open_pass, teacher, least, cells):
     """The teacher reduces 64 x 96 pixels to 32 x 48, and its grid has 8 x 12 cells."""
     fine = SinglePassSegmenter(teacher.model, input_size=64)
-    cameras = find_cameras([str(folder)], tmp_path / 'store')
-    store = open_store(tmp_path / 'store', teacher.model, cameras, least)
-    TeacherPass(fine, cameras, store, least).run(FRAMES[:1])
+    store, teacher_pass = open_pass(fine, least)
+    teacher_pass.frames(FRAMES[:1])
     stored = store.embedding(Frame(0, 0), SIZE)
     assert stored.grid.shape[1:] == cells
     whole = fine.embed(frame(0)).grid.mean((1, 2))
     assert torch.allclose(stored.grid.mean((1, 2)), whole, atol=1e-3)
 
 
-def test_only_missing_embeddings_are_computed(store, folder, teacher, monkeypatch, tmp_path):
+def test_only_missing_embeddings_are_computed(store, views, open_pass, teacher, monkeypatch):
     (store.folder / '00_000007.npy').unlink()
+    (store.folder / '00_000001_02.npy').unlink()
     seen = []
     embed = teacher.embed
     monkeypatch.setattr(teacher, 'embed', lambda image: seen.append(1) or embed(image))
-    cameras = find_cameras([str(folder)], tmp_path / 'store')
-    assert TeacherPass(teacher, cameras, store, 8).run(FRAMES) == FRAMES
-    assert len(seen) == 1
+    _, teacher_pass = open_pass()
+    assert teacher_pass.frames(FRAMES) == FRAMES
+    assert teacher_pass.views(FRAMES[:3], 2, SHAPE) == VIEWS
+    assert len(seen) == 2
 
 
-def test_embeddings_of_another_teacher_are_refused(store, folder, tmp_path):
+def test_embeddings_of_another_teacher_or_other_views_are_refused(store, open_pass, folder, tmp_path):
     other = build(LSegConfig(name='other', width=8))
     with pytest.raises(ValueError, match='other teacher'):
-        open_store(store.folder, other, find_cameras([str(folder)], tmp_path / 'store'), 8)
+        open_store(store.folder, other, find_cameras([str(folder)], tmp_path / 'store'), 8, SHAPE)
+    with pytest.raises(ValueError, match='other views'):
+        open_pass(shape=ViewShape((32, 32), student=32, teacher=32))
 
 
-def test_a_disk_that_is_too_small_is_noticed_at_the_first_frame(folder, teacher, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_noticed_at_the_first_view(open_pass, monkeypatch):
     usage = type('Usage', (), {'free': 10_000})
     monkeypatch.setattr('shutil.disk_usage', lambda path: usage)
-    cameras = find_cameras([str(folder)], tmp_path / 'store')
-    store = open_store(tmp_path / 'store', teacher.model, cameras, 8)
-    with pytest.raises(OSError, match=r'9 more frames need .* fewer --frames'):
-        TeacherPass(teacher, cameras, store, 8).run(FRAMES)
+    with pytest.raises(OSError, match=r'9 more views need .* fewer --frames or --views'):
+        open_pass()[1].views(FRAMES[:5], 2, SHAPE)
 
 
-def stream(store, **options):
-    return FrameStream(store, FRAMES[:8], crop=(64, 64), short_side=64, **options)
+def test_the_first_view_is_the_frame_as_the_student_sees_it(views, teacher):
+    """64 x 96 pixels are reduced to 32 x 48, and 16 columns of padding are seen."""
+    for number in range(3):
+        ours = teacher.embed(frame(number)).grid
+        row, column = View(0, number, 1).first
+        targets = torch.from_numpy(views.targets(View(0, number, 1))).float()
+        cosine = (targets * ours[:, row::STEP, column::STEP].permute(1, 2, 0)).sum(2)
+        assert cosine.min() > 0.98
+    assert (views.image(View(0, 0, 1))[:, 48:] == 128).all()
 
 
-def test_targets_are_the_embeddings_of_what_the_sample_shows(store, monkeypatch):
-    """Without a change of light, a cell's target is the teacher's embedding at its place."""
-    kept = {}
-
-    def remember(*args):
-        kept['matrix'] = crop_matrix(*args)
-        return kept['matrix']
-
-    monkeypatch.setattr('lseg_lab.training.augment.crop_matrix', remember)
-    monkeypatch.setattr('lseg_lab.training.augment.photometric', lambda image, rng: image)
-    samples = stream(store)
-    for number in range(5):
-        sample = samples[number]
-        source = int(np.random.default_rng((0, number)).integers(8))
-        rows = store.embedding(Frame(0, source), SIZE).rows(0, 64).numpy()
-        row, column = 5, 6
-        place = (np.array([[column, row]]) * STEP + sample.first[::-1] + 0.5) * CELL - 0.5
-        x, y = cv2.perspectiveTransform(place[None], np.linalg.inv(kept['matrix']))[0, 0]
-        assert sample.inside[row, column] == (-0.5 < x < 95.5 and -0.5 < y < 63.5)
-        if sample.inside[row, column]:
-            near = rows[np.clip(round(y), 0, 63), np.clip(round(x), 0, 95)]
-            target = sample.targets[row, column].numpy()
-            assert near @ target / np.linalg.norm(target) > 0.98
+def test_targets_are_what_the_teacher_sees_in_the_same_picture(views, teacher):
+    for view in VIEWS:
+        image, (row, column) = views.image(view), view.first
+        expected = teacher.embed(image).grid[:, row::STEP, column::STEP].permute(1, 2, 0)
+        assert image.shape == (32, 64, 3)
+        assert torch.allclose(torch.from_numpy(views.targets(view)).float(), expected, atol=2e-3)
 
 
-def test_samples_depend_on_seed_and_number_alone(store):
-    first, again, other = stream(store)[3], stream(store)[3], stream(store, seed=1)[3]
-    assert np.array_equal(first.image, again.image) and torch.equal(first.targets, again.targets)
-    assert not np.array_equal(first.image, other.image)
+def test_every_cell_has_a_target_in_some_view():
+    assert {View(0, 0, index).first for index in range(1, 5)} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
-def test_embeddings_and_answers_are_compared_inside_the_frame(store, teacher):
-    """A network that gives every pixel one vector has a loss that can be computed by hand."""
+def test_each_network_sees_a_view_at_its_own_scale(open_pass, teacher):
+    """Of frames 64 pixels high, a teacher that reduces to 64 sees twice what the student does."""
+    fine, shape = SinglePassSegmenter(teacher.model, input_size=64), ViewShape((32, 64), student=32, teacher=64)
+    ours, theirs = shape.draw(frame(5), 2, np.random.default_rng(0))
+    assert (ours.shape, theirs.shape) == ((32, 64, 3), (64, 128, 3))
+    half = theirs.reshape(32, 2, 64, 2, 3).mean((1, 3))
+    assert np.abs(half - ours).max() < 1
+    store, teacher_pass = open_pass(fine, shape=shape)
+    teacher_pass.views(FRAMES[:1], 1, shape)
+    grid = fine.embed(np.pad(frame(0), ((0, 0), (0, 32), (0, 0)), constant_values=128)).grid
+    coarse = torch.nn.functional.avg_pool2d(grid, 2)[:, ::STEP, 1::STEP].permute(1, 2, 0)
+    assert torch.allclose(torch.from_numpy(store.targets(View(0, 0, 1))).float(), coarse, atol=2e-3)
+
+
+def test_every_view_is_seen_before_any_is_seen_again(views):
+    samples = ViewStream(views, VIEWS, seed=1)
+    images = [samples[number].image.tobytes() for number in range(12)]
+    assert set(images[:6]) == set(images[6:]) == {views.image(view).tobytes() for view in VIEWS}
+    assert images == [ViewStream(views, VIEWS, seed=1)[number].image.tobytes() for number in range(12)]
+    assert images != [ViewStream(views, VIEWS, seed=2)[number].image.tobytes() for number in range(12)]
+
+
+def test_embeddings_and_answers_are_compared_where_the_targets_are(views, teacher):
+    """A network whose vectors are known has a loss that can be computed by hand."""
     model = build_student(teacher.model, 'tf_efficientnet_lite0', 8, 32)
     recipe = ImitationRecipe(model, TrainingConfig(), ['wall', 'floor', 'door'])
-    samples = [stream(store)[number] for number in range(3)]
-    vector = torch.randn(384)
-    recipe.embed = lambda images: vector[None, :, None, None].expand(len(images), -1, 16, 16)
-    targets = torch.cat([sample.targets[torch.from_numpy(sample.inside)] for sample in samples])
-    targets = targets / targets.norm(dim=1, keepdim=True)
-    student = vector / vector.norm()
-    ours, theirs = (torch.softmax(each @ text(model).T / 0.07, -1) for each in (student, targets))
-    divergence = (theirs * (theirs / ours).log()).sum(1).mean()
-    expected = 1 - (targets @ student).mean() + divergence
+    samples = [ViewStream(views, VIEWS)[number] for number in range(3)]
+    features = torch.randn(3, 384, 8, 16)
+    recipe.embed = lambda images, choose: choose(features)
+    ours, theirs = [], []
+    for image, sample in zip(features, samples):
+        row, column = sample.first
+        ours.append(image[:, row::2, column::2].flatten(1).T)
+        theirs.append(torch.from_numpy(sample.targets).float().flatten(0, 1))
+    ours, theirs = (each / each.norm(dim=1, keepdim=True) for each in map(torch.cat, (ours, theirs)))
+    student, teachers = (torch.softmax(each @ text(model).T / 0.07, -1) for each in (ours, theirs))
+    divergence = (teachers * (teachers / student).log()).sum(1).mean()
+    expected = 1 - (theirs * ours).sum(1).mean() + divergence
     assert recipe.loss(recipe.collate(samples)).item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+def test_only_the_chosen_cells_are_embedded(teacher):
+    """They are those of the whole embedding, and an untrained class prior adds nothing to them."""
+    model = build_student(teacher.model, 'tf_efficientnet_lite0', 8, 32)
+    recipe = ImitationRecipe(model, TrainingConfig(style_probability=0.0), ['wall', 'floor'])
+    recipe.start()
+    images = torch.randint(256, (2, 32, 64, 3), dtype=torch.uint8)
+    whole = recipe.embed(images)
+    chosen = recipe.embed(images, lambda features: features[:, :, ::2, 1::2])
+    assert torch.allclose(chosen, whole[:, :, ::2, 1::2], atol=0.02 * whole.abs().max().item())
+    model.decoder.class_prior = None
+    assert torch.equal(recipe.embed(images), whole)
 
 
 def text(model):
@@ -248,20 +295,21 @@ class Labelled:
         return Sample(np.full((64, 64, 3), number, np.uint8), np.zeros((64, 64), np.uint8), question)
 
 
-def test_labelled_samples_are_mixed_in_evenly(store):
-    samples = stream(store, labelled=Labelled(), share=0.25)
+def test_labelled_samples_are_mixed_in_evenly(views):
+    samples = ViewStream(views, VIEWS, labelled=Labelled(), share=0.25)
     labelled = [isinstance(samples[number], Sample) for number in range(8)]
     assert labelled == [False, False, False, True] * 2
     assert samples[7].image[0, 0, 0] == 1
 
 
-def test_both_losses_count_by_their_share_of_the_batch(store, teacher):
+def test_both_losses_count_by_their_share_of_the_batch(views, teacher):
     model = build_student(teacher.model, 'tf_efficientnet_lite0', 8, 32)
     objective = LabelObjective(model, ['wall', 'floor'], torch.ones(1))
     recipe = ImitationRecipe(model, TrainingConfig(), ['wall', 'floor'], objective)
     vector = torch.randn(384)
-    recipe.embed = lambda images: vector[None, :, None, None].expand(len(images), -1, 16, 16)
-    one, other = stream(store)[0], Labelled()[0]
+    features = vector[None, :, None, None]
+    recipe.embed = lambda images, choose=lambda same: same: choose(features.expand(len(images), -1, 8, 16))
+    one, other = ViewStream(views, VIEWS)[0], Labelled()[0]
     losses = [recipe.loss(recipe.collate([each])).item() for each in (one, other)]
     assert recipe.loss(recipe.collate([one, other, other])).item() == pytest.approx(np.dot([1 / 3, 2 / 3], losses))
     cosine = vector @ model.encode_text(['floor', 'wall']).T / vector.norm()
@@ -320,16 +368,26 @@ def run_command(*arguments):
     return adapt.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-@pytest.mark.slow
-def test_the_command_learns_resumes_and_reports(folder, teacher, tmp_path, capsys, monkeypatch):
-    """The student comes closer to its teacher; a second run finds everything done."""
+@pytest.fixture
+def arguments(folder, teacher, tmp_path, monkeypatch):
+    """Return arguments of a small adaptation that learns few words, as hundreds take seconds."""
+    monkeypatch.setattr(adapt_run, 'shipped_label_files', dict)
     monkeypatch.setattr('lseg_ros.backends.find_spec', lambda name: None)  # no OpenVINO: torch starts sooner
     save(teacher.model, tmp_path / 'teacher.safetensors')
-    arguments = (
+    (tmp_path / 'labels.yaml').write_text('labels: {floor: [floor], wall: [wall], door: [door]}\n')
+    return (
         *('--teacher', tmp_path / 'teacher.safetensors', '--images', folder, '--out', tmp_path / 'mine.safetensors'),
-        *('--steps', 6, '--batch', 2, '--workers', 0, '--crop', 64, 64, '--width', 16, '--input-size', 64),
-        *('--words', '--device', 'cpu', '--every', 3),
+        *('--steps', 6, '--batch', 2, '--workers', 0, '--width', 16, '--input-size', 32, '--views', 2),
+        *('--words', '--device', 'cpu', '--every', 3, '--labels-file', tmp_path / 'labels.yaml'),
     )
+
+
+@pytest.mark.slow
+def test_the_command_learns_resumes_and_reports(arguments, tmp_path, capsys):
+    """The student comes closer to its teacher; a second run finds everything done.
+
+    By default, views have the size of the frames, which need not be a multiple of the stride.
+    """
     assert run_command(*arguments) == 0
     log = [json.loads(line) for line in (tmp_path / 'mine.adapt' / 'run' / 'log.jsonl').open()]
     assert [row['step'] for row in log] == [3, 6] and log[1]['loss'] < log[0]['loss']
@@ -342,3 +400,18 @@ def test_the_command_learns_resumes_and_reports(folder, teacher, tmp_path, capsy
     assert run_command(*arguments) == 0
     assert 'end of each camera' in capsys.readouterr().out
     assert len((tmp_path / 'mine.adapt' / 'run' / 'log.jsonl').read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        (('--crop', 240, 320), '--crop 240 320: both must be multiples of 32'),
+        (('--encoder', 'resnet101'), '--encoder resnet101: use one of tf_efficientnet_lite0'),
+        (('--views', 0), '--views 0: use at least 1'),
+        (('--masks', 'x', '--mask-share', 1), '--mask-share 1.0: use more than 0'),
+    ],
+)
+def test_unusable_arguments_are_refused_before_the_teacher_works(arguments, tmp_path, option, message):
+    with pytest.raises(ValueError, match=message):
+        run_command(*arguments, *option)
+    assert not (tmp_path / 'mine.adapt').exists()

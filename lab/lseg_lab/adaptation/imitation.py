@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lseg_lab.adaptation.frame_stream import STEP, FrameSample
+from lseg_lab.adaptation.teacher_pass import STEP
+from lseg_lab.adaptation.view_stream import ViewSample
 from lseg_lab.training import lite
 from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.dataset import Sample
@@ -21,16 +22,18 @@ from lseg_ros.model import LSeg
 
 @dataclass(frozen=True)
 class MixedBatch:
-    """Frames, their targets, and labelled samples, of which there may be none.
+    """Views, their targets, and labelled samples; there may be none of either.
 
     Attributes:
         images: uint8 [B, H, W, 3].
-        targets: (first, targets [h, w, D], inside [h, w]) of each image, see FrameSample.
+        targets: float16 [B, h, w, D].
+        firsts: the first cell with a target of each view, see ViewSample.
         labelled: the labelled samples.
     """
 
     images: Tensor
-    targets: tuple[tuple[tuple[int, int], Tensor, Tensor], ...]
+    targets: Tensor
+    firsts: tuple[tuple[int, int], ...]
     labelled: lite.Batch | None
 
 
@@ -60,36 +63,37 @@ class ImitationRecipe(SmallNetworkRecipe):
         self._labels = labels
 
     @staticmethod
-    def collate(samples: Sequence[FrameSample | Sample]) -> MixedBatch:
-        """Stack frames and labelled samples into a batch."""
-        frames = [sample for sample in samples if isinstance(sample, FrameSample)]
+    def collate(samples: Sequence[ViewSample | Sample]) -> MixedBatch:
+        """Stack views and labelled samples into a batch."""
+        views = [sample for sample in samples if isinstance(sample, ViewSample)]
         labelled = [sample for sample in samples if isinstance(sample, Sample)]
         return MixedBatch(
-            torch.from_numpy(np.stack([frame.image for frame in frames])) if frames else torch.empty(0),
-            tuple((each.first, each.targets, torch.from_numpy(each.inside)) for each in frames),
+            torch.from_numpy(np.stack([view.image for view in views])) if views else torch.empty(0),
+            torch.from_numpy(np.stack([view.targets for view in views])) if views else torch.empty(0),
+            tuple(view.first for view in views),
             lite.stack(labelled) if labelled else None,
         )
 
     def loss(self, batch: MixedBatch) -> Tensor:
         """Return the sum of both losses, each weighted by its share of the samples."""
-        frames = len(batch.images)
+        views = len(batch.images)
         labelled = len(batch.labelled.images) if batch.labelled else 0
         total = torch.zeros((), device=self.model.device)
-        if frames:
-            total = total + frames / (frames + labelled) * self._distance(batch)
+        if views:
+            total = total + views / (views + labelled) * self._distance(batch)
         if batch.labelled and self._labels:
             loss = self._labels(self.embed(batch.labelled.images), batch.labelled)
-            total = total + labelled / (frames + labelled) * loss
+            total = total + labelled / (views + labelled) * loss
         return total
 
     def _distance(self, batch: MixedBatch) -> Tensor:
-        ours, theirs = [], []
-        for student, ((row, column), target, inside) in zip(self.embed(batch.images), batch.targets):
-            cells = student[:, row::STEP, column::STEP].permute(1, 2, 0).float()
-            mask = inside.to(cells.device)
-            ours.append(F.normalize(cells[mask], dim=1))
-            theirs.append(F.normalize(target.to(cells.device)[mask], dim=1))
-        student, teacher = torch.cat(ours), torch.cat(theirs)
+        def with_targets(features: Tensor) -> Tensor:
+            cells = zip(features.permute(0, 2, 3, 1), batch.firsts)
+            return torch.stack([each[row::STEP, column::STEP] for each, (row, column) in cells]).permute(0, 3, 1, 2)
+
+        ours = self.embed(batch.images, with_targets).permute(0, 2, 3, 1).flatten(0, 2)
+        theirs = batch.targets.to(ours.device).flatten(0, 2)
+        student, teacher = (F.normalize(vectors.float(), dim=1) for vectors in (ours, theirs))
         return 1 - (student * teacher).sum(1).mean() + self._divergence(student, teacher)
 
     def _divergence(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -1,25 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One pass of the teacher over chosen frames, whose results go to disk."""
+"""One pass of the teacher over chosen frames or views of them, whose results go to disk."""
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from lseg_lab.adaptation.camera import Camera
-from lseg_lab.adaptation.frame_store import Frame, FrameStore
+from lseg_lab.adaptation.frame_store import Frame, FrameStore, View
+from lseg_lab.adaptation.view_shape import ViewShape
+from lseg_ros.core.embedding import ImageEmbedding
 from lseg_ros.core.segmenter import Segmenter
-from lseg_ros.media.embedding_files import write_embedding
-from lseg_ros.media.images import write_image
 
 SHORT_SIDE = 480  # pixels; frames are stored no larger, unless the teacher uses more
+CELL = 4  # pixels that a cell of the student's grid spans in each direction
+# Cells of the student's grid are redundant: every second one in each direction is enough.
+STEP = 2
+
+Item = TypeVar('Item', Frame, View)
 
 
 def choose_frames(cameras: Sequence[Camera], limit: int) -> list[Frame]:
@@ -29,7 +37,7 @@ def choose_frames(cameras: Sequence[Camera], limit: int) -> list[Frame]:
 
 
 class TeacherPass:
-    """Computes a teacher's embeddings of frames, and writes them to a store.
+    """Computes a teacher's embeddings of frames and of views of them, and writes them to a store.
 
     Grids that are finer than the student's are averaged over blocks of cells.
     """
@@ -38,35 +46,54 @@ class TeacherPass:
         """Prepare; `cells` is the least short side of a grid that has been averaged."""
         self._teacher, self._cameras, self._store, self._cells = teacher, cameras, store, cells
 
-    def run(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Compute and write what is missing; return the frames that are there in the end.
+    def frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Compute and write what is missing of whole frames; return those that are there.
 
         Raise OSError if the disk is too small, as soon as the first frame shows it.
         """
-        missing = [frame for frame in frames if not self._store.has(frame)]
-        with tqdm(total=len(frames), initial=len(frames) - len(missing), desc='teacher', unit='frame') as bar:
+
+        def embed(_frame: Frame, image: np.ndarray) -> tuple[np.ndarray, Tensor]:
+            image = _reduced(image, max(SHORT_SIDE, self._store.input_size))
+            return image, _averaged(self._teacher.embed(image).grid, self._cells).permute(1, 2, 0)
+
+        return self._run(frames, embed, 'frame')
+
+    def views(self, frames: Sequence[Frame], count: int, shape: ViewShape) -> list[View]:
+        """Compute and write what is missing of `count` views of each frame; return those there.
+
+        A view depends only on its camera, number and index. Raise OSError as `frames` does.
+        """
+
+        def embed(view: View, image: np.ndarray) -> tuple[np.ndarray, Tensor]:
+            rng = np.random.default_rng(dataclasses.astuple(view))
+            ours, theirs = shape.draw(image, view.index, rng)
+            embedding = self._teacher.embed(theirs)
+            grid = _averaged(embedding.grid, shape.size[0] // CELL)
+            return ours, _cells(dataclasses.replace(embedding, grid=grid, align_corners=False), shape.size, view.first)
+
+        return self._run([View(f.camera, f.number, n) for f in frames for n in range(1, count + 1)], embed, 'view')
+
+    def _run(
+        self, items: Sequence[Item], embed: Callable[[Item, np.ndarray], tuple[np.ndarray, Tensor]], unit: str
+    ) -> list[Item]:
+        missing = [item for item in items if not self._store.has(item)]
+        with tqdm(total=len(items), initial=len(items) - len(missing), desc='teacher', unit=unit) as bar:
             checked = False
             for index, camera in enumerate(self._cameras):
-                numbers = [frame.number for frame in missing if frame.camera == index]
-                for number, image in camera.read(numbers) if numbers else ():
-                    size = self._add(Frame(index, number), image)
-                    bar.update()
-                    if not checked:
-                        self._check_space(size, len(missing) - 1)
-                        checked = True
-        return [frame for frame in frames if self._store.has(frame)]
+                wanted: dict[int, list[Item]] = {}
+                for item in missing:
+                    if item.camera == index:
+                        wanted.setdefault(item.number, []).append(item)
+                for number, image in camera.read(sorted(wanted)) if wanted else ():
+                    for item in wanted[number]:
+                        size = self._store.write(item, *embed(item, image))
+                        bar.update()
+                        if not checked:
+                            self._check_space(size, len(missing) - 1, unit)
+                            checked = True
+        return [item for item in items if self._store.has(item)]
 
-    def _add(self, frame: Frame, image: np.ndarray) -> int:
-        """Write the files of one frame; return their size in bytes."""
-        image = _reduced(image, max(SHORT_SIDE, self._store.input_size))
-        cells = _averaged(self._teacher.embed(image).grid, self._cells).permute(1, 2, 0)
-        height, width, dim = cells.shape
-        picture, grid = self._store.image_path(frame), self._store.grid_path(frame)
-        write_image(picture, image)
-        write_embedding(grid, (height, width, dim), [(0, cells)])
-        return picture.stat().st_size + grid.stat().st_size
-
-    def _check_space(self, size: int, count: int) -> None:
+    def _check_space(self, size: int, count: int, unit: str) -> None:
         folder = self._store.folder
         free = shutil.disk_usage(folder).free
         needed = size * count
@@ -74,8 +101,8 @@ class TeacherPass:
         if needed > free:
             raise OSError(
                 errno.ENOSPC,
-                f'{count} more frames need {needed / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB '
-                'free: use fewer --frames, or set --work to a folder on a larger disk',
+                f'{count} more {unit}s need {needed / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB free: '
+                'use fewer --frames or --views, or set --work to a folder on a larger disk',
             )
 
 
@@ -95,3 +122,20 @@ def _averaged(grid: Tensor, least: int) -> Tensor:
     while min(height, width) >= 2 * block * least and not height % (2 * block) and not width % (2 * block):
         block *= 2
     return F.avg_pool2d(grid, block)
+
+
+def _cells(embedding: ImageEmbedding, size: tuple[int, int], first: tuple[int, int]) -> Tensor:
+    """Return [h, w, D]: the embedding at every STEP-th cell of the student's grid, from `first` on.
+
+    `size` is that of the view in the student's pixels.
+    """
+    places = []
+    for axis, (start, side) in enumerate(zip(first, size)):
+        pixels = (np.arange(start, side // CELL, STEP) + 0.5) * CELL * embedding.geometry.image[axis] / side - 0.5
+        scale, offset = embedding.cell_of_pixel(axis)
+        last = max(embedding.grid.shape[1 + axis] - 1, 1)
+        places.append(torch.from_numpy(2 * (scale * pixels + offset) / last - 1).float())  # as grid_sample wants them
+    rows, columns = torch.meshgrid(*places, indexing='ij')
+    positions = torch.stack((columns, rows), -1)[None].to(embedding.grid.device)
+    cells = F.grid_sample(embedding.grid[None], positions, padding_mode='border', align_corners=True)
+    return cells[0].permute(1, 2, 0)

@@ -12,10 +12,11 @@ from lseg_ros.labels.files import shipped_label_files
 HELP = 'teach a small network your building, from a large one and recordings, without labels'
 DESCRIPTION = """\
 Teach a small network, as fast as lseg-lite, to see your building as a large one does. Nobody
-labels anything: the large network (the teacher) looks at your recordings once, and the small one
-(the student) learns to reproduce the embedding of every pixel, and how well it fits the words of
-the label files. Since the student keeps the teacher's text encoder, it answers the teacher's
-words, including those nobody thought of while it was trained.
+labels anything: the large network (the teacher) looks at your recordings, as they are and in
+random crops. The small one (the student) looks at the same pictures and learns to reproduce the
+embedding of every pixel, and how well it fits the words of the label files. Since the student
+keeps the teacher's text encoder, it answers the teacher's words, including those nobody thought
+of while it was trained.
 
   1. Record what the robot sees: drive through every room, at the height of its camera, by day and
      by night. A few hundred frames are a start; a few thousand are better.
@@ -32,8 +33,8 @@ teacher's answers too (lseg segment --model TEACHER), or score both with lseg ev
 
 Beside OUT, a working folder OUT.adapt (see --work) contains
 
-  embeddings/   the frames and the teacher's embeddings in half precision: some megabytes a frame,
-                which you may delete in the end
+  embeddings/   views of the frames and the teacher's embeddings in half precision: about 12 MB a
+                frame, which you may delete in the end
   run/          the state of the training and its log
   report/       report.txt and report.json, and pictures of the frames on which both differ most:
                 the frame, the differences in magenta, the teacher's answers, the student's
@@ -78,6 +79,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--frames', type=int, default=1000, help='number of frames to use, evenly spread over all cameras (%(default)s)'
     )
     group.add_argument(
+        '--views',
+        type=int,
+        default=8,
+        help='number of views of each frame to learn from: the frame and random crops of it (%(default)s)',
+    )
+    group.add_argument(
         '--masks', type=Path, nargs='+', help='folders written by `lseg annotate masks`: labelled frames to mix in'
     )
     group.add_argument(
@@ -108,7 +115,7 @@ def _add_student(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--encoder', default='tf_efficientnet_lite0', help='image encoder (%(default)s)')
     group.add_argument('--width', type=int, default=160, help='channels of the decoder (%(default)s)')
     group.add_argument(
-        '--input-size', type=int, default=240, help='short side, in pixels, that images are reduced to (%(default)s)'
+        '--input-size', type=int, default=256, help='short side, in pixels, that images are reduced to (%(default)s)'
     )
     group.add_argument(
         '--words',
@@ -134,7 +141,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     ):
         group.add_argument(f'--{option}', type=kind, default=default, help=f'{help_text} (%(default)s)')
     group.add_argument(
-        '--crop', type=int, nargs=2, default=(240, 320), metavar=('H', 'W'), help='size of a sample in pixels (240 320)'
+        '--crop', type=int, nargs=2, metavar=('H', 'W'), help='size of a view in pixels (that of a whole frame)'
     )
 
 

@@ -13,13 +13,14 @@ import torch
 from lseg_lab.adaptation.agreement import Agreement, Comparison
 from lseg_lab.adaptation.camera import Camera
 from lseg_lab.adaptation.cameras import check_distinct, find_cameras
-from lseg_lab.adaptation.frame_store import Frame, FrameStore, open_store
-from lseg_lab.adaptation.frame_stream import CELL, FrameStream
+from lseg_lab.adaptation.frame_store import Frame, FrameStore, View, open_store
 from lseg_lab.adaptation.imitation import ImitationRecipe
 from lseg_lab.adaptation.report import table, write_report
 from lseg_lab.adaptation.scene_checks import SceneChecks, read_views
 from lseg_lab.adaptation.student import build_student, with_words
-from lseg_lab.adaptation.teacher_pass import TeacherPass, choose_frames
+from lseg_lab.adaptation.teacher_pass import CELL, TeacherPass, choose_frames
+from lseg_lab.adaptation.view_shape import ViewShape
+from lseg_lab.adaptation.view_stream import ViewStream
 from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.dataset import SampleStream, class_shares, open_folders
 from lseg_lab.training.lite import LabelObjective
@@ -30,10 +31,12 @@ from lseg_lab.training.trainer import WEIGHTS_FILE, Trainer
 from lseg_lab.training.vocabulary import load_vocabulary
 from lseg_ros.commands.bag_options import chosen_bag_options
 from lseg_ros.core.factory import open_segmenter
+from lseg_ros.core.geometry import ImageGeometry
 from lseg_ros.core.segmenter import Segmenter
 from lseg_ros.labels import LabelRegistry, LabelSet, read_label_file
 from lseg_ros.labels.files import shipped_label_files
 from lseg_ros.model import load, save
+from lseg_ros.model.backbones import EFFICIENTNET_LITE, EfficientNetLite
 from lseg_ros.whole_files import whole_file
 
 HELD_OUT = 0.2  # share of each camera's frames, at its end
@@ -41,18 +44,18 @@ HELD_OUT = 0.2  # share of each camera's frames, at its end
 
 @dataclass(frozen=True)
 class FrameSplit:
-    """Frames with the teacher's embeddings, to train on and to report on.
+    """Views and frames with the teacher's embeddings, to train on and to report on.
 
     Attributes:
         store: holds them.
-        training: those to train on.
-        ends: the last HELD_OUT of each of the same cameras.
-        left_out: those of other cameras, if any.
+        training: views to train on.
+        ends: frames, the last HELD_OUT of each of the same cameras.
+        left_out: frames of other cameras, if any.
         cameras: those that the frames refer to by number.
     """
 
     store: FrameStore
-    training: tuple[Frame, ...]
+    training: tuple[View, ...]
     ends: tuple[Frame, ...]
     left_out: tuple[Frame, ...]
     cameras: tuple[Camera, ...]
@@ -75,20 +78,28 @@ def embed(args: argparse.Namespace, work: Path) -> tuple[Segmenter, FrameSplit]:
 
     Raise ValueError for unusable arguments or too few frames.
     """
-    if args.frames < 1:
-        raise ValueError(f'--frames {args.frames}: use at least 1')
+    _check(args)
     bags = chosen_bag_options(args)
     seen = find_cameras(args.images, work, bags)
     cameras = seen + (find_cameras(args.left_out, work, bags) if args.left_out else [])
     check_distinct(cameras)
     chosen = choose_frames(cameras, args.frames)
-    teacher = open_segmenter(args.teacher, device=args.device, text_model=args.text_model)
-    cells = args.input_size // CELL
-    store = open_store(work / 'embeddings', teacher.model, cameras, cells)
-    frames = _split(store, TeacherPass(teacher, cameras, store, cells).run(chosen), cameras, len(seen))
-    if not frames.training or not frames.ends:
+    training, ends, left_out = _split(chosen, len(seen))
+    if not training or not ends:
         raise ValueError(f'{len(chosen)} frames are too few: give at least five of each camera in --images')
-    return teacher, frames
+    teacher = open_segmenter(args.teacher, device=args.device, text_model=args.text_model)
+    size = tuple(args.crop) if args.crop else _size_of_frames(cameras[0], args.input_size)
+    shape = ViewShape(size, args.input_size, teacher.model.input_size)
+    cells = args.input_size // CELL
+    store = open_store(work / 'embeddings', teacher.model, cameras, cells, shape)
+    teacher_pass = TeacherPass(teacher, cameras, store, cells)
+    # The views take the most space, which is known once the first of them is written.
+    views = teacher_pass.views(training, args.views, shape)
+    held_out = set(teacher_pass.frames([*ends, *left_out]))
+    ends, left_out = ([frame for frame in part if frame in held_out] for part in (ends, left_out))
+    if not views or not ends:
+        raise ValueError(f'none of {len(training)} frames to train on, or of {len(ends)} to report on, can be read')
+    return teacher, FrameSplit(store, tuple(views), tuple(ends), tuple(left_out), tuple(cameras))
 
 
 def open_run(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: FrameSplit) -> Trainer:
@@ -98,17 +109,9 @@ def open_run(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: F
     """
     torch.manual_seed(args.seed)  # for the decoder, which starts random
     student = build_student(teacher.model, args.encoder, args.width, args.input_size)
-    if any(side % student.stride for side in args.crop):
-        raise ValueError(f'--crop {args.crop[0]} {args.crop[1]}: both must be multiples of {student.stride}')
-    labelled = _labelled(args) if args.masks else None
-    samples = FrameStream(
-        frames.store,
-        frames.training,
-        crop=tuple(args.crop),
-        short_side=args.input_size,
-        seed=args.seed,
-        labelled=labelled,
-        share=args.mask_share if labelled else 0.0,
+    labelled = _labelled(args, frames) if args.masks else None
+    samples = ViewStream(
+        frames.store, frames.training, seed=args.seed, labelled=labelled, share=args.mask_share if labelled else 0.0
     )
     objective = None
     if labelled:
@@ -140,8 +143,31 @@ def report(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: Fra
     return table(parts)
 
 
-def _split(store: FrameStore, frames: list[Frame], cameras: list[Camera], seen: int) -> FrameSplit:
-    """Hold out the end of each of the first `seen` cameras, and all of the others."""
+def _check(args: argparse.Namespace) -> None:
+    """Raise ValueError for arguments that the teacher's work would be lost on."""
+    for name in ('frames', 'views', 'steps', 'batch'):
+        if (value := getattr(args, name)) < 1:
+            raise ValueError(f'--{name} {value}: use at least 1')
+    if args.encoder not in EFFICIENTNET_LITE:
+        raise ValueError(f'--encoder {args.encoder}: use one of {", ".join(EFFICIENTNET_LITE)}')
+    if args.crop and any(side < 1 or side % EfficientNetLite.stride for side in args.crop):
+        raise ValueError(f'--crop {args.crop[0]} {args.crop[1]}: both must be multiples of {EfficientNetLite.stride}')
+    if args.masks and not 0 < args.mask_share < 1:
+        raise ValueError(f'--mask-share {args.mask_share}: use more than 0 and less than 1')
+
+
+def _size_of_frames(camera: Camera, input_size: int) -> tuple[int, int]:
+    """Return height and width of the padded frames of a camera, as the student sees them."""
+    for _, image in camera.read(range(camera.count)):
+        return ImageGeometry.plan(image.shape[:2], input_size, EfficientNetLite.stride).padded
+    raise ValueError(f'{camera.name}: no frame can be read')
+
+
+def _split(frames: list[Frame], seen: int) -> tuple[list[Frame], list[Frame], list[Frame]]:
+    """Return frames to train on, to test on, and those of cameras beyond the first `seen`.
+
+    Of each of the first, the last HELD_OUT is for the test.
+    """
     training: list[Frame] = []
     ends: list[Frame] = []
     for camera in range(seen):
@@ -149,19 +175,17 @@ def _split(store: FrameStore, frames: list[Frame], cameras: list[Camera], seen: 
         kept = len(own) - round(HELD_OUT * len(own))
         training += own[:kept]
         ends += own[kept:]
-    left_out = tuple(frame for frame in frames if frame.camera >= seen)
-    return FrameSplit(store, tuple(training), tuple(ends), left_out, tuple(cameras))
+    return training, ends, [frame for frame in frames if frame.camera >= seen]
 
 
-def _labelled(args: argparse.Namespace) -> SampleStream:
-    """Return the samples of --masks, as `lseg train` makes them."""
-    if not 0 < args.mask_share < 1:
-        raise ValueError(f'--mask-share {args.mask_share}: use more than 0 and less than 1')
+def _labelled(args: argparse.Namespace, frames: FrameSplit) -> SampleStream:
+    """Return the samples of --masks, as `lseg train` makes them, in the size of the views."""
     folder, vocabulary = open_folders(args.masks), load_vocabulary(None)
     ignored = [index for index, name in enumerate(folder.classes) if name in vocabulary.left_out]
     sampler = ImageSampler(class_shares(folder), None, balance=0.6, ignored=ignored)
     questions = QuestionSampler(vocabulary, folder.classes)
-    return SampleStream(folder, questions, sampler, crop=tuple(args.crop), seed=args.seed)
+    size = frames.store.image(frames.training[0]).shape[:2]
+    return SampleStream(folder, questions, sampler, crop=size, seed=args.seed)
 
 
 def _config(args: argparse.Namespace) -> TrainingConfig:
