@@ -46,6 +46,14 @@ def test_nearest_within_the_slop_wins(matcher):
     assert matcher.find(100 * MS) == depth(104 * MS)
 
 
+@pytest.mark.parametrize('stamp', [100 * MS, 110 * MS])
+def test_last_of_equally_near_depths_wins(matcher, stamp):
+    add(matcher, 90 * MS, stamp)
+    matcher.begin(100 * MS)
+    matcher.add(stamp, 'corrected')
+    assert matcher.find(100 * MS) == 'corrected'
+
+
 @pytest.mark.parametrize('offset, is_found', [(20 * MS, True), (20 * MS + 1, False)])
 def test_slop_is_the_largest_difference_allowed_in_either_direction(matcher, offset, is_found):
     for stamp in (1000 * MS - offset, 1000 * MS + offset):

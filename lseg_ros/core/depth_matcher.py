@@ -46,8 +46,8 @@ class _Depth(Generic[Message]):
 class DepthMatcher(Generic[Message]):
     """Keeps the last depth frames and finds those of the last few images.
 
-    A depth frame may arrive before its image, while the image is segmented, or later. Safe to use
-    from any thread.
+    A depth frame may arrive before its image, while the image is segmented, or later. Of several
+    that are equally near, the one that arrived last counts. Safe to use from any thread.
     """
 
     def __init__(self, slop_s: float) -> None:
@@ -105,7 +105,7 @@ class DepthMatcher(Generic[Message]):
 
     def _consider(self, image_ns: int, depth: _Depth[Message]) -> None:
         nearest = self._open[image_ns]
-        if nearest is None or (abs(depth.stamp_ns - image_ns) < abs(nearest.stamp_ns - image_ns)):
+        if nearest is None or abs(depth.stamp_ns - image_ns) <= abs(nearest.stamp_ns - image_ns):
             self._open[image_ns] = depth
 
     def _is_match(self, depth: _Depth[Message] | None, image_ns: int) -> bool:
