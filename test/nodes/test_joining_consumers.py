@@ -177,8 +177,16 @@ def test_standing_consumer_gets_frames_though_another_one_hangs(active):
             client.poll(lambda: client.node.count_subscribers(topic) > present, 'the consumer to join')
             process.send_signal(signal.SIGSTOP)  # it acknowledges nothing from now on
             assert client.set_labels(['floor', 'sofa']).success
+            client.listen('lseg/label_info', LabelInfo, RELIABLE)
             client.listen('lseg/label_image', Image, RELIABLE)  # for which a frame waits
+            client.listen('lseg/masks/floor', Image, RELIABLE)
             enough = clouds(client) + 5
             client.wait_for(lambda: clouds(client) >= enough, 'frames')
         finally:
             process.kill()
+    # In case the hanging one is about to discover the node, it gets the table before each image.
+    sent = client.in_order_of_sending('lseg/label_info', 'lseg/label_image', 'lseg/masks/floor')
+    assert any(
+        isinstance(table, LabelInfo) and isinstance(mask, Image) and getattr(image, 'header', None) == mask.header
+        for image, table, mask in zip(sent, sent[1:], sent[2:])
+    )

@@ -36,7 +36,8 @@ class LabelTables:
     VOLATILE one receives no latched message. A frame must therefore wait for the tables to be
     delivered, or it could arrive before them. In a process that is only starting, subscriptions
     are not matched until it has discovered the node, and the first table is lost there: it is sent
-    again until it is acknowledged. All methods are thread-safe.
+    again until it is acknowledged, also right before each frame, so that it is not lost alone.
+    All methods are thread-safe.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
@@ -99,8 +100,10 @@ class LabelTables:
             return now < min(since + HOLD_S, max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S))
 
     def repeat_unacknowledged(self) -> None:
-        """Resend unacknowledged tables, in case the consumer was not ready for them."""
+        """Resend the tables that a consumer which joined recently has not acknowledged."""
         with self._lock:
+            if time.monotonic() > self._joined_at + _PATIENCE_S:
+                return
             for topic, publisher in self._publishers.items():
                 if not _is_acknowledged(publisher):
                     self._publish(topic, self._sent[topic])

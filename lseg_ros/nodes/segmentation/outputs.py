@@ -154,8 +154,10 @@ class Outputs:
         if message is None:
             return
         # As late as possible: a consumer that joins after this is not waited for.
-        if has_ids and self.tables.note_consumers(publisher):
-            await_delivery([self.tables])
+        if has_ids:
+            if self.tables.note_consumers(publisher):
+                await_delivery([self.tables])
+            self.tables.repeat_unacknowledged()
         publisher.publish(message)
         if (size := len(getattr(message, 'data', ()))) > DEFAULT_MEMORY:
             self._large[publisher.topic_name] = size, time.monotonic()
