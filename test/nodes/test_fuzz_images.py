@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from test_camera_info import camera_info
 
+from lseg_ros.core.geometry import DECISION_PIXELS
 from lseg_ros.core.statistics import StreamReport
 from lseg_ros.labels import LabelError
 from lseg_ros.msg import LabelSet
@@ -166,10 +167,7 @@ class Rig:
         right = right_ids(self._session.table.labels.classes)
         for message in received[output('label_image')]:
             ids = ids_of(message)
-            assert any(
-                message.header == header and ids.shape == pixels.shape[:2] and right[pixels[..., 0], ids].all()
-                for header, pixels in pictures
-            )
+            assert any(message.header == header and are_right(ids, pixels, right) for header, pixels in pictures)
         assert self._client.soon(self._are_tables_before_frames, seconds=TIMEOUT_S)
 
     def _are_tables_before_frames(self) -> bool:
@@ -182,6 +180,16 @@ class Rig:
                 return False
         self._table = table
         return True
+
+
+def are_right(ids: np.ndarray, pixels: np.ndarray, right: np.ndarray) -> bool:
+    """Return whether these are the ids of a picture.
+
+    Pictures of more than DECISION_PIXELS, as a damaged header may claim, are decided coarsely.
+    """
+    if ids.shape != pixels.shape[:2]:
+        return False
+    return bool((right[pixels[..., 0], ids] if ids.size <= DECISION_PIXELS else right.any(0)[ids]).all())
 
 
 def good_image() -> Image:
