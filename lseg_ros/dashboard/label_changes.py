@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from lseg_ros.labels import LabelSet
+from lseg_ros.labels import LabelError, LabelSet
 from lseg_ros.labels.files import LabelFile
 from lseg_ros.labels.syntax import OTHER_NAME, parse_label
 
@@ -13,6 +13,19 @@ from lseg_ros.labels.syntax import OTHER_NAME, parse_label
 def specs_of(labels: LabelSet) -> list[str]:
     """Return all labels in their order."""
     return [label.spec for label in labels.in_order]
+
+
+def is_written_as(labels: LabelSet, specs: Iterable[str]) -> bool:
+    """Return whether `specs` are these labels, in any order.
+
+    ``other`` may be missing. Labels that cannot be parsed are not these.
+    """
+    try:
+        written = dict(map(parse_label, specs))
+    except LabelError:
+        return False
+    prompts = {label.name: label.prompts for label in labels.classes}
+    return {OTHER_NAME: prompts.get(OTHER_NAME)} | written == {OTHER_NAME: None} | prompts
 
 
 def moved(labels: LabelSet, name: str, step: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -71,6 +72,34 @@ def test_a_camera_is_subscribed_to_only_while_somebody_watches_it(watcher):
     assert page.camera('front').picture is None
     client.poll(lambda: subscribers(client, 'left') == alone, 'no subscription of the dashboard')
     client.poll(lambda: left.picture is None and left.reading is None, 'nothing that could pass for the present')
+
+
+def test_a_change_that_is_not_known_yet_is_not_lost(watcher):
+    page, client = watcher
+    alone = subscribers(client, 'front')
+    with repeating(lambda: page.watch('front'), 0.1):
+        client.poll(lambda: page.state.info.state == 'active' and page.state.labels, 'the labels')
+        assert page.set_labels(['lamp'], 'add').success
+    client.poll(lambda: subscribers(client, 'front') == alone, 'a dashboard that hears of no change')
+    others = client.set_labels(['tent'], 'add').label_set.classes
+    for refused in (page.undo_labels(), page.move_label('lamp', -1)):
+        assert not refused.success and 'somebody else has changed the labels' in refused.message
+    assert client.set_labels(['tent'], 'add').label_set.classes == others
+    with repeating(lambda: page.watch('front'), 0.1):
+        client.poll(lambda: 'tent' in page.state.labels.names, 'the change of somebody else')
+    assert page.move_label('lamp', -1).success and page.undo_labels().success
+
+
+def test_a_closed_dashboard_looks_no_longer(ros_context, monkeypatch):
+    monkeypatch.setattr(robot, 'LOOK_S', 0.01)
+    monkeypatch.setattr(robot, 'PATIENCE_S', 0.2)
+    node = rclpy.create_node('closed', context=ros_context, namespace='/closed', **BARE)
+    page = Robot(node, 'lseg')
+    page.watch('')
+    wait_until(lambda: 'is not running' in page.state.info.problem, lambda: page.watch(''))
+    page.close()
+    node.destroy_node()
+    assert 'dashboard observer' not in [thread.name for thread in threading.enumerate()]
 
 
 class FakeNode:

@@ -33,8 +33,8 @@ class DashboardNode(Node):
 
     def close(self) -> None:
         """Stop serving."""
-        self._robot.close()
         self._server.close()
+        self._robot.close()  # may have to wait for a node that does not answer
 
 
 def main() -> int:

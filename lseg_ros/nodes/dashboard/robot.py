@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from lseg_ros.core.cameras import parse_cameras
-from lseg_ros.dashboard.label_changes import groups_to_restore, moved, specs_of
+from lseg_ros.dashboard.label_changes import groups_to_restore, is_written_as, moved, specs_of
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.latency_plot import HISTORY_S, Sample
 from lseg_ros.error_text import one_line
@@ -35,6 +35,7 @@ from lseg_ros.srv import QueryText, SetLabels
 LOOK_S = 1.0
 PATIENCE_S = 2.0  # with a node that should answer at once
 STALE_S = 5.0  # diagnostics come every second
+CHANGED_MEANWHILE = 'somebody else has changed the labels meanwhile: look at them, then try again'
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ class Robot:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching; return once the last look is over, which a silent node may delay."""
         self._closing.set()
+        self._thread.join()
 
     def watch(self, camera: str) -> None:
         """Keep the state and the pictures of a camera up to date for the next seconds."""
@@ -113,7 +115,8 @@ class Robot:
         """Move a label so many places later, or earlier; raise as `set_labels`."""
         self._check_running()
         with self._changing_labels:
-            self._note_order(self._observer.get_parameter('labels'))
+            if self._has_changed_unseen():
+                return SetLabels.Response(message=CHANGED_MEANWHILE)
             present = self._labels.current
             if present is None or name not in present.names:
                 return SetLabels.Response(message=f'label {quote(name)} is not in the set any more')
@@ -126,6 +129,8 @@ class Robot:
         """
         self._check_running()
         with self._changing_labels:
+            if self._has_changed_unseen():
+                return SetLabels.Response(message=CHANGED_MEANWHILE)
             present, earlier = self._labels.current, self._labels.go_back()
             if present is None or earlier is None:
                 return SetLabels.Response(message='there is no earlier set of labels')
@@ -133,6 +138,17 @@ class Robot:
                 return self._ask_for_labels(specs_of(earlier), REPLACE, groups_to_restore(present, earlier))
             finally:
                 self._labels.stay()
+
+    def _has_changed_unseen(self) -> bool:
+        """Look at the labels; return whether somebody else has changed them since the last look.
+
+        To replace them would then lose that change.
+        """
+        last = self._labels.previous
+        specs = self._observer.get_parameter('labels') or ()
+        self._note_order(specs)
+        present = self._labels.current
+        return self._labels.previous is not last or (present is not None and not is_written_as(present, specs))
 
     def _ask_for_labels(self, labels: Sequence[str], mode: str, groups: Sequence[str] = ()) -> SetLabels.Response:
         response = self._client.set_labels(labels, mode, groups)
