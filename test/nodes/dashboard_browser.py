@@ -110,8 +110,8 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def dashboard(namespace: str, *parameters: str) -> Iterator[str]:
-    """Run a dashboard of the node in `namespace`; yield the address that it names."""
+def dashboard(namespace: str, *parameters: str) -> Iterator[Callable[[], str]]:
+    """Run a dashboard of the node in `namespace`; yield a function that waits for its address."""
     given = [part for parameter in ('port:=0', *parameters) for part in ('-p', parameter)]
     command = [sys.executable, ROOT / 'scripts' / 'dashboard', '--ros-args', '-r', f'__ns:={namespace}', *given]
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))
@@ -119,7 +119,7 @@ def dashboard(namespace: str, *parameters: str) -> Iterator[str]:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | {'PYTHONPATH': paths}
     )
     try:
-        yield _announced_address(process)
+        yield lambda: _announced_address(process)
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -87,11 +87,11 @@ def scene(ros_context) -> Iterator[Scene]:
     with (
         oracle_in_node(),
         running(client.node),
-        dashboard(client.namespace) as address,
+        dashboard(client.namespace) as address,  # which starts while Chromium does, too
         browser() as page,
         repeating(lambda: client.send(picture(), time.time_ns()), FRAME_S),
     ):
-        scene = Scene(ros_context, client, page, address)
+        scene = Scene(ros_context, client, page, address())
         scene.start_node()
         yield scene
         scene.stop_node()
