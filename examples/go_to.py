@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask the map where something is, and let Nav2 drive there: python3 go_to.py "exit sign"."""
 
+import signal
 import sys
 
 import rclpy
 from geometry_msgs.msg import PoseStamped
 from std_msgs.msg import Header
 
+from lseg_ros.commands.interrupt import noticed_interrupt
 from lseg_ros.nodes.client import MapClient
 from lseg_ros.nodes.spinning import spinning
 
@@ -34,8 +36,7 @@ def find(text: str) -> PoseStamped:
     if not (best := next((answer for answer in response.answers if answer.has_pose), None)):
         raise ValueError(f'no way to the {text}: {response.answers[0].reason}')
     print(f'{text} at {best.center.x:.2f}, {best.center.y:.2f} m, score {best.score:.2f}')
-    header = Header(frame_id=response.header.frame_id)  # without a stamp: the latest transforms hold
-    return PoseStamped(header=header, pose=best.pose)
+    return PoseStamped(header=Header(frame_id=response.header.frame_id), pose=best.pose)  # no stamp: latest tf
 
 
 def drive_to(goal: PoseStamped) -> str:
@@ -45,14 +46,13 @@ def drive_to(goal: PoseStamped) -> str:
     except ImportError:
         return 'Nav2 is not installed, so nobody drives: sudo apt install ros-$ROS_DISTRO-nav2-simple-commander'
     navigator = BasicNavigator()
-    if not navigator.goToPose(goal):
-        return 'Nav2 refuses the goal: see its log'
-    try:
+    with noticed_interrupt(signal.SIGTERM) as stop:  # noted only, as Nav2 cancels no goal before goToPose has ended
+        if not navigator.goToPose(goal):
+            return 'Nav2 refuses the goal: see its log'
         while not navigator.isTaskComplete():  # which waits for a moment
-            pass
-    except KeyboardInterrupt:
-        navigator.cancelTask()
-        raise
+            if stop.is_set():
+                navigator.cancelTask()
+                return 'interrupted'
     return '' if navigator.getResult() == TaskResult.SUCCEEDED else 'Nav2 did not get there: see its log'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C for commands that save what they have done so far."""
+"""Ctrl-C for programs that have something to finish first, such as to save what they have done."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def noticed_interrupt() -> Iterator[threading.Event]:
-    """Set the event on Ctrl-C, so that what runs can end well; raise on a second one."""
+def noticed_interrupt(*others: signal.Signals) -> Iterator[threading.Event]:
+    """Set the event on Ctrl-C, so that what runs can end well; a second one has its usual effect.
+
+    `others` are signals with the same meaning, such as SIGTERM.
+    """
     noticed = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, *others)}
+
+    def restore() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
     def notice(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
+        restore()
         noticed.set()
 
-    if before is not signal.SIG_IGN:  # as for a job in the background
-        signal.signal(signal.SIGINT, notice)
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as for a job in the background
+            signal.signal(each, notice)
     try:
         yield noticed
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -35,26 +36,33 @@ def known(ros_context):
 @pytest.fixture
 def nav2(monkeypatch):
     """A stand-in for nav2_simple_commander that records goals and arrives on the third look."""
-    state = SimpleNamespace(goals=[], result='succeeded', accepts=True, interrupts=False, cancelled=0)
+    state = SimpleNamespace(goals=[], result='succeeded', accepts=True, stopped=(), cancelled=0)
 
     class BasicNavigator:
         looks = 0
 
+        accepted = False
+
         def goToPose(self, pose):
             state.goals.append(pose)
+            self._stop_at('goToPose')
+            self.accepted = state.accepts
             return state.accepts
 
         def isTaskComplete(self):
             self.looks += 1
-            if state.interrupts:
-                raise KeyboardInterrupt
+            self._stop_at('isTaskComplete')
             return self.looks > 2
 
         def cancelTask(self):
-            state.cancelled += 1
+            state.cancelled += self.accepted  # before that, Nav2 ignores it
 
         def getResult(self):
             return state.result
+
+        def _stop_at(self, call):
+            if state.stopped[:1] == (call,):
+                signal.raise_signal(state.stopped[1])
 
     module = ModuleType('nav2_simple_commander.robot_navigator')
     module.BasicNavigator, module.TaskResult = BasicNavigator, SimpleNamespace(SUCCEEDED='succeeded')
@@ -92,8 +100,10 @@ def test_result_of_nav2_is_reported(known, nav2):
     assert go_to('sofa') == 'Nav2 refuses the goal: see its log'
 
 
-def test_ctrl_c_stops_the_robot(known, nav2):
-    known.answers, nav2.interrupts = [SEEN], True
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('call', ['goToPose', 'isTaskComplete'])
+def test_ctrl_c_and_sigterm_stop_the_robot(known, nav2, call, number):
+    known.answers, nav2.stopped = [SEEN], (call, number)
     assert go_to('sofa') == 'interrupted' and nav2.cancelled == 1
 
 
