@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pytest
 import torch
+from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from harness import LATCHED, PICTURE, TIMEOUT_S, running
@@ -171,6 +172,7 @@ def test_frames_become_voxels_that_are_labelled_published_and_found(robot):
     assert deletion.action == Marker.DELETEALL
     assert {marker.text for marker in markers} <= {'', 'other', 'floor', 'door'} and any(each.text for each in markers)
     assert all(marker.header.frame_id == 'map' and min(marker.color.a, marker.scale.z) > 0 for marker in markers)
+    assert all(marker.frame_locked and marker.header.stamp == TimeMessage() for marker in markers)
     assert (objects.header.frame_id, voxels.header.stamp.sec > 0) == ('map', True)
 
     answer = flat.call(QueryMap, 'query_map', prompts=['exit sign', 'cat'], top_k=2, minimum_score=0.01)
@@ -212,6 +214,10 @@ def test_map_is_saved_loaded_and_refused_if_it_is_of_another_model(robot, tmp_pa
     missing = flat.call(MapFile, 'save_map', path='/proc/no/map')
     assert not missing.success and '/proc/no' in missing.message
     assert int(flat.status()[1]['voxels']) > 100
+    before = flat.client.node.get_clock().now()
+    assert flat.call(MapFile, 'load_map').success
+    answer = flat.call(QueryMap, 'query_map', prompts=['exit sign'])
+    assert Time.from_msg(answer.header.stamp) >= before  # tf has forgotten the time of the last frame in it
 
 
 @pytest.mark.slow

@@ -71,16 +71,18 @@ def things_to_detections(things: Sequence[tuple[str, Thing]], header: Header) ->
 def things_to_markers(things: Sequence[tuple[str, Thing]], colors: Mapping[str, Color], header: Header) -> MarkerArray:
     """Return a box around each thing, in the colour of its class, and the name of the class on it.
 
-    The first marker deletes those of the message before. `colors` are R, G and B, 0 to 255.
+    The first marker deletes those of the message before. `colors` are R, G and B, 0 to 255. Without
+    a stamp and locked to the frame of the map, they keep their place in it when the camera moves.
     """
+    header = Header(frame_id=header.frame_id)
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     for number, (name, thing) in enumerate(things):
         red, green, blue = (channel / 255 for channel in colors[name])
-        box = Marker(header=header, ns='box', id=number, type=Marker.CUBE)
+        box = Marker(header=header, ns='box', id=number, type=Marker.CUBE, frame_locked=True)
         box.pose.position = _point(thing.centre)
         box.scale = Vector3(**dict(zip('xyz', map(float, thing.size))))
         box.color = ColorRGBA(r=red, g=green, b=blue, a=BOX_ALPHA)
-        text = Marker(header=header, ns='name', id=number, type=Marker.TEXT_VIEW_FACING, text=name)
+        text = Marker(header=header, ns='name', id=number, type=Marker.TEXT_VIEW_FACING, text=name, frame_locked=True)
         text.pose.position = _point(thing.centre)
         text.scale.z = TEXT_M
         text.color = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)

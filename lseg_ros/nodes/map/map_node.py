@@ -304,7 +304,7 @@ class MapNode(LifecycleNode):
         return await self._answer_file(lambda worker: worker.save(request.path), response)
 
     async def _load(self, request: MapFile.Request, response: MapFile.Response) -> MapFile.Response:
-        return await self._answer_file(lambda worker: worker.load(request.path), response)
+        return await self._answer_file(lambda worker: worker.load(request.path, self.get_clock().now()), response)
 
     async def _answer_file(self, action: Callable[[MapWorker], int], response: MapFile.Response) -> MapFile.Response:
         try:

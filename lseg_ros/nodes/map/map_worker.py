@@ -64,6 +64,7 @@ class MapWorker:
         self._views = FrameViews(settings.rectified, settings.label_step)
         self._room = threading.BoundedSemaphore(MOST_QUEUED)
         self._labelled: LabelledMap | None = None  # of the present map and labels
+        self._loaded: Time | None = None  # when; None once a frame has been added
         self.changes = 0  # of the map and its labels
         self.unsaved = False
         self.integrated = 0
@@ -167,9 +168,13 @@ class MapWorker:
         self.unsaved = False
         return count
 
-    def load(self, path: str) -> int:
-        """Replace the map by a file; return the number of voxels. Raise OSError or ValueError."""
+    def load(self, path: str, now: Time) -> int:
+        """Replace the map by a file; return the number of voxels. Raise OSError or ValueError.
+
+        Until a frame is added, what is published has the stamp `now`: tf has forgotten older ones.
+        """
         count = self._map.load(self._path(path))
+        self._loaded = now
         self._changed()
         return count
 
@@ -191,6 +196,7 @@ class MapWorker:
             self.drops['failed'] += 1
             on_problem(f'frame failed: {error!r}')
             return
+        self._loaded = None
         self.integrated += 1
         self.unsaved = True
         self._changed()
@@ -208,7 +214,8 @@ class MapWorker:
 
     def _header(self) -> Header:
         stamp_s = self._map.stamp_s if math.isfinite(self._map.stamp_s) else 0.0
-        return Header(stamp=Time(nanoseconds=int(stamp_s * 1e9)).to_msg(), frame_id=self._settings.map_frame)
+        stamp = self._loaded or Time(nanoseconds=int(stamp_s * 1e9))
+        return Header(stamp=stamp.to_msg(), frame_id=self._settings.map_frame)
 
 
 def _kind(problem: str) -> str:
