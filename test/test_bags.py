@@ -3,6 +3,7 @@
 
 import io
 import sqlite3
+from binascii import crc32
 
 import numpy as np
 import pytest
@@ -228,3 +229,48 @@ def test_first_message_that_can_be_read_decides_whether_a_topic_is_depth(tmp_pat
         writer.write(depth, START_NS, TYPES.serialize_cdr(depth_png('16UC1; png compressed'), COMPRESSED_IMAGE))
         writer.write(camera, START_NS, TYPES.serialize_cdr(image(0, pictures(1)[0]), IMAGE))
     assert_reads_all(tmp_path / 'run', 1)
+
+
+@pytest.fixture
+def chunks(tmp_path):
+    """Return a function that writes an MCAP file of three chunks, a picture in each.
+
+    It returns the path, and the start and end of each chunk.
+    """
+
+    def write(checksums):
+        bag = write_bag(
+            tmp_path / 'run', {'/image': [image(i, each) for i, each in enumerate(pictures(3, (700, 700)))]}, 'mcap'
+        )
+        path, places = bag / 'run.mcap', []
+        data = bytearray(path.read_bytes())
+        place = 8
+        while data[place] != 0x0F:
+            after = place + 9 + int.from_bytes(data[place + 1 : place + 9], 'little')
+            if data[place] == 0x06:
+                places.append((place, after))
+                if checksums:
+                    head = 40 + int.from_bytes(data[place + 37 : place + 41], 'little') + 9
+                    data[place + 33 : place + 37] = crc32(data[place + head : after]).to_bytes(4, 'little')
+            place = after
+        path.write_bytes(data)
+        return path, places
+
+    return write
+
+
+@pytest.mark.parametrize('checksums', [True, False])
+def test_chunk_in_which_the_zeros_of_a_power_failure_begin_is_left_out(chunks, checksums):
+    path, ((_, _), (start, end), _) = chunks(checksums)
+    data = path.read_bytes()
+    for zeros in (start + (end - start) // 2, end - 1000):
+        path.write_bytes(data[:zeros] + bytes(end - zeros + 5000))
+        with BagReader(path) as bag:
+            assert len(list(bag.images('/image', []))) == 1
+            assert f': {start} of its ' in bag.damaged[0] or not checksums
+
+
+def test_chunk_with_a_right_checksum_counts_before_zeros(chunks):
+    path, (_, (_, end), _) = chunks(True)
+    path.write_bytes(path.read_bytes()[:end] + bytes(5000))
+    assert len(read(path)[0]) == 2

@@ -134,7 +134,7 @@ def test_damaged_file_of_a_split_bag_is_reported_and_the_others_are_segmented(se
     (bag / 'run_1.db3').write_bytes(b'noise' * 100)
     status, _, err = segment('run', '--topic', '/camera/image_raw')
     assert status == 1 and err.count('\n') == 1
-    assert err.startswith('lseg: skipped run: run_1.db3 is damaged, or cut short: ')
+    assert err.startswith('lseg: read part of run: run_1.db3 is damaged, or cut short: ')
     messages = read_bag(tmp_path / 'lseg_output' / 'run.labels')
     assert sum(topic == '/lseg/label_image' for topic, _, _ in messages) == 2
 
@@ -145,8 +145,9 @@ def test_bad_image_of_a_bag_is_reported_and_the_others_are_segmented(segment, tm
     images[bad] = image(bad, pictures(1)[0], height=99)
     write_bag(tmp_path / 'run', {'/image': images})
     status, out, err = segment('run')
-    assert status == 1 and '0 of 1' in out
-    assert err.startswith('lseg: skipped run: 1 of 4 images could not be read: /image: image data end early')
+    assert status == 1 and out == '0 of 1 bags segmented into lseg_output, 1 in part\n'
+    assert err.endswith(f'; results in {Path("lseg_output", "run.labels")}\n')
+    assert err.startswith('lseg: read part of run: 1 of 4 images could not be read: /image: image data end early')
     assert err.count('\n') == 1
     masks = [each for topic, _, each in read_bag(tmp_path / 'lseg_output' / 'run.labels') if 'label_image' in topic]
     assert [repr(each.header) for each in masks] == [repr(header(i)) for i in range(4) if i != bad]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lseg_ros.sharing.tally import Counting
     from lseg_ros.sharing.workers import Workers
 
-_PART = 'files'  # of the state of an interrupted run
+_PART = 'inputs'  # of the state of an interrupted run
 
 HELP = 'segment images, videos and bags into the classes you name'
 DESCRIPTION = """\
@@ -56,7 +56,8 @@ prompts, colour and groups of each class, and for each input NAME:
                            (mono8, header and time of recording from the image) and
                            /lseg/label_info; ROS 1 bags can be read too, and ROS is not needed
 
-Inputs that cannot be read are reported and skipped; the exit status is then 1.
+Inputs that cannot be read are reported and skipped. Of a video or bag that is damaged or cut short, what
+can be read is segmented, and reported. The exit status is then 1.
 
 A run that was interrupted goes on where it stopped when the same command is run again; a video or
 bag that was cut starts again. Several processes, on one machine or on several that see the same
@@ -143,15 +144,15 @@ def _segment(
         'options': f'threshold {args.threshold:g}, quality {args.quality}, topic {args.topic!r}',
     }
     try:
-        done = int(counting.run(_PART, inputs, files.segment, (1,), settings).sum())
+        done, partly = counting.run(_PART, inputs, files.segment, (2,), settings).sum(axis=0).tolist()
     except OSError as error:
         if not is_disk_full(error):
             raise
-        done = files.done
+        done, partly = files.done.tolist()
     else:
         counting.finish()
     if counting.workers.is_first:
-        print(f'{done} of {_count(inputs)} segmented into {args.output}')
+        print(f'{done} of {_count(inputs)} segmented into {args.output}{f", {partly} in part" if partly else ""}')
     return 0 if done == len(inputs) else 1
 
 
@@ -160,21 +161,30 @@ class _Files:
 
     def __init__(self, segmenter: FileSegmenter) -> None:
         self._segmenter = segmenter
-        self.done = 0
+        self.done = np.zeros(2, np.int64)  # files, whole and in part
 
     def segment(self, item: Input) -> np.ndarray:
-        """Return [1], or [0] for a file that cannot be read; raise OSError if the disk is full."""
+        """Return [1, 0], [0, 1] for a file that can be read in part only, or [0, 0].
+
+        Raise OSError if the disk is full.
+        """
         from tqdm import tqdm
 
+        from lseg_ros.media.segmenting import PartlyRead
+
+        result = np.zeros(2, np.int64)
         try:
             self._segmenter.segment(item)
+            result[0] = 1
+        except PartlyRead as error:
+            tqdm.write(f'lseg: read part of {item.path}: {one_line(error)}', file=sys.stderr)
+            result[1] = 1
         except OSError as error:
             tqdm.write(f'lseg: skipped {item.path}: {one_line(error)}', file=sys.stderr)
             if is_disk_full(error):
                 raise
-            return np.zeros(1, np.int64)
-        self.done += 1
-        return np.ones(1, np.int64)
+        self.done += result
+        return result
 
 
 def _unfinished(output: Path) -> Path:

@@ -6,7 +6,6 @@ Message definitions are not read, so that an unreadable one does not affect othe
 
 from __future__ import annotations
 
-import io
 import shutil
 import sqlite3
 import sys
@@ -27,6 +26,7 @@ from rosbags.rosbag1 import reader as rosbag1_reader
 from rosbags.rosbag2 import storage_mcap
 
 from lseg_ros.error_text import one_line
+from lseg_ros.media.cut_mcap import ClosedMcap, whole_records
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -176,9 +176,9 @@ class _SqliteFile:
 
 class _McapFile:
     def __init__(self, path: Path) -> None:
-        whole = _whole_records(path)
+        whole = whole_records(path)
         self.damage = f'{whole} of its {path.stat().st_size} bytes can be read' if whole else ''
-        source: Any = _ClosedMcap(path, whole) if whole else path
+        source: Any = ClosedMcap(path, whole) if whole else path
         self._reader = _AnySchemaReader(source)
         self._reader.open()
         self._by_id = {each.id: Topic(each.topic, _kind_of(each), each.msgcount) for each in self._reader.connections}
@@ -212,71 +212,6 @@ class _Ros1File:
 
     def close(self) -> None:
         self._reader.close()
-
-
-_MCAP_MAGIC = b'\x89MCAP0\r\n'
-_MCAP_END = b'\x02' + (20).to_bytes(8, 'little') + bytes(20) + _MCAP_MAGIC  # a footer that points to no summary
-_DATA_END, _FOOTER = 0x0F, 0x02  # opcodes of records
-
-
-def _whole_records(path: Path) -> int:
-    """Return how many bytes of an MCAP file without an end are whole records of data; else 0."""
-    size = path.stat().st_size
-    with path.open('rb') as file:
-        if size < 2 * len(_MCAP_MAGIC) or file.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
-            return 0
-        file.seek(-len(_MCAP_MAGIC), io.SEEK_END)
-        if file.read() == _MCAP_MAGIC:
-            return 0
-        place = len(_MCAP_MAGIC)
-        while True:
-            file.seek(place)
-            head = file.read(9)  # opcode and length
-            after = place + 9 + int.from_bytes(head[1:], 'little')
-            if len(head) < 9 or head[0] in (_DATA_END, _FOOTER) or after > size:
-                return place
-            place = after
-
-
-@dataclass(frozen=True)
-class _ClosedMcap:
-    """An MCAP file up to `length`, with an end behind it; it is opened like a path."""
-
-    path: Path
-    length: int
-
-    def open(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_WithEnd(self.path.open(mode, buffering=0), self.length))
-
-
-class _WithEnd(io.RawIOBase):
-    def __init__(self, file: Any, length: int) -> None:
-        self._file, self._length, self._place = file, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = offset + (0, self._place, self._length + len(_MCAP_END))[whence]
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        left = self._length - self._place
-        if left > 0:
-            self._file.seek(self._place)
-            data = self._file.read(min(left, len(buffer)))
-        else:
-            data = _MCAP_END[-left : len(buffer) - left]
-        buffer[: len(data)] = data
-        self._place += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 def _kind_of(connection: Any) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +17,13 @@ from lseg_ros.media.images import read_image, write_ids, write_image
 from lseg_ros.media.inputs import Input, Kind
 from lseg_ros.media.overlay import overlay_with_legend
 from lseg_ros.media.videos import Video, VideoWriter
+from lseg_ros.whole_files import is_disk_full
 
 Frame = TypeVar('Frame')
+
+
+class PartlyRead(OSError):
+    """Part of a video or bag cannot be read: the message says what, and where the results are."""
 
 
 class FileSegmenter:
@@ -35,20 +41,34 @@ class FileSegmenter:
         self._prepared = segmenter.prepare(labels)
         self._threshold = threshold
         self._bag_topic = bag_topic
+        self._segmented = 0  # images
 
     def segment(self, item: Input) -> None:
         """Write the results for a file to paths that start with `item.target`.
 
-        Raise OSError with the reason if the file cannot be read to its end; the results up to
-        there are kept.
+        Raise PartlyRead with the reason if there are results, but not of the whole file, and
+        another OSError if there are none.
         """
         item.target.parent.mkdir(parents=True, exist_ok=True)
         if item.kind is Kind.IMAGE:
             self._segment_image(item.path, item.target)
         elif item.kind is Kind.VIDEO:
-            self._segment_video(item.path, item.target)
+            with self._telling_of(Path(f'{item.target}.overlay.mp4')):
+                self._segment_video(item.path, item.target)
         else:
-            self._segment_bag(item.path, Path(f'{item.target}.labels'))
+            with self._telling_of(results := Path(f'{item.target}.labels')):
+                self._segment_bag(item.path, results)
+
+    @contextmanager
+    def _telling_of(self, results: Path) -> Iterator[None]:
+        """Turn an error into PartlyRead if there are results of what came before it."""
+        before = self._segmented
+        try:
+            yield
+        except OSError as error:
+            if self._segmented == before or not results.exists() or is_disk_full(error):
+                raise
+            raise PartlyRead(f'{error}; results in {results}') from error
 
     def _segment_image(self, path: Path, target: Path) -> None:
         image = read_image(path)
@@ -87,7 +107,9 @@ class FileSegmenter:
             raise OSError('; '.join(problems))
 
     def _result(self, image: np.ndarray) -> Segmentation:
-        return self._segmenter.segment([image], self._prepared, threshold=self._threshold)[0]
+        result = self._segmenter.segment([image], self._prepared, threshold=self._threshold)[0]
+        self._segmented += 1
+        return result
 
 
 def _shown(frames: Iterable[Frame], total: int | None, path: Path) -> Iterator[Frame]:
