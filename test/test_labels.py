@@ -294,15 +294,20 @@ def test_groups_are_parsed():
 @pytest.mark.parametrize(
     'groups, reason',
     [
-        (['ground'], "group 'ground' has no '='"),
-        (['ground=floor=rug'], "second '='"),
+        (['ground'], "group 'ground' has no '='; write group=label|label, or group= for no members"),
+        (['a|b'], "group 'a|b' has no '='; write group=label|label, or group= for no members"),
+        (['ground=floor=rug'], "group 'ground=floor=rug' has a second '='; write group=label|label"),
         (['ground=floor', 'ground='], "group 'ground' is listed twice"),
-        (['=floor'], 'empty name'),
+        (['=floor'], "group '' has an empty name; give it one"),
+        (['a|b=floor'], "group 'a|b' has '|' in its name; choose a name without it"),
+        (['a,b=floor'], "group 'a,b' has ',' in its name; choose a name without it"),
+        (['ground=floor|'], "group 'ground=floor|' has an empty member; write group=label|label"),
     ],
 )
-def test_groups_of_another_form_are_refused(groups, reason):
-    with pytest.raises(LabelError, match=reason):
+def test_groups_of_another_form_are_refused_with_the_form_of_a_group(groups, reason):
+    with pytest.raises(LabelError) as error:
         parse_groups(groups)
+    assert str(error.value) == reason
 
 
 def test_registry_of_known_labels_goes_on_with_their_ids_and_groups(registry):

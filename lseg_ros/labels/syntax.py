@@ -23,6 +23,8 @@ MAX_GROUPS = 254  # each has a topic
 TOPIC_LIMIT = 80
 
 _RESERVED_NAMES = frozenset({'unlabelled', 'unlabeled'})
+_LABEL_FORM, _GROUP_FORM = 'name=prompt|prompt', 'group=label|label'
+_WITHOUT = 'choose a name without it'
 # Several scripts need joiners; other format characters are invisible.
 _JOINERS = '\u200c\u200d'
 _UNPRINTABLE_CATEGORIES = frozenset({'Cc', 'Cf', 'Cs', 'Zl', 'Zp'})
@@ -51,13 +53,16 @@ def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
         raise LabelError(f'label {quote(text)} is not a string but {type(text).__name__}')
     where = f'label {quote(text)}'
     head, equals, tail = text.partition('=')
+    _check_filled(head, where, 'name', f'write name or {_LABEL_FORM}')
     name = _clean(head, where, 'name', NAME_LIMIT)
-    _check_name(name, where)
+    _check_name(name, where, bar=f'write {_LABEL_FORM}', comma='give each label as a separate string')
     if '=' in tail:
-        raise LabelError(f"{where} has a second '='; write name=prompt|prompt")
+        raise LabelError(f"{where} has a second '='; write {_LABEL_FORM}")
     if name.casefold() == OTHER_NAME:
         name = OTHER_NAME
     parts = tail.split('|') if equals else [name]
+    for part in parts:
+        _check_filled(part, where, 'prompt', f'write name or {_LABEL_FORM}')
     prompts = tuple(dict.fromkeys(_clean(part, where, 'prompt', PROMPT_LIMIT) for part in parts))
     if len(prompts) > PROMPTS_PER_LABEL:
         raise LabelError(f'{where} has {len(prompts)} prompts; at most {PROMPTS_PER_LABEL}')
@@ -82,8 +87,9 @@ def parse_labels(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
 def parse_group(text: str) -> str:
     """Return the name of a group, normalised like that of a label; raise LabelError."""
     where = f'group {quote(text)}'
+    _check_filled(text, where, 'name', 'give it one')
     name = _clean(text, where, 'name', NAME_LIMIT)
-    _check_name(name, where)
+    _check_name(name, where, bar=_WITHOUT, comma=_WITHOUT)
     return name
 
 
@@ -96,14 +102,17 @@ def parse_groups(groups: Sequence[str]) -> dict[str, tuple[str, ...]]:
     members: dict[str, tuple[str, ...]] = {}
     for text in groups:
         head, equals, tail = text.partition('=')
-        group = parse_group(head)
+        where = f'group {quote(text)}'
         if not equals:
-            raise LabelError(f"group {quote(text)} has no '='; write group=label|label, or group= for no members")
+            raise LabelError(f"{where} has no '='; write {_GROUP_FORM}, or group= for no members")
+        group = parse_group(head)
         if '=' in tail:
-            raise LabelError(f"group {quote(text)} has a second '='; write group=label|label")
+            raise LabelError(f"{where} has a second '='; write {_GROUP_FORM}")
         if group in members:
             raise LabelError(f'group {quote(group)} is listed twice')
         members[group] = tuple(tail.split('|')) if tail.strip() else ()
+        for member in members[group]:
+            _check_filled(member, where, 'member', f'write {_GROUP_FORM}')
     return members
 
 
@@ -114,6 +123,11 @@ def check_prompt(text: str) -> str:
     return _clean(text, f'prompt {quote(text)}', 'text', PROMPT_LIMIT)
 
 
+def _check_filled(text: str, where: str, part: str, remedy: str) -> None:
+    if not text.strip():
+        raise LabelError(f'{where} has an empty {part}; {remedy}')
+
+
 def _clean(text: str, where: str, part: str, limit: int) -> str:
     cleaned = ' '.join(text.split())
     # Normalising takes quadratic time, and no composed character takes more than four others.
@@ -122,8 +136,6 @@ def _clean(text: str, where: str, part: str, limit: int) -> str:
     if len(cleaned) > limit:
         raise LabelError(f'{where} has a {part} of {len(cleaned)} characters; at most {limit}')
     _check_printable(text.strip(), where, part)
-    if not cleaned:
-        raise LabelError(f'{where} has an empty {part}; write name or name=prompt|prompt')
     if all(char in _JOINERS or unicodedata.category(char)[0] in 'MZ' for char in cleaned):
         raise LabelError(f'{where} has a {part} without a visible character')
     return cleaned
@@ -136,11 +148,11 @@ def _check_printable(text: str, where: str, part: str) -> None:
             raise LabelError(f'{where} has the unprintable character {code} in its {part}')
 
 
-def _check_name(name: str, where: str) -> None:
-    if '|' in name:
-        raise LabelError(f"{where} has '|' in its name; write name=prompt|prompt")
-    if ',' in name:
-        raise LabelError(f"{where} has ',' in its name; give each label as a separate string")
+def _check_name(name: str, where: str, bar: str, comma: str) -> None:
+    """Raise LabelError, with a remedy for a bar or a comma, if a name cannot be used."""
+    for mark, remedy in (('|', bar), (',', comma)):
+        if mark in name:
+            raise LabelError(f"{where} has '{mark}' in its name; {remedy}")
     if name.casefold() in _RESERVED_NAMES:
         raise LabelError(f'{where} uses a reserved name: id {UNLABELLED} is {name.casefold()}')
 
