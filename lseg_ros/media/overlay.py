@@ -24,7 +24,14 @@ def overlay(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float =
     `alpha` is the weight of the colours, 0..1; the borders between classes are opaque.
     Raise ValueError if the sizes differ.
     """
-    return _overlaid(image, ids, labels, alpha)
+    if image.shape != (*ids.shape, 3):
+        raise ValueError(
+            f'an image of shape {list(image.shape)} cannot be overlaid with ids of shape '
+            f'{list(ids.shape)}: the sizes must be equal'
+        )
+    colors = _colorized(ids, labels)
+    picture = cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colors, alpha, 0)
+    return cv2.copyTo(colors, _borders(ids), picture)
 
 
 def overlay_with_legend(
@@ -34,7 +41,7 @@ def overlay_with_legend(
 
     The legend is at the top, since the floor, which matters most to a robot, is at the bottom.
     """
-    picture = _overlaid(image, ids, labels, alpha)
+    picture = overlay(image, ids, labels, alpha)
     height, width = ids.shape
     panel = legend(labels, classes_in_view(ids, labels), width, height)
     if panel is not None:
@@ -71,17 +78,6 @@ def legend(labels: LabelSet, class_ids: tuple[int, ...], width: int, height: int
     if hidden:
         draw.text((width - size // 2, strip.height - row // 2), f'+{hidden}', 'white', plain_font(size), anchor='rm')
     return strip
-
-
-def _overlaid(image: np.ndarray, ids: np.ndarray, labels: LabelSet, alpha: float) -> np.ndarray:
-    if image.shape != (*ids.shape, 3):
-        raise ValueError(
-            f'an image of shape {list(image.shape)} cannot be overlaid with ids of shape '
-            f'{list(ids.shape)}: the sizes must be equal'
-        )
-    colors = _colorized(ids, labels)
-    picture = cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colors, alpha, 0)
-    return cv2.copyTo(colors, _borders(ids), picture)
 
 
 def _colorized(ids: np.ndarray, labels: LabelSet) -> np.ndarray:
