@@ -26,7 +26,6 @@ class MapPoints:
 
     places: np.ndarray
     colors: np.ndarray
-    voxels: int  # of the whole map, of which these may be a part
 
 
 class MapLink:
@@ -37,7 +36,8 @@ class MapLink:
         self.points: MapPoints | None = None
         self._client = MapClient(node, target)
         self._voxels = Feed(node, PointCloud2, f'{target}/voxels', self._take_voxels, LATCHED)
-        node.create_timer(TEND_S, self._voxels.tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._was_running = False
+        node.create_timer(TEND_S, self._tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
     def is_running(self) -> bool:
@@ -47,10 +47,6 @@ class MapLink:
     def want_voxels(self) -> None:
         """Keep the voxels up to date for the next seconds."""
         self._voxels.want()
-
-    def forget(self) -> None:
-        """Drop the voxels, which are those of a node that has ended."""
-        self.points = None
 
     def query(self, text: str) -> QueryMap.Response:
         """Look for a text in the map.
@@ -62,12 +58,18 @@ class MapLink:
             raise ValueError(response.message)
         return response
 
+    def _tend(self) -> None:
+        self._voxels.tend()
+        was_running, self._was_running = self._was_running, self.is_running
+        if was_running and not self._was_running:
+            self.points = None  # they are those of a node that has ended
+
     def _take_voxels(self, message: PointCloud2) -> None:
-        cloud = point_cloud2.read_points(message, ('x', 'y', 'z', 'rgb'))
+        cloud = point_cloud2.read_points(message, ['x', 'y', 'z', 'rgb'])  # no tuple, which some versions refuse
         some = np.arange(len(cloud))
         if len(cloud) > MOST_POINTS:
             some = np.random.default_rng(0).choice(len(cloud), MOST_POINTS, replace=False)
         places = np.stack([cloud[axis][some] for axis in 'xyz'], axis=-1)
         packed = np.ascontiguousarray(cloud['rgb'][some], np.float32).view(np.uint32)
         colors = np.stack([packed >> shift & 255 for shift in (16, 8, 0)], axis=-1) / 255
-        self.points = MapPoints(places, colors, len(cloud))
+        self.points = MapPoints(places, colors)

@@ -54,7 +54,6 @@ class MapPanel:
     def _forget(self) -> None:
         """Drop what is about the map of a node that has ended."""
         self._box.clear()
-        self._link.forget()
         if self._scene is not None and (self._answers or self._shown):
             self._scene.clear()
         self._answers, self._shown = [], None
