@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from lseg_ros.core.geometry import ImageGeometry, Line
 
+# Between these lengths lies every unit vector that was rounded to float16.
+SHORTEST_UNIT, LONGEST_UNIT = 0.95, 1.05
 _BAND_VALUES = 16 * 2**20  # of float32: 64 MiB
 # The share of values clipped at either end in the colours of a preview.
 _CLIPPED = 0.01

@@ -17,6 +17,7 @@ from lseg_ros.mapping.map_files import MapFacts, check_model
 from lseg_ros.mapping.observation import Observation
 from lseg_ros.mapping.principal_axes import along_axes, principal_axes
 from lseg_ros.mapping.stored_map import StoredMap, VoxelLabels
+from lseg_ros.mapping.unusable import Unusable
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
 # Voxels from which the axes of shorter vectors are learned: those of a room.
@@ -54,19 +55,24 @@ class LanguageMap(StoredMap):
         return self._encoded.labels if self._encoded else None
 
     def use_labels(self, encoded: EncodedLabels) -> None:
-        """Put labels into force; raise ValueError with both names if they are of another model."""
+        """Put labels into force; raise Unusable with both names if they are of another model."""
         if len(self):
             check_model(self.facts, encoded.texts.model)
         self._encoded = encoded
 
     def add(self, model: str, observation: Observation) -> None:
-        """Integrate an observation; raise ValueError with both names if it is of another model.
+        """Integrate an observation.
 
-        Raise ValueError, too, if its vectors have not as many dimensions as the labels' texts.
+        Raise Unusable, with both names, if it is of another model, and if its vectors have not as
+        many dimensions as the texts of the labels or as those of the map, or if all its points lie
+        farther away than voxels can.
         """
         texts, dimensions = self._encoded.texts if self._encoded else None, observation.vectors.shape[1]
         if texts and texts.model == model and texts.rows.shape[1] != dimensions:
-            raise ValueError(f'vectors of {dimensions} dimensions, but texts of {model} have {texts.rows.shape[1]}')
+            raise Unusable(
+                'other dimensions',
+                f'vectors of {dimensions} dimensions, but texts of {model} have {texts.rows.shape[1]}',
+            )
         if len(self):
             check_model(self.facts, model)
         elif model != self._model or self._shortened(observation).vectors.shape[1] != self._grid.dimensions:
@@ -77,7 +83,12 @@ class LanguageMap(StoredMap):
         self._learn_axes()
 
     def label(self, voxels: Voxels) -> VoxelLabels:
-        """Return the labels of the content, all unknown if those in force are of another model."""
+        """Return the labels of the content, all unknown if those in force are of another model.
+
+        Raise ValueError if the texts of the labels have other dimensions than the vectors, or than
+        the axes of the map. What is returned raises it, too, when it is asked for the relevance of
+        texts of another model, or without any labels to compare with.
+        """
         encoded, labelling = self._encoded, None
         if encoded is not None and encoded.texts.model == self._model:
             labelling = label_voxels(voxels.vectors, replace(encoded, texts=self.facts.project(encoded.texts)))
@@ -89,12 +100,11 @@ class LanguageMap(StoredMap):
     def _relevance(
         self, vectors: Tensor, labelling: Labelling | None, prompts: Sequence[str], texts: EncodedTexts | None
     ) -> np.ndarray:
-        if self._encoded is None or texts is None:
+        if labelling is None or texts is None:
+            if self._encoded is not None:
+                check_model(self.facts, self._encoded.texts.model)
             raise ValueError('the map has no labels yet to compare with')
-        check_model(self.facts, self._encoded.texts.model)
-        texts = self.facts.project(texts)
-        assert labelling is not None  # since the models agree
-        return relevance(vectors, prompts, texts, labelling)
+        return relevance(vectors, prompts, self.facts.project(texts), labelling)
 
     def _shortened(self, observation: Observation) -> Observation:
         vectors, axes = observation.vectors, self._axes

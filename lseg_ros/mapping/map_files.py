@@ -13,13 +13,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lseg_ros.core.embedding import LONGEST_UNIT
 from lseg_ros.mapping.labelling import EncodedTexts
+from lseg_ros.mapping.unusable import Unusable
 from lseg_ros.mapping.voxel_index import REACH, keys_of
 from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.whole_files import whole_file, write_error
 
 _LAST_S = 2.0**31  # the latest time that a stamp of ROS can hold
-LONGEST = 1.05  # of a vector; unit vectors in float16 are hardly longer than 1
 _KEY = 'lseg_map'  # of the facts in the metadata of the file
 _FORMAT = 1
 _BLOCK = 65_536  # vectors that are checked at once
@@ -100,9 +101,11 @@ def read_map(path: Path) -> tuple[Voxels, MapFacts]:
 
 
 def check_model(facts: MapFacts, model: str) -> None:
-    """Raise ValueError, with both names, if the vectors of a map do not belong to `model`."""
+    """Raise Unusable, with both names, if the vectors of a map do not belong to `model`."""
     if facts.model != model:
-        raise ValueError(f'the map has vectors of {facts.model}, but the model is {model}: they cannot be compared')
+        raise Unusable(
+            'another model', f'the map has vectors of {facts.model}, but the model is {model}: they cannot be compared'
+        )
 
 
 def _facts(path: Path, text: str) -> MapFacts:
@@ -147,7 +150,8 @@ def _faults(voxels: Voxels) -> list[str]:
         'weights out of range': ((voxels.weights > 0) & np.isfinite(voxels.weights)).all(),
         'impossible times': ((voxels.seen_s >= 0) & (voxels.seen_s < _LAST_S)).all(),
         'vectors that are no means of unit vectors': all(
-            (torch.linalg.vector_norm(part.float(), dim=1) <= LONGEST).all() for part in voxels.vectors.split(_BLOCK)
+            (torch.linalg.vector_norm(part.float(), dim=1) <= LONGEST_UNIT).all()
+            for part in voxels.vectors.split(_BLOCK)
         ),
     }
     return [fault for fault, sound in is_sound.items() if not sound]

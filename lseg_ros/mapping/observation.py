@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lseg_ros.mapping.unusable import Unusable
+
 # Along a plane, inverse depth is linear. Where it bends by more than this share, surfaces end.
 _LARGEST_BEND = 0.1
 # Of the rays, every nth row and column clears: the frames after it see through the same voxels.
@@ -86,10 +88,10 @@ def observe(view: GridView, limits: DepthLimits, voxel_size: float) -> Observati
     """Return what `view` adds to a map with voxels of this size, in metres.
 
     Places without depth, out of range or at the edge of an object, where depth cameras see what is
-    not there, are left out. Raise ValueError for a pose that is not finite.
+    not there, are left out. Raise Unusable for a pose that is not finite.
     """
     if not np.isfinite(view.pose).all():
-        raise ValueError('the pose of the camera is not finite')
+        raise Unusable('bad pose', 'the pose of the camera is not finite')
     with np.errstate(invalid='ignore'):
         used = (view.depth >= limits.least) & (view.depth <= limits.most)
     used &= ~_edges(view.depth)

@@ -20,6 +20,7 @@ from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.mapping.map_files import MapFacts, check_model
 from lseg_ros.mapping.observation import Observation
 from lseg_ros.mapping.stored_map import StoredMap, VoxelLabels
+from lseg_ros.mapping.unusable import Unusable
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
 VOTES = 'votes for labels'  # instead of the id of a model
@@ -57,8 +58,8 @@ class VoteMap(StoredMap):
     def add(self, labels: LabelSet, observation: Observation) -> None:
         """Integrate an observation whose vectors, uint8 [N, 1], are ids of `labels`.
 
-        An id without a label, such as UNLABELLED, is no vote. Raise ValueError if there would be
-        more than MOST_NAMES names.
+        An id without a label, such as UNLABELLED, is no vote. Raise Unusable if there would be
+        more than MOST_NAMES names, or if all points lie farther away than voxels can.
         """
         self._make_room(labels.names)
         column_of = torch.full((256,), len(self._names))
@@ -100,7 +101,9 @@ class VoteMap(StoredMap):
         if not fresh:
             return
         if len(self._names) + len(fresh) > MOST_NAMES:
-            raise ValueError(f'votes for more than {MOST_NAMES} names of labels: clean the map up first')
+            raise Unusable(
+                'too many names', f'votes for more than {MOST_NAMES} names of labels: clean the map up first'
+            )
         voxels, evicted = self.voxels(), self.evicted
         self._names += fresh
         self._grid = VoxelMap(self._settings, len(self._names))

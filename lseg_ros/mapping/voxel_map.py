@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lseg_ros.mapping.observation import Observation, Rays, samples_along
+from lseg_ros.mapping.unusable import Unusable
 from lseg_ros.mapping.voxel_index import REACH, VoxelIndex, cells_of, keys_of
 
 # Share of the voxels that are dropped at once when the map is full.
@@ -71,8 +72,8 @@ class Voxels:
 class VoxelMap:
     """Fuses observations into voxels, clears what is seen through, and forgets the oldest.
 
-    Memory is reserved for `max_voxels`, and taken as they come: at 161 dimensions, 337 bytes for
-    each and at most 24 for finding it. Not thread-safe.
+    Memory is reserved for `max_voxels`, and taken as they come: for D dimensions, 2 D + 23 bytes
+    each and 8 to 24 for finding it (see `bytes_per_voxel`). Not thread-safe.
     """
 
     def __init__(self, settings: MapSettings, dimensions: int) -> None:
@@ -115,7 +116,7 @@ class VoxelMap:
     def fill(self, voxels: Voxels) -> None:
         """Replace the content; of more than `max_voxels`, keep those seen last.
 
-        Raise ValueError if the vectors have another number of dimensions.
+        Raise Unusable if the vectors have another number of dimensions.
         """
         self._check_dimensions(voxels.vectors)
         self.clear()
@@ -136,7 +137,7 @@ class VoxelMap:
     def integrate(self, observation: Observation) -> None:
         """Add what a camera has seen to the voxels, and clear those that it has seen through.
 
-        Raise ValueError if the vectors have another number of dimensions, or if all points lie
+        Raise Unusable if the vectors have another number of dimensions, or if all points lie
         farther from the origin than voxels can.
         """
         self._check_dimensions(observation.vectors)
@@ -152,9 +153,10 @@ class VoxelMap:
     def _integrate(self, observation: Observation, mean: _Mean) -> None:
         picked, keys, voxel_of = self._group(observation.points)
         if len(observation.points) and not len(picked):
-            raise ValueError(
+            raise Unusable(
+                'too far away',
                 f'all that it shows is farther than {REACH * self.settings.voxel_size / 1000:g} km from the origin of '
-                'the map: set map_frame to a nearer one'
+                'the map: set map_frame to a nearer one',
             )
         self._follow_clock(observation.stamp_s)
         slots = self._slots_for(keys)
@@ -178,7 +180,9 @@ class VoxelMap:
 
     def _check_dimensions(self, vectors: Tensor) -> None:
         if vectors.shape[1] != self.dimensions:
-            raise ValueError(f'vectors of {vectors.shape[1]} dimensions in a map of {self.dimensions}')
+            raise Unusable(
+                'other dimensions', f'vectors of {vectors.shape[1]} dimensions in a map of {self.dimensions}'
+            )
 
     def _follow_clock(self, stamp_s: float) -> None:
         """If the clock was set back, take voxels as older than now, or they outlive newer ones."""

@@ -8,13 +8,14 @@ import torch
 from sensor_msgs.msg import Image
 
 from lseg_ros.core.cloud import PixelGrid
+from lseg_ros.core.embedding import LONGEST_UNIT, SHORTEST_UNIT
 from lseg_ros.core.geometry import Line
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.camera_views import CameraViews, EmbeddedImage
-from lseg_ros.mapping.map_files import LONGEST
 from lseg_ros.mapping.observation import GridView
 from lseg_ros.mapping.transforms import pose_matrix
+from lseg_ros.mapping.unusable import errors_of_kind
 from lseg_ros.media.ros_images import image_to_depth, image_to_ids
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.conversions import stamp_ns
@@ -34,14 +35,20 @@ class FrameViews:
         self._views = CameraViews()
 
     def view(self, frame: CameraFrame) -> GridView:
-        """Return the arrays of a frame; raise ValueError, with the reason, if they do not match."""
+        """Return the arrays of a frame; raise Unusable, by the bad part, if they do not match."""
         if isinstance(frame.image, Embedding):
-            image = _embedded_image(frame.image)
+            with errors_of_kind('bad embedding'):
+                image = _embedded_image(frame.image)
         else:
-            image = _label_image(frame.image, frame.labels, self._label_step)
-        optics = lens(frame.info, image_camera(frame.info, image.size), self._rectified)
-        pose = pose_matrix(frame.transform.transform)
-        return self._views.view(image, image_to_depth(frame.depth), optics, pose, stamp_ns(frame.image.header) / 1e9)
+            with errors_of_kind('bad label image'):
+                image = _label_image(frame.image, frame.labels, self._label_step)
+        with errors_of_kind('bad camera_info'):
+            optics = lens(frame.info, image_camera(frame.info, image.size), self._rectified)
+        with errors_of_kind('bad pose'):
+            pose = pose_matrix(frame.transform.transform)
+        with errors_of_kind('bad depth'):
+            depth = image_to_depth(frame.depth)
+            return self._views.view(image, depth, optics, pose, stamp_ns(frame.image.header) / 1e9)
 
 
 def _embedded_image(message: Embedding) -> EmbeddedImage:
@@ -54,23 +61,25 @@ def _embedded_image(message: Embedding) -> EmbeddedImage:
         raise ValueError(f'an embedding of {shape} has {vectors.size} numbers and {colors.size} bytes of colour')
     lines = Line(message.first_y, message.step_y), Line(message.first_x, message.step_x)
     size = message.image_height, message.image_width
-    if not all(_is_within(line, count, side) for line, count, side in zip(lines, shape, size)):
+    if not all(_is_within(*axis) for axis in zip(lines, shape[:2], size, strict=True)):
         raise ValueError(
             f'an embedding has places at {lines[1]} across and {lines[0]} down, not within its image of '
             f'{size[1]} x {size[0]} pixels'
         )
     pixels = PixelGrid.along(lines, shape[:2], size)
     rows = torch.from_numpy(vectors.reshape(shape))
-    longest = torch.linalg.vector_norm(rows.float(), dim=2).max()
-    if not longest <= LONGEST:  # false for NaN, too: one such value would stay in the map
-        raise ValueError(f'an embedding has a vector of length {longest:.3g}, but they are unit vectors')
+    lengths = torch.linalg.vector_norm(rows.float(), dim=2)
+    # Not within for NaN, too: one such value would stay in the map.
+    odd = lengths[~((lengths >= SHORTEST_UNIT) & (lengths <= LONGEST_UNIT))]
+    if len(odd):
+        raise ValueError(f'an embedding has a vector of length {odd[0]:.3g}, but all must be unit vectors')
     return EmbeddedImage(rows, colors.reshape(*shape[:2], 3), pixels, size)
 
 
 def _is_within(line: Line, count: int, side: int) -> bool:
     """Return whether places along a line lie in an image, or at most a step outside."""
     last = line.first + line.step * (count - 1)
-    return line.step > 0 and -line.step <= line.first and last <= side - 1 + line.step < np.inf
+    return np.isfinite(line.step) and line.step > 0 and -line.step <= line.first and last <= side - 1 + line.step
 
 
 def _label_image(message: Image, labels: LabelSet | None, step: int) -> EmbeddedImage:

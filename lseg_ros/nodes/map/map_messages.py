@@ -32,7 +32,10 @@ Color: TypeAlias = tuple[int, int, int]
 def voxels_to_cloud(
     voxels: Voxels, ids: np.ndarray, confidence: np.ndarray, voxel_size: float, header: Header
 ) -> PointCloud2:
-    """Return the centres of voxels with their colours, labels and the confidence in them."""
+    """Return the centres of N voxels with their colours, labels and the confidence in them.
+
+    `ids` are uint8 [N], `confidence` is float32 [N], and `voxel_size` is in metres.
+    """
     points = np.zeros(len(voxels), POINT)
     for axis, name in enumerate('xyz'):
         points[name] = (voxels.cells[:, axis] + 0.5) * voxel_size

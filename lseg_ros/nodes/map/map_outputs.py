@@ -17,7 +17,7 @@ from visualization_msgs.msg import MarkerArray
 from lseg_ros.error_text import one_line
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, things_to_markers, voxels_to_cloud
-from lseg_ros.nodes.map.map_worker import MapWorker
+from lseg_ros.nodes.map.map_worker import LabelledMap, MapWorker
 
 NEVER = -1
 
@@ -33,19 +33,21 @@ class MapOutputs:
         self._on_problem = on_problem
         self._node = node
         self._worker = worker
-        self._voxels = node.create_publisher(PointCloud2, '~/voxels', LATCHED)
-        self._grid = node.create_publisher(OccupancyGrid, '~/grid', LATCHED)
-        self._objects = node.create_publisher(Detection3DArray, '~/objects', LATCHED)
-        self._markers = node.create_publisher(MarkerArray, '~/object_markers', LATCHED)
+        self._makers: dict[Publisher, Callable[[LabelledMap], Any]] = {
+            node.create_publisher(PointCloud2, '~/voxels', LATCHED): _voxels,
+            node.create_publisher(OccupancyGrid, '~/grid', LATCHED): self._grid,
+            node.create_publisher(Detection3DArray, '~/objects', LATCHED): _objects,
+            node.create_publisher(MarkerArray, '~/object_markers', LATCHED): _markers,
+        }
         self.relevance = node.create_publisher(PointCloud2, '~/relevance', LATCHED)
-        self._sent = dict.fromkeys((self._voxels, self._grid, self._objects, self._markers), NEVER)
+        self._sent = dict.fromkeys(self._makers, NEVER)
         self._job: Future[Any] | None = None
         self._timer = node.create_timer(1 / rate, self._publish_changes)
 
     def destroy(self) -> None:
         """Remove the topics."""
         self._node.destroy_timer(self._timer)
-        for publisher in (*self._sent, self.relevance):
+        for publisher in (*self._makers, self.relevance):
             self._node.destroy_publisher(publisher)
 
     def _publish_changes(self) -> None:
@@ -61,18 +63,22 @@ class MapOutputs:
 
     def _publish(self, due: list[Publisher]) -> None:
         """Send the present map, in its thread."""
-        worker, changes = self._worker, self._worker.changes
-        now, settings = worker.labelled(), worker.settings
+        changes, now = self._worker.changes, self._worker.labelled()
         for publisher in due:
-            if publisher is self._voxels:
-                message = voxels_to_cloud(
-                    now.voxels, now.labels.ids, now.labels.confidence, settings.voxel_size, now.header
-                )
-            elif publisher is self._grid:
-                message = grid_to_message(now.ground, now.header, settings.floor_height)
-            elif publisher is self._objects:
-                message = things_to_detections(worker.objects(), now.header)
-            else:
-                message = things_to_markers(worker.objects(), worker.colors, now.header)
-            publisher.publish(message)
+            publisher.publish(self._makers[publisher](now))
             self._sent[publisher] = changes
+
+    def _grid(self, now: LabelledMap) -> OccupancyGrid:
+        return grid_to_message(now.ground, now.header, self._worker.settings.floor_height)
+
+
+def _voxels(now: LabelledMap) -> PointCloud2:
+    return voxels_to_cloud(now.voxels, now.labels.ids, now.labels.confidence, now.voxel_size, now.header)
+
+
+def _objects(now: LabelledMap) -> Detection3DArray:
+    return things_to_detections(now.objects, now.header)
+
+
+def _markers(now: LabelledMap) -> MarkerArray:
+    return things_to_markers(now.objects, now.colors, now.header)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,13 +19,14 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelSet
+from lseg_ros.labels import LabelClass, LabelSet
 from lseg_ros.mapping.asking import Question, Thing, answers_to, find_things
 from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.observation import observe
 from lseg_ros.mapping.stored_map import VoxelLabels
+from lseg_ros.mapping.unusable import Unusable
 from lseg_ros.mapping.vote_map import VoteMap
 from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.msg import Embedding, MapAnswer
@@ -46,9 +48,26 @@ class LabelledMap:
     """The voxels of the map with their labels, the ground, and when it was so."""
 
     voxels: Voxels
+    voxel_size: float  # metres
+    classes: tuple[LabelClass, ...]
     labels: VoxelLabels
     ground: GroundGrid
     header: Header
+
+    @cached_property
+    def objects(self) -> list[tuple[str, Thing]]:
+        """The connected voxels of each label, with its name."""
+        ids, confidence = self.labels.ids, self.labels.confidence
+        return [
+            (label.name, thing)
+            for label in self.classes
+            for thing in find_things(self.voxels, np.where(ids == label.id, confidence, -1), 0.0, self.voxel_size)
+        ]
+
+    @property
+    def colors(self) -> dict[str, tuple[int, int, int]]:
+        """The colour of each label, R, G and B."""
+        return {label.name: label.color for label in self.classes}
 
 
 class MapWorker:
@@ -127,24 +146,9 @@ class MapWorker:
             known = self._map.labels
             traversable = traversable_ids(known, settings.traversable) if known else ()
             ground = ground_grid(voxels, labels.ids, traversable, settings.voxel_size, settings.ground)
-            self._labelled = LabelledMap(voxels, labels, ground, self._header())
+            classes = known.classes if known else ()
+            self._labelled = LabelledMap(voxels, settings.voxel_size, classes, labels, ground, self._header())
         return self._labelled
-
-    def objects(self) -> list[tuple[str, Thing]]:
-        """Return the connected voxels of each label with its name."""
-        now, size = self.labelled(), self._settings.voxel_size
-        return [
-            (label.name, thing)
-            for label in (self._map.labels.classes if self._map.labels else ())
-            for thing in find_things(
-                now.voxels, np.where(now.labels.ids == label.id, now.labels.confidence, -1), 0.0, size
-            )
-        ]
-
-    @property
-    def colors(self) -> dict[str, tuple[int, int, int]]:
-        """The colour of each label, R, G and B."""
-        return {label.name: label.color for label in (self._map.labels.classes if self._map.labels else ())}
 
     def ask(
         self, prompts: Sequence[str], texts: EncodedTexts | None, top_k: int, minimum: float
@@ -188,8 +192,8 @@ class MapWorker:
         self._room.release()
         try:
             self._add(frame)
-        except ValueError as error:
-            self.drops[_kind(one_line(error))] += 1
+        except Unusable as error:
+            self.drops[error.kind] += 1
             on_problem(f'frame not used: {one_line(error)}')
             return
         except Exception as error:  # whatever a library raises, the map goes on
@@ -216,11 +220,3 @@ class MapWorker:
         stamp_s = self._map.stamp_s if math.isfinite(self._map.stamp_s) else 0.0
         stamp = self._loaded or Time(nanoseconds=int(stamp_s * 1e9))
         return Header(stamp=stamp.to_msg(), frame_id=self._settings.map_frame)
-
-
-def _kind(problem: str) -> str:
-    """Return what kind of problem it is, for counting: the sentence up to its particulars."""
-    for kind in ('camera_info', 'depth', 'pose', 'vectors of', 'label image', 'embedding', 'farther than'):
-        if kind in problem:
-            return {'vectors of': 'another model', 'farther than': 'too far away'}.get(kind, f'bad {kind}')
-    return 'bad frame'
