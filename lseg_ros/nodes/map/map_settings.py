@@ -46,7 +46,7 @@ class MapNodeSettings:
         1_000_000, 'Number of voxels beyond which the oldest are forgotten.', range=(1000, 20_000_000)
     )
     most_weight: float = parameter(
-        30.0, 'Frames after which a voxel counts as known; a larger number adapts later.', range=(1.0, 1000.0)
+        30.0, 'Frames after which a voxel counts as known; a larger number adapts more slowly.', range=(1.0, 1000.0)
     )
     clearing: float = parameter(
         2.0, 'Weight that a voxel loses when a frame sees through it; 0: nothing is cleared.', range=(0.0, 1000.0)
@@ -54,8 +54,8 @@ class MapNodeSettings:
     embedding_dims: int = parameter(
         0, 'Numbers kept of each embedding, along axes learned from the first 20,000 voxels; 0: all.', range=(0, 2048)
     )
-    min_depth: float = parameter(0.2, 'Depth used at least, in metres.', range=(0.0, 100.0))
-    max_depth: float = parameter(4.0, 'Depth used at most, in metres.', range=(0.1, 100.0))
+    min_depth: float = parameter(0.2, 'Least depth used, in metres.', range=(0.0, 100.0))
+    max_depth: float = parameter(4.0, 'Greatest depth used, in metres.', range=(0.1, 100.0))
     depth_noise: float = parameter(
         0.002, 'Standard deviation of depth at one metre; it grows with the square.', range=(0.0, 1.0)
     )
