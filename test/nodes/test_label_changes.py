@@ -337,6 +337,11 @@ def test_mask_of_a_group_is_the_union_of_its_members(active, tmp_path):
     refused = client.set_labels(['ground'], 'add')
     assert not refused.success and "group 'ground' and label 'ground'" in refused.message
 
+
+@pytest.mark.slow
+def test_groups_are_changed_by_set_labels_and_get_masks(active):
+    client = active(labels=['rug', 'dog'])
+    assert client.set_labels([], groups=['ground=rug|other']).success
     changed = client.set_labels([], groups=['soft=rug', 'ground=dog'])
     assert changed.success, changed.message
     assert {entry.name: list(entry.groups) for entry in changed.label_set.classes} == {
