@@ -154,6 +154,12 @@ def test_label_file_may_have_groups(tmp_path):
     assert LabelRegistry().replace(file.labels, file.groups).groups == {'ground': (1, 2), 'moving': (3,)}
 
 
+def test_names_of_groups_are_normalised(tmp_path):
+    path = tmp_path / 'labels.yaml'
+    path.write_text("labels: [floor, cat]\ngroups: {' Traversable': [floor], 'in  motion': [cat]}")
+    assert read_label_file(path).groups == {'traversable': ('floor',), 'in motion': ('cat',)}
+
+
 @pytest.mark.parametrize(
     'content, reason',
     [
@@ -167,6 +173,7 @@ def test_label_file_may_have_groups(tmp_path):
         (b'labels: [a]\ngroups: [a]', 'groups must be name'),
         (b'labels: [a]\ngroups: {g: a}', "group 'g' must be a list of names"),
         (b'labels: [a]\ngroups: {g: [1]}', "group 'g' must be a list of names"),
+        (b"labels: [a]\ngroups: {g: [a], ' g': [a]}", "group 'g' is listed twice"),
         (b'\xff\xfe\x00', 'not a YAML label file'),
         (b'!!python/object/apply:os.getcwd []', 'not a YAML label file'),
         (b'[' * 100_000, 'not a YAML label file'),

@@ -61,6 +61,7 @@ def test_label_is_read(text, expected):
         ('n' * 65, '65 characters; at most 64'),
         ('a=' + 'p' * 257, '257 characters; at most 256'),
         ('a=' + '|'.join(map(str, range(33))), '33 prompts; at most 32'),
+        ('a=' + '|' * 40, '41 prompts; at most 32'),  # said before they are read
         ('a\x00b', 'U+0000'),
         ('a\nb', 'U+000A'),
         ('a\tb', 'U+0009'),
@@ -205,6 +206,7 @@ def test_254_labels_are_accepted_in_turns_for_ever(registry):
         ('add', ['Floor'], "'Floor' and label 'floor'"),
         ('add', [f'n{number}' for number in range(254)], "255 labels are too many, from 'n253' on"),
         ('add', MANY_PROMPTS, "2050 prompts are too many, from label 'n63' on; at most 2048 in all"),
+        ('add', ['=='] * 256, "256 labels are too many, from '==' on; at most 254"),  # said before they are read
         ('replace', ['other'], 'would be empty'),
         ('replace', 'floor', 'not the one string'),
         ('remove', ['wall'], "'wall' is not in the set; it has 'other', 'floor'"),
@@ -262,6 +264,17 @@ def test_names_keep_their_groups_through_every_change(registry):
     assert registry.replace(['rug'], registry.with_no_other({})).groups == {}
 
 
+def test_groups_are_forgotten_with_the_id():
+    registry = LabelRegistry(max_id=2)
+    registry.replace(['floor', 'cat'], {'moving': ['cat']})
+    registry.remove(['cat'])
+    assert registry.add(['cat']).groups == {'moving': (2,)}
+    registry.remove(['cat'])
+    registry.add(['dog'])  # which gets the id
+    registry.remove(['dog'])
+    assert registry.add(['cat']).groups == {}
+
+
 def test_a_change_of_a_group_is_one_of_this_group_only(registry):
     registry.replace(['floor', 'rug', 'cat'], {'ground': ['floor', 'rug'], 'moving': ['cat']})
     assert registry.regroup({'ground': ['rug', 'cat'], 'soft': ['rug']}).groups == {
@@ -289,6 +302,7 @@ def test_labels_stand_as_they_were_listed_and_ids_stay(registry):
 
 def test_groups_are_parsed():
     assert parse_groups(['ground=floor|rug', 'Soft = ']) == {'ground': ('floor', 'rug'), 'Soft': ()}
+    assert parse_groups([' TRAVERSABLE=floor']) == {'traversable': ('floor',)}  # as `Other` is `other`
 
 
 @pytest.mark.parametrize(
@@ -302,6 +316,8 @@ def test_groups_are_parsed():
         (['a|b=floor'], "group 'a|b' has '|' in its name; choose a name without it"),
         (['a,b=floor'], "group 'a,b' has ',' in its name; choose a name without it"),
         (['ground=floor|'], "group 'ground=floor|' has an empty member; write group=label|label"),
+        (['bad'] * 509, '509 changes of groups are too many; at most 508'),
+        (['ground=' + '|' * 255], "group 'ground' has 256 members; at most 255"),
     ],
 )
 def test_groups_of_another_form_are_refused_with_the_form_of_a_group(groups, reason):

@@ -16,10 +16,12 @@ def test_image_has_the_labels_that_held_at_its_stamp():
     assert (tables.at(99), tables.at(100), tables.at(10**18)) == (first, second, second)
 
 
-def test_after_the_clock_was_set_back_the_last_labels_hold():
+def test_labels_of_images_older_than_all_tables_are_unknown_until_they_are_announced_anew():
     tables = TableHistory()
     labels = LabelRegistry().replace(['floor'])
     tables.add(100, labels)
+    assert tables.at(5) is None
+    tables.add(3, labels)  # as the clock was set back
     assert tables.at(5) is labels
 
 

@@ -26,11 +26,12 @@ class TableHistory:
             self._kept.append((since_ns, labels))
 
     def at(self, stamp_ns: int) -> LabelSet | None:
-        """Return the last labels that hold for an image with this stamp.
+        """Return the last labels that hold for an image with this stamp; None if unknown.
 
-        If none do, since the clock was set back, return the last of all; None before the first.
+        Those of images older than all tables are unknown. When the clock is set back, the
+        segmentation node announces its labels again, for images from then on.
         """
         for since_ns, labels in reversed(self._kept):
             if since_ns <= stamp_ns:
                 return labels
-        return self._kept[-1][1] if self._kept else None
+        return None

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
-from lseg_ros.labels import LabelError, LabelSet
+from lseg_ros.labels import LabelClass, LabelError, LabelSet
 from lseg_ros.labels.files import LabelFile
-from lseg_ros.labels.syntax import OTHER_NAME, parse_label
+from lseg_ros.labels.syntax import OTHER_NAME, parse_group, parse_label
 
 
 def specs_of(labels: LabelSet) -> list[str]:
@@ -31,14 +32,15 @@ def is_written_as(labels: LabelSet, specs: Iterable[str]) -> bool:
 def moved(labels: LabelSet, name: str, step: int) -> list[str]:
     """Return all labels with `name` so many places later, or earlier; raise KeyError without it.
 
-    ``other`` stays where it is, as the node puts it first.
+    ``other`` stays where it is.
     """
     specs = {label.name: label.spec for label in labels.in_order}
-    spec = specs.pop(name)
-    fixed = [specs.pop(OTHER_NAME)] if OTHER_NAME in specs else []
-    place = movable_names(labels).index(name) + step
-    others = list(specs.values())
-    return [*fixed, *others[: max(place, 0)], spec, *others[max(place, 0) :]]
+    names = movable_names(labels)
+    place = max(names.index(name) + step, 0)
+    names.remove(name)
+    names.insert(place, name)
+    reordered = iter(names)
+    return [specs[present if present == OTHER_NAME else next(reordered)] for present in specs]
 
 
 def movable_names(labels: LabelSet) -> list[str]:
@@ -46,13 +48,28 @@ def movable_names(labels: LabelSet) -> list[str]:
     return [label.name for label in labels.in_order if label.name != OTHER_NAME]
 
 
-def put_into(labels: LabelSet, name: str, groups: Collection[str]) -> list[str]:
-    """Return the groups to change so that `name` is in `groups` and in no others."""
-    present = members_of(labels)
-    wanted = {group: members - {name} for group, members in present.items()}
-    for group in groups:
-        wanted[group] = wanted.get(group, set()) | {name}
-    return _changed(labels, present, wanted)
+@dataclass(frozen=True)
+class LabelEdit:
+    """What a user changed about a label: its spec, unless empty, and some of its groups."""
+
+    name: str
+    spec: str = ''
+    joined: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, label: LabelClass, spec: str, groups: Iterable[str]) -> LabelEdit:
+        """Compare a label with what is wanted of it; raise LabelError."""
+        before, after = frozenset(label.groups), frozenset(map(parse_group, groups))
+        is_same = parse_label(spec) == (label.name, label.prompts)
+        return cls(label.name, '' if is_same else spec, after - before, before - after)
+
+    def groups(self, labels: LabelSet) -> list[str]:
+        """Return the groups of `labels` to change, with all their members."""
+        present = members_of(labels)
+        joined = {group: present.get(group, set()) | {self.name} for group in self.joined}
+        left = {group: present.get(group, set()) - {self.name} for group in self.left}
+        return _changed(labels, present, present | joined | left)
 
 
 def groups_to_restore(present: LabelSet, earlier: LabelSet) -> list[str]:
@@ -80,7 +97,7 @@ def members_of(labels: LabelSet) -> dict[str, set[str]]:
 def _changed(labels: LabelSet, present: dict[str, set[str]], wanted: dict[str, set[str]]) -> list[str]:
     """Return the groups whose members differ; `labels` has the order of the members."""
     names = [label.name for label in labels.in_order]
-    groups = sorted(group for group in present | wanted if present.get(group) != wanted.get(group))
+    groups = sorted(group for group in present | wanted if present.get(group, set()) != wanted.get(group, set()))
     return _written({group: '|'.join(_among(names, wanted.get(group, set()))) for group in groups})
 
 

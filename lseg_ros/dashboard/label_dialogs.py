@@ -27,16 +27,17 @@ class LabelDialog:
 
     def __init__(
         self,
-        save: Callable[[str, str, Sequence[str]], Awaitable[object]],
+        save: Callable[[LabelClass, str, Sequence[str]], Awaitable[object]],
         move: Callable[[str, int], Awaitable[object]],
     ) -> None:
         """Build the dialog, closed.
 
-        `save` gets a name, the label, written ``name=prompt|prompt``, and its groups; `move` gets a
-        name and by how many places it is to come later.
+        `save` gets the label as it was when the dialog opened, and what the user wants: the label,
+        written ``name=prompt|prompt``, and its groups. `move` gets a name and by how many places it
+        is to come later.
         """
         self._save = save
-        self._name = ''
+        self._label: LabelClass | None = None
         with ui.dialog() as self._dialog, ui.element('div').classes('dialog').props('role=document'):
             self._title = ui.html(sanitize=True, tag='h2')
             self._prompts = ui.textarea('Prompts, one a line').props(f'outlined autogrow maxlength={MOST_TEXT}')
@@ -56,7 +57,7 @@ class LabelDialog:
 
     def open(self, label: LabelClass, labels: LabelSet) -> None:
         """Ask about this label, which is one of `labels`."""
-        self._name = label.name
+        self._label = label
         self._title.set_content(label.name)
         self._prompts.set_value('\n'.join(label.prompts))
         self._groups.set_options(sorted(labels.groups), value=list(label.groups))
@@ -66,18 +67,21 @@ class LabelDialog:
     def refresh(self, labels: LabelSet) -> None:
         """Show where the label is among the present ones."""
         names = movable_names(labels)
-        place = names.index(self._name) + 1 if self._name in names else 0
+        name = self._label.name if self._label else ''
+        place = names.index(name) + 1 if name in names else 0
         self._earlier.set_enabled(place > 1)
         self._later.set_enabled(0 < place < len(names))
         self._place.set_text(f'{place} of {len(names)}' if place else 'always first')
 
     async def _move(self, move: Callable[[str, int], Awaitable[object]], step: int) -> None:
-        await move(self._name, step)
+        if self._label is not None:
+            await move(self._label.name, step)
 
     async def _finish(self) -> None:
         lines = (line.strip() for line in (self._prompts.value or '').splitlines())
         self._dialog.close()
-        await self._save(self._name, f'{self._name}={"|".join(filter(None, lines))}', self._groups.value)
+        if self._label is not None:
+            await self._save(self._label, f'{self._label.name}={"|".join(filter(None, lines))}', self._groups.value)
 
 
 class FileDialog:

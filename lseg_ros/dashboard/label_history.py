@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lseg_ros.labels import LabelSet
+from lseg_ros.labels.syntax import OTHER_NAME
 
 MOST = 50
 
@@ -41,9 +42,14 @@ class LabelHistory:
             self._is_order_known = False
 
     def note_order(self, names: Sequence[str]) -> None:
-        """Take the order of the present labels; that of other labels is ignored."""
+        """Take the order of the present labels; that of other labels is ignored.
+
+        ``other`` comes first in the node's sets if it is not listed.
+        """
         with self._lock:
             present = self._sets[-1] if self._sets else None
+            if present is not None and OTHER_NAME in present.names and OTHER_NAME not in names:
+                names = (OTHER_NAME, *names)
             if present is None or sorted(names) != sorted(present.names):
                 return
             if tuple(names) != present.order:

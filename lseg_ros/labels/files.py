@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lseg_ros.labels.ids import MAX_LABELS
-from lseg_ros.labels.syntax import MAX_GROUPS, PROMPT_LIMIT, PROMPTS_PER_LABEL, LabelError, quote
+from lseg_ros.labels.syntax import MAX_GROUPS, PROMPT_LIMIT, PROMPTS_PER_LABEL, LabelError, parse_group, quote
 from lseg_ros.shared_files import find_shared
 
 MAX_BYTES = 1 << 20  # parsing a large YAML file takes minutes
@@ -46,7 +46,7 @@ class LabelFile:
     """The contents of a label file: labels as ``name=prompt|prompt``, and members of groups."""
 
     labels: tuple[str, ...]
-    groups: Mapping[str, tuple[str, ...]]
+    groups: Mapping[str, tuple[str, ...]]  # by normalised name
 
 
 def read_label_file(name_or_path: str | Path) -> LabelFile:
@@ -98,12 +98,16 @@ def _groups(content: object, path: PurePath) -> dict[str, tuple[str, ...]]:
         raise LabelError(f'{path}: groups must be name: [label, label] lines')
     if len(content) > MAX_GROUPS:
         raise LabelError(f'{path} holds {len(content)} groups; at most {MAX_GROUPS}')
+    groups: dict[str, tuple[str, ...]] = {}
     for name, members in content.items():
         if not isinstance(members, list) or not all(isinstance(text, str) for text in (name, *members)):
             raise LabelError(f'{path}: group {quote(name)} must be a list of names of labels')
         if len(members) > MAX_LABELS:
             raise LabelError(f'{path}: group {quote(name)} has {len(members)} members; at most {MAX_LABELS}')
-    return {name: tuple(members) for name, members in content.items()}
+        if (group := parse_group(name)) in groups:
+            raise LabelError(f'{path}: group {quote(group)} is listed twice')
+        groups[group] = tuple(members)
+    return groups
 
 
 def _spec(name: object, prompts: object) -> str:

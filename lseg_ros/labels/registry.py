@@ -29,7 +29,7 @@ NO_GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({})
 class LabelRegistry:
     """Assigns ids to names and makes the LabelSet after each change.
 
-    A name keeps its id and its groups while it is in use, and gets them back when it returns,
+    A name keeps its id and its groups while it is in use, and gets both back when it returns,
     unless its id had to be reused: ids never used come first, then the one free for longest.
     A call that raises LabelError changes nothing. Not thread-safe: the caller serialises the calls.
 
@@ -51,7 +51,7 @@ class LabelRegistry:
         self._current: LabelSet | None = None
         # Every name that owns an id. Those not in use are in the order in which they were freed.
         self._owners: dict[str, int] = {}
-        self._groups: dict[str, tuple[str, ...]] = {}  # of each name, in use or not
+        self._groups: dict[str, tuple[str, ...]] = {}  # of each name that owns an id, and of `other`
 
     @classmethod
     def of(cls, labels: LabelSet) -> LabelRegistry:
@@ -115,7 +115,8 @@ class LabelRegistry:
         retired = sorted((owned, name) for name, owned in owners.items() if name not in asked)
         in_order_of_ids = tuple(sorted(classes, key=lambda label: label.id))
         self._current = LabelSet(in_order_of_ids, tuple(retired), tuple(asked))
-        self._owners, self._groups = owners, groups
+        self._owners = owners
+        self._groups = {name: present for name, present in groups.items() if name in ids}
         return self._current
 
     def _check_count(self, names: Sequence[str]) -> None:

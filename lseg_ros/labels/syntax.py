@@ -13,9 +13,10 @@ import reprlib
 import unicodedata
 from collections.abc import Sequence
 
-from lseg_ros.labels.ids import UNLABELLED
+from lseg_ros.labels.ids import MAX_LABELS, UNLABELLED
 
 OTHER_NAME = 'other'
+TRAVERSABLE_GROUP = 'traversable'  # the floor of a map
 NAME_LIMIT = 64
 PROMPT_LIMIT = 256
 PROMPTS_PER_LABEL = 32
@@ -61,18 +62,21 @@ def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
     if name.casefold() == OTHER_NAME:
         name = OTHER_NAME
     parts = tail.split('|') if equals else [name]
+    if len(parts) > PROMPTS_PER_LABEL:  # before they are cleaned, as a million take seconds
+        raise LabelError(f'{where} has {len(parts)} prompts; at most {PROMPTS_PER_LABEL}')
     for part in parts:
         _check_filled(part, where, 'prompt', f'write name or {_LABEL_FORM}')
-    prompts = tuple(dict.fromkeys(_clean(part, where, 'prompt', PROMPT_LIMIT) for part in parts))
-    if len(prompts) > PROMPTS_PER_LABEL:
-        raise LabelError(f'{where} has {len(prompts)} prompts; at most {PROMPTS_PER_LABEL}')
-    return name, prompts
+    return name, tuple(dict.fromkeys(_clean(part, where, 'prompt', PROMPT_LIMIT) for part in parts))
 
 
 def parse_labels(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Parse a list of labels; raise LabelError if it is empty or has a name twice."""
+    """Parse a list of labels; raise LabelError if it is empty or too long, or has a name twice."""
     if isinstance(labels, str):
         raise LabelError(f'labels must be a list of strings, not the one string {quote(labels)}')
+    if len(labels) > MAX_LABELS + 1:  # and `other`
+        raise LabelError(
+            f'{len(labels)} labels are too many, from {quote(labels[MAX_LABELS])} on; at most {MAX_LABELS}'
+        )
     parsed = [parse_label(label) for label in labels]
     if not parsed:
         raise LabelError('the list of labels is empty; give at least one')
@@ -85,20 +89,25 @@ def parse_labels(labels: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def parse_group(text: str) -> str:
-    """Return the name of a group, normalised like that of a label; raise LabelError."""
+    """Return the name of a group, normalised like that of a label; raise LabelError.
+
+    `traversable` is put in lower case, as `other` is among labels: the map looks for this name.
+    """
     where = f'group {quote(text)}'
     _check_filled(text, where, 'name', 'give it one')
     name = _clean(text, where, 'name', NAME_LIMIT)
     _check_name(name, where, bar=_WITHOUT, comma=_WITHOUT)
-    return name
+    return TRAVERSABLE_GROUP if name.casefold() == TRAVERSABLE_GROUP else name
 
 
 def parse_groups(groups: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Parse groups, written ``group=label|label``; return the members of each as they are written.
 
-    Nothing after the ``=`` means no members. Raise LabelError for any other syntax, and if a group
-    is listed twice.
+    Nothing after the ``=`` means no members. Raise LabelError for any other syntax, if a group is
+    listed twice, and for more groups or members than there can be.
     """
+    if len(groups) > 2 * MAX_GROUPS:  # as many may begin as end
+        raise LabelError(f'{len(groups)} changes of groups are too many; at most {2 * MAX_GROUPS}')
     members: dict[str, tuple[str, ...]] = {}
     for text in groups:
         head, equals, tail = text.partition('=')
@@ -108,6 +117,8 @@ def parse_groups(groups: Sequence[str]) -> dict[str, tuple[str, ...]]:
         group = parse_group(head)
         if '=' in tail:
             raise LabelError(f"{where} has a second '='; write {_GROUP_FORM}")
+        if (count := tail.count('|') + 1) > MAX_LABELS + 1:  # and `other`
+            raise LabelError(f'group {quote(group)} has {count} members; at most {MAX_LABELS + 1}')
         if group in members:
             raise LabelError(f'group {quote(group)} is listed twice')
         members[group] = tuple(tail.split('|')) if tail.strip() else ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_ros.labels import LabelSet
+from lseg_ros.labels.syntax import TRAVERSABLE_GROUP
 from lseg_ros.mapping.voxel_map import Voxels
 
 # Labels on which a robot may drive, if the labels have no group of the name traversable.
@@ -101,5 +102,5 @@ def near_the_others(cells: np.ndarray) -> np.ndarray:
 
 def traversable_ids(labels: LabelSet, names: Sequence[str]) -> tuple[int, ...]:
     """Return the ids of the group traversable or, without one, of the labels with these names."""
-    group = labels.groups.get('traversable')
+    group = labels.groups.get(TRAVERSABLE_GROUP)
     return group or tuple(label.id for label in labels.classes if label.name in names)

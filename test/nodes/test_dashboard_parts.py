@@ -15,7 +15,7 @@ import pytest
 from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 
-from lseg_ros.dashboard.label_changes import groups_of_file, groups_to_restore, moved, put_into
+from lseg_ros.dashboard.label_changes import LabelEdit, groups_of_file, groups_to_restore, moved
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.pictures import JpegCache, heat
 from lseg_ros.dashboard.readings import FrameMatcher, Reading
@@ -136,10 +136,33 @@ def test_a_label_moves_among_the_others(name, step, specs):
     assert moved(LABELS_IN_GROUPS, name, step) == specs
 
 
-def test_a_label_is_put_into_groups():
-    assert put_into(LABELS_IN_GROUPS, 'cat', ['moving', 'ground']) == ['ground=rug|floor|cat']
-    assert put_into(LABELS_IN_GROUPS, 'cat', ['pet']) == ['moving=', 'pet=cat']
-    assert put_into(LABELS_IN_GROUPS, 'cat', ['moving']) == []
+@pytest.mark.parametrize(
+    ('groups', 'changed'),
+    [
+        (['moving', 'ground'], ['ground=rug|floor|cat']),
+        (['pet'], ['moving=', 'pet=cat']),
+        (['moving'], []),
+        (['moving', ' Traversable'], ['traversable=cat']),
+    ],
+)
+def test_a_label_is_put_into_groups(groups, changed):
+    cat = LABELS_IN_GROUPS.in_order[-1]
+    edit = LabelEdit.of(cat, 'cat=cat|kitten', groups)
+    assert (edit.spec, edit.groups(LABELS_IN_GROUPS)) == ('cat=cat|kitten', changed)
+    assert LabelEdit.of(cat, 'cat', groups).spec == ''
+
+
+def test_other_stays_where_it_is_if_it_is_a_label_like_others():
+    labels = LabelRegistry(include_other=False).replace(['a', 'other', 'b'])
+    assert moved(labels, 'b', -1) == ['b', 'other', 'a']
+    assert moved(labels, 'a', 1) == ['b', 'other', 'a']
+
+
+def test_an_order_need_not_list_other():
+    history = LabelHistory()
+    history.note(LabelRegistry().replace(['floor', 'wall']))
+    history.note_order(['wall', 'floor'])
+    assert ordered(history) == ['other', 'wall', 'floor']
 
 
 def test_groups_are_those_of_an_earlier_set_or_of_a_file():

@@ -19,6 +19,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from lseg_ros.core.cameras import Camera
+from lseg_ros.dashboard.label_changes import LabelEdit
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.conversions import array_to_image
@@ -105,13 +106,13 @@ def test_a_closed_dashboard_looks_no_longer(ros_context, monkeypatch):
 class FakeNode:
     """What a segmentation node would publish, and the dashboard's side of these topics."""
 
-    def __init__(self, node):
-        self.feeds = CameraFeeds(node, 'lseg', Camera(''), lambda _: None, lambda: None)
+    def __init__(self, node, since_ns):
+        self.feeds = CameraFeeds(node, 'lseg', Camera(''), lambda: None)
         node.create_timer(0.05, lambda: (self.feeds.want(), self.feeds.tend()))
         kinds = {'overlay': Image, 'label_image': Image, 'confidence': Image}
         self._publishers = {name: node.create_publisher(kind, f'lseg/{name}', 5) for name, kind in kinds.items()}
         self._table = node.create_publisher(LabelSet, 'lseg/label_set', LATCHED)
-        self._table.publish(label_set_to_message(LabelRegistry().replace(['floor']), 0))
+        self._table.publish(label_set_to_message(LabelRegistry().replace(['floor']), since_ns))
 
     def publish_nonsense(self):
         """Publish images without pixels, and a table without classes."""
@@ -127,11 +128,11 @@ class FakeNode:
 
 
 @pytest.fixture
-def fake(ros_context, monkeypatch):
+def fake(ros_context, monkeypatch, request):
     monkeypatch.setattr(recorder, 'RECORD_S', 0.2)
     node = rclpy.create_node('fake', context=ros_context, namespace='/fake', **BARE)
     with running(node):
-        yield FakeNode(node)
+        yield FakeNode(node, getattr(request, 'param', 0))
 
 
 def wait_until(condition, act):
@@ -157,6 +158,15 @@ def test_messages_that_cannot_be_used_are_said_and_left_out(fake, capfd):
     wait_until(lambda: fake.feeds.picture, lambda: fake.publish(1, 'overlay'))
 
 
+@pytest.mark.parametrize('fake', [100], indirect=True)
+def test_an_image_older_than_the_known_tables_is_left_out(fake):
+    wait_until(lambda: fake.feeds.reading, lambda: [fake.publish(ns, 'label_image', 'confidence') for ns in (99, 101)])
+    assert fake.feeds.reading.stamp_ns == 101
+    fake.publish(99, 'label_image', 'confidence')
+    wait_until(lambda: fake.feeds.picture_at(7), lambda: fake.publish(7, 'overlay'))
+    assert fake.feeds.reading.stamp_ns == 101
+
+
 def test_a_record_has_an_overlay_of_its_own_moment_only(fake):
     wait_until(lambda: fake.feeds.reading, lambda: fake.publish(1, 'label_image', 'confidence'))
     wait_until(lambda: fake.feeds.picture_at(2), lambda: fake.publish(2, 'overlay'))
@@ -172,6 +182,52 @@ def eager_threads():
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(usual)
+
+
+def test_an_edit_keeps_what_others_have_changed_meanwhile(watcher):
+    page, client = watcher
+
+    def members():
+        labels = page.state.labels
+        return {group: {labels.by_id(each).name for each in ids} for group, ids in labels.groups.items()}
+
+    with repeating(lambda: page.watch('front'), 0.1):
+        client.poll(lambda: page.state.info.cameras == ('front', 'left') and page.state.labels, 'the labels')
+        assert client.set_labels(['floor', 'dog'], groups=['traversable=floor|dog', 'soft=']).success
+        client.poll(lambda: members() == {'traversable': {'floor', 'dog'}}, 'the groups')
+        opened = page.state.labels.in_order[-1]
+        assert client.set_labels([], groups=['traversable=floor', 'soft=floor']).success
+        client.poll(lambda: members() == {'traversable': {'floor'}, 'soft': {'floor'}}, 'the change of another client')
+        assert page.edit_label(LabelEdit.of(opened, 'dog=hound', ['traversable', 'soft'])).success
+        assert members() == {'traversable': {'floor'}, 'soft': {'floor', 'dog'}}
+        assert page.state.labels.in_order[-1].prompts == ('hound',)
+        assert client.set_labels(['floor']).success
+        client.poll(lambda: page.state.labels.names == ('other', 'floor'), 'no dog')
+        refused = page.edit_label(LabelEdit.of(opened, 'dog=hound', []))
+        assert not refused.success and "'dog' is not in the set any more" in refused.message
+
+
+def test_orders_of_others_are_seen_at_once_and_changes_are_undone_one_by_one(watcher, monkeypatch):
+    page, client = watcher
+
+    def order():
+        return ' '.join(label.name for label in page.state.labels.in_order)
+
+    with repeating(lambda: (page.watch('front'), page.watch('left')), 0.1):
+        client.poll(lambda: page.state.info.cameras == ('front', 'left') and page.state.labels, 'the labels')
+        assert page.set_labels(['floor', 'wall', 'dog'], 'replace').success
+        monkeypatch.setattr(robot, 'LOOK_S', 600.0)
+        assert client.set_parameter('labels', ['dog', 'wall', 'floor']).successful  # without other
+        client.poll(lambda: order() == 'other dog wall floor', 'the order of the parameter')
+        for name in ('cat', 'sofa', 'lamp'):
+            assert page.set_labels([name], 'add').success
+        assert client.set_labels(['lamp', 'sofa', 'cat', 'dog', 'wall', 'floor']).success
+        client.poll(lambda: order() == 'other lamp sofa cat dog wall floor', 'the order of the service')
+        steps = [page.undo_labels().success and order() for _ in range(5)]
+    first = 'other dog wall floor'
+    assert steps == [
+        f'{first} cat sofa lamp', f'{first} cat sofa', f'{first} cat', first, 'other floor wall dog'
+    ]  # fmt: skip
 
 
 def test_records_at_once_do_not_lose_each_other(ros_context, eager_threads):

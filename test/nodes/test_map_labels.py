@@ -170,8 +170,9 @@ def test_labels_are_added_to_those_of_the_segmentation_node_once_they_have_arriv
     map_node()
     segmentation = Surroundings(client)
     segmentation.wait_for_map_node()
-    for mode in ('add', 'remove'):
-        refused = segmentation.call(SetLabels, 'set_labels', labels=['floor'], mode=mode)
+    only_groups = [{'groups': ['traversable=lamp'], 'mode': mode} for mode in ('', 'replace', 'add', 'remove')]
+    for change in (*({'labels': ['floor'], 'mode': mode} for mode in ('add', 'remove')), *only_groups):
+        refused = segmentation.call(SetLabels, 'set_labels', **change)
         assert not refused.success and 'have not arrived yet' in refused.message
     segmentation.send('lseg/label_set', label_set_to_message(LABELS, 0))
     added = client.poll(
@@ -182,3 +183,34 @@ def test_labels_are_added_to_those_of_the_segmentation_node_once_they_have_arriv
     assert [entry.name for entry in added.label_set.classes] == names
     refused = segmentation.call(SetLabels, 'set_labels', labels=['no=such=label'])
     assert not refused.success and [entry.name for entry in refused.label_set.classes] == names
+    for change in only_groups:  # now of labels of its own
+        assert segmentation.call(SetLabels, 'set_labels', **change).success
+
+
+def test_change_of_groups_only_does_not_keep_a_map_from_following(client, map_node):
+    map_node()
+    segmentation = Surroundings(client)
+    segmentation.wait_for_map_node()
+    segmentation.map_a_frame()
+    refused = segmentation.call(SetLabels, 'set_labels', groups=['traversable=door'])
+    assert (
+        not refused.success
+        and 'follows the labels of the segmentation node: change the groups there' in refused.message
+    )
+    segmentation.send('lseg/label_set', label_set_to_message(LabelRegistry().replace(['door', 'rug']), 0))
+    client.wait_for(lambda: labels_in(client) == {1}, 'the new id of the door')
+
+
+def test_floor_that_is_known_by_name_only_is_said_once(client, map_node, capfd):
+    def named_floor():
+        statuses = client.statuses(-1) if client.received['/diagnostics'] else []
+        return statuses and 'voxels' in statuses[-1][1] and statuses[-1][1].get('traversable by name', '')
+
+    map_node()
+    segmentation = Surroundings(client)
+    segmentation.wait_for_map_node()
+    for groups, by_name in (({'traversable': ['rug']}, ''), ({}, 'floor, rug'), ({'traversable': ['floor']}, '')):
+        labels = LabelRegistry().replace(['floor', 'rug'], groups)
+        segmentation.send('lseg/label_set', label_set_to_message(labels, 0))
+        client.wait_for(lambda: named_floor() == by_name, f'{by_name!r} as the floor')
+    assert capfd.readouterr().err.count('no label is in the group traversable: the robot may drive on floor, rug') == 1

@@ -17,7 +17,6 @@ from sensor_msgs.msg import Image
 from lseg_ros.core.cameras import Camera
 from lseg_ros.core.table_history import TableHistory
 from lseg_ros.dashboard.readings import STALE_S, FrameMatcher, Reading
-from lseg_ros.labels import LabelSet
 from lseg_ros.media import ros_images
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.conversions import image_to_rgb, stamp_ns
@@ -51,19 +50,11 @@ class CameraFeeds:
     Messages arrive in the executor's thread; the properties may be read in any thread.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        target: str,
-        camera: Camera,
-        on_labels: Callable[[LabelSet], None],
-        on_change: Callable[[], None],
-    ) -> None:
+    def __init__(self, node: Node, target: str, camera: Camera, on_change: Callable[[], None]) -> None:
         """Prepare the topics of the segmentation node `target`.
 
-        `on_labels` is called with each table, `on_change` when there is a new picture.
+        `on_change` is called when there is a new picture.
         """
-        self._on_labels = on_labels
         self._on_change = on_change
         self._depth_image: tuple[float, Image] | None = None  # and when it came, by time.monotonic
         self._forget()
@@ -158,9 +149,7 @@ class CameraFeeds:
         return metres if np.isfinite(metres) and metres > 0 else None
 
     def _take_table(self, message: LabelSetMessage) -> None:
-        labels = label_set_from_message(message)
-        self._tables.add(stamp_ns(message.header), labels)
-        self._on_labels(labels)
+        self._tables.add(stamp_ns(message.header), label_set_from_message(message))
 
     def _take_overlay(self, message: Image) -> None:
         picture = OverlayPicture(stamp_ns(message.header), image_to_rgb(message))

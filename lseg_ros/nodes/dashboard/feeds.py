@@ -33,7 +33,7 @@ class Feed:
         """
         self._node = node
         self._kind = kind
-        self._topic = topic
+        self.topic = topic
         self._on_message = on_message
         self._problems = ProblemLog(node)
         self._qos = qos
@@ -53,7 +53,7 @@ class Feed:
         """Subscribe or unsubscribe as wanted; call this in the executor's thread only."""
         is_wanted = time.monotonic() < self._wanted_until
         if is_wanted and self._subscription is None:
-            self._subscription = self._node.create_subscription(self._kind, self._topic, self._take, self._qos)
+            self._subscription = self._node.create_subscription(self._kind, self.topic, self._take, self._qos)
         elif not is_wanted:
             self.close()
 
@@ -61,7 +61,7 @@ class Feed:
         try:
             self._on_message(message)
         except ValueError as error:
-            self._problems.warn(f'{self._topic} not used: {one_line(error)}')
+            self._problems.warn(f'{self.topic} not used: {one_line(error)}')
 
     def close(self) -> None:
         """Unsubscribe; call this in the executor's thread only."""

@@ -13,27 +13,39 @@ from types import MappingProxyType
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import ParameterEvent
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from lseg_ros.core.cameras import parse_cameras
-from lseg_ros.dashboard.label_changes import groups_to_restore, is_written_as, moved, specs_of
+from lseg_ros.core.cameras import Camera, parse_cameras
+from lseg_ros.dashboard.label_changes import (
+    LabelEdit,
+    groups_of_file,
+    groups_to_restore,
+    is_written_as,
+    moved,
+    specs_of,
+)
 from lseg_ros.dashboard.label_history import LabelHistory
 from lseg_ros.dashboard.latency_plot import HISTORY_S, Sample
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelError, LabelSet
+from lseg_ros.labels import LabelClass, LabelError, LabelSet
+from lseg_ros.labels.files import LabelFile
 from lseg_ros.labels.syntax import parse_label, quote
+from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.dashboard.camera_feeds import CameraFeeds
 from lseg_ros.nodes.dashboard.feeds import LINGER_S, TEND_S, Feed
 from lseg_ros.nodes.dashboard.reports import NO_STATE, TRANSITIONS, NodeInfo, Part, latency_sample, part_of
 from lseg_ros.nodes.label_messages import label_set_from_message
-from lseg_ros.nodes.label_modes import REPLACE
+from lseg_ros.nodes.label_modes import ADD, REPLACE
+from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.srv import QueryText, SetLabels
 
 LOOK_S = 1.0
 PATIENCE_S = 2.0  # with a node that should answer at once
+TABLES_KEPT = 16
 STALE_S = 5.0  # diagnostics come every second
 CHANGED_MEANWHILE = 'somebody else has changed the labels meanwhile: look at them, then try again'
 
@@ -70,8 +82,11 @@ class Robot:
         self._client = SegmentationClient(node, target)
         self._observer = SegmentationClient(node, target, PATIENCE_S)
         self._diagnostics = Feed(node, DiagnosticArray, '/diagnostics', self._take_diagnostics, QoSProfile(depth=10))
+        self._parameters = Feed(node, ParameterEvent, '/parameter_events', self._take_parameters, QoSProfile(depth=10))
         self._cameras: Mapping[str, CameraFeeds] = MappingProxyType({})
         self._labels = LabelHistory()
+        self._table_came = threading.Condition()
+        self._tables_since_request: deque[tuple[LabelClass, ...]] = deque(maxlen=TABLES_KEPT)
         self._changing_labels = threading.Lock()
         self._samples: dict[str, deque[Sample]] = {}
         self._reported_at = -float('inf')
@@ -79,6 +94,8 @@ class Robot:
         self._lock = threading.Lock()
         self._state = RobotState()
         self._closing = threading.Event()
+        self._must_look = threading.Event()
+        self._tables = self._tables_of(Camera(''))
         self._use_cameras(('',))
         node.create_timer(TEND_S, self._tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._thread = threading.Thread(target=self._look_on, name='dashboard observer', daemon=True)
@@ -87,12 +104,14 @@ class Robot:
     def close(self) -> None:
         """Stop watching; return once the last look is over, which a silent node may delay."""
         self._closing.set()
+        self._must_look.set()
         self._thread.join()
 
     def watch(self, camera: str) -> None:
         """Keep the state and the pictures of a camera up to date for the next seconds."""
         self._watched_until = time.monotonic() + LINGER_S
-        self._diagnostics.want()
+        for feed in (self._diagnostics, self._parameters, self._tables):
+            feed.want()
         if feeds := self.camera(camera):
             feeds.want()
 
@@ -110,6 +129,22 @@ class Robot:
         self._check_running()
         with self._changing_labels:
             return self._ask_for_labels(labels, mode, groups)
+
+    def edit_label(self, edit: LabelEdit) -> SetLabels.Response:
+        """Make a user's changes of a label, keeping those of others; raise as `set_labels`."""
+        self._check_running()
+        with self._changing_labels:
+            present = self._labels.current
+            if present is None or edit.name not in present.names:
+                return SetLabels.Response(message=f'label {quote(edit.name)} is not in the set any more')
+            labels, groups = [edit.spec] if edit.spec else [], edit.groups(present)
+            return self._ask_for_labels(labels, ADD, groups) if labels or groups else SetLabels.Response(success=True)
+
+    def load_labels(self, file: LabelFile) -> SetLabels.Response:
+        """Replace labels and groups by those of a file; raise as `set_labels`, and LabelError."""
+        self._check_running()
+        with self._changing_labels:
+            return self._ask_for_labels(file.labels, REPLACE, groups_of_file(self._labels.current, file))
 
     def move_label(self, name: str, step: int) -> SetLabels.Response:
         """Move a label so many places later, or earlier; raise as `set_labels`."""
@@ -151,12 +186,26 @@ class Robot:
         return self._labels.previous is not last or (present is not None and not is_written_as(present, specs))
 
     def _ask_for_labels(self, labels: Sequence[str], mode: str, groups: Sequence[str] = ()) -> SetLabels.Response:
+        self._tables_since_request.clear()
         response = self._client.set_labels(labels, mode, groups)
         if response.success:
-            self._take_labels(label_set_from_message(response.label_set))
+            changed = label_set_from_message(response.label_set)
+            if not self._has_come(changed):
+                self._take_labels(changed)
             with suppress(TimeoutError):  # the observer looks again
                 self._note_order(self._observer.get_parameter('labels'))
         return response
+
+    def _has_come(self, labels: LabelSet) -> bool:
+        """Wait for the topic to bring `labels`, in their place among the changes of others.
+
+        Return whether it brought anything since the request.
+        """
+        if not self._tables.is_open or not self._node.count_publishers(self._tables.topic):
+            return False
+        with self._table_came:
+            self._table_came.wait_for(lambda: labels.classes in self._tables_since_request, PATIENCE_S)
+            return bool(self._tables_since_request)
 
     def _note_order(self, specs: Sequence[str] | None) -> None:
         """Take the labels as they are written; nobody may be changing them."""
@@ -196,7 +245,8 @@ class Robot:
     def _tend(self) -> None:
         if (names := self._state.info.cameras) != tuple(self._cameras):
             self._use_cameras(names)
-        self._diagnostics.tend()
+        for feed in (self._diagnostics, self._parameters, self._tables):
+            feed.tend()
         for camera in self._cameras.values():
             camera.tend()
         if self._state.parts and time.monotonic() > self._reported_at + STALE_S:
@@ -205,12 +255,29 @@ class Robot:
     def _use_cameras(self, names: tuple[str, ...]) -> None:
         for feeds in self._cameras.values():
             feeds.close()
+        cameras = parse_cameras(names)
         self._cameras = MappingProxyType(
-            {
-                camera.name: CameraFeeds(self._node, self.target, camera, self._take_labels, lambda: self.on_picture())
-                for camera in parse_cameras(names)
-            }
+            {camera.name: CameraFeeds(self._node, self.target, camera, lambda: self.on_picture()) for camera in cameras}
         )
+        self._tables.close()
+        self._tables = self._tables_of(cameras[0])
+
+    def _tables_of(self, camera: Camera) -> Feed:
+        """Return the tables of one camera: all have the same labels, but each at its own time."""
+        topic = f'{self.target}/{camera.input("label_set")}'
+        return Feed(self._node, LabelSetMessage, topic, self._take_table, LATCHED)
+
+    def _take_table(self, message: LabelSetMessage) -> None:
+        labels = label_set_from_message(message)
+        self._take_labels(labels)
+        self._must_look.set()  # at the order
+        with self._table_came:
+            self._tables_since_request.append(labels.classes)
+            self._table_came.notify_all()
+
+    def _take_parameters(self, event: ParameterEvent) -> None:
+        if event.node == self._full_name and any(each.name == 'labels' for each in event.changed_parameters):
+            self._must_look.set()
 
     def _take_labels(self, labels: LabelSet) -> None:
         self._labels.note(labels)
@@ -241,7 +308,9 @@ class Robot:
     # In the observer's thread
 
     def _look_on(self) -> None:
-        while not self._closing.wait(LOOK_S):
+        while not self._closing.is_set():
+            self._must_look.wait(LOOK_S)
+            self._must_look.clear()
             if time.monotonic() < self._watched_until and not self._state.pending:
                 is_settled = self._changing_labels.acquire(blocking=False)
                 try:

@@ -51,6 +51,10 @@ from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 MATCHING_PERIOD_S = 0.03
 RETRY_S = 1.0  # between attempts to encode the labels
+FOLLOWED_GROUPS = (
+    'this map follows the labels of the segmentation node: change the groups there, or give the map its own labels '
+    'with the groups'
+)
 
 
 class MapNode(LifecycleNode):
@@ -97,6 +101,7 @@ class MapNode(LifecycleNode):
             (MapFile, 'load_map', self._load),
         ):
             self.create_service(kind, f'~/{name}', answer, qos_profile=SERVICE_QOS, callback_group=others)
+        self._named_floor = ''  # what was last said of labels that are taken for the floor by their names
         self._diagnostics = DiagnosticsPublisher(self, self._examine)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -242,7 +247,7 @@ class MapNode(LifecycleNode):
         try:
             if self._settings.uses_votes:
                 raise ValueError(NO_OTHER_LABELS)
-            registry = self._registry_to_change(request.mode)
+            registry = self._registry_to_change(request)
             labels = change_labels(registry, request.mode, request.labels, request.groups)
             await self._use_own_labels(registry, await self._encode(labels))
         except Exception as error:
@@ -266,18 +271,20 @@ class MapNode(LifecycleNode):
             self._wanted = self._announced if is_late else wanted
             raise
 
-    def _registry_to_change(self, mode: str) -> LabelRegistry:
+    def _registry_to_change(self, request: SetLabels.Request) -> LabelRegistry:
         """Return a copy of its own labels or, without any, of those of the segmentation node.
 
-        Raise ValueError if it has neither to add to or remove from, as `mode` says.
+        Raise ValueError if it has neither to change, and if only groups are to change of labels
+        that it follows: copied, they would not follow any more.
         """
         if self._registry is not None:
             return copy.deepcopy(self._registry)
-        if self._announced is not None:
-            return LabelRegistry.of(self._announced)
-        if mode in (ADD, REMOVE):
+        only_groups = bool(request.groups and not request.labels)
+        if self._announced is None and (only_groups or request.mode in (ADD, REMOVE)):
             raise ValueError('the labels of the segmentation node have not arrived yet: try again, or replace them')
-        return LabelRegistry()
+        if only_groups:
+            raise ValueError(FOLLOWED_GROUPS)
+        return LabelRegistry() if self._announced is None else LabelRegistry.of(self._announced)
 
     async def _query(self, request: QueryMap.Request, response: QueryMap.Response) -> QueryMap.Response:
         try:
@@ -366,6 +373,7 @@ class MapNode(LifecycleNode):
             return {'map': Health(DiagnosticStatus.ERROR, self._last_failure)}
         if self._worker is None:
             return {'map': Health(DiagnosticStatus.OK, 'silent: unconfigured')}
+        self._say_what_is_floor(self._worker.named_floor)
         drops = sum((camera.drops for camera in self._inputs), self._worker.drops.copy())
         integrated = self._worker.integrated
         (before, known), self._examined = self._examined, (integrated, drops)
@@ -384,6 +392,13 @@ class MapNode(LifecycleNode):
         if self._unsaved_because:
             return {'map': Health(DiagnosticStatus.WARN, f'mapping, but {self._unsaved_because}', values)}
         return {'map': Health(DiagnosticStatus.OK, 'mapping', values)}
+
+    def _say_what_is_floor(self, names: str) -> None:
+        if names and names != self._named_floor:
+            self.get_logger().warning(
+                f'no label is in the group traversable: the robot may drive on {names}, by the parameter traversable'
+            )
+        self._named_floor = names
 
 
 def _checked(prompts: Sequence[str]) -> list[str]:

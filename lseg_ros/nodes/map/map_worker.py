@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelClass, LabelSet
+from lseg_ros.labels.syntax import TRAVERSABLE_GROUP
 from lseg_ros.mapping.asking import Question, Thing, answers_to, find_things
 from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts
@@ -103,7 +104,15 @@ class MapWorker:
             'voxels forgotten': str(self._map.evicted),
             'model': self._map.facts.model,
             'frames integrated': str(self.integrated),
-        }
+        } | ({'traversable by name': self.named_floor} if self.named_floor else {})
+
+    @property
+    def named_floor(self) -> str:
+        """The labels taken for the floor by their names, as none is in the group traversable."""
+        known = self._map.labels
+        if known is None or TRAVERSABLE_GROUP in known.groups:
+            return ''
+        return ', '.join(name for name in known.names if name in self._settings.traversable)
 
     def run(self, function: Callable[[], Result]) -> Future[Result]:
         """Run a function after what is queued; its future raises what it raises."""

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import ui
 
 from lseg_ros.dashboard.cards import MOST_TEXT, SingleAction, answer_of, card, show_age, swatch
-from lseg_ros.dashboard.label_changes import groups_of_file, put_into
+from lseg_ros.dashboard.label_changes import LabelEdit
 from lseg_ros.dashboard.label_dialogs import FileDialog, LabelDialog
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelClass, LabelError, LabelSet
@@ -18,7 +18,7 @@ from lseg_ros.labels.files import LabelFile
 from lseg_ros.labels.syntax import split_labels
 from lseg_ros.nodes.dashboard.reports import LOOKING, NO_STATE
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
-from lseg_ros.nodes.label_modes import ADD, REMOVE, REPLACE
+from lseg_ros.nodes.label_modes import ADD, REMOVE
 from lseg_ros.srv import SetLabels
 
 OLD_LABELS = 'The node does not answer: these are the last labels that it had.'
@@ -129,17 +129,17 @@ class LabelEditor:
     async def _remove(self, name: str) -> None:
         await self._change([name], REMOVE, name=name)
 
-    async def _save(self, name: str, spec: str, groups: Sequence[str]) -> None:
-        changed = [] if self._shown is None else put_into(self._shown, name, groups)
-        await self._change([spec], ADD, changed, text=', '.join((spec, *changed))[:MOST_TEXT], name=name)
+    async def _save(self, label: LabelClass, spec: str, groups: Sequence[str]) -> None:
+        try:
+            edit = LabelEdit.of(label, spec, groups)
+        except LabelError as error:
+            self._note(_Refusal(one_line(error), text=spec[:MOST_TEXT], name=label.name))
+            return
+        text = ', '.join(filter(None, (edit.spec, *sorted(edit.joined | edit.left))))
+        self._note_answer(*await answer_of(self._robot.edit_label, edit), text=text[:MOST_TEXT], name=label.name)
 
     async def _load(self, file: LabelFile) -> None:
-        try:
-            groups = groups_of_file(self._shown, file)
-        except LabelError as error:
-            self._note(_Refusal(one_line(error)))
-            return
-        await self._change(file.labels, REPLACE, groups)
+        self._note_answer(*await answer_of(self._robot.load_labels, file))
 
     async def _move(self, name: str, step: int) -> None:
         response, failure = await answer_of(self._robot.move_label, name, step)
@@ -148,9 +148,9 @@ class LabelEditor:
     async def _bring_back(self) -> None:
         self._note_answer(*await answer_of(self._robot.undo_labels))
 
-    async def _change(self, labels: Sequence[str], mode: str, groups: Sequence[str] = (), **about: str) -> None:
+    async def _change(self, labels: Sequence[str], mode: str, **about: str) -> None:
         """Ask the node for a change, and show why it refuses; `about` are fields of _Refusal."""
-        self._note_answer(*await answer_of(self._robot.set_labels, list(labels), mode, groups), **about)
+        self._note_answer(*await answer_of(self._robot.set_labels, list(labels), mode), **about)
 
     def _note_answer(self, response: SetLabels.Response | None, failure: str, **about: str) -> None:
         reason = failure if response is None else '' if response.success else str(response.message)
