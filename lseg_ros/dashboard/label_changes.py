@@ -77,16 +77,13 @@ def groups_to_restore(present: LabelSet, earlier: LabelSet) -> list[str]:
     return _changed(earlier, members_of(present), members_of(earlier))
 
 
-def groups_of_file(present: LabelSet | None, file: LabelFile) -> list[str]:
-    """Return the groups to change so that they are those of a file.
+def groups_of_file(file: LabelFile) -> list[str]:
+    """Return the changes after which the groups are those of a file, also for names that return.
 
     Raise LabelError for a member that is no label.
     """
-    ended = {} if present is None else dict.fromkeys(present.groups, '')
-    return _written(
-        ended
-        | {group: '|'.join(parse_label(member)[0] for member in members) for group, members in file.groups.items()}
-    )
+    members = {group: '|'.join(parse_label(each)[0] for each in listed) for group, listed in file.groups.items()}
+    return ['*=', *_written(members)]
 
 
 def members_of(labels: LabelSet) -> dict[str, set[str]]:

@@ -350,6 +350,9 @@ def test_groups_are_changed_by_set_labels_and_get_masks(active):
         'dog': ['ground'],
     }
     assert client.node.count_publishers(f'{client.namespace}/lseg/masks/soft')
+    assert "write '*='" in client.set_labels([], groups=['*=dog']).message
+    ended = client.set_labels([], groups=['*=', 'soft=dog'])
+    assert [list(entry.groups) for entry in ended.label_set.classes] == [[], [], ['soft']], ended.message
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='GROUP=LABEL|LABEL',
         help='the members of a group; none after the = for no such group; may be repeated. Groups that are not '
-        'given keep their members, and without a LABEL only groups change',
+        "given keep their members, unless '*=' is; without a LABEL only groups change",
     )
 
 

@@ -144,7 +144,7 @@ class Robot:
         """Replace labels and groups by those of a file; raise as `set_labels`, and LabelError."""
         self._check_running()
         with self._changing_labels:
-            return self._ask_for_labels(file.labels, REPLACE, groups_of_file(self._labels.current, file))
+            return self._ask_for_labels(file.labels, REPLACE, groups_of_file(file))
 
     def move_label(self, name: str, step: int) -> SetLabels.Response:
         """Move a label so many places later, or earlier; raise as `set_labels`."""
