@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that several tests share."""
 
+import signal
 from collections import Counter
 from importlib.util import find_spec
 
@@ -93,3 +94,11 @@ def one_thread():
 def tally():
     """Counts what the fuzz tests did, by kind; `make soak` shows it."""
     return Counter()
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt, even if these tests run in the background; return its handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)

@@ -117,14 +117,6 @@ def test_bag_whose_end_is_missing_is_mapped_up_to_there(tiny, tmp_path):
     assert re.fullmatch(reason, err.splitlines()[-1])
 
 
-@pytest.fixture
-def ctrl_c():
-    """Let SIGINT interrupt, even if these tests run in the background; return its handler."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
 def test_interrupted_map_is_saved_as_far_as_it_has_come(tiny, tmp_path, monkeypatch, ctrl_c):
     def add_and_interrupt(builder, frame):
         add(builder, frame)

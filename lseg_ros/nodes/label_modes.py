@@ -26,7 +26,7 @@ def change_labels(registry: LabelRegistry, mode: str, labels: Sequence[str], gro
     changes = {'': registry.replace, REPLACE: registry.replace, ADD: registry.add, REMOVE: registry.remove}
     if mode not in changes:
         raise LabelError(f'unknown mode {quote(mode)}: use {REPLACE}, {ADD} or {REMOVE}')
-    members = parse_groups(groups)
+    members: dict[str, Sequence[str]] = dict(parse_groups(groups))
     if _EVERY_OTHER_GROUP in members:
         if members.pop(_EVERY_OTHER_GROUP):
             raise LabelError("group '*' stands for every group that is not given and has no members; write '*='")

@@ -100,6 +100,7 @@ def test_result_of_nav2_is_reported(known, nav2):
     assert go_to('sofa') == 'Nav2 refuses the goal: see its log'
 
 
+@pytest.mark.usefixtures('ctrl_c')
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize('call', ['goToPose', 'isTaskComplete'])
 def test_ctrl_c_and_sigterm_stop_the_robot(known, nav2, call, number):
