@@ -90,7 +90,8 @@ class Segmenter(ABC):
         """Encode the prompts of `labels`; the model caches those it has seen before."""
         with torch.inference_mode():
             text = self._backend.project(self.model.encode_text(labels.prompts))
-        return self._with_text(labels, text)
+        ids = torch.tensor(labels.ids, dtype=torch.uint8, device=self.model.device)
+        return PreparedLabels(labels, text, _prompt_counts(labels), ids)
 
     def warm_up(self, height: int, width: int) -> None:
         """Segment a black image of this size, so that the first real one is not slow."""
@@ -127,7 +128,7 @@ class Segmenter(ABC):
         with torch.inference_mode():
             for batch in self._logits(images, sizes, prepared.text, embed):
                 embeddings |= self._embeddings_of(batch)
-                scored = zip(batch.indices, batch.geometries, _probabilities(batch.logits, prepared))
+                scored = zip(batch.indices, batch.geometries, _probabilities(batch.logits, prepared.counts))
                 for index, geometry, scores in scored:
                     if filters is not None:
                         covered = geometry.covered(scores.shape[1:])
@@ -165,11 +166,20 @@ class Segmenter(ABC):
     def segment_embedding(self, embedding: ImageEmbedding, labels: LabelSet) -> Segmentation:
         """Segment an image from its embedding, as `segment` would: labels may come later."""
         with torch.inference_mode():
-            prepared = self._with_text(labels, self.model.encode_text(labels.prompts))
-            grid = embedding.grid[None].to(self.model.device)
-            logits = self.model.correlate(grid, prepared.text).float() / self.model.calibration
-            decided = _decide(_probabilities(logits, prepared)[0], embedding.geometry, prepared.ids, 0.0)
-            return Segmentation(*sample(decided.cpu().numpy(), embedding.geometry.image))
+            text, grid = self.model.encode_text(labels.prompts), embedding.grid[None].to(self.model.device)
+            logits = self.model.correlate(grid, text)[0].float() / self.model.calibration
+        return self.segment_logits(logits, embedding.geometry, labels)
+
+    def segment_logits(self, logits: Tensor, geometry: ImageGeometry, labels: LabelSet) -> Segmentation:
+        """Segment an image from what `compare` returns for it, as `segment` would.
+
+        `logits`, [K, h, w], are those of the K prompts of `labels`, in their order.
+        """
+        with torch.inference_mode():
+            ids = torch.tensor(labels.ids, dtype=torch.uint8, device=logits.device)
+            scores = _probabilities(logits[None], _prompt_counts(labels))[0]
+            decided = _decide(scores, geometry, ids, 0.0)
+            return Segmentation(*sample(decided.cpu().numpy(), geometry.image))
 
     def compare(self, image: np.ndarray, text: Tensor) -> tuple[Tensor, ImageGeometry]:
         """Compare a uint8 RGB image [H, W, 3] with rows of `LSeg.encode_text`, [K, D].
@@ -181,10 +191,6 @@ class Segmenter(ABC):
         with torch.inference_mode():
             (batch,) = self._logits([image], [image.shape[:2]], self._backend.project(text))
         return batch.logits[0], batch.geometries[0]
-
-    def _with_text(self, labels: LabelSet, text: Tensor) -> PreparedLabels:
-        ids = torch.tensor(labels.ids, dtype=torch.uint8, device=self.model.device)
-        return PreparedLabels(labels, text, tuple(len(c.prompts) for c in labels.classes), ids)
 
     @abstractmethod
     def embed(self, image: np.ndarray) -> ImageEmbedding:
@@ -223,10 +229,18 @@ def check_threshold(threshold: float) -> None:
         raise ValueError(f'the confidence threshold must be 0..1, not {threshold}')
 
 
-def _probabilities(logits: Tensor, prepared: PreparedLabels) -> Tensor:
-    """Return the probability of each of C classes, [B, C, h, w], from logits [B, K, h, w]."""
-    if logits.shape[1] != len(prepared.counts):  # the best prompt of a class counts
-        parts = logits.split(prepared.counts, dim=1)
+def _prompt_counts(labels: LabelSet) -> tuple[int, ...]:
+    """Return how many prompts each class has."""
+    return tuple(len(label.prompts) for label in labels.classes)
+
+
+def _probabilities(logits: Tensor, counts: Sequence[int]) -> Tensor:
+    """Return the probability of each of C classes, [B, C, h, w], from logits [B, K, h, w].
+
+    `counts` are how many of the K prompts belong to each class.
+    """
+    if logits.shape[1] != len(counts):  # the best prompt of a class counts
+        parts = logits.split(tuple(counts), dim=1)
         logits = torch.stack([part.amax(1) for part in parts], dim=1)
     if logits.is_cuda or logits.shape[1] < MANY_CLASSES:
         return torch.softmax(logits, 1)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import torch
 
     from lseg_lab.evaluation.benchmarks import BenchmarkReport
+    from lseg_lab.evaluation.boxes import BoxScore
     from lseg_lab.evaluation.score import Score
+    from lseg_lab.evaluation.word_scores import WordScores
     from lseg_lab.training.dataset import LabelledFolder
     from lseg_lab.training.vocabulary import Vocabulary
     from lseg_ros.core.segmenter import Segmenter
@@ -44,6 +46,19 @@ other classes' pixels that it takes, at any confidence and at 0.9 or more.
   rooms     folders written by `lseg rooms` or `lseg annotate masks`. Scores all classes, twenty
             robot labels, synonyms that were never used in training, and classes that were left out
             of training; or the labels of --labels, whose names are compared with the vocabulary.
+
+rooms --words scores each name of the vocabulary as users ask for it: added to --labels by itself.
+Names used in training, synonyms that were not, and names of classes that were left out are listed
+apart, best first, with the number of names whose IoU is 0.1 or more.
+
+  - A label that already names the word's class leaves this class and narrower ones to the word.
+    While `fridge` is asked, `appliance: [appliance, refrigerator, stove]` lacks `refrigerator`;
+    while `animal` is asked, the label `animal: [animal, cat, dog]` is absent.
+  - All other prompts stay as rivals, broader ones included: a fridge called appliance is missed.
+  - A word stands for its class and for narrower ones that no other prompt names. Pixels for which
+    another prompt would be as right are not counted.
+  - Pixels are pooled over all images, so a false alarm counts wherever it is. A word counts as
+    measured if at least 3 images show 100 pixels of what it stands for.
 
 The benchmarks follow the authors' protocols; the table also shows the published scores that are
 known, and their sources. Files that are missing are named, with the place to get them.
@@ -81,6 +96,8 @@ examples:
   lseg evaluate --dataset folder --root photos --masks '{stem}_labels.png' --labels names.txt
   lseg evaluate --dataset boxes --root doors --labels config/labels/indoor.yaml --label door
   lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors --json a.json
+  lseg evaluate --dataset rooms --root things_test rooms_test --words \\
+      --labels config/labels/indoor.yaml --limit 2000
   lseg evaluate --dataset rooms --root rooms_test --model runs/a/weights.safetensors \\
       --calibrate lseg-lite.safetensors
   lseg evaluate --dataset pascal5i --root Datasets_HSN --model 'pascal_fold{fold}.ckpt'
@@ -97,7 +114,9 @@ PROTOCOLS = ('lseg', 'tipsv2', 'talk2dino')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('--dataset', choices=('folder', 'rooms', 'boxes', *BENCHMARKS), required=True, help='see above')
-    parser.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    parser.add_argument(
+        '--root', type=Path, nargs='+', required=True, help='folder of the data set; rooms: one or more folders'
+    )
     parser.add_argument('--model', default='lseg-lite', help='name of a model, or its weights (%(default)s)')
     parser.add_argument(
         '--device', default='cpu', help='cpu, cuda, cuda:1, or auto for a GPU if there is one (%(default)s)'
@@ -118,6 +137,9 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument('--masks', default='{stem}_mask.png', help='folder: file names of the masks (%(default)s)')
     group.add_argument('--other', action='store_true', help="also ask for 'other'; rooms: with --labels")
+    group.add_argument(
+        '--words', action='store_true', help='rooms: score each name of the vocabulary, added to --labels by itself'
+    )
     group.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file used in training')
     group.add_argument('--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)')
     group.add_argument(
@@ -179,12 +201,21 @@ def run(args: argparse.Namespace) -> int:
     """Print the table; return the exit status."""
     from lseg_ros.sharing.workers import workers
 
+    if args.words:
+        _check_words(args)
     with workers(args.device) as team:
         if args.dataset in BENCHMARKS:
             return _run_benchmark(args, team)
         if team.count > 1:
             raise ValueError(f'--dataset {args.dataset} uses one process: start it without torchrun')
         return _run_segmenter(args, team.device)
+
+
+def _check_words(args: argparse.Namespace) -> None:
+    if args.dataset != 'rooms' or args.labels is None:
+        raise ValueError('--words needs --dataset rooms, and --labels, the file of labels that each word is added to')
+    if args.calibrate is not None:
+        raise ValueError('--words and --calibrate exclude each other: run the command once with each')
 
 
 def _run_benchmark(args: argparse.Namespace, team: Workers) -> int:
@@ -208,17 +239,17 @@ def _benchmark(args: argparse.Namespace, counting: Counting) -> BenchmarkReport:
     if args.dataset in FOLDED:
         return evaluate_folds(
             args.dataset,
-            args.root,
+            _one_root(args),
             sorted(set(args.fold)),
             lambda fold: load(args.model.replace('{fold}', str(fold)), device),
             counting,
         )
     load_model = partial(load, args.model, device)
     if args.dataset == 'fss1000':
-        return evaluate_fss1000(args.root, load_model, counting)
+        return evaluate_fss1000(_one_root(args), load_model, counting)
     return evaluate_segmentation(
         args.dataset,
-        args.root,
+        _one_root(args),
         load_model,
         counting,
         protocol=args.protocol,
@@ -232,6 +263,8 @@ def _run_segmenter(args: argparse.Namespace, device: torch.device) -> int:
 
     if args.dataset == 'boxes':
         return _boxes(args, device)
+    if args.words:
+        return _words(args, device)
     scores = _folder(args, device) if args.dataset == 'folder' else _rooms(args, device)
     print(table(scores))
     if args.json:
@@ -249,9 +282,10 @@ def _folder(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
 
     if args.labels is None:
         raise ValueError('--dataset folder needs --labels, a file with one label per mask index')
-    examples, labels = open_folder(args.root, args.masks), read_labels(args.labels)
+    root = _one_root(args)
+    examples, labels = open_folder(root, args.masks), read_labels(args.labels)
     segmenter = _open_segmenter(args, device)
-    return {args.root.name: score(segmenter, labels, examples, other=args.other)}
+    return {root.name: score(segmenter, labels, examples, other=args.other)}
 
 
 def _boxes(args: argparse.Namespace, device: torch.device) -> int:
@@ -264,13 +298,38 @@ def _boxes(args: argparse.Namespace, device: torch.device) -> int:
             '--dataset boxes needs --label, the label of the things in the boxes, and --labels, a '
             'file with the labels to ask for'
         )
-    photos, labels = open_boxes(args.root, args.label), read_labels(args.labels)
+    photos, labels = open_boxes(_one_root(args), args.label), read_labels(args.labels)
     segmenter = _open_segmenter(args, device)
     result = score_boxes(segmenter, labels, args.label, photos, args.middle, other=args.other)
+    return _report(result, args.json)
+
+
+def _words(args: argparse.Namespace, device: torch.device) -> int:
+    """Print and write the scores of single words; return the exit status."""
+    from lseg_lab.evaluation.folder import read_labels
+    from lseg_lab.evaluation.words import score_words
+    from lseg_lab.training.dataset import open_folders
+    from lseg_lab.training.vocabulary import load_vocabulary
+
+    folder, vocabulary = open_folders(args.root), load_vocabulary(args.vocabulary)
+    labels, options = read_labels(args.labels), {'limit': args.limit, 'other': args.other}
+    segmenter = _open_segmenter(args, device)
+    return _report(score_words(segmenter, folder, vocabulary, labels, **options), args.json)
+
+
+def _report(result: BoxScore | WordScores, json_file: Path | None) -> int:
     print(result.table())
-    if args.json:
-        write_whole(args.json, json.dumps(result.as_json(), indent=2) + '\n')
+    if json_file:
+        write_whole(json_file, json.dumps(result.as_json(), indent=2) + '\n')
     return 0
+
+
+def _one_root(args: argparse.Namespace) -> Path:
+    """Return the only folder of --root; raise ValueError if there are more."""
+    if len(args.root) > 1:
+        raise ValueError(f'--dataset {args.dataset} takes one folder as --root, not {len(args.root)}')
+    root: Path = args.root[0]
+    return root
 
 
 def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
@@ -280,7 +339,7 @@ def _rooms(args: argparse.Namespace, device: torch.device) -> dict[str, Score]:
     from lseg_lab.training.vocabulary import load_vocabulary
     from lseg_ros.core.factory import open_segmenter
 
-    folder, vocabulary = open_folders([args.root]), load_vocabulary(args.vocabulary)
+    folder, vocabulary = open_folders(args.root), load_vocabulary(args.vocabulary)
     if args.calibrate is None:
         segmenter = _open_segmenter(args, device)
     else:
