@@ -173,6 +173,21 @@ def test_pose_stands_on_free_ground_at_the_distance_and_faces_the_thing(room, gr
     assert np.linalg.norm(around - (pose.x, pose.y), axis=1).min() >= 0.25
 
 
+def test_pose_is_nearer_than_wanted_if_the_thing_is_hidden_from_there():
+    walls = [((24, 24), (56, 25)), ((24, 55), (56, 56)), ((24, 24), (25, 56)), ((55, 24), (56, 56))]
+    yard = voxels_of(
+        box((0, 0, 0), (80, 80, 1), 'floor'),
+        box((36, 36, 1), (44, 44, 5), 'sofa'),
+        *(box((*low, 1), (*high, 10), 'wall') for low, high in walls),
+    )
+    ids = label_voxels(yard.vectors, labels_of('floor', 'wall', 'sofa')).ids
+    ground = ground_grid(yard, ids, (1,), SIZE_M, GroundLimits())
+    target = (box((36, 36, 1), (44, 44, 2), 'sofa')[0][:, :2] + 0.5) * SIZE_M
+    pose = approach(ground, target, ApproachLimits(distance=2.0, robot_radius=0.2))
+    assert 0.8 <= np.linalg.norm(target - (pose.x, pose.y), axis=1).min() <= 1.4
+    assert 2.5 < pose.x < 5.5 and 2.5 < pose.y < 5.5
+
+
 def test_thing_behind_a_wall_has_no_pose_and_a_reason(room, ground):
     far = next(thing for thing in things_of(room, 'sofa') if thing.centre[0] > 4)
     for limits, reason in (

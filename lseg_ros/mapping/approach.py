@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -15,8 +16,9 @@ from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, GroundGrid
 _TOLERANCE = 0.6
 # Cells around the target that may be occupied: the target itself.
 _NEAR_TARGET = 3
-_MOST_SAMPLES = 2_000_000  # points on lines of sight that are checked for one target
-_FIRST_BATCH, _BATCH = 3_000, 100_000  # of these, at once: mostly, one of the first places will do
+_STEP = 0.5  # cells between points on a line of sight
+_MOST_SAMPLES = 4_000_000  # points on lines of sight that may be checked for one target
+_BATCH = 100_000  # of these, at once
 _MOST_CELLS = 4_000_000  # of a map, for how far away the nearest free ground is
 
 
@@ -57,16 +59,25 @@ def approach(grid: GroundGrid, target: np.ndarray, limits: ApproachLimits) -> Gr
         raise ValueError('the map has no free ground')
     near = grid.around(target, (1 + _TOLERANCE) * limits.distance + limits.robot_radius + 2 * grid.cell_size)
     columns = _columns(near, target)
-    places = near.centres(*np.nonzero(_roomy(near, limits.robot_radius)))
-    seen = _nearest(near, columns, places)
-    error = np.abs(np.linalg.norm(seen - places, axis=1) - limits.distance)
-    order = np.argsort(error, kind='stable')[: (error <= _TOLERANCE * limits.distance).sum()]
-    if not len(order):
+    roomy = np.nonzero(_roomy(near, limits.robot_radius))
+    places, centres = near.centres(*roomy), near.centres(*columns.T)
+    seen = centres[_nearest(near, columns)[roomy]]
+    error = np.abs(_lengths(seen - places) - limits.distance)
+    fitting = int((error <= _TOLERANCE * limits.distance).sum())
+    if not fitting:
         raise ValueError(_why_nowhere(grid, target, limits))
-    place = places[order[_first_visible(near, places[order], seen[order])]]
-    x, y = map(float, place)
-    centre = near.centres(*columns.T).mean(0)
-    return GroundPose(x, y, math.atan2(centre[1] - y, centre[0] - x))
+    tried, samples = 0, math.ceil((1 + _TOLERANCE) * limits.distance / (_STEP * grid.cell_size))
+    for order in _best_first(error, _TOLERANCE * limits.distance, _STEP * grid.cell_size, max(1, _BATCH // samples)):
+        visible = _visible(near, places[order], seen[order])
+        if visible.any():
+            (x, y), (to_x, to_y) = places[order[visible.argmax()]], centres.mean(0)
+            return GroundPose(float(x), float(y), math.atan2(to_y - y, to_x - x))
+        tried += len(order)
+        if tried * samples >= _MOST_SAMPLES:
+            break
+    if tried < fitting:
+        raise ValueError(f'it cannot be seen from the {tried} of {fitting} free places around it that were tried')
+    raise ValueError('it cannot be seen from any free ground around it')
 
 
 def _columns(grid: GroundGrid, target: np.ndarray) -> np.ndarray:
@@ -88,15 +99,15 @@ def _roomy(grid: GroundGrid, radius: float) -> np.ndarray:
     return roomy
 
 
-def _nearest(grid: GroundGrid, columns: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the centre of the column of the target that is nearest to each place, [P, 2]."""
+def _nearest(grid: GroundGrid, columns: np.ndarray) -> np.ndarray:
+    """Return the index of the nearest column of the target for each cell, [rows, columns]."""
     away = np.ones(grid.states.shape, np.uint8)
     away[tuple(columns.T)] = 0
     _, owners = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    column_of = np.zeros((owners.max() + 1, 2), int)
-    column_of[owners[tuple(columns.T)]] = columns
-    at = np.floor((places - grid.corner) / grid.cell_size).astype(int)
-    return grid.centres(*column_of[owners[at[:, 1], at[:, 0]]].T)
+    index_of = np.zeros(owners.max() + 1, int)
+    index_of[owners[tuple(columns.T)]] = np.arange(len(columns))
+    nearest: np.ndarray = index_of[owners]
+    return nearest
 
 
 def _why_nowhere(grid: GroundGrid, target: np.ndarray, limits: ApproachLimits) -> str:
@@ -113,25 +124,34 @@ def _why_nowhere(grid: GroundGrid, target: np.ndarray, limits: ApproachLimits) -
     return f'the nearest free ground is {distances[free].min():.1f} m from it; {wanted}'
 
 
-def _first_visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> int:
-    """Return the index of the first place from which what is `seen` is not hidden.
+def _best_first(error: np.ndarray, most: float, small: float, batch: int) -> Iterator[np.ndarray]:
+    """Yield the indices of errors up to `most`, in their order, at most `batch` at once.
 
-    Raise ValueError if there is none among those that the bound on the work allows to try.
+    Those up to `small` come first, alone: usually one of them will do, and no others are sorted.
     """
-    steps = np.ceil(np.linalg.norm(seen - places, axis=1) / (0.5 * grid.cell_size)).astype(int).clip(1)
+    is_small = error <= small
+    for part in (is_small, ~is_small):
+        chosen = np.flatnonzero(part & (error <= most))
+        order = chosen[np.argsort(error[chosen], kind='stable')]
+        yield from (order[start : start + batch] for start in range(0, len(order), batch))
+
+
+def _visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return from which places what is `seen` is not hidden, both [P, 2]."""
+    ways = seen - places
+    steps = np.ceil(_lengths(ways) / (_STEP * grid.cell_size)).astype(int).clip(1)
     counts = np.maximum(1, steps - 2 * _NEAR_TARGET)
-    tried = int(np.searchsorted(np.cumsum(counts), _MOST_SAMPLES, side='right').clip(1, len(places)))
-    start, samples = 0, _FIRST_BATCH
-    while start < tried:
-        part = slice(start, min(start + max(1, samples // int(counts.max())), tried))
-        number = np.minimum(np.arange(counts[part].max()), counts[part, None] - 1)
-        share = (number / steps[part, None])[:, :, None]
-        lines = places[part, None] + share * (seen[part] - places[part])[:, None]
-        columns, rows = np.moveaxis(np.floor((lines - grid.corner) / grid.cell_size).astype(int), 2, 0)
-        visible = ~(grid.states[rows, columns] == OCCUPIED).any(1)
-        if visible.any():
-            return start + int(visible.argmax())
-        start, samples = part.stop, _BATCH
-    if tried < len(places):
-        raise ValueError(f'it cannot be seen from the {tried} of {len(places)} free places around it that were tried')
-    raise ValueError('it cannot be seen from any free ground around it')
+    share = np.minimum(np.arange(counts.max())[:, None], counts - 1) / steps  # [samples, P]
+    columns, rows = (
+        np.floor((place + share * way - low) / grid.cell_size).astype(int)
+        for place, way, low in zip(places.T, ways.T, grid.corner)
+    )
+    visible: np.ndarray = ~(grid.states[rows, columns] == OCCUPIED).any(0)
+    return visible
+
+
+def _lengths(ways: np.ndarray) -> np.ndarray:
+    """Return the lengths of vectors [P, 2], several times as fast as np.linalg.norm."""
+    x, y = ways.T
+    lengths: np.ndarray = np.sqrt(x * x + y * y)
+    return lengths

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from lseg_ros.labels import LabelSet
 
-_BLOCK = 8192  # vectors whose products with texts are used at once
-_CHUNK = 1024  # of these, as many as fit, as float32, into the cache of a core
+_BLOCK = 1024  # vectors that are compared at once: as float32, they stay in the cache of a core
 _LEAST_SUM = torch.finfo(torch.float32).tiny  # whose logarithm is finite
 
 
@@ -43,7 +42,7 @@ class Labelling:
 
     The confidence, float32 [N], is the softmax over the labels; of several prompts of a label the
     best counts. `scale`, [N], leads from products with texts to logits, `best`, [N], has the logits
-    of the labels chosen, and `rest`, [N], the sum of exp(logit - best) over all others.
+    of the labels chosen, and `total`, [N], the logarithm of the sum of exp(logit) over all labels.
     """
 
     encoded: EncodedLabels
@@ -51,7 +50,7 @@ class Labelling:
     confidence: np.ndarray
     scale: Tensor
     best: Tensor
-    rest: Tensor
+    total: Tensor
 
 
 def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> Labelling:
@@ -64,16 +63,15 @@ def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> Labelling:
         )
     counts = [len(label.prompts) for label in labels.classes]
     winners = torch.empty(len(vectors), dtype=torch.int64)
-    scale, best, rest = torch.empty(3, len(vectors))
-    for part in _blocks(len(vectors)):
-        products = _products(vectors[part], texts.rows, lengths=scale[part])
+    scale, best, total = torch.empty(3, len(vectors))
+    for part, values in _blocks(vectors):
         # A mean of unit vectors is shorter than they are, which is undone.
-        scale[part] = texts.logit_scale / scale[part].clamp_min(1e-6)
-        logits = _best_of(products.mul_(scale[part]), counts)
+        scale[part] = texts.logit_scale / torch.linalg.vector_norm(values, dim=1).clamp_min(1e-6)
+        logits = _best_of(torch.mm(texts.rows, values.T).mul_(scale[part]), counts)
         best[part], winners[part] = logits.max(0)
-        rest[part] = logits.sub_(best[part]).exp_().scatter_(0, winners[None, part], 0.0).sum(0)
+        total[part] = logits.sub_(best[part]).exp_().sum(0).log_().add_(best[part])
     ids = np.array(labels.ids, np.uint8)[winners.numpy()]
-    return Labelling(encoded, ids, (1 / (1 + rest)).numpy(), scale, best, rest)
+    return Labelling(encoded, ids, (best - total).exp_().numpy(), scale, best, total)
 
 
 def relevance(vectors: Tensor, prompts: Sequence[str], texts: EncodedTexts, labelling: Labelling) -> np.ndarray:
@@ -90,32 +88,23 @@ def relevance(vectors: Tensor, prompts: Sequence[str], texts: EncodedTexts, labe
         rows = torch.cat([rows, labelling.encoded.texts.rows])
         counts += [len(label.prompts) for label in labels]
     result = torch.empty(len(prompts), len(vectors))
-    for part in _blocks(len(vectors)):
-        logits = _best_of(_products(vectors[part], rows).mul_(labelling.scale[part]), counts)
-        logits.sub_(labelling.best[part])
+    for part, values in _blocks(vectors):
+        logits = _best_of(torch.mm(rows, values.T).mul_(labelling.scale[part]), counts)
         asked, of_labels = logits[: len(prompts)], logits[len(prompts) :]
-        rivals = competes @ of_labels.exp_() if len(of_labels) else 1 + labelling.rest[part]
-        torch.sigmoid(asked.sub_(rivals.clamp_min_(_LEAST_SUM).log_()), out=result[:, part])
+        against = labelling.total[part]
+        if len(of_labels):
+            best = labelling.best[part]
+            against = (competes @ of_labels.sub_(best).exp_()).clamp_min_(_LEAST_SUM).log_().add_(best)
+        torch.sigmoid(asked.sub_(against), out=result[:, part])
     return result.numpy()
 
 
-def _blocks(count: int) -> list[slice]:
-    return [slice(start, start + _BLOCK) for start in range(0, count, _BLOCK)]
-
-
-def _products(vectors: Tensor, rows: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Return the products of each row [K, D] with each vector [n, D], [K, n].
-
-    Put the lengths of the vectors into `lengths`.
-    """
-    result = torch.empty(len(rows), len(vectors))
-    for start in range(0, len(vectors), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        values = vectors[part].float()
-        torch.mm(rows, values.T, out=result[:, part])
-        if lengths is not None:
-            torch.linalg.vector_norm(values, dim=1, out=lengths[part])
-    return result
+def _blocks(vectors: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield successive vectors of [N, D] as float32, with their places; all share one buffer."""
+    buffer = torch.empty(_BLOCK, vectors.shape[1])
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK]
+        yield slice(start, start + _BLOCK), buffer[: len(block)].copy_(block)
 
 
 def _best_of(logits: Tensor, counts: list[int]) -> Tensor:

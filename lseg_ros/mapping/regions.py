@@ -22,18 +22,17 @@ def connected(cells: np.ndarray, least: int = 1) -> list[np.ndarray]:
     keys = keys_of(cells)
     order = np.argsort(keys)
     keys = keys[order]
-    is_first = np.diff(keys, prepend=keys[0] - 2) != 1  # of a run along z, whose keys are successive
-    starts = np.flatnonzero(is_first)
+    # Runs along z, whose keys are successive.
+    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 2) != 1)
     ends = np.append(starts[1:], len(keys))
     root = _roots(len(starts), *_pairs(keys[starts], keys[ends - 1]))
-    _, group = np.unique(root, return_inverse=True)
+    group = np.cumsum(root == np.arange(len(root)))[root] - 1
     sizes = np.bincount(group, ends - starts).astype(np.int64)
-    large = np.flatnonzero(sizes >= least)
-    group_of = group[np.cumsum(is_first) - 1]
-    kept = np.flatnonzero(sizes[group_of] >= least)
-    by_group = order[kept[np.argsort(group_of[kept], kind='stable')]]
-    members = np.split(by_group, np.cumsum(sizes[large])[:-1])
-    return sorted(members if len(large) else [], key=len, reverse=True)
+    kept = np.flatnonzero(sizes[group] >= least)
+    kept = kept[np.argsort(group[kept], kind='stable')]
+    members = order[_ranges(starts[kept], (ends - starts)[kept])]
+    large = sizes[sizes >= least]
+    return sorted(np.split(members, np.cumsum(large)[:-1]) if len(large) else [], key=len, reverse=True)
 
 
 def _pairs(lows: np.ndarray, highs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,14 +41,22 @@ def _pairs(lows: np.ndarray, highs: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     A run has the keys from its low to its high one; both are ascending.
     """
     firsts, seconds = [], []
+    beyond = np.append(lows, np.iinfo(np.int64).max)
     for ahead in _AHEAD:
         begin = np.searchsorted(highs, lows + (ahead - 1))
-        counts = np.searchsorted(lows, highs + (ahead + 1), side='right') - begin
-        counts = np.maximum(counts, 0)  # beyond the last voxels that there can be, keys overflow
-        first = np.repeat(np.arange(len(lows)), counts)
-        firsts.append(first)
-        seconds.append(np.arange(len(first)) + np.repeat(begin - (np.cumsum(counts) - counts), counts))
+        # Most touch none. Keys beyond the last possible voxels overflow, and are below all.
+        first = np.flatnonzero(beyond[begin] <= highs + (ahead + 1))
+        begin = begin[first]
+        counts = np.searchsorted(lows, highs[first] + (ahead + 1), side='right') - begin
+        firsts.append(np.repeat(first, counts))
+        seconds.append(_ranges(begin, counts))
     return np.concatenate(firsts), np.concatenate(seconds)
+
+
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return as many successive integers from each start as its count says, joined."""
+    joined: np.ndarray = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    return joined
 
 
 def _roots(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
