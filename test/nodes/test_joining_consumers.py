@@ -185,18 +185,25 @@ def test_standing_consumer_gets_frames_though_another_one_hangs(active):
             client.listen('lseg/label_image', Image, RELIABLE)
 
             def is_repeated():
-                client.forget()
                 client.listen('lseg/masks/floor', Image, RELIABLE)  # one joins, so that frames wait
-                client.wait_for(lambda: clouds(client) >= 4, 'frames')
-                return len(stamps_with_a_table_between(client)) >= 2  # the second one is not that of the join
+                return len(repeats_of(client)) >= 2  # the second one is not that of the join
 
             client.poll(is_repeated, 'tables between the images of two frames')
+            client.poll(lambda: not repeats_of(client), 'no more tables')
+            names = map('lamp {}'.format, itertools.count())
+
+            def is_repeated_after_a_change():
+                return client.set_labels(['floor', next(names)]).success and repeats_of(client)
+
+            client.poll(is_repeated_after_a_change, 'tables between the images after a change')
         finally:
             process.kill()
 
 
-def stamps_with_a_table_between(client):
-    """Return the stamps (s) of the frames in which a table was sent between two images."""
+def repeats_of(client):
+    """Return the stamps (s) of the next frames in which a table was sent between two images."""
+    client.forget()
+    client.wait_for(lambda: clouds(client) >= 4, 'frames')
     sent = client.in_order_of_sending('lseg/label_info', 'lseg/label_image', 'lseg/masks/floor')
     images = [place for place, message in enumerate(sent) if isinstance(message, Image)]
     return {

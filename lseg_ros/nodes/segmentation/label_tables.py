@@ -24,7 +24,7 @@ from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.segmentation.frames import LabelTable
 
 HOLD_S = 0.1  # the longest that a frame waits, and how long a consumer may take to subscribe to everything
-_PATIENCE_S = 1.0  # for a consumer to acknowledge the tables: a process that starts must discover the node first
+_PATIENCE_S = 1.0  # for consumers to acknowledge the tables: a process that starts must discover the node first
 _TAKING_S = 0.03  # for a consumer to process a table that has arrived
 _POLL_S = 0.002
 
@@ -36,7 +36,8 @@ class LabelTables:
     VOLATILE one receives no latched message. A frame must therefore wait for the tables to be
     delivered, or it could arrive before them. In a process that is only starting, subscriptions
     are not matched until it has discovered the node, and the first table is lost there: it is sent
-    again until it is acknowledged, also right before each frame, so that it is not lost alone.
+    again until it is acknowledged, also right before each frame, so that it is not lost alone. The
+    same goes for a table that has just changed, as a consumer that was busy may have lost it.
     All methods are thread-safe.
     """
 
@@ -45,7 +46,7 @@ class LabelTables:
         self._node = node
         self._lock = threading.Lock()
         self._sent: dict[str, Any] = {}
-        self._joined_at = self._unacknowledged_at = -float('inf')
+        self._joined_at = self._changed_at = self._unacknowledged_at = -float('inf')
         self._counts = {'label_info': 0, 'label_set': 0}
         self._subscriptions: WeakKeyDictionary[Publisher, set[tuple[int, ...]]] = WeakKeyDictionary()
         self._publishers = {
@@ -71,6 +72,7 @@ class LabelTables:
         """
         info = label_set_to_label_info(table.labels, table.since_ns, threshold)
         with self._lock:
+            self._changed_at = time.monotonic()
             last = self._sent.get('label_info')
             if last is None or (info.class_map, info.threshold) != (last.class_map, last.threshold):
                 self._publish('label_info', info)
@@ -100,9 +102,9 @@ class LabelTables:
             return now < min(since + HOLD_S, max(self._joined_at + HOLD_S, self._unacknowledged_at + _TAKING_S))
 
     def repeat_unacknowledged(self) -> None:
-        """Resend the tables that a consumer which joined recently has not acknowledged."""
+        """Resend the tables that lack acknowledgement, for a while after a join or a change."""
         with self._lock:
-            if time.monotonic() > self._joined_at + _PATIENCE_S:
+            if time.monotonic() > max(self._joined_at, self._changed_at) + _PATIENCE_S:
                 return
             for topic, publisher in self._publishers.items():
                 if not _is_acknowledged(publisher):
