@@ -113,7 +113,10 @@ class FakeNode:
         kinds = {'overlay': Image, 'label_image': Image, 'confidence': Image}
         self._publishers = {name: node.create_publisher(kind, f'lseg/{name}', 5) for name, kind in kinds.items()}
         self._table = node.create_publisher(LabelSet, 'lseg/label_set', LATCHED)
-        self._table.publish(label_set_to_message(LabelRegistry().replace(['floor']), since_ns))
+        self.announce('floor', since_ns)
+
+    def announce(self, name, since_ns):
+        self._table.publish(label_set_to_message(LabelRegistry().replace([name]), since_ns))
 
     def publish_nonsense(self):
         """Publish images without pixels, and a table without classes."""
@@ -172,6 +175,17 @@ def test_an_image_older_than_the_known_tables_is_left_out(fake):
     fake.publish(99, 'label_image', 'confidence')
     wait_until(lambda: fake.feeds.picture_at(7), lambda: fake.publish(7, 'overlay'))
     assert fake.feeds.reading.stamp_ns == 101
+
+
+def test_an_image_is_read_under_its_table_though_others_came_at_once(fake):
+    fake.feeds.want()
+    wait_until(lambda: fake.feeds.reading, lambda: fake.publish(1, 'label_image', 'confidence'))
+    for since_ns in range(10, 100, 10):  # faster than the page takes them
+        fake.announce('door' if since_ns == 10 else 'sofa', since_ns)
+    wait_until(
+        lambda: fake.feeds.reading.labels.names == ('other', 'door'),
+        lambda: fake.publish(15, 'label_image', 'confidence'),
+    )
 
 
 def test_a_record_has_an_overlay_of_its_own_moment_only(fake):

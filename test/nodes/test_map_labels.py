@@ -124,6 +124,22 @@ def test_label_images_are_read_under_the_table_of_their_own_camera(client, map_n
     client.wait_for(lambda: labels_in(client) == {1}, 'votes for the door')
 
 
+def test_label_image_is_read_under_its_table_though_others_came_at_once(client, map_node):
+    map_node(input='label_image', label_step=1)
+    camera = LabelCamera(client)
+    for since_s in range(0, 10**5, 10**4):  # faster than the map node takes them
+        camera.announce(FLOOR if since_s in (10**4, 9 * 10**4) else DOOR, since_s)
+    stamps_s = count(10**4 + 1)
+
+    def is_floor():
+        stamp_s = next(stamps_s)
+        camera.send_image(stamp_s)
+        camera.send_depth(stamp_s)
+        return client.soon(lambda: labels_in(client) == {1}, 0.2)
+
+    client.poll(is_floor, 'votes for the floor')
+
+
 def test_image_that_waits_as_the_segmentation_node_starts_again_is_dropped(client, map_node):
     map_node(input='label_image', label_step=1)
     camera = LabelCamera(client)

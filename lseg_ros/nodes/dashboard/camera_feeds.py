@@ -23,7 +23,7 @@ from lseg_ros.nodes.conversions import image_to_rgb, stamp_ns
 from lseg_ros.nodes.dashboard.feeds import Feed
 from lseg_ros.nodes.dashboard.recorder import FrameRecord, Recorder
 from lseg_ros.nodes.label_messages import label_set_from_message
-from lseg_ros.nodes.latched import LATCHED
+from lseg_ros.nodes.latched import EVERY_TABLE
 
 PICTURES_KEPT = 12  # an answer to a question comes some pictures after the one that it is about
 SAME_STAMPS = 'the camera gives several images one stamp, so the files may be of different moments'
@@ -63,7 +63,7 @@ class CameraFeeds:
             return Feed(node, kind, f'{target}/{camera.input(topic)}', on_message, *qos)
 
         self._live = (
-            output(LabelSetMessage, 'label_set', self._take_table, LATCHED),
+            output(LabelSetMessage, 'label_set', self._take_table, EVERY_TABLE),
             output(Image, 'overlay', self._take_overlay),
             output(Image, 'label_image', partial(self._match, 'label_image')),
             output(Image, 'confidence', partial(self._match, 'confidence')),

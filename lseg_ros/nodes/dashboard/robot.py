@@ -40,7 +40,7 @@ from lseg_ros.nodes.dashboard.feeds import LINGER_S, TEND_S, Feed
 from lseg_ros.nodes.dashboard.reports import NO_STATE, TRANSITIONS, NodeInfo, Part, latency_sample, part_of
 from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.label_modes import ADD, REPLACE
-from lseg_ros.nodes.latched import LATCHED
+from lseg_ros.nodes.latched import EVERY_TABLE
 from lseg_ros.srv import QueryText, SetLabels
 
 LOOK_S = 1.0
@@ -265,7 +265,7 @@ class Robot:
     def _tables_of(self, camera: Camera) -> Feed:
         """Return the tables of one camera: all have the same labels, but each at its own time."""
         topic = f'{self.target}/{camera.input("label_set")}'
-        return Feed(self._node, LabelSetMessage, topic, self._take_table, LATCHED)
+        return Feed(self._node, LabelSetMessage, topic, self._take_table, EVERY_TABLE)
 
     def _take_table(self, message: LabelSetMessage) -> None:
         labels = label_set_from_message(message)

@@ -37,7 +37,7 @@ from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_message
 from lseg_ros.nodes.label_modes import ADD, REMOVE, change_labels
-from lseg_ros.nodes.latched import LATCHED
+from lseg_ros.nodes.latched import EVERY_TABLE
 from lseg_ros.nodes.map.map_inputs import CameraInputs
 from lseg_ros.nodes.map.map_outputs import MapOutputs
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
@@ -166,7 +166,7 @@ class MapNode(LifecycleNode):
 
     def _follow_tables(self, camera: Camera) -> Subscription[LabelSetMessage]:
         topic = f'{self._settings.segmentation_node}/{camera.input("label_set")}'
-        return self.create_subscription(LabelSetMessage, topic, partial(self._follow, camera), LATCHED)
+        return self.create_subscription(LabelSetMessage, topic, partial(self._follow, camera), EVERY_TABLE)
 
     def _close_map(self) -> None:
         if self._worker is None:
