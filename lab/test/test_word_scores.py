@@ -134,3 +134,12 @@ def test_words_need_labels_and_exclude_calibration(arguments):
     """The message names the options."""
     with pytest.raises(ValueError, match='--words'):
         run('--root', 'views', *arguments)
+
+
+def test_only_rooms_take_several_folders():
+    """The message says how many there are."""
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    arguments = ['--dataset', 'folder', '--root', 'a', 'b', '--labels', 'names.txt']
+    with pytest.raises(ValueError, match='one folder as --root, not 2'):
+        evaluate.run(parser.parse_args(arguments))

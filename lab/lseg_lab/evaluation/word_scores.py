@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,15 +83,16 @@ class WordScores:
         """Return the words of each group, best first, and how many are found."""
         lines = []
         for group, title in TITLES.items():
-            lines.append(f'{title:<34}{"class":<22}{"IoU":>6}{"precision":>11}{"recall":>8}{"images":>8}')
+            lines.append(f'{title:<40}{"class":<22}{"IoU":>6}{"precision":>11}{"recall":>8}{"images":>8}')
             lines += [
-                f'  {score.word.text:<32}{score.word.concept:<22}{score.iou:>6.3f}'
+                f'  {score.word.text:<38}{score.word.concept:<22}{score.iou:>6.3f}'
                 f'{score.precision:>11.3f}{score.recall:>8.3f}{score.images:>8}'
                 for score in self.of(group)
             ]
             missing = [s.word.text for s in self.scores if s.word.group == group and not s.measured]
             if missing:
-                lines.append(f'  not measured, as fewer than {ENOUGH} images show them: {", ".join(missing)}')
+                text = f'not measured, as fewer than {ENOUGH} images show them: {", ".join(missing)}'
+                lines.append(textwrap.fill(text, 95, initial_indent='  ', subsequent_indent='    '))
             lines.append('')
         lines.append(f'of {self.images} images{"words":>12}{"measured":>10}{f"IoU>={FOUND}":>10}{"classes":>10}')
         for group, row in self.summary().items():
