@@ -62,7 +62,7 @@ def things_to_detections(things: Sequence[tuple[str, Thing]], header: Header) ->
     for name, thing in things:
         detection = Detection3D(header=header)
         detection.bbox.center.position = _point(thing.centre)
-        detection.bbox.size = Vector3(**dict(zip('xyz', map(float, thing.size))))
+        detection.bbox.size = _vector(thing.size)
         result = ObjectHypothesisWithPose()
         result.hypothesis.class_id, result.hypothesis.score = name, thing.score
         result.pose.pose.position = _point(thing.centre)
@@ -83,7 +83,7 @@ def things_to_markers(things: Sequence[tuple[str, Thing]], colors: Mapping[str, 
         red, green, blue = (channel / 255 for channel in colors[name])
         box = Marker(header=header, ns='box', id=number, type=Marker.CUBE, frame_locked=True)
         box.pose.position = _point(thing.centre)
-        box.scale = Vector3(**dict(zip('xyz', map(float, thing.size))))
+        box.scale = _vector(thing.size)
         box.color = ColorRGBA(r=red, g=green, b=blue, a=BOX_ALPHA)
         text = Marker(header=header, ns='name', id=number, type=Marker.TEXT_VIEW_FACING, text=name, frame_locked=True)
         text.pose.position = _point(thing.centre)
@@ -100,7 +100,7 @@ def answer_to_message(answer: Answer, height: float) -> MapAnswer:
         prompt=answer.prompt,
         score=thing.score,
         center=_point(thing.centre),
-        size=Vector3(**dict(zip('xyz', map(float, thing.size)))),
+        size=_vector(thing.size),
         points=len(thing.members),
         has_pose=place.pose is not None,
         reason=place.reason,
@@ -109,7 +109,13 @@ def answer_to_message(answer: Answer, height: float) -> MapAnswer:
 
 
 def _point(place: np.ndarray) -> Point:
-    return Point(**dict(zip('xyz', map(float, place))))
+    x, y, z = map(float, place)
+    return Point(x=x, y=y, z=z)
+
+
+def _vector(size: np.ndarray) -> Vector3:
+    x, y, z = map(float, size)
+    return Vector3(x=x, y=y, z=z)
 
 
 def _pose(pose: GroundPose, height: float) -> Pose:

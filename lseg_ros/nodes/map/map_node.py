@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import copy
-import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future as Job
+from concurrent.futures import Future
 from dataclasses import fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
@@ -19,15 +16,14 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
-from rclpy.task import Task
 from rclpy.timer import Timer
 from tf2_ros import Buffer, TransformListener
 
 from lseg_ros.core.cameras import Camera, parse_cameras
-from lseg_ros.core.query import PROMPTS_PER_QUERY, with_other
+from lseg_ros.core.query import PROMPTS_PER_QUERY
 from lseg_ros.core.table_history import TableHistory
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelRegistry, LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.labels.syntax import check_prompt
 from lseg_ros.mapping.labelling import EncodedLabels
 from lseg_ros.mapping.request_limits import MOST_ANSWERS
@@ -36,9 +32,11 @@ from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.conversions import stamp_ns
 from lseg_ros.nodes.diagnostics import DiagnosticsPublisher, Health
 from lseg_ros.nodes.label_messages import label_set_from_message, label_set_to_message
-from lseg_ros.nodes.label_modes import ADD, REMOVE, change_labels
 from lseg_ros.nodes.latched import EVERY_TABLE
+from lseg_ros.nodes.map.autosave import Autosave
+from lseg_ros.nodes.map.map_health import MapHealth
 from lseg_ros.nodes.map.map_inputs import CameraInputs
+from lseg_ros.nodes.map.map_labels import MapLabels
 from lseg_ros.nodes.map.map_outputs import MapOutputs
 from lseg_ros.nodes.map.map_settings import MAP_PARAMETERS
 from lseg_ros.nodes.map.map_worker import NO_OTHER_LABELS, MapWorker
@@ -49,19 +47,15 @@ from lseg_ros.nodes.refusals import refuse_bad_requests
 from lseg_ros.nodes.service_qos import SERVICE_QOS
 from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
+Result = TypeVar('Result')
 MATCHING_PERIOD_S = 0.03
-RETRY_S = 1.0  # between attempts to encode the labels
-FOLLOWED_GROUPS = (
-    'this map follows the labels of the segmentation node: change the groups there, or give the map its own labels '
-    'with the groups'
-)
+NO_MAP = 'there is no map: configure the node first'
 
 
 class MapNode(LifecycleNode):
     """Connects topics, services and parameters to the map, which has a thread of its own.
 
-    It knows the segmentation node by its topics and services only. Its labels are those of the
-    segmentation node until ~/set_labels gives it its own.
+    It knows the segmentation node by its topics and services only.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -74,21 +68,16 @@ class MapNode(LifecycleNode):
         MAP_PARAMETERS.declare(self)
         self._settings = MAP_PARAMETERS.read(self)
         self._problems = ProblemLog(self)
-        self._registry: LabelRegistry | None = None  # None: follow the segmentation node
-        self._announced: LabelSet | None = None  # by the segmentation node
         self._tables: dict[str, TableHistory] = {}  # for votes, by camera: each has stamps of its own
         self._followed: list[Subscription[LabelSetMessage]] = []
         self._periodic: list[Timer] = []
         self._worker: MapWorker | None = None
         self._texts: TextClient | None = None
+        self._labels: MapLabels | None = None
+        self._autosave: Autosave | None = None
+        self._health: MapHealth | None = None
         self._outputs: MapOutputs | None = None
         self._inputs: tuple[CameraInputs, ...] = ()
-        self._wanted: LabelSet | None = None  # labels that are not in force yet
-        self._encoding: Task | None = None
-        self._encode_at = 0.0  # time.monotonic() before which it is not tried again
-        self._saving: Job[int] | None = None
-        self._unsaved_because = ''  # why the last autosave failed
-        self._examined: tuple[int, Counter[str]] = (0, Counter())  # frames integrated, and drops
         self._last_failure = ''
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -157,12 +146,14 @@ class MapNode(LifecycleNode):
         self._buffer = Buffer(node=self)
         self._listener = TransformListener(self._buffer, self)
         self._texts = TextClient(self, settings.segmentation_node)
+        self._labels = MapLabels(self._texts, partial(self._use_labels, self._worker), self._problems.warn)
+        self._autosave, self._health = Autosave(self._worker, self._problems.warn), MapHealth(self._worker)
         self._outputs = MapOutputs(self, settings.publish_rate, self._worker, self._problems.warn)
         self._tables = {camera.name: TableHistory() for camera in cameras if settings.uses_votes}
         self._followed = [self._follow_tables(camera) for camera in (cameras if settings.uses_votes else cameras[:1])]
         self._periodic = [self.create_timer(MATCHING_PERIOD_S, self._match)]
         if settings.autosave_period:
-            self._periodic.append(self.create_timer(settings.autosave_period, self._save_changes))
+            self._periodic.append(self.create_timer(settings.autosave_period, self._autosave.save_changes))
 
     def _follow_tables(self, camera: Camera) -> Subscription[LabelSetMessage]:
         topic = f'{self._settings.segmentation_node}/{camera.input("label_set")}'
@@ -178,7 +169,7 @@ class MapNode(LifecycleNode):
         if self._texts is not None:
             self._listener.unregister()
             self._texts.destroy()
-        self._outputs = self._texts = None
+        self._outputs = self._texts = self._labels = self._autosave = self._health = None
         for timer in self._periodic:
             self.destroy_timer(timer)
         for subscription in self._followed:
@@ -196,10 +187,8 @@ class MapNode(LifecycleNode):
         for camera in self._inputs:
             for frame in camera.complete(self._settings.tf_timeout):
                 worker.offer(frame, self._problems.warn)
-        is_idle = self._encoding is None or self._encoding.done()
-        is_due = is_idle and time.monotonic() >= self._encode_at
-        if self._wanted is not None and is_due and self._text_client().is_ready and self.executor:
-            self._encoding = self.executor.create_task(self._adopt, self._wanted)
+        if not self._settings.uses_votes:
+            self._open_labels().follow(self)
 
     def _follow(self, camera: Camera, message: LabelSetMessage) -> None:
         try:
@@ -213,78 +202,27 @@ class MapNode(LifecycleNode):
             self._take_announced(labels)
 
     def _take_announced(self, labels: LabelSet) -> None:
-        self._announced = labels
         if self._settings.uses_votes:
             worker = self._open_worker()
             worker.run(lambda: worker.follow(labels))
-        elif self._registry is None:
-            self._wanted = labels
+        self._open_labels().announce(labels)
 
-    async def _adopt(self, labels: LabelSet) -> None:
-        """Put labels that the segmentation node announced into force."""
-        try:
-            encoded = await self._encode(labels)
-        except Exception as error:  # the segmentation node may be busy, or gone
-            self._problems.warn(f'labels not changed yet: {one_line(error)}')
-            self._encode_at = time.monotonic() + RETRY_S
-            return
-        try:
-            if self._wanted is labels:  # no others have been announced or set meanwhile
-                await self._use_labels(encoded)
-        except Exception as error:
-            self._problems.warn(f'labels not changed: {one_line(error)}')
-        if self._wanted is labels:
-            self._wanted = None
-
-    async def _encode(self, labels: LabelSet) -> EncodedLabels:
-        labels = with_other(labels)
-        return EncodedLabels(labels, await self._text_client().encode(labels.prompts))
-
-    async def _use_labels(self, encoded: EncodedLabels) -> None:
-        await self._result(lambda: self._open_worker().set_labels(encoded))
+    async def _use_labels(self, worker: MapWorker, encoded: EncodedLabels) -> None:
+        await self._result_of(worker.run(lambda: worker.set_labels(encoded)))
 
     async def _set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
         try:
             if self._settings.uses_votes:
                 raise ValueError(NO_OTHER_LABELS)
-            registry = self._registry_to_change(request)
-            labels = change_labels(registry, request.mode, request.labels, request.groups)
-            await self._use_own_labels(registry, await self._encode(labels))
+            await self._open_labels().change(request)
         except Exception as error:
             response.message = one_line(error)
         else:
             response.success = True
-        in_force = self._registry.current if self._registry else self._announced
+        in_force = self._labels.in_force if self._labels else None
         if in_force is not None:
             response.label_set = label_set_to_message(in_force, 0)
         return response
-
-    async def _use_own_labels(self, registry: LabelRegistry, encoded: EncodedLabels) -> None:
-        """Put own labels into force; if that fails, follow what was followed before."""
-        before, wanted, announced = self._registry, self._wanted, self._announced
-        self._registry, self._wanted = registry, None  # announced labels come too late from now on
-        try:
-            await self._use_labels(encoded)
-        except Exception:
-            self._registry = before
-            is_late = before is None and self._announced is not announced  # it arrived meanwhile
-            self._wanted = self._announced if is_late else wanted
-            raise
-
-    def _registry_to_change(self, request: SetLabels.Request) -> LabelRegistry:
-        """Return a copy of its own labels or, without any, of those of the segmentation node.
-
-        Raise ValueError if it has neither to change, and if only groups are to change of labels
-        that it follows: copied, they would not follow any more.
-        """
-        if self._registry is not None:
-            return copy.deepcopy(self._registry)
-        only_groups = bool(request.groups and not request.labels)
-        if self._announced is None and (only_groups or request.mode in (ADD, REMOVE)):
-            raise ValueError('the labels of the segmentation node have not arrived yet: try again, or replace them')
-        if only_groups:
-            raise ValueError(FOLLOWED_GROUPS)
-        return LabelRegistry() if self._announced is None else LabelRegistry.of(self._announced)
 
     async def _query(self, request: QueryMap.Request, response: QueryMap.Response) -> QueryMap.Response:
         try:
@@ -295,8 +233,8 @@ class MapNode(LifecycleNode):
                 raise ValueError(f'top_k must be 0 to {MOST_ANSWERS}, not {request.top_k}')
             texts = None if self._settings.uses_votes else await self._text_client().encode(prompts)
             worker = self._open_worker()
-            answers, cloud = await self._result(
-                lambda: worker.ask(prompts, texts, request.top_k, request.minimum_score)
+            answers, cloud = await self._result_of(
+                worker.run(lambda: worker.ask(prompts, texts, request.top_k, request.minimum_score))
             )
         except Exception as error:
             response.message = one_line(error)
@@ -316,41 +254,31 @@ class MapNode(LifecycleNode):
     async def _answer_file(self, action: Callable[[MapWorker], int], response: MapFile.Response) -> MapFile.Response:
         try:
             worker = self._open_worker()
-            response.voxels = await self._result(lambda: action(worker))
+            response.voxels = await self._result_of(worker.run(lambda: action(worker)))
             response.success = True
         except Exception as error:
             response.message = one_line(error)
         return response
 
-    def _save_changes(self) -> None:
-        worker = self._open_worker()
-        if worker.unsaved and (self._saving is None or self._saving.done()):
-            self._saving = worker.run(lambda: worker.save(''))
-            self._saving.add_done_callback(self._report_save)
-
-    def _report_save(self, job: Job[int]) -> None:
-        if job.cancelled():
-            return
-        error = job.exception()
-        self._unsaved_because = f'map not saved: {one_line(error)}' if error else ''
-        if error:
-            self._problems.warn(self._unsaved_because)
-
-    async def _result(self, function: Callable[[], Any]) -> Any:
-        """Return what `function` returns in the thread of the map; raise what it raises."""
-        job = self._open_worker().run(function)
+    async def _result_of(self, job: Future[Result]) -> Result:
+        """Return what the thread of the map returns; raise what it raises."""
         await end_of(self, job)
         return job.result()
 
     def _open_worker(self) -> MapWorker:
         if self._worker is None:
-            raise ValueError('there is no map: configure the node first')
+            raise ValueError(NO_MAP)
         return self._worker
 
     def _text_client(self) -> TextClient:
         if self._texts is None:
-            raise ValueError('there is no map: configure the node first')
+            raise ValueError(NO_MAP)
         return self._texts
+
+    def _open_labels(self) -> MapLabels:
+        if self._labels is None:
+            raise ValueError(NO_MAP)
+        return self._labels
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         try:
@@ -371,27 +299,11 @@ class MapNode(LifecycleNode):
     def _examine(self) -> dict[str, Health]:
         if self._last_failure:
             return {'map': Health(DiagnosticStatus.ERROR, self._last_failure)}
-        if self._worker is None:
+        if self._worker is None or self._health is None:
             return {'map': Health(DiagnosticStatus.OK, 'silent: unconfigured')}
         self._say_what_is_floor(self._worker.named_floor)
-        drops = sum((camera.drops for camera in self._inputs), self._worker.drops.copy())
-        integrated = self._worker.integrated
-        (before, known), self._examined = self._examined, (integrated, drops)
-        values = self._worker.values | {f'dropped: {reason}': str(count) for reason, count in sorted(drops.items())}
-        values['images received'] = str(sum(camera.received for camera in self._inputs))
-        values['stamps running back'] = str(sum(camera.ran_back for camera in self._inputs))
-        values['clock set back'] = str(sum(camera.set_back for camera in self._inputs))
-        if not self._inputs:
-            return {'map': Health(DiagnosticStatus.OK, 'not mapping: inactive', values)}
-        if not any(camera.received for camera in self._inputs):
-            topics = ', '.join(camera.topic for camera in self._inputs)
-            return {'map': Health(DiagnosticStatus.WARN, f'not mapping: no {self._settings.input} on {topics}', values)}
-        if (fresh := drops - known) and integrated == before:
-            (reason, _), *_ = fresh.most_common(1)
-            return {'map': Health(DiagnosticStatus.WARN, f'not mapping: {reason}', values)}
-        if self._unsaved_because:
-            return {'map': Health(DiagnosticStatus.WARN, f'mapping, but {self._unsaved_because}', values)}
-        return {'map': Health(DiagnosticStatus.OK, 'mapping', values)}
+        unsaved = self._autosave.problem if self._autosave else ''
+        return {'map': self._health.examine(self._inputs, unsaved)}
 
     def _say_what_is_floor(self, names: str) -> None:
         if names and names != self._named_floor:
