@@ -29,14 +29,16 @@ MODEL = 'random'
 LABELS = 12
 PROMPTS = 10
 QUERIES = 11  # of which the median counts
+COLUMNS = 'voxels', 'numbers', 'frame in', 'new labels', 'compare', 'query', 'query of labels', 'bytes a voxel'
 SETTINGS, QUESTION = MapSettings(), Question(MINIMUM_SCORE, 1, ApproachLimits())
 DESCRIPTION = """\
 Time the language map on this machine, for maps of several sizes, with random vectors: a VGA frame
 going in (every STRIDEth place of its grid of 60 x 80), new labels for the whole map, and a query of
 10 prompts against 12 labels. Each prompt is found: a box of 384 voxels on the floor, before which
-there is room for a robot. Prints medians in milliseconds of CPU time: of queries, how long it takes
-to compare the voxels with the prompts, and the whole of it, with things and places before them; of
-a query whose prompts are labels, too; and the bytes that a voxel takes. With --embedding-dims,
+there is room for a robot. Prints the rows of the table in docs/performance.md, with medians in
+milliseconds of CPU time: of queries, how long it takes to compare the voxels with the prompts, and
+the whole of it, with things and places before them; of a query whose prompts are labels, too; and
+the bytes that a voxel takes, of which "numbers" are its vector. With --embedding-dims,
 vectors are kept along fewer axes, as the parameter of the map node says, and the time to learn these
 axes is printed too.
 
@@ -57,7 +59,7 @@ def main() -> None:
     labels = LabelRegistry().replace([f'label {number}' for number in range(LABELS)])
     encoded = EncodedLabels(labels, EncodedTexts(texts[: LABELS + 1], 15.0, MODEL))
     prompts, asked = [f'prompt {number}' for number in range(PROMPTS)], EncodedTexts(texts[LABELS + 1 :], 15.0, MODEL)
-    print(' '.join(f'{name:>9}' for name in ('voxels', 'frame in', 'labels', 'compare', 'query', 'of labels', 'bytes')))
+    print(f'| {" | ".join(COLUMNS)} |\n{"|---" * len(COLUMNS)}|')
     for count in args.voxels:
         grid = VoxelMap(MapSettings(max_voxels=count + 100_000), kept)
         grid.fill(_voxels(count, texts, random))
@@ -70,7 +72,8 @@ def main() -> None:
             _median(partial(room.ask, prompts, asked), QUERIES),
             _median(partial(room.ask, labels.names[:PROMPTS], asked), QUERIES),
         ]
-        print(f'{count:>9} {" ".join(f"{value:>9.1f}" for value in row)} {grid.bytes_per_voxel:>9.0f}', flush=True)
+        cells = [f'{count:,}', str(kept), *(f'{value:.{1 if value < 10 else 0}f}' for value in row)]
+        print(f'| {" | ".join(cells)} | {grid.bytes_per_voxel:.0f} |', flush=True)
 
 
 class Room:
