@@ -11,7 +11,8 @@ from rclpy.task import Future
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.label_messages import label_set_to_message
-from lseg_ros.nodes.map import map_node, text_client
+from lseg_ros.nodes.map import map_labels, text_client
+from lseg_ros.nodes.map.map_node import MapNode
 from lseg_ros.nodes.map.text_client import TextClient
 from lseg_ros.srv import EncodeText, QueryMap
 
@@ -43,7 +44,7 @@ def test_a_call_that_is_never_answered_ends_with_the_service_named(ros_context, 
 
 def test_labels_are_encoded_once_the_segmentation_node_is_no_longer_busy(ros_context, monkeypatch):
     """Until then the map has none; a query says so."""
-    monkeypatch.setattr(map_node, 'RETRY_S', 0.05)
+    monkeypatch.setattr(map_labels, 'RETRY_S', 0.05)
     client = Client(ros_context, '/busy')
     refusals = iter(range(2))
 
@@ -59,7 +60,7 @@ def test_labels_are_encoded_once_the_segmentation_node_is_no_longer_busy(ros_con
     server = Node('lseg', context=ros_context, namespace='/busy')
     server.create_service(EncodeText, '~/encode_text', encode)
     table = server.create_publisher(LabelSetMessage, '~/label_set', LATCHED)
-    node = map_node.MapNode(context=ros_context, namespace='/busy', enable_rosout=False)
+    node = MapNode(context=ros_context, namespace='/busy', enable_rosout=False)
     with running(server), running(client.node), running(node, node.close):
         query = client.node.create_client(QueryMap, 'lseg_map/query_map')
         assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
