@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from functools import cache
@@ -168,7 +169,7 @@ class Rig:
         for message in received[output('label_image')]:
             ids = ids_of(message)
             assert any(message.header == header and are_right(ids, pixels, right) for header, pixels in pictures)
-        assert self._client.soon(self._are_tables_before_frames, seconds=TIMEOUT_S)
+        assert self._client.soon(self._are_tables_before_frames, seconds=TIMEOUT_S), self._tables_and_frames()
 
     def _are_tables_before_frames(self) -> bool:
         """Return whether the last table before each label image has the labels in force for it."""
@@ -176,10 +177,24 @@ class Rig:
         for message in self._client.in_order_of_sending(output('label_set'), output('label_image')):
             if isinstance(message, LabelSet):
                 table = message
-            elif stamp_of(table) > stamp_of(message) or tuple(each.name for each in table.classes) != names:
+            elif stamp_of(table) > stamp_of(message) or _names(table) != names:
                 return False
         self._table = table
         return True
+
+    def _tables_and_frames(self) -> str:
+        """Return, for the message of a failure, what came in the order of sending."""
+        sent = self._client.in_order_of_sending(output('label_set'), output('label_image'))
+        lines = [
+            f'in force: {self._session.table.labels.names}',
+            f'publishers of tables: {self._client.node.count_publishers(output("label_set"))}',
+            *(f'{stamp_of(each)}: {_names(each) or "label image"}' for each in (self._table, *sent)),
+        ]
+        return '\n'.join(lines)
+
+
+def _names(message: LabelSet | Image) -> tuple[str, ...]:
+    return tuple(each.name for each in getattr(message, 'classes', ()))
 
 
 def are_right(ids: np.ndarray, pixels: np.ndarray, right: np.ndarray) -> bool:
@@ -219,7 +234,7 @@ def refusal(message) -> str:
 def rig(ros_context):
     """The rig, with a node of its own; its first frame has been received."""
     problems: list[str] = []
-    namespace = '/fuzz_images'
+    namespace = f'/fuzz_images_{os.getpid()}'  # or another run in this domain would send tables, too
     client = Client(ros_context, namespace)
     node = Node('lseg', context=ros_context, namespace=namespace)
     with oracle_in_node(), running(client.node), running(node):

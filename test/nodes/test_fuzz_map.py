@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from contextlib import ExitStack
 from itertools import count
@@ -163,7 +164,7 @@ class Surroundings:
 def surroundings(ros_context):
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(diagnostics, 'PERIOD_S', 0.05))
-        client = Client(ros_context, '/fuzzed_map')
+        client = Client(ros_context, f'/fuzzed_map_{os.getpid()}')
         stack.enter_context(running(client.node))
         played = Surroundings(client)
         settings = {'tf_timeout': 0.2, 'publish_rate': 50.0, 'max_voxels': 5000, 'depth_slop': 0.1}
