@@ -23,7 +23,7 @@ else:
         'default', deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
     )
     settings.register_profile('quick', parent=settings.get_profile('default'), derandomize=True, max_examples=20)
-    settings.register_profile('soak', parent=settings.get_profile('default'), max_examples=200)
+    settings.register_profile('soak', parent=settings.get_profile('default'))
     settings.load_profile('quick')
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from file_strategies import TEXT, WORDS, damaged, documents
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import build_oracle
 
@@ -66,6 +67,7 @@ NAMES = st.lists(st.sampled_from(['wall', 'floor=floor|ground', '# no name']) | 
 
 
 @pytest.mark.slow
+@settings(max_examples=math.ceil(settings.default.max_examples / 4))  # as each that succeeds writes the weights
 @given(data=st.data())
 def test_calibrate_writes_a_model_or_says_why_not(weights, tally, capsys, data):
     segmenter = open_segmenter(build_oracle(), backend='eager')  # answers at once; `weights` are written

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from harness import PICTURE, ids_of, segmentation_node
@@ -131,7 +133,7 @@ def asker(ros_context):
         yield Asker(client)
 
 
-@settings(max_examples=settings.default.max_examples // 3)  # as each ends with a slow recovery
+@settings(max_examples=math.ceil(settings.default.max_examples / 3))  # as each ends with a slow recovery
 @given(asked=up_to(40, requests()))
 def test_every_request_is_done_or_refused_with_a_reason_and_the_stream_goes_on(asker, tally, asked):
     try:

@@ -60,7 +60,11 @@ class Actor:
     def _start(self) -> None:
         paths = os.pathsep.join([str(HERE.parent), os.environ.get('PYTHONPATH', '')])
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': paths}
+            self._command,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, 'PYTHONPATH': paths},
+            start_new_session=True,  # Ctrl-C is for the campaign, which ends them all
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()

@@ -21,8 +21,7 @@ from growth import BLOCKS, growth
 from label_client import LATE_S, all_labels
 from lifecycle_msgs.msg import Transition
 from rclpy.node import Node
-from results import Result, nothing, something
-from tqdm import tqdm
+from results import Result, nothing, progress, something
 from watched_process import Use, use_of
 
 from lseg_ros.nodes.client import SegmentationClient
@@ -108,7 +107,7 @@ class Churn:
             for number in range(CLIENTS)
         ]
         end = time.monotonic() + seconds
-        with tqdm(total=changes, unit='change', desc='churn') as bar:
+        with progress(PART, changes, 'change') as bar:
             step = 0
             while bar.n < changes and time.monotonic() < end and not self._crashed:
                 time.sleep(STEP_S)
@@ -134,8 +133,9 @@ class Churn:
             time.sleep(STEP_S)
         return use
 
-    def results(self, start: Use, end: Use) -> Iterator[Result]:
-        """Yield what has been seen."""
+    def results(self, goal: int) -> Iterator[Result]:
+        """Yield what has been seen so far; `goal` is how many label changes were to be made."""
+        yield Result(PART, 'label changes', f'{self.changes:,} of {goal:,}')
         yield from self._change_results()
         yield from self._frame_results()
         yield something(PART, 'lifecycle rounds', self._rounds)
@@ -144,8 +144,13 @@ class Churn:
             yield Result(PART, f'{name} killed', str(sum(actor.kills for actor in actors)))
         yield Result(PART, 'processes that ended by themselves', ', '.join(self._crashed) or '0', not self._crashed)
         yield from self._memory_results()
+
+    def end_results(self, start: Use, end: Use) -> Iterator[Result]:
+        """Stop the nodes; yield what the steady one has left over, and how they ended."""
         yield Result(PART, 'open files, start and end', f'{start.files} {end.files}', end.files <= start.files)
         yield Result(PART, 'threads, start and end', f'{start.threads} {end.threads}', end.threads <= start.threads)
+        codes = [node.stop() for node in (self.steady, self.shaky)]
+        yield Result(PART, 'exit codes of the nodes', ' '.join(map(str, codes)), not any(codes))
 
     def _change_results(self) -> Iterator[Result]:
         counts = total(self.clients)
@@ -238,12 +243,16 @@ def _campaign(seed: int) -> Iterator[Churn]:
         yield churn
 
 
-def run_churn(changes: int, seconds: float, seed: int) -> list[Result]:
-    """Churn until there have been so many label changes or for so many seconds."""
+def run_churn(changes: int, seconds: float, seed: int, results: list[Result]) -> None:
+    """Churn until there have been so many label changes or for so many seconds.
+
+    Append what came of it to `results`, also if this is interrupted.
+    """
     with _campaign(seed) as churn:
         start = churn.bring_up()
-        churn.run(changes, seconds)
-        end = churn.settle(start)
-        results = list(churn.results(start, end))
-        codes = [node.stop() for node in (churn.steady, churn.shaky)]
-        return [*results, Result(PART, 'exit codes of the nodes', ' '.join(map(str, codes)), not any(codes))]
+        try:
+            churn.run(changes, seconds)
+            end = churn.settle(start)
+        finally:
+            results += churn.results(changes)
+        results += churn.end_results(start, end)

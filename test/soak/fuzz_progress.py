@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis.errors import HypothesisException
 
 PERIOD_S = 0.5
@@ -23,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this plugin."""
     parser.addoption('--counts', type=Path, required=True, help='JSON file to write')
     parser.addoption('--seconds', type=float, required=True, help='time for all tests')
+    parser.addoption('--examples', type=int, required=True, help='most random examples of each test')
+
+
+@pytest.hookimpl(trylast=True)  # after hypothesis has chosen a profile, and before the tests look at it
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the number of examples."""
+    soak = settings.get_profile('soak')
+    settings.register_profile('round', parent=soak, max_examples=config.getoption('--examples'))
+    settings.load_profile('round')
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

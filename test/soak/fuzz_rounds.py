@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from results import Result, nothing
+from results import Result, nothing, progress
 from tqdm import tqdm
 
 PART = 'fuzz'
@@ -23,66 +26,98 @@ ROOT = HERE.parents[1]
 TESTS = tuple(path for folder in ('test', 'lab/test') for path in sorted(ROOT.glob(f'{folder}/**/test_fuzz_*.py')))
 POLL_S = 0.5
 START_S = 30.0  # for a round to start, after which there must be time left to use it
+STOP_S = 60.0  # for a round to end once it is interrupted
+EXAMPLES = 200  # of each test in a round
+INPUTS_PER_EXAMPLE = 45  # about as many messages and files as one example of every test has
 
 
-def run_fuzz(messages: int, seconds: float, seed: int, tests: Sequence[Path] = TESTS) -> list[Result]:
-    """Run rounds until so many messages and files have been tried, or for so many seconds."""
-    counts: Counter[str] = Counter()
-    failed = []
+def run_fuzz(inputs: int, seconds: float, seed: int, results: list[Result], tests: Sequence[Path] = ()) -> None:
+    """Run rounds until so many messages and files have been tried, or for so many seconds.
+
+    Append what came of it to `results`, also if this is interrupted.
+    """
+    rounds: list[Counter[str]] = []
+    failed: list[str] = []
     end = time.monotonic() + seconds
-    with tqdm(total=messages, unit='message', desc='fuzz') as bar:
+    try:
+        with progress(PART, inputs, 'message') as bar:
 
-        def show(found: Counter[str]) -> None:
-            bar.update(_inputs(counts) + _inputs(found) - bar.n)
+            def note(counts: Counter[str]) -> None:
+                rounds[-1] = counts
+                bar.update(sum(map(_inputs, rounds)) - bar.n)
 
-        while bar.n < messages and (not counts or time.monotonic() < end - START_S):
-            number = seed + counts['rounds']
-            code, found = _round(tests, number, end - time.monotonic(), show)
-            counts.update(found | {'rounds': 1})
-            failed += [f'seed {number}: exit code {code}'] if code else []
-            if not found:
-                break  # not even one test ran
-    figures = [Result(PART, name, f'{count:,}') for name, count in sorted(counts.items()) if name != 'images failed']
-    return [*figures, nothing(PART, 'images failed', counts['images failed']), *_verdict(failed)]
+            while bar.n < inputs and (not rounds or (rounds[-1] and time.monotonic() < end - START_S)):
+                number = seed + len(rounds)
+                rounds.append(Counter())
+                examples = min(EXAMPLES, math.ceil((inputs - bar.n) / INPUTS_PER_EXAMPLE))
+                if code := _round(tests or TESTS, number, examples, end - time.monotonic(), note):
+                    failed.append(f'seed {number}, {examples} examples: exit code {code}')
+    finally:
+        results += _results(rounds, failed, inputs)
+
+
+def _children_s() -> float:
+    """Return the processor time that the processes of all rounds have taken."""
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return use.ru_utime + use.ru_stime
 
 
 def _inputs(counts: Counter[str]) -> int:
     return counts['messages'] + counts['files']
 
 
-def _verdict(failed: list[str]) -> list[Result]:
-    return [Result(PART, 'rounds that failed', '; '.join(failed) or '0', not failed)]
+def _results(rounds: Sequence[Counter[str]], failed: Sequence[str], inputs: int) -> Iterator[Result]:
+    counts = sum(rounds, Counter())
+    yield Result(PART, 'messages and files', f'{_inputs(counts):,} of {inputs:,}')
+    yield from (Result(PART, name, f'{count:,}') for name, count in sorted(counts.items()) if name != 'images failed')
+    yield nothing(PART, 'images failed', counts['images failed'])
+    yield Result(PART, 'rounds', str(len(rounds)))
+    yield Result(PART, 'processor time', f'{_children_s() / 60:.1f} minutes')
+    yield Result(PART, 'rounds that failed', '; '.join(failed) or '0', not failed)
 
 
 def _round(
-    tests: Sequence[Path], seed: int, seconds: float, show: Callable[[Counter[str]], None]
-) -> tuple[int, Counter[str]]:
-    """Run the tests once, or for so many seconds, and `show` their counts meanwhile.
+    tests: Sequence[Path], seed: int, examples: int, seconds: float, note: Callable[[Counter[str]], None]
+) -> int:
+    """Run the tests once, or for so many seconds, and `note` their counts meanwhile.
 
-    Return their exit code, negative for a crash, and the counts.
+    Return their exit code, negative for a crash. An interrupt ends them first.
     """
     with tempfile.TemporaryDirectory() as folder:
         counts, output = Path(folder, 'counts.json'), Path(folder, 'output.txt')
         command = [sys.executable, '-m', 'pytest', *map(str, tests), '-q', '--no-header', '-p', 'no:cacheprovider']
-        options = ['--hypothesis-profile=soak', f'--hypothesis-seed={seed}']
-        plugin = ['-p', 'fuzz_progress', f'--counts={counts}', f'--seconds={seconds}']
+        plugin = ['-p', 'fuzz_progress', f'--counts={counts}', f'--seconds={seconds}', f'--examples={examples}']
         paths = os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')])
         with (
             output.open('w') as file,
             subprocess.Popen(
-                [*command, *options, *plugin],
+                [*command, *plugin, f'--hypothesis-seed={seed}'],
                 cwd=ROOT,
                 stdout=file,
                 stderr=file,
                 env={**os.environ, 'PYTHONPATH': paths},
+                start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
             ) as process,
         ):
-            while process.poll() is None:
-                time.sleep(POLL_S)
-                show(_read(counts))
+            try:
+                while process.poll() is None:
+                    time.sleep(POLL_S)
+                    note(_read(counts))
+            finally:
+                _end(process)
+                note(_read(counts))
         if process.returncode:
             tqdm.write(output.read_text())
-        return process.returncode, _read(counts)
+        return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _read(path: Path) -> Counter[str]:
