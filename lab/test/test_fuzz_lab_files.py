@@ -63,7 +63,10 @@ def test_labelme_file_is_drawn_or_refused(tally, tmp_path_factory, content):
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 IMAGE = cv2.imencode('.png', PIXELS)[1].tobytes()
 MASK = cv2.imencode('.png', PIXELS[..., 0] % 3)[1].tobytes()
+LABELS = ['wall', 'floor=floor|ground', 'door']  # of the mask
 NAMES = st.lists(st.sampled_from(['wall', 'floor=floor|ground', '# no name']) | WORDS | TEXT, max_size=4)
+# One of these is odd; if several were, hardly any would be read.
+PARTS = ('nothing', 'image', 'mask', 'names', 'file of names', 'masks')
 
 
 @pytest.mark.slow
@@ -71,14 +74,19 @@ NAMES = st.lists(st.sampled_from(['wall', 'floor=floor|ground', '# no name']) | 
 @given(data=st.data())
 def test_calibrate_writes_a_model_or_says_why_not(weights, tally, capsys, data):
     segmenter = open_segmenter(build_oracle(), backend='eager')  # answers at once; `weights` are written
+    odd = data.draw(st.sampled_from(PARTS), 'odd')
+
+    def part(name, usual, other):
+        return data.draw(other, name) if name == odd else usual
+
     with mock.patch.object(factory, 'open_segmenter', return_value=segmenter), tempfile.TemporaryDirectory() as folder:
         target = Path(folder, 'fitted.safetensors')
         for name in ('a', 'b'):
-            Path(folder, f'{name}.png').write_bytes(data.draw(st.just(IMAGE) | damaged(IMAGE), name))
-            Path(folder, f'{name}_mask.png').write_bytes(data.draw(st.just(MASK) | damaged(MASK), f'mask {name}'))
-        names = '\n'.join(data.draw(NAMES, 'names')).encode()
-        Path(folder, 'names.txt').write_bytes(data.draw(damaged(names) if names else st.just(names), 'file'))
-        masks = data.draw(st.sampled_from(['{stem}_mask.png'] * 3 + ['{name}.png', '{', '{0}', '']), 'masks')
+            Path(folder, f'{name}.png').write_bytes(part('image', IMAGE, damaged(IMAGE)))
+            Path(folder, f'{name}_mask.png').write_bytes(part('mask', MASK, damaged(MASK)))
+        names = '\n'.join(part('names', LABELS, NAMES)).encode()
+        Path(folder, 'names.txt').write_bytes(part('file of names', names, damaged(names or b' ')))
+        masks = part('masks', '{stem}_mask.png', st.sampled_from(['{name}.png', '{', '{0}', '']))
         arguments = [weights, target, '--root', folder, '--labels', f'{folder}/names.txt', '--masks', masks]
         capsys.readouterr()
         status = cli.main(['calibrate', *map(str, arguments)])
