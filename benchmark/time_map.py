@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.mapping.approach import ApproachLimits
-from lseg_ros.mapping.asking import Answer, Question, answers_to
-from lseg_ros.mapping.ground_grid import GroundLimits, ground_grid
-from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
-from lseg_ros.mapping.language_map import LEARNING_VOXELS
+from lseg_ros.mapping.asking import Question
+from lseg_ros.mapping.ground_grid import GroundLimits
+from lseg_ros.mapping.labelled_map import LabelledMap
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels
+from lseg_ros.mapping.language_map import LEARNING_VOXELS, labels_of
+from lseg_ros.mapping.map_files import MapFacts
 from lseg_ros.mapping.observation import DepthLimits, GridView, observe
 from lseg_ros.mapping.principal_axes import principal_axes
 from lseg_ros.mapping.request_limits import MINIMUM_SCORE
@@ -64,32 +66,23 @@ def main() -> None:
         grid = VoxelMap(MapSettings(max_voxels=count + 100_000), kept)
         grid.fill(_voxels(count, texts, random))
         frame = _median(partial(_integrate, grid, view, axes), args.repeats)
-        room = Room(_voxels(count, texts, random), encoded)
+        room = _room(_voxels(count, texts, random), encoded)
         row = [
             frame,
             _median(partial(label_voxels, room.voxels.vectors, encoded), QUERIES),
-            _median(partial(relevance, room.voxels.vectors, prompts, asked, room.labelling), QUERIES),
-            _median(partial(room.ask, prompts, asked), QUERIES),
-            _median(partial(room.ask, labels.names[:PROMPTS], asked), QUERIES),
+            _median(partial(room.labels.relevance, prompts, asked), QUERIES),
+            _median(partial(room.ask, prompts, asked, QUESTION), QUERIES),
+            _median(partial(room.ask, labels.names[:PROMPTS], asked, QUESTION), QUERIES),
         ]
         cells = [f'{count:,}', str(kept), *(f'{value:.{1 if value < 10 else 0}f}' for value in row)]
         print(f'| {" | ".join(cells)} | {grid.bytes_per_voxel:.0f} |', flush=True)
 
 
-class Room:
-    """Labelled voxels and their ground, for questions."""
-
-    def __init__(self, voxels: Voxels, encoded: EncodedLabels) -> None:
-        """Label the voxels; the floor is the first label after `other`."""
-        self.voxels = voxels
-        self.labelling = label_voxels(voxels.vectors, encoded)
-        floor = encoded.labels.classes[1].id
-        self._ground = ground_grid(voxels, self.labelling.ids, (floor,), SETTINGS.voxel_size, GroundLimits())
-
-    def ask(self, prompts: Sequence[str], texts: EncodedTexts) -> list[Answer]:
-        """Return the best answer to each prompt."""
-        scores = relevance(self.voxels.vectors, prompts, texts, self.labelling)
-        return answers_to(prompts, scores, self.voxels, SETTINGS.voxel_size, self._ground, QUESTION)
+def _room(voxels: Voxels, encoded: EncodedLabels) -> LabelledMap:
+    """Label voxels; the floor is the first label after `other`."""
+    labels, size = encoded.labels, SETTINGS.voxel_size
+    found = labels_of(voxels, MapFacts(MODEL, size), encoded)
+    return LabelledMap(voxels, size, labels, found, labels.names[1:2], GroundLimits())
 
 
 def _learned_axes(dimensions: int, kept: int, random: torch.Generator) -> Tensor:

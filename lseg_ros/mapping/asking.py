@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,14 +99,3 @@ def place_before(thing: Thing, voxels: Voxels, voxel_size: float, grid: GroundGr
         return Place(approach(grid, target, limits))
     except ValueError as error:
         return Place(None, str(error))
-
-
-def answers_to(
-    prompts: Sequence[str], scores: np.ndarray, voxels: Voxels, voxel_size: float, grid: GroundGrid, question: Question
-) -> list[Answer]:
-    """Return the best answers to each prompt, in their order; `scores` are those of `relevance`."""
-    return [
-        Answer(prompt, thing, place_before(thing, voxels, voxel_size, grid, question.limits))
-        for prompt, score in zip(prompts, scores)
-        for thing in find_things(voxels, score, question.minimum, voxel_size)[: question.top_k]
-    ]

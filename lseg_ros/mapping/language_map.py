@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from lseg_ros.labels import LabelSet
-from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, Labelling, label_voxels, relevance
+from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
 from lseg_ros.mapping.map_files import MapFacts, check_model
 from lseg_ros.mapping.observation import Observation
 from lseg_ros.mapping.principal_axes import along_axes, principal_axes
@@ -83,28 +82,8 @@ class LanguageMap(StoredMap):
         self._learn_axes()
 
     def label(self, voxels: Voxels) -> VoxelLabels:
-        """Return the labels of the content, all unknown if those in force are of another model.
-
-        Raise ValueError if the texts of the labels have other dimensions than the vectors, or than
-        the axes of the map. What is returned raises it, too, when it is asked for the relevance of
-        texts of another model, or without any labels to compare with.
-        """
-        encoded, labelling = self._encoded, None
-        if encoded is not None and encoded.texts.model == self._model:
-            labelling = label_voxels(voxels.vectors, replace(encoded, texts=self.facts.project(encoded.texts)))
-        ask = partial(self._relevance, voxels.vectors, labelling)
-        if labelling is None:
-            return VoxelLabels.unknown(len(voxels), ask)
-        return VoxelLabels(labelling.ids, labelling.confidence, ask)
-
-    def _relevance(
-        self, vectors: Tensor, labelling: Labelling | None, prompts: Sequence[str], texts: EncodedTexts | None
-    ) -> np.ndarray:
-        if labelling is None or texts is None:
-            if self._encoded is not None:
-                check_model(self.facts, self._encoded.texts.model)
-            raise ValueError('the map has no labels yet to compare with')
-        return relevance(vectors, prompts, self.facts.project(texts), labelling)
+        """Return the labels of the content, see `labels_of`."""
+        return labels_of(voxels, self.facts, self._encoded)
 
     def _shortened(self, observation: Observation) -> Observation:
         vectors, axes = observation.vectors, self._axes
@@ -135,3 +114,26 @@ class LanguageMap(StoredMap):
         super()._replace(voxels, facts)
         self._model, self._axes = facts.model, facts.axes
         self._learn_axes()
+
+
+def labels_of(voxels: Voxels, facts: MapFacts, encoded: EncodedLabels | None) -> VoxelLabels:
+    """Return the labels of voxels, all unknown if there are none or they are of another model.
+
+    Raise ValueError if the texts of the labels have other dimensions than the vectors, or than the
+    axes of the map. What is returned raises it, too, when it is asked for the relevance of texts of
+    another model, or without any labels to compare with.
+    """
+    labelling = None
+    if encoded is not None and encoded.texts.model == facts.model:
+        labelling = label_voxels(voxels.vectors, replace(encoded, texts=facts.project(encoded.texts)))
+
+    def ask(prompts: Sequence[str], texts: EncodedTexts | None) -> np.ndarray:
+        if labelling is None or texts is None:
+            if encoded is not None:
+                check_model(facts, encoded.texts.model)
+            raise ValueError('the map has no labels yet to compare with')
+        return relevance(voxels.vectors, prompts, facts.project(texts), labelling)
+
+    if labelling is None:
+        return VoxelLabels.unknown(len(voxels), ask)
+    return VoxelLabels(labelling.ids, labelling.confidence, ask)

@@ -11,13 +11,15 @@ from nav_msgs.msg import OccupancyGrid
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from lseg_ros.error_text import one_line
+from lseg_ros.mapping.labelled_map import LabelledMap
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, things_to_markers, voxels_to_cloud
-from lseg_ros.nodes.map.map_worker import LabelledMap, MapWorker
+from lseg_ros.nodes.map.map_worker import MapWorker
 
 NEVER = -1
 
@@ -33,9 +35,9 @@ class MapOutputs:
         self._on_problem = on_problem
         self._node = node
         self._worker = worker
-        self._makers: dict[Publisher, Callable[[LabelledMap], Any]] = {
+        self._makers: dict[Publisher, Callable[[LabelledMap, Header], Any]] = {
             node.create_publisher(PointCloud2, '~/voxels', LATCHED): _voxels,
-            node.create_publisher(OccupancyGrid, '~/grid', LATCHED): self._grid,
+            node.create_publisher(OccupancyGrid, '~/grid', LATCHED): _grid,
             node.create_publisher(Detection3DArray, '~/objects', LATCHED): _objects,
             node.create_publisher(MarkerArray, '~/object_markers', LATCHED): _markers,
         }
@@ -63,22 +65,23 @@ class MapOutputs:
 
     def _publish(self, due: list[Publisher]) -> None:
         """Send the present map, in its thread."""
-        changes, now = self._worker.changes, self._worker.labelled()
+        changes, now, header = self._worker.changes, self._worker.labelled(), self._worker.header()
         for publisher in due:
-            publisher.publish(self._makers[publisher](now))
+            publisher.publish(self._makers[publisher](now, header))
             self._sent[publisher] = changes
 
-    def _grid(self, now: LabelledMap) -> OccupancyGrid:
-        return grid_to_message(now.ground, now.header, self._worker.settings.floor_height)
+
+def _grid(now: LabelledMap, header: Header) -> OccupancyGrid:
+    return grid_to_message(now.ground, header, now.limits.floor)
 
 
-def _voxels(now: LabelledMap) -> PointCloud2:
-    return voxels_to_cloud(now.voxels, now.labels.ids, now.labels.confidence, now.voxel_size, now.header)
+def _voxels(now: LabelledMap, header: Header) -> PointCloud2:
+    return voxels_to_cloud(now.voxels, now.labels.ids, now.labels.confidence, now.voxel_size, header)
 
 
-def _objects(now: LabelledMap) -> Detection3DArray:
-    return things_to_detections(now.objects, now.header)
+def _objects(now: LabelledMap, header: Header) -> Detection3DArray:
+    return things_to_detections(now.objects, header)
 
 
-def _markers(now: LabelledMap) -> MarkerArray:
-    return things_to_markers(now.objects, now.colors, now.header)
+def _markers(now: LabelledMap, header: Header) -> MarkerArray:
+    return things_to_markers(now.objects, now.colors, header)

@@ -8,28 +8,23 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from rclpy.time import Time
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from lseg_ros.error_text import one_line
-from lseg_ros.labels import LabelClass, LabelSet
+from lseg_ros.labels import LabelSet
 from lseg_ros.labels.syntax import TRAVERSABLE_GROUP
-from lseg_ros.mapping.asking import Question, Thing, answers_to, find_things
-from lseg_ros.mapping.ground_grid import GroundGrid, ground_grid, traversable_ids
+from lseg_ros.mapping.asking import Question
+from lseg_ros.mapping.labelled_map import LabelledMap
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.observation import observe
-from lseg_ros.mapping.stored_map import VoxelLabels
 from lseg_ros.mapping.unusable import Unusable
 from lseg_ros.mapping.vote_map import VoteMap
-from lseg_ros.mapping.voxel_map import Voxels
 from lseg_ros.msg import Embedding, MapAnswer
 from lseg_ros.nodes.map.frame_views import FrameViews
 from lseg_ros.nodes.map.map_inputs import CameraFrame
@@ -42,33 +37,6 @@ NO_OTHER_LABELS = (
     'this map has votes for the labels of the segmentation node instead of embeddings: change them there, '
     'or set input to embedding'
 )
-
-
-@dataclass(frozen=True)
-class LabelledMap:
-    """The voxels of the map with their labels, the ground, and when it was so."""
-
-    voxels: Voxels
-    voxel_size: float  # metres
-    classes: tuple[LabelClass, ...]
-    labels: VoxelLabels
-    ground: GroundGrid
-    header: Header
-
-    @cached_property
-    def objects(self) -> list[tuple[str, Thing]]:
-        """The connected voxels of each label, with its name."""
-        ids, confidence = self.labels.ids, self.labels.confidence
-        return [
-            (label.name, thing)
-            for label in self.classes
-            for thing in find_things(self.voxels, np.where(ids == label.id, confidence, -1), 0.0, self.voxel_size)
-        ]
-
-    @property
-    def colors(self) -> dict[str, tuple[int, int, int]]:
-        """The colour of each label, R, G and B."""
-        return {label.name: label.color for label in self.classes}
 
 
 class MapWorker:
@@ -151,13 +119,17 @@ class MapWorker:
         """Return the labelled map; in the map's thread."""
         if self._labelled is None:
             voxels, settings = self._map.voxels(), self._settings
-            labels = self._map.label(voxels)
-            known = self._map.labels
-            traversable = traversable_ids(known, settings.traversable) if known else ()
-            ground = ground_grid(voxels, labels.ids, traversable, settings.voxel_size, settings.ground)
-            classes = known.classes if known else ()
-            self._labelled = LabelledMap(voxels, settings.voxel_size, classes, labels, ground, self._header())
+            known, labels = self._map.labels, self._map.label(voxels)
+            self._labelled = LabelledMap(
+                voxels, settings.voxel_size, known, labels, settings.traversable, settings.ground
+            )
         return self._labelled
+
+    def header(self) -> Header:
+        """Return the frame of the labelled map and when it was so; in the map's thread."""
+        stamp_s = self._map.stamp_s if math.isfinite(self._map.stamp_s) else 0.0
+        stamp = self._loaded or Time(nanoseconds=int(stamp_s * 1e9))
+        return Header(stamp=stamp.to_msg(), frame_id=self._settings.map_frame)
 
     def ask(
         self, prompts: Sequence[str], texts: EncodedTexts | None, top_k: int, minimum: float
@@ -169,10 +141,9 @@ class MapWorker:
         if self._map.labels is None or not len(self._map):
             raise ValueError('the map is empty' if self._map.labels else 'the map has no labels yet to compare with')
         now, settings = self.labelled(), self._settings
-        scores = now.labels.relevance(prompts, texts)
         question = Question(minimum or settings.minimum_score, top_k or 1, settings.approach)
-        answers = answers_to(prompts, scores, now.voxels, settings.voxel_size, now.ground, question)
-        cloud = voxels_to_cloud(now.voxels, now.labels.ids, scores[0], settings.voxel_size, now.header)
+        answers, scores = now.ask(prompts, texts, question)
+        cloud = voxels_to_cloud(now.voxels, now.labels.ids, scores[0], now.voxel_size, self.header())
         return [answer_to_message(answer, settings.floor_height) for answer in answers], cloud
 
     def save(self, path: str) -> int:
@@ -224,8 +195,3 @@ class MapWorker:
     def _changed(self) -> None:
         self._labelled = None
         self.changes += 1
-
-    def _header(self) -> Header:
-        stamp_s = self._map.stamp_s if math.isfinite(self._map.stamp_s) else 0.0
-        stamp = self._loaded or Time(nanoseconds=int(stamp_s * 1e9))
-        return Header(stamp=stamp.to_msg(), frame_id=self._settings.map_frame)
