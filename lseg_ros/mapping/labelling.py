@@ -63,15 +63,16 @@ def label_voxels(vectors: Tensor, encoded: EncodedLabels) -> Labelling:
         )
     counts = [len(label.prompts) for label in labels.classes]
     winners = torch.empty(len(vectors), dtype=torch.int64)
-    scale, best, total = torch.empty(3, len(vectors))
+    scale, best, sums = torch.empty(3, len(vectors))
     for part, values in _blocks(vectors):
         # A mean of unit vectors is shorter than they are, which is undone.
-        scale[part] = texts.logit_scale / torch.linalg.vector_norm(values, dim=1).clamp_min(1e-6)
-        logits = _best_of(torch.mm(texts.rows, values.T).mul_(scale[part]), counts)
-        best[part], winners[part] = logits.max(0)
-        total[part] = logits.sub_(best[part]).exp_().sum(0).log_().add_(best[part])
+        factors = texts.logit_scale / torch.linalg.vector_norm(values, dim=1).clamp_min_(1e-6)
+        logits = _best_of(torch.mm(texts.rows, values.T).mul_(factors), counts)
+        greatest, winners[part] = logits.max(0)
+        sums[part] = logits.sub_(greatest).exp_().sum(0)
+        scale[part], best[part] = factors, greatest
     ids = np.array(labels.ids, np.uint8)[winners.numpy()]
-    return Labelling(encoded, ids, (best - total).exp_().numpy(), scale, best, total)
+    return Labelling(encoded, ids, (1 / sums).numpy(), scale, best, sums.log_().add_(best))
 
 
 def relevance(vectors: Tensor, prompts: Sequence[str], texts: EncodedTexts, labelling: Labelling) -> np.ndarray:
