@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from harness import LATCHED, RELIABLE, Client, running
+from lifecycle_msgs.msg import Transition
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.time import Time
@@ -23,6 +24,7 @@ from tf2_ros import StaticTransformBroadcaster
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes import diagnostics
+from lseg_ros.nodes.client import MapClient
 from lseg_ros.nodes.conversions import array_to_image
 from lseg_ros.nodes.label_messages import label_set_to_message
 from lseg_ros.nodes.map.map_node import MapNode
@@ -230,3 +232,21 @@ def test_floor_that_is_known_by_name_only_is_said_once(client, map_node, capfd):
         segmentation.send('lseg/label_set', label_set_to_message(labels, 0))
         client.wait_for(lambda: named_floor() == by_name, f'{by_name!r} as the floor')
     assert capfd.readouterr().err.count('no label is in the group traversable: the robot may drive on floor, rug') == 1
+
+
+def test_own_labels_end_with_their_map_and_the_next_one_is_labelled_again(client, map_node):
+    def is_announced_door():
+        segmentation.send_frame()
+        return client.soon(lambda: labels_in(client) == {LABELS.ids[LABELS.names.index('door')]}, 0.1)
+
+    map_node(depth_slop=0.1)
+    segmentation = Surroundings(client)
+    segmentation.wait_for_map_node()
+    client.poll(is_announced_door, 'the announced labels')
+    own = segmentation.call(SetLabels, 'set_labels', labels=['lamp', 'rug', 'way=door']).label_set.classes
+    client.wait_for(lambda: labels_in(client) == {entry.id for entry in own if entry.name == 'way'}, 'its own labels')
+    lifecycle = MapClient(client.node, 'lseg_map')
+    assert lifecycle.change_state(Transition.TRANSITION_DEACTIVATE)
+    assert lifecycle.change_state(Transition.TRANSITION_CLEANUP)
+    lifecycle.bring_up()
+    client.poll(is_announced_door, 'the announced labels in the next map')
