@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from lseg_lab.commands import evaluate
+from lseg_lab.evaluation.rendered import room_examples
 from lseg_lab.evaluation.word_scores import HELD_OUT, LEFT_OUT, TRAINED, Word, WordCounts
 from lseg_lab.evaluation.words import WordQuestions
+from lseg_lab.training.dataset import open_folders
 from lseg_lab.training.vocabulary import load_vocabulary
 from lseg_ros.model import save
 
@@ -134,6 +136,13 @@ def test_words_need_labels_and_exclude_calibration(arguments):
     """The message names the options."""
     with pytest.raises(ValueError, match='--words'):
         run('--root', 'views', *arguments)
+
+
+def test_limit_below_one_image_is_refused(views, vocabulary):
+    """The message says the number."""
+    folder, words = open_folders(views), load_vocabulary(vocabulary)
+    with pytest.raises(ValueError, match='at least 1 image, not 0'):
+        room_examples(folder, words, ['floor'], limit=0)
 
 
 def test_only_rooms_take_several_folders():

@@ -54,9 +54,15 @@ class RoomExamples:
 
 def room_examples(folder: LabelledFolder, vocabulary: Vocabulary, asked: Sequence[str], limit: int) -> RoomExamples:
     """Return at most `limit` images, spread evenly over the folder."""
-    count = min(limit, len(folder.pairs))
-    images = np.linspace(0, len(folder.pairs) - 1, count).astype(int)
-    return RoomExamples(folder, vocabulary, asked, images.tolist())
+    return RoomExamples(folder, vocabulary, asked, spread(folder, limit))
+
+
+def spread(folder: LabelledFolder, limit: int) -> list[int]:
+    """Return the indices of at most `limit` images, spread evenly; raise ValueError below 1."""
+    if limit < 1:
+        raise ValueError(f'the limit must be at least 1 image, not {limit}')
+    count = len(folder.pairs)
+    return np.linspace(0, count - 1, min(limit, count)).astype(int).tolist()
 
 
 def score_label_set(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from lseg_lab.evaluation.rendered import spread
 from lseg_lab.evaluation.word_scores import HELD_OUT, LEFT_OUT, TRAINED, Word, WordCounts, WordScores
 from lseg_lab.training.dataset import LabelledFolder
 from lseg_lab.training.vocabulary import Vocabulary
@@ -111,8 +112,7 @@ def score_words(
     questions = [asking.ask(word) for word in asking.words]
     answers = _Answers(segmenter, questions)
     counts = WordCounts(len(questions), len(folder.classes))
-    images = np.linspace(0, len(folder.pairs) - 1, min(limit, len(folder.pairs))).astype(int)
-    for index in tqdm(images.tolist(), 'asking words', unit='image', leave=False):
+    for index in tqdm(spread(folder, limit), 'asking words', unit='image', leave=False):
         image, mask = folder.read(index)
         counts.add_image(mask)
         for number, ids in answers.of(image):
