@@ -28,9 +28,9 @@ help:
 	@echo "             BENCH_ARGS=--quick takes a minute; BENCH_ARGS=--help lists the options"
 	@echo "make soak    send random input for hours, and kill processes while labels change"
 	@echo "             SOAK_ARGS=\"--scale 0.01\" for a hundredth; SOAK_ARGS=--help lists the options"
-	@echo "             the table of figures is also in soak_output/soak.txt"
+	@echo "             the table of figures is also written to soak_output/soak.txt"
 	@echo "make setup   only prepare the above: ROS 2, Python packages, colcon build"
-	@echo "make clean   remove build/ and what the others leave, but not .venv*"
+	@echo "make clean   remove build/ and what the other targets leave, but not .venv*"
 	@echo
 	@echo "A sourced ROS 2 is used if there is one, else Jazzy from PyPI wheels, or Kilted with"
 	@echo "ROS_DISTRO=kilted. PYTHON=python3.12 selects the interpreter."

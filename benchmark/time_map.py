@@ -31,7 +31,7 @@ MODEL = 'random'
 LABELS = 12
 PROMPTS = 10
 QUERIES = 11  # of which the median counts
-COLUMNS = 'voxels', 'numbers', 'frame in', 'new labels', 'compare', 'query', 'query of labels', 'bytes a voxel'
+COLUMNS = 'voxels', 'dimensions', 'frame in', 'new labels', 'compare', 'query', 'query of labels', 'bytes a voxel'
 SETTINGS, QUESTION = MapSettings(), Question(MINIMUM_SCORE, 1, ApproachLimits())
 DESCRIPTION = """\
 Time the language map on this machine, for maps of several sizes, with random vectors: a VGA frame
@@ -40,7 +40,7 @@ going in (every STRIDEth place of its grid of 60 x 80), new labels for the whole
 there is room for a robot. Prints the rows of the table in docs/performance.md, with medians in
 milliseconds of CPU time: of queries, how long it takes to compare the voxels with the prompts, and
 the whole of it, with things and places before them; of a query whose prompts are labels, too; and
-the bytes that a voxel takes, of which "numbers" are its vector. With --embedding-dims,
+the bytes that a voxel takes. "dimensions" are those of the vectors kept. With --embedding-dims,
 vectors are kept along fewer axes, as the parameter of the map node says, and the time to learn these
 axes is printed too.
 

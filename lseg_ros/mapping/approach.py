@@ -127,9 +127,9 @@ def _why_nowhere(grid: GroundGrid, target: np.ndarray, limits: ApproachLimits) -
 
 
 def _best_first(error: np.ndarray, most: float, small: float, batch: int) -> Iterator[np.ndarray]:
-    """Yield the indices of errors up to `most`, in their order, at most `batch` at once.
+    """Yield the indices of errors up to `most`, least first, at most `batch` at once.
 
-    Those up to `small` come first, alone: usually one of them will do, and no others are sorted.
+    The others are sorted only after those up to `small`, of which one will usually do.
     """
     is_small = error <= small
     for part in (is_small, ~is_small):
@@ -139,7 +139,7 @@ def _best_first(error: np.ndarray, most: float, small: float, batch: int) -> Ite
 
 
 def _visible(grid: GroundGrid, places: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return from which places what is `seen` is not hidden, both [P, 2]."""
+    """Return whether nothing hides what is `seen` from each place, both [P, 2]; bool [P]."""
     ways = seen - places
     steps = np.ceil(_lengths(ways) / (_STEP * grid.cell_size)).astype(int).clip(1)
     counts = np.maximum(1, steps - 2 * _NEAR_TARGET)

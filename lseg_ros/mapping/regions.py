@@ -44,7 +44,7 @@ def _pairs(lows: np.ndarray, highs: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     beyond = np.append(lows, np.iinfo(np.int64).max)
     for ahead in _AHEAD:
         begin = np.searchsorted(highs, lows + (ahead - 1))
-        # Most touch none. Keys beyond the last possible voxels overflow, and are below all.
+        # Most runs touch none. Keys beyond the last possible voxel overflow and are then below all.
         first = np.flatnonzero(beyond[begin] <= highs + (ahead + 1))
         begin = begin[first]
         counts = np.searchsorted(lows, highs[first] + (ahead + 1), side='right') - begin
@@ -54,7 +54,7 @@ def _pairs(lows: np.ndarray, highs: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return as many successive integers from each start as its count says, joined."""
+    """Return the integers from each start on, as many as its count says, one after the other."""
     joined: np.ndarray = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
     return joined
 

@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this plugin."""
     parser.addoption('--counts', type=Path, required=True, help='JSON file to write')
     parser.addoption('--seconds', type=float, required=True, help='time for all tests')
-    parser.addoption('--examples', type=int, required=True, help='most random examples of each test')
+    parser.addoption('--examples', type=int, required=True, help='maximum number of random examples per test')
 
 
 @pytest.hookimpl(trylast=True)  # after hypothesis has chosen a profile, and before the tests look at it

@@ -17,7 +17,7 @@ from results import Result, table
 PARTS = ('fuzz', 'churn')
 FULL_MESSAGES = 100_000
 FULL_CHANGES = 10_000
-INTERRUPTED = 130  # as shells say it
+INTERRUPTED = 130  # the exit status of Ctrl-C in shells
 DESCRIPTION = """\
 Two parts, one after the other. Fuzz sends random messages and requests to the node, sound and
 damaged, and random files to the commands, and compares every result with a known answer. Churn
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_parts(args: argparse.Namespace, results: list[Result]) -> bool:
-    """Run the parts, whose `results` are appended; return False if they were interrupted."""
+    """Run the parts and append to `results`; return False if they were interrupted."""
     part = ''
     try:
         for part in [args.part] if args.part else PARTS:
@@ -93,6 +93,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == '__main__':
-    for number in (signal.SIGINT, signal.SIGTERM):  # shells let jobs in the background ignore SIGINT
+    for number in (signal.SIGINT, signal.SIGTERM):  # shells start background jobs with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     raise SystemExit(main())

@@ -15,7 +15,7 @@ class Autosave:
 
     def __init__(self, worker: MapWorker, on_problem: Callable[[str], None]) -> None:
         """Save the map of `worker`; `on_problem` is called with why a save failed."""
-        self.problem = ''  # why the last save failed
+        self.problem = ''  # why the last save failed, or empty
         self._worker = worker
         self._on_problem = on_problem
         self._job: Future[int] | None = None

@@ -14,18 +14,18 @@ from lseg_ros.nodes.map.map_worker import MapWorker
 
 
 class MapHealth:
-    """Judges a map by what has happened to it since it was looked at last."""
+    """Judges a map by what has happened to it since the last look."""
 
     def __init__(self, worker: MapWorker) -> None:
-        """Look at the map of `worker`."""
+        """Take the map of `worker`, of which nothing is known yet."""
         self._worker = worker
-        self._integrated = 0  # frames, when it was looked at last
-        self._drops: Counter[str] = Counter()  # by reason, then
+        self._integrated = 0  # frames, until the last look
+        self._drops: Counter[str] = Counter()  # by reason, until the last look
 
     def examine(self, cameras: Sequence[CameraInputs], unsaved: str) -> Health:
-        """Return the state of the map; `unsaved` is why it could not be saved, if so."""
+        """Return the state of the map; `unsaved` is why it could not be saved, or empty."""
         drops = sum((camera.drops for camera in cameras), self._worker.drops.copy())
-        fresh, is_still = drops - self._drops, self._worker.integrated == self._integrated
+        fresh, is_stalled = drops - self._drops, self._worker.integrated == self._integrated
         self._integrated, self._drops = self._worker.integrated, drops
         values = self._values(cameras, drops)
         if not cameras:
@@ -34,7 +34,7 @@ class MapHealth:
             topics = ', '.join(camera.topic for camera in cameras)
             kind = self._worker.settings.input
             return Health(DiagnosticStatus.WARN, f'not mapping: no {kind} on {topics}', values)
-        if fresh and is_still:
+        if fresh and is_stalled:
             (reason, _), *_ = fresh.most_common(1)
             return Health(DiagnosticStatus.WARN, f'not mapping: {reason}', values)
         if unsaved:

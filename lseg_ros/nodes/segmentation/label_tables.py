@@ -35,10 +35,10 @@ class LabelTables:
     A consumer's subscriptions are matched one at a time, on each side at a different time, and a
     VOLATILE one receives no latched message. A frame must therefore wait for the tables to be
     delivered, or it could arrive before them. In a process that is only starting, subscriptions
-    are not matched until it has discovered the node, and the first table is lost there: it is sent
-    again until it is acknowledged, also right before each frame, so that it is not lost alone. The
-    same goes for a table that has just changed, as a consumer that was busy may have lost it.
-    All methods are thread-safe.
+    are not matched until it has discovered the node, and the first table is lost there. It is sent
+    again until it is acknowledged, also right before each frame: if it is lost once more, the frame
+    most likely is, too. The same goes for a table that has just changed, as a consumer that was
+    busy may have lost it. All methods are thread-safe.
     """
 
     def __init__(self, node: Node, camera: Camera) -> None:
