@@ -138,7 +138,7 @@ class Churn:
         yield Result(PART, 'label changes', f'{self.changes:,} of {goal:,}')
         yield from self._change_results()
         yield from self._frame_results()
-        yield something(PART, 'lifecycle rounds', self._rounds)
+        yield Result(PART, 'lifecycle rounds', f'{self._rounds:,}')  # none if the run is short
         yield nothing(PART, 'lifecycle rounds that failed', self._failed_rounds)
         for name, actors in (('cameras', self.cameras), ('clients', self.clients), ('nodes', [self.shaky])):
             yield Result(PART, f'{name} killed', str(sum(actor.kills for actor in actors)))
