@@ -16,6 +16,7 @@ from lseg_lab.training import augment
 from lseg_lab.training.averaging import WeightAverage, mean_state
 from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.dataset import SampleStream, class_shares, open_folders
+from lseg_lab.training.initial_weights import load_imagenet
 from lseg_lab.training.lite import LiteRecipe
 from lseg_lab.training.objective import class_weights, label_set_loss
 from lseg_lab.training.precision import computes_in_bfloat16
@@ -476,6 +477,29 @@ def test_a_frozen_encoder_stays_and_a_tuned_one_changes_late(rooms, tmp_path):
     assert any(name.startswith('net.blocks.6') for name in changed)
     early = ('net.conv_stem', 'net.blocks.0', 'net.blocks.1', 'net.blocks.2')
     assert not any(name.startswith(early) for name in changed)
+
+
+def test_tuning_keeps_the_classes_of_imagenet(rooms):
+    """The loss leads an encoder that says something else than its ImageNet weights back to them."""
+    torch.manual_seed(0)
+    model = build(LSegConfig(width=16))
+    load_imagenet(model.image_encoder, model.config.encoder)
+    samples = stream(rooms)
+    config = TrainingConfig(encoder_learning_rate=1e-4, keep_classes=2.0, style_probability=0.0)
+    recipe = LiteRecipe(model, samples.questions.texts, torch.ones(3), config, bfloat16=False)
+    batch = recipe.collate([samples[0]])
+
+    def forgotten():
+        recipe.loss(batch)
+        return recipe.forgotten()
+
+    assert abs(forgotten().item()) < 1e-5
+    weight = model.image_encoder.net.conv_head.weight
+    weight.data *= 3
+    before = forgotten()
+    (gradient,) = torch.autograd.grad(before, weight)
+    weight.data -= 0.001 * weight.norm() * gradient / gradient.norm()
+    assert 0.0 < forgotten() < before
 
 
 def test_another_config_does_not_resume(rooms, tmp_path):

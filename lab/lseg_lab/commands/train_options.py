@@ -57,6 +57,7 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         ('accumulate', int, 'batches per optimiser step'),
         ('learning-rate', float, 'lite: for the decoder; paper: for the encoder and a batch of 16'),
         ('encoder-learning-rate', float, "learning rate for the encoder's later stages; 0 freezes it"),
+        ('keep-classes', float, "weight of the loss that keeps a tuned encoder's ImageNet classes"),
         ('decoder-factor', float, "ratio of the decoder's learning rate to the encoder's"),
         ('momentum', float, 'momentum of stochastic gradient descent'),
         ('weight-decay', float, 'weight decay of all trained parameters'),

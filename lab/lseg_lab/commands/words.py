@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     if args.strength:
         add_class_prior(model, args.strength)
         if not has_imagenet_encoder(model):
-            print(f'warning: the image encoder of {args.source} was tuned, so its ImageNet classifier may err')
+            print(
+                f'warning: the image encoder of {args.source} was tuned: its ImageNet classifier may err, '
+                'unless --keep-classes was on'
+            )
     else:
         remove_class_prior(model)
     save(model, args.target)

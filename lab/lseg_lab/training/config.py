@@ -16,6 +16,7 @@ class TrainingConfig:
         batch: images per step.
         learning_rate: for the decoder.
         encoder_learning_rate: for the later stages of the image encoder; 0 freezes all of it.
+        keep_classes: weight of the loss that keeps a tuned encoder's ImageNet classes.
         weight_decay: of AdamW.
         warm_up: steps until the full learning rate is reached.
         average_decay: of the moving average of the weights, which is evaluated and saved.
@@ -33,6 +34,7 @@ class TrainingConfig:
     batch: int = 8
     learning_rate: float = 2e-3
     encoder_learning_rate: float = 0.0
+    keep_classes: float = 1.0
     weight_decay: float = 0.01
     warm_up: int = 100
     average_decay: float = 0.998

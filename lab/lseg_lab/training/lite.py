@@ -94,7 +94,7 @@ class LiteRecipe(SmallNetworkRecipe):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the label-set loss at the decoder's resolution."""
-        return self._objective(self.embed(batch.images), batch)
+        return self._objective(self.embed(batch.images), batch) + self.forgotten()
 
 
 def _nearest(masks: Tensor, grid: torch.Size) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lseg_lab.training.class_keeper import ClassKeeper
 from lseg_lab.training.config import TrainingConfig
 from lseg_lab.training.precision import computes_in_bfloat16, mixed_precision
 from lseg_lab.training.recipe import Recipe
@@ -38,6 +39,10 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
         _unfreeze(model, self._tuned)
         self._encoder = model.image_encoder
         self._bfloat16 = computes_in_bfloat16(model.device) if bfloat16 is None else bfloat16
+        self._keeper: ClassKeeper | None = None
+        if self._tuned and config.keep_classes:
+            self._keeper = ClassKeeper(model, torch.bfloat16 if self._bfloat16 else torch.float32)
+        self._forgotten = torch.zeros((), device=model.device)
 
     def start(self) -> None:
         """Use the weights that the run starts or resumes from."""
@@ -70,10 +75,16 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
         with self._regularised(), precision:
             with torch.set_grad_enabled(self._tuned):
                 maps = self._encoder(pixels.to(next(self._encoder.parameters()).dtype))
+            if self._keeper:
+                self._forgotten = self.config.keep_classes * self._keeper.loss(pixels, maps[-1])
             if choose is None:
                 return decoder(maps)
             assert isinstance(decoder, PyramidDecoder)
             return decoder.projection(choose(decoder.features(maps)))
+
+    def forgotten(self) -> Tensor:
+        """Return what to add to the loss of the images embedded last, so that classes are kept."""
+        return self._forgotten
 
     @contextmanager
     def _regularised(self) -> Iterator[None]:
