@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 from harness import LATCHED, TIMEOUT_S, Client, running
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
@@ -40,6 +42,26 @@ def test_a_call_that_is_never_answered_ends_with_the_service_named(ros_context, 
         task = client.node.executor.create_task(refusal, texts)
         client.poll(task.done, 'the end of the call')
     assert task.result() == '/mute/encode_text: no answer in 0.2 s'
+
+
+def test_a_call_that_waits_ends_with_its_map(ros_context):
+    asked = Event()
+
+    async def hang(request, response):
+        asked.set()
+        return await never(request, response)
+
+    client, server = Client(ros_context, '/dropper'), Node('mute', context=ros_context, namespace='/dropper')
+    server.create_service(EncodeText, '~/encode_text', hang)
+    texts = TextClient(client.node, '/dropper/mute')
+    with running(server), running(client.node):
+        client.poll(lambda: texts.is_ready, 'the service')
+        executor = client.node.executor
+        task = executor.create_task(refusal, texts)
+        client.poll(asked.is_set, 'the call')
+        executor.create_task(texts.destroy)
+        client.poll(task.done, 'the end of the call')
+    assert task.result() == '/dropper/mute/encode_text: the map was dropped meanwhile'
 
 
 def test_labels_are_encoded_once_the_segmentation_node_is_no_longer_busy(ros_context, monkeypatch):

@@ -25,6 +25,8 @@ class TextClient:
     def __init__(self, node: Node, target: str) -> None:
         """Create the client of the node called `target`."""
         self._node = node
+        self._is_destroyed = False
+        self._awaited: set[Future[EncodeText.Response]] = set()
         self._client = node.create_client(
             EncodeText, f'{target}/encode_text', qos_profile=SERVICE_QOS, callback_group=ReentrantCallbackGroup()
         )
@@ -40,24 +42,30 @@ class TextClient:
             raise ValueError(f'no service {self._client.srv_name}: is the segmentation node running?')
         answer = await self._call(EncodeText.Request(prompts=list(prompts)))
         if answer is None:
-            raise ValueError(f'{self._client.srv_name}: no answer in {TIMEOUT_S:g} s')
+            why = 'the map was dropped meanwhile' if self._is_destroyed else f'no answer in {TIMEOUT_S:g} s'
+            raise ValueError(f'{self._client.srv_name}: {why}')
         if not answer.success:
             raise ValueError(f'{self._client.srv_name}: {answer.message}')
         rows = torch.from_numpy(np.array(answer.rows, np.float32).reshape(len(prompts), answer.dim))
         return EncodedTexts(rows, answer.logit_scale, answer.model)
 
     async def _call(self, request: EncodeText.Request) -> EncodeText.Response | None:
-        """Return the answer, or None if the node ends, or takes longer than TIMEOUT_S."""
+        """Return the answer, or None if there is none in TIMEOUT_S or before `destroy`."""
         answer: Future[EncodeText.Response] = self._client.call_async(request)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not stop it
         group = self._client.callback_group
         timer = self._node.create_timer(TIMEOUT_S, answer.cancel, callback_group=group, clock=clock)
+        self._awaited.add(answer)
         try:
             response: EncodeText.Response | None = await answer
         finally:
+            self._awaited.discard(answer)
             self._node.destroy_timer(timer)
         return response
 
     def destroy(self) -> None:
-        """Remove the client."""
+        """Remove the client, and end the calls that wait for an answer, which raise ValueError."""
+        self._is_destroyed = True
         self._node.destroy_client(self._client)
+        for answer in tuple(self._awaited):
+            answer.cancel()
