@@ -74,7 +74,7 @@ class ImitationRecipe(SmallNetworkRecipe):
             lite.stack(labelled) if labelled else None,
         )
 
-    def loss(self, batch: MixedBatch) -> Tensor:
+    def embedding_loss(self, batch: MixedBatch) -> Tensor:
         """Return the sum of both losses, each weighted by its share of the samples."""
         views = len(batch.images)
         labelled = len(batch.labelled.images) if batch.labelled else 0

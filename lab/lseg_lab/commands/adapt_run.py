@@ -194,7 +194,7 @@ def _config(args: argparse.Namespace) -> TrainingConfig:
         batch=args.batch,
         learning_rate=args.learning_rate,
         encoder_learning_rate=args.encoder_learning_rate,
-        keep_classes=0.0,  # what the teacher says decides about the student's classifier, too
+        keep_classes=0.0,  # the teacher teaches the student's classes, those of ImageNet included
         warm_up=max(1, min(100, args.steps // 10)),
         average_decay=0.99,
         style_probability=0.0,

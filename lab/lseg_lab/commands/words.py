@@ -8,7 +8,7 @@ from pathlib import Path
 
 HELP = 'let a trained network answer words that it was never taught'
 DESCRIPTION = """\
-Training teaches the words of the training data and little else. The frozen image encoder knows a
+Training teaches the words of the training data and little else. The image encoder knows a
 thousand more: the classes of ImageNet, from dogs and bicycles to laptops. This command adds
 its ImageNet classifier to a trained network like lseg-lite. Where the classifier is sure of
 itself, the embeddings move towards the names of what it sees, so labels with a similar meaning

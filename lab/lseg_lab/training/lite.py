@@ -92,9 +92,9 @@ class LiteRecipe(SmallNetworkRecipe):
         """Stack samples into a batch."""
         return stack(samples)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def embedding_loss(self, batch: Batch) -> Tensor:
         """Return the label-set loss at the decoder's resolution."""
-        return self._objective(self.embed(batch.images), batch) + self.forgotten()
+        return self._objective(self.embed(batch.images), batch)
 
 
 def _nearest(masks: Tensor, grid: torch.Size) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -60,6 +61,16 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
         factor = min(1.0, (step + 1) / self.config.warm_up)
         return factor * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * done)))
 
+    def loss(self, batch: Any) -> Tensor:
+        """Return the embedding loss, plus what the encoder forgot of its ImageNet classes."""
+        self._forgotten = torch.zeros((), device=self.model.device)
+        loss = self.embedding_loss(batch)
+        return loss + self.config.keep_classes * self._forgotten
+
+    @abstractmethod
+    def embedding_loss(self, batch: Any) -> Tensor:
+        """Return the loss of what `embed` makes of a batch's images: a scalar with its graph."""
+
     def embed(self, images: Tensor, choose: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Return embeddings [B, D, h, w], before normalisation, of images uint8 [B, H, W, 3].
 
@@ -76,15 +87,11 @@ class SmallNetworkRecipe(Recipe[TrainingConfig]):
             with torch.set_grad_enabled(self._tuned):
                 maps = self._encoder(pixels.to(next(self._encoder.parameters()).dtype))
             if self._keeper:
-                self._forgotten = self.config.keep_classes * self._keeper.loss(pixels, maps[-1])
+                self._forgotten = self._forgotten + self._keeper.loss(pixels, maps[-1])
             if choose is None:
                 return decoder(maps)
             assert isinstance(decoder, PyramidDecoder)
             return decoder.projection(choose(decoder.features(maps)))
-
-    def forgotten(self) -> Tensor:
-        """Return what to add to the loss of the images embedded last, so that classes are kept."""
-        return self._forgotten
 
     @contextmanager
     def _regularised(self) -> Iterator[None]:
