@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -110,8 +111,8 @@ def _parts(transform: TransformMessage) -> tuple[np.ndarray, np.ndarray]:
     """Return place and turn, a unit quaternion; raise ValueError unless they are finite."""
     place, turn = transform.translation, transform.rotation
     where, quaternion = np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])
-    length = np.linalg.norm(quaternion)
-    if not (np.isfinite(where).all() and 1e-12 < length < np.inf):
+    length = math.hypot(*quaternion)  # does not overflow
+    if not (np.isfinite(where).all() and 1e-12 < length < math.inf):
         raise ValueError('a transform is not finite, or its quaternion is zero')
     return where, quaternion / length
 

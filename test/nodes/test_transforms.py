@@ -24,6 +24,18 @@ def transform(parent, child, stamp_ns, x=0.0, yaw=0.0):
     return message
 
 
+@pytest.mark.filterwarnings('error')
+def test_of_a_quaternion_only_the_direction_counts():
+    message = transform('map', 'base', 0, yaw=math.pi / 2).transform
+    turned = pose_matrix(message)
+    message.rotation.z, message.rotation.w = 1e200, 1e200
+    assert np.allclose(pose_matrix(message), turned, atol=1e-6)
+    for length in (0.0, math.inf, math.nan):
+        message.rotation.z = message.rotation.w = length
+        with pytest.raises(ValueError, match='quaternion is zero'):
+            pose_matrix(message)
+
+
 @pytest.fixture
 def buffer():
     """A robot that drives from x = 1 to 3 m within a second; its camera looks to the left."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -71,7 +72,7 @@ class Buffer:
     def _set(self, transform: TransformStamped, is_static: bool) -> None:
         place, turn = transform.transform.translation, transform.transform.rotation
         pq = np.array([place.x, place.y, place.z, turn.w, turn.x, turn.y, turn.z])
-        if not (np.isfinite(pq).all() and abs(np.linalg.norm(pq[3:]) - 1) < 1e-2):
+        if not (np.isfinite(pq).all() and abs(math.hypot(*pq[3:]) - 1) < 1e-2):
             return  # tf2 ignores these, too
         key = transform.child_frame_id, transform.header.frame_id
         with self._lock:
