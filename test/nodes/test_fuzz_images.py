@@ -164,7 +164,8 @@ class Rig:
         for topic in TOPICS:
             for message in received[output(topic)]:
                 size = (message.height, message.width)
-                assert any(message.header == header and size == pixels.shape[:2] for header, pixels in pictures)
+                known = any(message.header == header and size == pixels.shape[:2] for header, pixels in pictures)
+                assert known, f'{topic}: {message.header}, {size}'
         right = right_ids(self._session.table.labels.classes)
         for message in received[output('label_image')]:
             ids = ids_of(message)
