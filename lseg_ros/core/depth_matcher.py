@@ -81,16 +81,23 @@ class DepthMatcher(Generic[Message]):
             for image_ns in self._open:
                 self._consider(image_ns, depth)
 
-    def begin(self, image_ns: int) -> None:
-        """Start looking for the depth of the image with this stamp."""
+    def begin(self, image_ns: int) -> int | None:
+        """Start looking for the depth of the image with this stamp.
+
+        Return the stamp of the earlier image whose depth is no longer looked for, if any.
+        """
+        closed = None
         with self._lock:
             if image_ns in self._open:
-                self._close(image_ns)
+                closed = image_ns
             elif len(self._open) == OPEN:
-                self._close(next(iter(self._open)))
+                closed = next(iter(self._open))
+            if closed is not None:
+                self._close(closed)
             self._open[image_ns] = None
             for depth in self._kept:
                 self._consider(image_ns, depth)
+        return closed
 
     def find(self, image_ns: int) -> Message | None:
         """Return the depth of one of the last images; None if it has not arrived."""

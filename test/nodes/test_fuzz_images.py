@@ -23,7 +23,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from test_camera_info import camera_info
+from test_points import points_of
 
+from lseg_ros.core.depth_matcher import OPEN
 from lseg_ros.core.geometry import DECISION_PIXELS
 from lseg_ros.core.statistics import StreamReport
 from lseg_ros.labels import LabelError
@@ -88,8 +90,9 @@ class Rig:
         """Offer the messages; check that each image was segmented, refused or replaced.
 
         Change the labels before, unless they are None. If `paced`, let each image be finished
-        before the next message. A good frame follows: once the client has it on every topic,
-        nothing of this call can reach it during the next. Return the number of images by outcome.
+        before the next message. Good frames follow, until none of the images can wait for depth any
+        more: once the client has the last on every topic, nothing of this call can reach it during
+        the next. Return the number of images by outcome.
         """
         before = self._camera.statistics.report()
         self._problems.clear()
@@ -102,23 +105,23 @@ class Rig:
             if paced:
                 self._await_events_since(before)
         self._await_events_since(before)
-        self._stream.between_batches(lambda _: self._camera.geometry.publish_points())
-        last = self._last_frame()
-        for kind, message in last:
-            self._offer(kind, message)
-        events = self._await_events_since(before)
+        offered = [message for kind, message in messages if kind == 'image']
+        for _ in range(OPEN):
+            for kind, message in self._good_frame():
+                self._offer(kind, message)
+            offered.append(message)
+            events = self._await_events_since(before)
         for topic in TOPICS:
-            self._client.wait_for_header(output(topic), last[0][1].header)
-        offered = [message for kind, message in [*messages, *last] if kind == 'image']
+            self._client.wait_for_header(output(topic), message.header)
         self._check_counts(offered, events, paced)
         self._check_frames(offered, events['published'])
         return events
 
-    def _last_frame(self) -> list[tuple[str, Image]]:
-        """Return a good image with its CameraInfo and depth, just after the newest frame."""
+    def _good_frame(self) -> list[tuple[str, Image]]:
+        """Return CameraInfo, depth and at last a good image, just after the newest frame."""
         newest = self._camera.last_frame
-        stamp_ns = min(newest.stamp_ns + 1, LAST_NS) if newest else 0
-        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'last {next(self._numbers)}')
+        stamp_ns = newest.stamp_ns + 1 if newest and newest.stamp_ns < LAST_NS else 0
+        header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=f'good {next(self._numbers)}')
         return [
             ('camera_info', camera_info(header=header, width=4, height=4, cx=2.0, cy=2.0, d=[0.0] * 5)),
             ('depth', array_to_image(np.full((4, 4), 1000, np.uint16), '16UC1', header)),
@@ -170,6 +173,9 @@ class Rig:
         for message in received[output('label_image')]:
             ids = ids_of(message)
             assert any(message.header == header and are_right(ids, pixels, right) for header, pixels in pictures)
+        for message in received[output('points')]:
+            same = [ids_of(each) for each in received[output('label_image')] if each.header == message.header]
+            assert any(np.array_equal(points_of(message)['label'], ids) for ids in same)
         assert self._client.soon(self._are_tables_before_frames, seconds=TIMEOUT_S), self._tables_and_frames()
 
     def _are_tables_before_frames(self) -> bool:

@@ -26,7 +26,7 @@ from lseg_ros.nodes.conversions import array_to_image
 DISTANCE_M = 2.0
 INFO = {'fx': 60.0, 'fy': 55.0, 'cx': 31.0, 'cy': 23.0, 'width': 64, 'height': 48, 'd': [0.0] * 5}
 LABELS = ['floor', 'door']
-MS = 10**6
+MS, SECOND = 10**6, 10**9
 
 
 class DepthCamera:
@@ -68,6 +68,16 @@ class DepthCamera:
             return self._client.soon(lambda: self._client.received['lseg/points'])
 
         return self._client.poll(arrive, 'points')[-1]
+
+    def cloud_at(self, stamp_ns):
+        """Send the picture and depth of a stamp until its cloud arrives."""
+
+        def arrive():
+            self.send_depth(stamp_ns)
+            self._client.send(stamp_ns=stamp_ns)
+            return self._client.soon(lambda: stamp_ns in map(stamp_of, self._client.received['lseg/points']))
+
+        self._client.poll(arrive, 'points of the stamp')
 
     def wait_for_problem(self, text, shoot=None):
         """Send until the diagnostics report `text`; return their values."""
@@ -195,6 +205,36 @@ def test_depth_that_arrives_after_the_label_image_yields_one_cloud(active):
     client.poll(late, 'the points of both images')
     clouds = [stamp_of(message) for message in client.received['lseg/points']]
     assert len(clouds) == len(set(clouds))
+
+
+@pytest.mark.slow
+def test_points_that_wait_for_depth_are_not_sent_under_a_later_table(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    camera.cloud()  # camera info has arrived
+    waiting = stamp_of(client.segment_frame(stamp_ns=100 * SECOND))
+    client.segment_frame(stamp_ns=50 * SECOND)  # time ran back, so the new table is stamped before what waits
+    assert client.set_labels(['wall']).success
+    camera.send_depth(waiting)
+    camera.cloud_at(60 * SECOND)
+    assert waiting not in map(stamp_of, client.received['lseg/points'])
+    assert client.reported('last geometry problem', lambda text: 'time ran back' in text)
+
+
+@pytest.mark.slow
+def test_image_without_depth_is_forgotten_before_its_stamp_comes_again(active):
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    camera.cloud()  # camera info has arrived
+    first_round = stamp_of(client.segment_frame(stamp_ns=100 * SECOND))
+    for number in range(OPEN):
+        camera.cloud_at((101 + number) * SECOND)
+    table = client.set_labels(['wall']).label_set
+    assert table.classes
+    camera.cloud_at(first_round)
+    clouds = [each for each in client.received['lseg/points'] if stamp_of(each) == first_round]
+    ids = {entry.id for entry in table.classes}
+    assert all(set(np.unique(points_of(cloud)['label'])) <= ids for cloud in clouds)
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,13 +13,13 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from lseg_ros.core.cloud import PixelGrid, RayCache, check_aligned, depth_in_metres, labelled_points, pixel_rays
-from lseg_ros.core.depth_matcher import OPEN, DepthMatcher
+from lseg_ros.core.depth_matcher import DepthMatcher
 from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.media.ros_images import image_to_depth
 from lseg_ros.nodes.camera_info import CameraInfoHistory, scaled_camera_info
 from lseg_ros.nodes.conversions import OrganisedCloud, stamp_ns
-from lseg_ros.nodes.segmentation.frames import Frame
+from lseg_ros.nodes.segmentation.frames import Frame, LabelTable
 from lseg_ros.nodes.segmentation.outputs import Outputs
 from lseg_ros.nodes.segmentation.settings import Settings
 
@@ -72,8 +71,8 @@ class CameraGeometry:
         self._rays = RayCache()
         self._cloud: OrganisedCloud | None = None
         self._last: _Result | None = None
-        # The last label images whose points have not been published.
-        self._waiting: deque[_Result] = deque(maxlen=OPEN)
+        # The label images whose depth is still looked for, by stamp.
+        self._waiting: dict[int, _Result] = {}
 
     def receive_depth(self, message: Image) -> bool:
         """Keep a depth frame; return whether to try publishing points again.
@@ -90,7 +89,19 @@ class CameraGeometry:
 
     def begin(self, frame: Frame) -> None:
         """Look for the depth of `frame` from now on."""
-        self.depth.begin(frame.stamp_ns)
+        closed = self.depth.begin(frame.stamp_ns)
+        if closed is not None:
+            self._waiting.pop(closed, None)
+
+    def follow(self, table: LabelTable) -> None:
+        """Give up the points that would be read under `table`, but have ids of other labels.
+
+        There are such points if time ran back while they waited for their depth.
+        """
+        for frame in [result.frame for result in self._waiting.values()]:
+            if frame.stamp_ns >= table.since_ns and frame.table.labels.classes != table.labels.classes:
+                del self._waiting[frame.stamp_ns]
+                self._problems.note('points given up: the labels have changed, and time ran back')
 
     def depth_of(self, frame: Frame) -> Image | None:
         """Return the depth of a recent frame; None if it has not arrived."""
@@ -102,7 +113,7 @@ class CameraGeometry:
         if result.info is not None:
             self._outputs.send_camera_info(partial(self._camera_info, result))
         if self._outputs.are_points_wanted:
-            self._waiting.append(result)
+            self._waiting[frame.stamp_ns] = result
             self.publish_points()
         else:
             self._waiting.clear()
@@ -111,12 +122,10 @@ class CameraGeometry:
         """Send the points of the label images whose depth has arrived meanwhile."""
         if self._waiting and not self.depth.counts.received:
             self._problems.note('points need depth, and none has arrived')
-        for _ in range(len(self._waiting)):
-            result = self._waiting.popleft()
+        for result in [*self._waiting.values()]:
             depth = self.depth_of(result.frame)
-            if depth is None:
-                self._waiting.append(result)
-            else:
+            if depth is not None:
+                del self._waiting[result.frame.stamp_ns]
                 self._outputs.send_points(partial(self._points, result, depth))
 
     def point_at(self, frame: Frame, depth: Image | None, u: int, v: int) -> tuple[float, float, float]:

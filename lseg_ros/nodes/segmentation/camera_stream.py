@@ -127,6 +127,7 @@ class CameraStream:
 
     def _latch(self, labels: LabelSet, since_ns: int) -> LabelTable:
         self._table = LabelTable(labels, since_ns)
+        self.geometry.follow(self._table)
         self.outputs.tables.latch(self._table, self._settings.confidence_threshold)
         return self._table
 
