@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
-from harness import running
+import rclpy
+from harness import BARE, running
 from lifecycle_msgs.srv import GetState
 from rclpy.parameter import Parameter
 
 from lseg_ros import cli
+from lseg_ros.nodes.call import discovery
 from lseg_ros.nodes.map.map_node import MapNode
+from lseg_ros.srv import SetLabels
 
 
 @pytest.fixture
@@ -122,6 +127,27 @@ def test_map_is_asked_by_its_own_name(call, start, ros_context):
 
 
 @pytest.mark.slow
+def test_list_waits_for_nodes_that_are_discovered_late(ros_context, monkeypatch):
+    """On a busy machine, one node may be discovered some seconds after another."""
+    now = 0.0
+
+    def sleep(pause):
+        nonlocal now
+        for late in (1.0, 2.5):
+            if now < late <= now + pause:
+                node = rclpy.create_node(f'late{late:.0f}', context=ros_context)
+                nodes.enter_context(running(node))
+                node.create_service(SetLabels, '~/set_labels', lambda _, response: response)
+        now += pause
+
+    monkeypatch.setattr(discovery, 'time', SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    with ExitStack() as nodes:
+        asker = rclpy.create_node('asker', context=ros_context, **BARE)
+        nodes.enter_context(running(asker))
+        found = discovery.await_services(asker)
+    assert found['/late1'] == found['/late2'] == ['set_labels']
+
+
 def test_missing_node_is_reported_with_those_that_are_there(call, start):
     client = start()
     client.node.create_client(GetState, '/elsewhere/lseg/get_state')  # which does not make it exist

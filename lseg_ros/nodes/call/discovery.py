@@ -11,7 +11,7 @@ from contextlib import suppress
 from rclpy.node import Node, NodeNameNonExistentError
 
 FOUND_WITHIN_S = 5.0
-SETTLED_S = 0.5  # once a service is found, the others follow
+SETTLED_S = 2.0  # after the last find: on a busy machine one node is discovered so much later than another
 _POLL_S = 0.05
 _OUR_TYPES = 'lseg_ros/srv/'
 
@@ -27,14 +27,16 @@ def await_service(node: Node, name: str, patience_s: float) -> None:
 
 
 def await_services(node: Node) -> dict[str, list[str]]:
-    """Return `services` once there are some; raise TimeoutError, with advice, if there are none."""
+    """Return `services` once no more turn up; raise TimeoutError, with advice, if none do."""
+    found: dict[str, list[str]] = {}
     deadline = time.monotonic() + FOUND_WITHIN_S
-    while not services(node):
-        if time.monotonic() > deadline:
-            raise TimeoutError(describe({}))
+    while time.monotonic() < deadline:
+        if found != (now := services(node)):
+            found, deadline = now, time.monotonic() + SETTLED_S
         time.sleep(_POLL_S)
-    time.sleep(SETTLED_S)
-    return services(node)
+    if not found:
+        raise TimeoutError(describe({}))
+    return found
 
 
 def services(node: Node) -> dict[str, list[str]]:
