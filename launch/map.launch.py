@@ -3,8 +3,9 @@
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
@@ -18,16 +19,22 @@ def generate_launch_description() -> LaunchDescription:
     segmentation = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([share, 'launch', 'lseg.launch.py']))
     )
-    profile = PathJoinSubstitution([share, 'config', 'fastdds.xml'])
     node = LifecycleNode(
         package='lseg_ros',
         executable='map_node',
         name='lseg_map',
         namespace=LaunchConfiguration('namespace'),
         output='screen',
-        additional_env={PROFILE_VARIABLE: EnvironmentVariable(PROFILE_VARIABLE, default_value=profile)},
-        parameters=[LaunchConfiguration('map_params_file'), {'use_sim_time': LaunchConfiguration('use_sim_time')}],
+        additional_env={PROFILE_VARIABLE: LaunchConfiguration('transport_profile')},
+        parameters=[
+            LaunchConfiguration('map_params_file'),
+            {
+                'use_sim_time': LaunchConfiguration('use_sim_time'),
+                'segmentation_node': ParameterValue(LaunchConfiguration('name'), value_type=str),
+            },
+        ],
         remappings=[('depth', LaunchConfiguration('depth')), ('camera_info', LaunchConfiguration('camera_info'))],
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
     )
     return LaunchDescription([_params_file(), segmentation, node, *autostart(node)])
 

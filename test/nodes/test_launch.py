@@ -92,6 +92,20 @@ def test_every_input_can_be_remapped_by_launch_arguments():
 
 
 @needs_launch
+def test_map_node_follows_the_arguments_of_the_segmentation_node():
+    from launch_ros.utilities import evaluate_parameters
+
+    from launch import LaunchContext
+
+    description = describe(PACKAGE / 'launch/map.launch.py')
+    (node,) = (entity for entity in description.entities if type(entity).__name__ == 'LifecycleNode')
+    context = LaunchContext()
+    context.launch_configurations.update(name='seg', use_sim_time='true', map_params_file='my_map.yaml')
+    *_, overrides = evaluate_parameters(context, node._Node__parameters)  # launch_ros has no public accessor
+    assert overrides == {'segmentation_node': 'seg', 'use_sim_time': True}
+
+
+@needs_launch
 def test_node_gets_the_transport_profile_of_its_user_or_else_the_shipped_one(monkeypatch):
     from launch.utilities import perform_substitutions
 
