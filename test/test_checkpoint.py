@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from lseg_ros.model import CheckpointError, LSegConfig, build, load, save
+from lseg_ros.model.checkpoint import read
 from lseg_ros.model.lseg import TEXT_PREFIX
 
 
@@ -118,6 +119,29 @@ def test_missing_file(tmp_path):
 def test_truncated_file(weights, kept):
     weights.write_bytes(weights.read_bytes()[:kept])
     assert 'empty' in refusal(weights) or 'truncated' in refusal(weights)
+
+
+def replaced(path):
+    """Put another file in the place of one, as a download does."""
+    other = path.with_name('other')
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def written_over(path):
+    """Write to a file in place, as cp does."""
+    with path.open('r+b') as file:
+        file.seek(-4, 2)
+        file.write(b'1234')
+
+
+@pytest.mark.parametrize('change', [replaced, written_over])
+def test_weights_that_change_while_they_are_read_are_not_mixed(weights, change):
+    tensors = [*read(weights).tensors.values()]
+    tensors[0].read()
+    change(weights)
+    with pytest.raises(CheckpointError, match=f'{weights} was written anew'):
+        tensors[-1].read()
 
 
 def test_missing_tensor_is_named(weights):

@@ -87,6 +87,16 @@ def test_short_map_that_is_shortened_further_still_answers_and_saves_its_axes(tm
     assert known.voxels().vectors.shape[1] == 2
 
 
+def test_loaded_axes_do_not_change_with_their_file(walls, tmp_path):
+    path = tmp_path / 'map'
+    write_map(path, walls.voxels(), replace(walls.facts, axes=torch.eye(len(WORDS))))
+    again = LanguageMap(SETTINGS)
+    again.load(path)
+    with path.open('r+b') as file:  # in place, as cp does; cutting the file would end the process here
+        file.write(bytes(path.stat().st_size))
+    assert torch.equal(again.facts.axes, torch.eye(len(WORDS)))
+
+
 def test_axes_that_do_not_fit_the_model_are_said(walls):
     facts = replace(walls.facts, axes=torch.eye(3))
     with pytest.raises(ValueError, match=f'axes of the map are of 3 dimensions, but {MODEL} has 5'):

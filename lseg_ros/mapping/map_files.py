@@ -91,7 +91,9 @@ def read_map(path: Path) -> tuple[Voxels, MapFacts]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f'{path} is not a map, or cut short: {error}') from error
-    facts = replace(facts, axes=tensors.pop(_AXES, None))
+    axes = tensors.pop(_AXES, None)
+    # Copied, as these outlive the file: it may be written anew in place, and is mapped until then.
+    facts = replace(facts, axes=None if axes is None else axes.clone())
     _check(path, tensors, facts)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name != 'vectors'}
     voxels = Voxels(**arrays, vectors=tensors['vectors'])

@@ -52,16 +52,25 @@ class _MappedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._version = _version(path)
         self._file: Any = None  # safetensors has no complete stubs
         self._read = 0  # bytes since it was mapped
 
     def copy(self, key: str) -> Tensor:
-        """Return a copy of the tensor `key`."""
+        """Return a copy of the tensor `key`; raise CheckpointError if the file has changed."""
         if self._file is None or self._read > _MOST_MAPPED:
             self._file, self._read = safe_open(self._path, framework='pt'), 0
-        tensor: Tensor = self._file.get_tensor(key)
+        tensor: Tensor = self._file.get_tensor(key).clone()
         self._read += tensor.nbytes
-        return tensor.clone()
+        if _version(self._path) != self._version:
+            raise CheckpointError(f'{self._path} was written anew while it was read: try again')
+        return tensor
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when a file is replaced or written to."""
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 @dataclass(frozen=True)
