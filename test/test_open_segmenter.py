@@ -10,7 +10,7 @@ import torch
 from lseg_ros.core.factory import open_segmenter
 from lseg_ros.core.query import ask, prepare_query
 from lseg_ros.labels import LabelRegistry
-from lseg_ros.model import save
+from lseg_ros.model import outline, save
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
@@ -27,6 +27,15 @@ def test_a_file_of_weights_is_run_like_the_loaded_model(tiny_model, tmp_path):
     loaded = open_segmenter(opened.model, backend='eager')
     assert loaded.backend_name == 'eager' and loaded.model is opened.model
     assert (ids(opened) == ids(loaded)).mean() > 0.999
+
+
+def test_paths_may_begin_with_the_home_folder_as_in_a_shell(weights, monkeypatch):
+    """No shell expands those of a parameter file."""
+    monkeypatch.setenv('HOME', str(weights.parent))
+    with outline(f'~/{weights.name}') as (_, stored):
+        assert stored.path == weights
+    with pytest.raises(FileNotFoundError, match=f'text model {weights.parent}/nowhere is not a folder'):
+        open_segmenter('lseg-lite', text_model='~/nowhere')
 
 
 def test_the_backend_is_the_fastest_unless_one_is_named(tiny_model, monkeypatch):

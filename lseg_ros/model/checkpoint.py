@@ -107,7 +107,7 @@ def read(path: str | Path, spatial: str | None = None) -> Checkpoint:
     if path.is_dir():
         raise CheckpointError(f'{path} is a folder: give the path of the weights file in it')
     if not path.is_file():
-        raise FileNotFoundError(f'no weights file at {path}')
+        raise FileNotFoundError(f'no weights file at {path.absolute()}')
     try:
         if is_zip(path):
             return _read_published(path, spatial)

@@ -153,15 +153,15 @@ def find_minilm(directory: str | Path | None) -> tuple[Path, Path]:
 
     For the places and the error see `load_minilm`.
     """
-    folders = [Path(directory)] if directory else [_package_directory(), _hub_directory()]
+    given = Path(directory).expanduser() if directory else None
+    folders = [given] if given else [_package_directory(), _hub_directory()]
     for folder in folders:
         if folder and not _missing(folder):
             return folder / WEIGHTS_FILE, folder / TOKENIZER_FILE
-    if directory:
-        folder = Path(directory)
-        problem = f'has no {" and no ".join(_missing(folder))}' if folder.is_dir() else 'is not a folder'
+    if given:
+        problem = f'has no {" and no ".join(_missing(given))}' if given.is_dir() else 'is not a folder'
         raise FileNotFoundError(
-            f'text model {folder} {problem}: give the folder that contains {MINILM_NAME}, or none '
+            f'text model {given} {problem}: give the folder that contains {MINILM_NAME}, or none '
             'to use the installed one'
         )
     raise FileNotFoundError(

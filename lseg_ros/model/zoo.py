@@ -152,7 +152,7 @@ def _build_text_encoder(config: LSegConfig, text_model: str | Path | None) -> Te
     if config.text in TEXT_ENCODERS:
         with torch.device('cpu'):
             return TEXT_ENCODERS[config.text](text_model)
-    if text_model and not Path(text_model).exists():  # not needed, but a sign of a mistake
+    if text_model and not Path(text_model).expanduser().exists():  # not needed, but a sign of a mistake
         raise FileNotFoundError(f'no text model at {text_model}; {config.name} has its own, so leave it out')
     if table := parse_word_table(config.text):
         return WordTable(*table)
@@ -193,7 +193,7 @@ def _weights(name_or_path: str) -> AbstractContextManager[Path]:
         return resources.as_file(resources.files('lseg_ros.model') / 'weights' / spec.weights)
     if spec or name_or_path in DOWNLOADS:
         return nullcontext(_fetched(name_or_path, spec.remedy if spec else ''))
-    path = Path(name_or_path)
+    path = Path(name_or_path).expanduser()
     if name_or_path and (path.suffix or len(path.parts) > 1 or path.exists()):
         return nullcontext(path)
     raise _unknown(name_or_path, {**MODELS, **DOWNLOADS})
