@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
@@ -14,8 +15,11 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from lseg_ros.labels.syntax import quote
+
 Value = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
 Range = tuple[float, float]
+MOST_SHOWN = 8  # unknown parameters: a file may have those of other nodes
 
 
 class Applies(Enum):
@@ -101,7 +105,7 @@ class Parameters(Mapping[str, ParameterSpec], Generic[SettingsType]):
         return len(self._specs)
 
     def declare(self, node: Node) -> None:
-        """Declare the parameters on `node`.
+        """Declare the parameters on `node`; warn of values for parameters that it does not have.
 
         Raise the exceptions of rclpy for a value of the wrong type or out of range, and ValueError
         for a value that is not one of the choices.
@@ -109,6 +113,20 @@ class Parameters(Mapping[str, ParameterSpec], Generic[SettingsType]):
         for spec in self.values():
             default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
             spec.check(node.declare_parameter(spec.name, default, spec.descriptor).value)
+        self._warn_of_unknown(node)
+
+    def _warn_of_unknown(self, node: Node) -> None:
+        """Log values that nobody will read, as of a misspelt name: rclpy passes over them."""
+        given = node._parameter_overrides  # rclpy has no public way to them
+        unknown = [name for name in given if not node.has_parameter(name) and not name.startswith('qos_overrides.')]
+        if unknown:
+            shown = ', '.join(map(self._with_hint, unknown[:MOST_SHOWN]))
+            more = f' and {len(unknown) - MOST_SHOWN} more' if len(unknown) > MOST_SHOWN else ''
+            node.get_logger().warning(f'ignored, as this node has no such parameters: {shown}{more}')
+
+    def _with_hint(self, name: str) -> str:
+        (close, *_) = (*difflib.get_close_matches(name, self, n=1, cutoff=0.8), '')
+        return f'{quote(name)} (did you mean {close}?)' if close else quote(name)
 
     def read(self, node: Node) -> SettingsType:
         """Return the present values of the declared parameters."""

@@ -19,6 +19,7 @@ from rclpy.logging import LoggingSeverity, get_logger_level, set_logger_level
 from rclpy.node import Node
 
 from lseg_ros.error_text import one_line
+from lseg_ros.nodes.parameter_files import unread_files
 from lseg_ros.nodes.spinning import EnduringExecutor
 
 # How long a node may take to close after a signal; loading a model cannot be interrupted.
@@ -48,6 +49,8 @@ def run_node(
         node = create()
     except KeyboardInterrupt:
         rclpy.try_shutdown()
+        for sentence in unread_files(node, sys.argv):
+            node.get_logger().warning(sentence)
         return 0
     except (OSError, RuntimeError, ValueError, ParameterException) as error:
         return _complain(f'{program}: cannot start', error)

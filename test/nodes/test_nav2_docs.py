@@ -34,7 +34,7 @@ def blocks(language: str) -> list[str]:
 
 
 PARAMETER_FILES = [yaml.safe_load(block) for block in blocks('yaml')]
-NODES = [content['lseg']['ros__parameters'] for content in PARAMETER_FILES if 'lseg' in content]
+NODES = [content['/**']['ros__parameters'] for content in PARAMETER_FILES if '/**' in content]
 COSTMAPS = [
     content['local_costmap']['local_costmap']['ros__parameters']
     for content in PARAMETER_FILES

@@ -28,7 +28,7 @@ SYSTEM_DEFAULT = QoSProfile(depth=10)  # nvblox's input_qos: reliable, volatile
 def test_parameters_in_the_docs_exist():
     page = (Path(__file__).parents[2] / 'docs' / 'nvblox.md').read_text(encoding='utf-8')
     blocks = map(yaml.safe_load, re.findall(r'^```yaml\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
-    (parameters,) = (block['lseg']['ros__parameters'] for block in blocks if 'lseg' in block)
+    (parameters,) = (block['/**']['ros__parameters'] for block in blocks if '/**' in block)
     assert parameters.keys() <= PARAMETERS.keys()
     assert 'person' in LabelRegistry().replace(parameters['labels']).names
 

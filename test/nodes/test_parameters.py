@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import rclpy
 import yaml
+from harness import BARE
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from lseg_ros.nodes.parameters import Applies
+from lseg_ros.nodes.parameter_files import unread_files
+from lseg_ros.nodes.parameters import MOST_SHOWN, Applies
 from lseg_ros.nodes.segmentation.settings import PARAMETERS
 from tools import write_parameters
 
@@ -131,6 +134,54 @@ def test_value_just_beyond_its_range_counts_as_its_end(make_node):
     node = make_node(confidence_threshold=1.0 + 1e-7)  # which rclpy accepts
     PARAMETERS.declare(node)
     assert PARAMETERS.read(node).confidence_threshold == 1.0
+
+
+def test_value_for_a_parameter_that_the_node_lacks_is_said_with_the_name_that_was_meant(make_node, capfd):
+    overrides = {f'other_{number}': 1 for number in range(MOST_SHOWN)}
+    given = {'confidence_treshold': 0.5, 'use_sim_time': False, 'qos_overrides./image.subscription.depth': 2}
+    PARAMETERS.declare(make_node(labels=['floor'], **given, **overrides))
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if 'ignored' in line]
+    assert "'confidence_treshold' (did you mean confidence_threshold?), 'other_0'" in line
+    assert line.endswith("'other_6' and 1 more") and 'sim_time' not in line and 'qos' not in line
+
+
+@pytest.mark.parametrize(
+    'keys, is_meant',
+    [
+        (['/**'], True),
+        (['lseg'], False),
+        (['/lseg'], False),
+        (['robot1', 'lseg'], True),
+        (['/robot1/lseg'], True),
+        (['/*/lseg'], True),
+        (['/**', 'lseg'], True),
+        (['/*'], False),
+        (['/robot1/lseg_map'], False),
+    ],
+)
+def test_parameter_file_that_is_not_meant_for_the_node_is_named(tmp_path, keys, is_meant):
+    content = {'ros__parameters': {'labels': ['floor']}}
+    for key in reversed(keys):
+        content = {key: content}
+    path = tmp_path / 'params.yaml'
+    path.write_text(yaml.safe_dump(content))
+    arguments = ['--ros-args', '--params-file', str(path)]
+    with node_of(arguments) as node:
+        assert bool(node._parameter_overrides) == is_meant, 'as ROS reads it'
+        sentences = unread_files(node, arguments)
+    assert bool(sentences) != is_meant
+    assert is_meant or (str(path) in sentences[0] and '/robot1/lseg,' in sentences[0])
+
+
+@contextmanager
+def node_of(arguments):
+    """Start a node /robot1/lseg that ROS gives these arguments."""
+    context = rclpy.Context()
+    rclpy.init(args=arguments, context=context)
+    node = rclpy.create_node('lseg', namespace='/robot1', context=context, **BARE)
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
 
 
 def run_node(*arguments):
