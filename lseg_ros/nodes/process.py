@@ -24,7 +24,7 @@ from lseg_ros.nodes.spinning import EnduringExecutor
 
 # How long a node may take to close after a signal; loading a model cannot be interrupted.
 CLOSING_S = 0.5
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PLACE = re.compile(r'\s*, at \S+:\d+')
 
 AnyNode = TypeVar('AnyNode', bound=Node)
@@ -37,20 +37,22 @@ def run_node(
     is_finished: Callable[[AnyNode], bool] = lambda _: False,
     close: Callable[[AnyNode], None] = lambda _: None,
 ) -> int:
-    """Run a node until it finishes or the process gets SIGINT or SIGTERM; return the exit code.
+    """Run a node until it finishes or a signal stops it; return the exit code.
 
-    `close` is called once the node no longer spins. For an error in the arguments, the parameters,
-    the log folder or the source of images, print one line and return 2.
+    The signals are SIGINT, SIGTERM and SIGHUP, which a closing terminal sends. `close` is called
+    once the node no longer spins. For an error in the arguments, the parameters, the log folder or
+    the source of images, print one line and return 2.
     """
     for number in _SIGNALS:
-        signal.signal(number, _interrupt_once)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _interrupt_once)
     try:
         _init()
         node = create()
-    except KeyboardInterrupt:
-        rclpy.try_shutdown()
         for sentence in unread_files(node, sys.argv):
             node.get_logger().warning(sentence)
+    except KeyboardInterrupt:
+        rclpy.try_shutdown()
         return 0
     except (OSError, RuntimeError, ValueError, ParameterException) as error:
         return _complain(f'{program}: cannot start', error)

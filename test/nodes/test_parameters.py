@@ -277,6 +277,39 @@ def test_node_stopped_while_it_publishes_exits_silently():
     assert (process.returncode, process.stderr) == (0, '')
 
 
+NODE_WHOSE_TERMINAL_CLOSES = """
+import os, signal, sys
+from rclpy.node import Node
+from lseg_ros.nodes.process import run_node
+
+class Left(Node):
+    def __init__(self):
+        super().__init__('left')
+        self.ticks = 0
+        self.create_timer(0.01, self.tick)
+
+    def tick(self):
+        self.ticks += 1
+        os.kill(os.getpid(), signal.SIGHUP)
+
+if sys.argv[1:]:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+run_node('left', Left, is_finished=lambda node: node.ticks > 9, close=lambda node: print('closed', node.ticks > 9))
+"""
+
+
+@pytest.mark.parametrize('arguments, is_finished', [([], False), (['nohup'], True)])
+def test_node_closes_with_its_terminal_unless_it_was_told_not_to(arguments, is_finished):
+    process = subprocess.run(
+        [sys.executable, '-c', NODE_WHOSE_TERMINAL_CLOSES, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, f'closed {is_finished}\n', '')
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
 def test_node_told_to_stop_while_it_configures_leaves_at_once_and_silently(make_node, tmp_path, sent):
