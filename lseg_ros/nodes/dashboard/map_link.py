@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
@@ -14,6 +13,7 @@ from sensor_msgs_py import point_cloud2
 from lseg_ros.nodes.client import MapClient
 from lseg_ros.nodes.dashboard.feeds import TEND_S, Feed
 from lseg_ros.nodes.latched import LATCHED
+from lseg_ros.nodes.steady import steady_timer
 from lseg_ros.srv import QueryMap
 
 MOST_POINTS = 20_000  # that are sent to a browser
@@ -37,7 +37,7 @@ class MapLink:
         self._client = MapClient(node, target)
         self._voxels = Feed(node, PointCloud2, f'{target}/voxels', self._take_voxels, LATCHED)
         self._was_running = False
-        node.create_timer(TEND_S, self._tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(node, TEND_S, self._tend)
 
     @property
     def is_running(self) -> bool:

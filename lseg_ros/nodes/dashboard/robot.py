@@ -14,7 +14,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterEvent
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -41,6 +40,7 @@ from lseg_ros.nodes.dashboard.reports import NO_STATE, TRANSITIONS, NodeInfo, Pa
 from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.label_modes import ADD, REPLACE
 from lseg_ros.nodes.latched import EVERY_TABLE
+from lseg_ros.nodes.steady import steady_timer
 from lseg_ros.srv import QueryText, SetLabels
 
 LOOK_S = 1.0
@@ -97,7 +97,7 @@ class Robot:
         self._must_look = threading.Event()
         self._tables = self._tables_of(Camera(''))
         self._use_cameras(('',))
-        node.create_timer(TEND_S, self._tend, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(node, TEND_S, self._tend)
         self._thread = threading.Thread(target=self._look_on, name='dashboard observer', daemon=True)
         self._thread.start()
 

@@ -45,6 +45,7 @@ from lseg_ros.nodes.problem_log import ProblemLog
 from lseg_ros.nodes.process import run_node
 from lseg_ros.nodes.refusals import refuse_bad_requests
 from lseg_ros.nodes.service_qos import SERVICE_QOS
+from lseg_ros.nodes.steady import steady_timer
 from lseg_ros.srv import MapFile, QueryMap, SetLabels
 
 Result = TypeVar('Result')
@@ -151,9 +152,9 @@ class MapNode(LifecycleNode):
         self._outputs = MapOutputs(self, settings.publish_rate, self._worker, self._problems.warn)
         self._tables = {camera.name: TableHistory() for camera in cameras if settings.uses_votes}
         self._followed = [self._follow_tables(camera) for camera in (cameras if settings.uses_votes else cameras[:1])]
-        self._periodic = [self.create_timer(MATCHING_PERIOD_S, self._match)]
+        self._periodic = [steady_timer(self, MATCHING_PERIOD_S, self._match)]
         if settings.autosave_period:
-            self._periodic.append(self.create_timer(settings.autosave_period, self._autosave.save_changes))
+            self._periodic.append(steady_timer(self, settings.autosave_period, self._autosave.save_changes))
 
     def _follow_tables(self, camera: Camera) -> Subscription[LabelSetMessage]:
         topic = f'{self._settings.segmentation_node}/{camera.input("label_set")}'

@@ -20,6 +20,7 @@ from lseg_ros.mapping.labelled_map import LabelledMap
 from lseg_ros.nodes.latched import LATCHED
 from lseg_ros.nodes.map.map_messages import grid_to_message, things_to_detections, things_to_markers, voxels_to_cloud
 from lseg_ros.nodes.map.map_worker import MapWorker
+from lseg_ros.nodes.steady import steady_timer
 
 NEVER = -1
 
@@ -44,7 +45,7 @@ class MapOutputs:
         self.relevance = node.create_publisher(PointCloud2, '~/relevance', LATCHED)
         self._sent = dict.fromkeys(self._makers, NEVER)
         self._job: Future[Any] | None = None
-        self._timer = node.create_timer(1 / rate, self._publish_changes)
+        self._timer = steady_timer(node, 1 / rate, self._publish_changes)
 
     def destroy(self) -> None:
         """Remove the topics."""

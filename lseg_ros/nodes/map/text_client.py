@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 
 from lseg_ros.mapping.labelling import EncodedTexts
 from lseg_ros.nodes.service_qos import SERVICE_QOS
+from lseg_ros.nodes.steady import steady_timer
 from lseg_ros.srv import EncodeText
 
 TIMEOUT_S = 90.0  # the most texts that a set of labels may have take a minute
@@ -52,9 +52,7 @@ class TextClient:
     async def _call(self, request: EncodeText.Request) -> EncodeText.Response | None:
         """Return the answer, or None if there is none in TIMEOUT_S or before `destroy`."""
         answer: Future[EncodeText.Response] = self._client.call_async(request)
-        clock = Clock(clock_type=ClockType.STEADY_TIME)  # a paused simulation must not stop it
-        group = self._client.callback_group
-        timer = self._node.create_timer(TIMEOUT_S, answer.cancel, callback_group=group, clock=clock)
+        timer = steady_timer(self._node, TIMEOUT_S, answer.cancel, self._client.callback_group)
         self._awaited.add(answer)
         try:
             response: EncodeText.Response | None = await answer

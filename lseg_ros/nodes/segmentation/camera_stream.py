@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -97,8 +98,9 @@ class CameraStream:
         """Send the result to the subscribers; count it unless the gate is shut."""
         if self.outputs.publish(frame, segmentation):
             self.geometry.publish(frame, segmentation)
-            age_ns = self._clock.now().nanoseconds - frame.stamp_ns
-            self.statistics.frame_published(age_ns / 1e9, time.perf_counter() - frame.started)
+            now_ns = self._clock.now().nanoseconds
+            age_s = (now_ns - frame.stamp_ns) / 1e9 if now_ns else math.nan  # a simulated clock may not have begun
+            self.statistics.frame_published(age_s, time.perf_counter() - frame.started)
 
     def publish_points(self) -> None:
         """Send the points of the frames whose depth has arrived meanwhile."""
