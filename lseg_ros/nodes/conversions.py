@@ -14,6 +14,7 @@ from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
 
 from lseg_ros.core.cloud import POINT, PixelGrid
+from lseg_ros.labels.syntax import quote
 from lseg_ros.media import ros_images
 from lseg_ros.media.ros_images import LeastSize, Picture, to_nanoseconds
 from lseg_ros.msg import Embedding
@@ -124,6 +125,20 @@ def stamp_ns(header: Header) -> int:
     if seconds < 0 or nanoseconds >= 10**9:
         raise ValueError(f'the stamp, {seconds} s and {nanoseconds} ns, is not a valid time')
     return to_nanoseconds(header.stamp)
+
+
+def frame_conflict(image: Header, **others: Header) -> str:
+    """Return which headers have another frame than that of the image; empty if none has.
+
+    A header without a frame conflicts with none.
+    """
+    frame = image.frame_id.lstrip('/')
+    odd = [
+        f'{name} is in frame {quote(other)}'
+        for name, header in others.items()
+        if frame and (other := header.frame_id.lstrip('/')) not in ('', frame)
+    ]
+    return f'{" and ".join(odd)}, but the image in {quote(frame)}: are they aligned?' if odd else ''
 
 
 def _bytes(values: np.ndarray) -> array.array:

@@ -54,6 +54,8 @@ class Robot:
         self._static = StaticTransformBroadcaster(node)
         self.frame = 'map'
         self.offset_s = 0  # of the clock
+        self.has_stamps = True
+        self.depth_frame = 'camera_optical'
         self.is_late = False  # whether transforms come after the next frame
         self._held: list[TransformStamped] = []
         self.depth = np.full((48, 64), int(1000 * WALL_M), np.uint16)
@@ -66,7 +68,7 @@ class Robot:
 
     def look(self):
         """Send one frame, with depth, calibration and transform."""
-        stamp_ns = self.client.node.get_clock().now().nanoseconds + self.offset_s * 10**9
+        stamp_ns = self.client.node.get_clock().now().nanoseconds + self.offset_s * 10**9 if self.has_stamps else 0
         header = Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id='camera_optical')
         transform = TransformStamped(header=Header(stamp=header.stamp, frame_id=self.frame))
         transform.child_frame_id = 'camera_optical'
@@ -79,7 +81,8 @@ class Robot:
         if not self.is_late or len(self._held) > 1:
             self._transforms.sendTransform(self._held.pop(0))
         self._info.publish(camera_info(header=header, **INFO))
-        self._depth.publish(array_to_image(self.depth, '16UC1', header))
+        depth_header = Header(stamp=header.stamp, frame_id=self.depth_frame)
+        self._depth.publish(array_to_image(self.depth, '16UC1', depth_header))
         self.client.send(PICTURE, stamp_ns)
 
     def status(self):
@@ -229,6 +232,7 @@ def test_map_is_saved_loaded_and_refused_if_it_is_of_another_model(robot, tmp_pa
         ({'quaternion': [math.nan] * 4}, 'no transform: LookupException'),
         ({'frame': 'odom', 'other_tree': True}, 'no transform: ConnectivityException'),
         ({'depth': np.full((20, 20), 2000, np.uint16)}, 'bad depth'),
+        ({'has_stamps': False}, 'no stamp'),
     ],
 )
 def test_frames_that_cannot_be_placed_are_counted_and_said(robot, change, reason):
@@ -244,9 +248,18 @@ def test_frames_that_cannot_be_placed_are_counted_and_said(robot, change, reason
     for name, value in change.items():
         setattr(flat, name, value)
     # The reason may be another one for a camera that has had a place in the map before.
-    failed = ('not mapping: no transform', 'not mapping: bad depth')
+    failed = ('not mapping: no transform', 'not mapping: bad depth', 'not mapping: no stamp')
     flat.look_until(lambda message, _: message.startswith(failed), 'word of the failure')
     assert flat.levels(failed) == {DiagnosticStatus.WARN}
+
+
+@pytest.mark.slow
+def test_simulated_clock_that_nobody_sends_does_not_stop_the_map_and_is_said(robot):
+    flat = robot(use_sim_time=True)
+    flat.depth_frame = 'depth_optical'  # which is said, too
+    flat.look_until(lambda _, values: int(values.get('frames integrated', 0)) > 0, 'integrated frames')
+    flat.look_until(lambda message, _: message.startswith('mapping, but depth is in frame'), 'word of the frame')
+    assert flat.status()[0].endswith('; use_sim_time is true, but nothing has sent /clock')
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time as TimeMessage
+from diagnostic_msgs.msg import DiagnosticStatus
 from harness import PICTURE, ids_of, stamp_of
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
@@ -37,6 +38,7 @@ class DepthCamera:
         self._depth = client.node.create_publisher(Image, 'depth', qos_profile_sensor_data)
         self._info = client.node.create_publisher(CameraInfo, 'camera_info', qos_profile_sensor_data)
         self.info = camera_info(**INFO | info)
+        self.depth_frame = 'camera_optical'
         self.depth_mm = np.full((48, 64), 1000 * DISTANCE_M, np.uint16)
         client.listen('lseg/points', PointCloud2)
         client.wait_for_links('lseg/points')
@@ -50,7 +52,7 @@ class DepthCamera:
         self.send_depth_stamped(Time(nanoseconds=stamp_ns).to_msg())
 
     def send_depth_stamped(self, stamp):
-        header = Header(stamp=stamp, frame_id='depth_optical')
+        header = Header(stamp=stamp, frame_id=self.depth_frame)
         self._depth.publish(array_to_image(self.depth_mm, '16UC1', header))
 
     def shoot(self, offset_ns=0):
@@ -118,6 +120,25 @@ def test_cloud_is_the_label_image_projected_into_space(active):
     assert points['y'] == pytest.approx(DISTANCE_M * (rows - 23.0) / 55.0, abs=1e-5)
     assert np.array_equal(points['label'], ids_of(label_image))
     assert 0 < points['confidence'].max() <= 1
+
+
+def test_depth_and_camera_info_of_another_frame_are_said_until_they_are_mended(active):
+    """They may have the size of the image without being aligned to it."""
+    client = active(labels=LABELS)
+    camera = DepthCamera(client)
+    camera.depth_frame = 'depth_optical'
+    camera.info.header.frame_id = 'left_optical'
+    camera.cloud()
+    status, _ = client.wait_for_status(lambda status, _: 'frame' in status.message, 'word of the frames')
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == (
+        "segmenting, but depth is in frame 'depth_optical' and camera_info is in frame 'left_optical', but the image "
+        "in 'camera_optical': are they aligned?"
+    )
+    camera.depth_frame = camera.info.header.frame_id = '/camera_optical'
+    client.forget()
+    camera.cloud()
+    client.wait_for_status(lambda status, _: status.message == 'segmenting', 'nothing amiss')
 
 
 def test_points_have_the_colours_of_their_classes_or_of_the_image(active):

@@ -39,6 +39,8 @@ class MapHealth:
             return Health(DiagnosticStatus.WARN, f'not mapping: {reason}', values)
         if unsaved:
             return Health(DiagnosticStatus.WARN, f'mapping, but {unsaved}', values)
+        if conflict := next((camera.conflict for camera in cameras if camera.conflict), ''):
+            return Health(DiagnosticStatus.WARN, f'mapping, but {conflict}', values)
         return Health(DiagnosticStatus.OK, 'mapping', values)
 
     def _values(self, cameras: Sequence[CameraInputs], drops: Counter[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 from tf2_ros import Buffer, TransformException
 
 from lseg_ros.core.cameras import Camera
@@ -22,7 +23,7 @@ from lseg_ros.labels import LabelSet
 from lseg_ros.mapping.voxel_map import CLOCK_SLACK_S
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.camera_info import CameraInfoHistory
-from lseg_ros.nodes.conversions import stamp_ns
+from lseg_ros.nodes.conversions import frame_conflict, stamp_ns
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
 
 QUEUE = 5
@@ -71,6 +72,7 @@ class CameraInputs:
         self.drops: Counter[str] = Counter()  # by reason
         self.ran_back = 0  # images older than the one before
         self.set_back = 0  # of these, those by more than CLOCK_SLACK_S
+        self.conflict = ''  # which message of the last frame was in another frame of tf than the image
         self._node = node
         self._frame = settings.map_frame
         self._buffer = buffer
@@ -122,6 +124,9 @@ class CameraInputs:
         except ValueError:
             self.drops['bad stamp'] += 1
             return
+        if not image_ns:  # tf2 would take it for the latest transform, whenever the image was made
+            self.drops['no stamp'] += 1
+            return
         if image_ns < self._newest_ns:
             self.ran_back += 1
             self._follow_clock((self._newest_ns - image_ns) / 1e9)
@@ -168,4 +173,12 @@ class CameraInputs:
             transform = self._buffer.lookup_transform(self._frame, header.frame_id, Time.from_msg(header.stamp))
         except TransformException as error:
             return None, f'no transform: {type(error).__name__}'
+        self._compare_frames(header, depth.header, info.header)
         return CameraFrame(waiting.image, labels, depth, info, transform), ''
+
+    def _compare_frames(self, image: Header, depth: Header, info: Header) -> None:
+        """Note, and say once, that places may be wrong: the messages are of different frames."""
+        conflict = frame_conflict(image, depth=depth, camera_info=info)
+        if conflict and conflict != self.conflict:
+            self._on_problem(conflict)
+        self.conflict = conflict

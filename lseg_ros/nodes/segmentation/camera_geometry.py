@@ -11,6 +11,7 @@ from functools import partial
 import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
 
 from lseg_ros.core.cloud import PixelGrid, RayCache, check_aligned, depth_in_metres, labelled_points, pixel_rays
 from lseg_ros.core.depth_matcher import DepthMatcher
@@ -18,7 +19,7 @@ from lseg_ros.core.lens import image_camera, lens
 from lseg_ros.core.segmenter import Segmentation
 from lseg_ros.media.ros_images import image_to_depth
 from lseg_ros.nodes.camera_info import CameraInfoHistory, scaled_camera_info
-from lseg_ros.nodes.conversions import OrganisedCloud, stamp_ns
+from lseg_ros.nodes.conversions import OrganisedCloud, frame_conflict, stamp_ns
 from lseg_ros.nodes.segmentation.frames import Frame, LabelTable
 from lseg_ros.nodes.segmentation.outputs import Outputs
 from lseg_ros.nodes.segmentation.settings import Settings
@@ -42,6 +43,18 @@ class _Problems:
         self._lock = threading.Lock()
         self._bad_infos = 0
         self._last = ''
+        self._conflict = ''
+
+    @property
+    def conflict(self) -> str:
+        """Which message of the last points was in another frame than the image, or empty."""
+        with self._lock:
+            return self._conflict
+
+    def compare_frames(self, image: Header, depth: Header, info: Header) -> None:
+        conflict = frame_conflict(image, depth=depth, camera_info=info)
+        with self._lock:
+            self._conflict = conflict
 
     def note(self, problem: str, bad_infos: int = 0) -> None:
         with self._lock:
@@ -136,6 +149,7 @@ class CameraGeometry:
         info = self._info_of(frame)
         if depth is None or info is None:
             return NOWHERE
+        self._problems.compare_frames(frame.header, depth.header, info.header)
         grid = PixelGrid(np.array([v]), np.array([u]))
         try:
             z = self._metres(depth, frame, grid).item()
@@ -145,6 +159,11 @@ class CameraGeometry:
             self._problems.note(str(error))
             return NOWHERE
         return float(x) * z, float(y) * z, z
+
+    @property
+    def conflict(self) -> str:
+        """Why the last points may be in the wrong places: a message of another frame; or empty."""
+        return self._problems.conflict
 
     def values(self) -> dict[str, str]:
         """Return counts and the last problem, as diagnostics show them."""
@@ -176,10 +195,14 @@ class CameraGeometry:
         frame, segmentation = result.frame, result.segmentation
         grid = PixelGrid.between(frame.size, segmentation.ids.shape, self._stride)
         try:
-            rays = self._rays_of(result, grid)
+            info = result.info
+            if info is None:
+                raise ValueError('points need camera_info, and none has arrived')
+            rays = self._rays.of(lens(info, image_camera(info, frame.size), self._rectified), grid)
         except ValueError as error:
             self._problems.note(str(error), bad_infos=1)
             return None
+        self._problems.compare_frames(frame.header, message.header, info.header)
         try:
             depth = self._metres(message, frame, grid)
         except ValueError as error:
@@ -193,13 +216,6 @@ class CameraGeometry:
         )
         labelled_points(depth, rays, _point_colors(frame, ids, grid), ids, confidence, self._cloud.points)
         return self._cloud.stamped(frame.header)
-
-    def _rays_of(self, result: _Result, grid: PixelGrid) -> np.ndarray:
-        """Return the rays of `grid`; raise ValueError without a usable CameraInfo."""
-        if result.info is None:
-            raise ValueError('points need camera_info, and none has arrived')
-        camera = image_camera(result.info, result.frame.size)
-        return self._rays.of(lens(result.info, camera, self._rectified), grid)
 
     def _metres(self, message: Image, frame: Frame, grid: PixelGrid) -> np.ndarray:
         """Return the depth at `grid`, float32 metres.

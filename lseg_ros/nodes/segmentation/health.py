@@ -101,6 +101,8 @@ def _camera_health(camera: CameraStream, why_silent: Callable[[], str], image_ti
     if (large := camera.outputs.large_messages) and (hint := loss_hint()):
         topics = ', '.join(f'{topic} ({size / 1e6:.1f} MB)' for topic, size in sorted(large.items()))
         return Health(DiagnosticStatus.WARN, f'segmenting, but subscribers may miss {topics}{hint}', values)
+    if conflict := camera.geometry.conflict:
+        return Health(DiagnosticStatus.WARN, f'segmenting, but {conflict}', values)
     return Health(DiagnosticStatus.OK, 'segmenting', values)
 
 
