@@ -158,6 +158,20 @@ def test_standing_camera_keeps_scores_in_place(warp):
         torch.testing.assert_close(next_frame(smoother, image, scores), scores, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize('size', [(24, 400), (100, 1000), (1, 200), (400, 24), (1, 1)])
+def test_strips_are_smoothed_too(size):
+    """OpenCV's flow ended the process at images of few rows."""
+    rng = np.random.default_rng(0)
+    smoother = ScoreSmoother(0.5, 'flow')
+    image = rng.integers(0, 256, (*size, 3), np.uint8)
+    grid = [max(1, side // 4) for side in size]
+    first, second = (torch.from_numpy(rng.random((2, *grid), np.float32)) for _ in range(2))
+    for _ in range(20):  # it did not crash each time
+        smoother.reset()
+        next_frame(smoother, image, first, grid)
+        torch.testing.assert_close(next_frame(smoother, image, second, grid), (first + second) / 2, atol=0.1, rtol=0)
+
+
 def forgets(smoother, change):
     """Whether `change` removes every trace of one frame from the next."""
     image = panned(scenery(), 0)

@@ -22,6 +22,9 @@ WARPS = ('none', 'flow')
 # Frames further apart than this, in seconds, or whose stamps run backwards, are not averaged.
 LONGEST_GAP_S = 1.0
 _FLOW_SIDE = 212  # longer side, in pixels, of the images between which flow is computed
+# The shorter side, four of OpenCV's patches: below that it takes the scales from the width alone,
+# and reads beyond the ends of an image that is wide and low.
+_LEAST_FLOW_SIDE = 32
 _TOLERANCE = 14.0  # grey levels by which the moved image may differ from the new one
 _PATCH = 5  # side, in pixels, over which that difference is averaged, against noise
 
@@ -100,11 +103,10 @@ class ScoreSmoother:
 
 
 def _small_grey(image: np.ndarray) -> np.ndarray:
-    """Reduce an image to uint8 [h, w] for computing flow; never enlarge it."""
+    """Return an image in grey and small, uint8 [h, w], for computing flow."""
     height, width = image.shape[:2]
     scale = min(1.0, _FLOW_SIDE / max(height, width))
-    # DIS needs room for its patches.
-    size = tuple(max(16, round(scale * side)) for side in (width, height))
+    size = tuple(max(_LEAST_FLOW_SIDE, round(scale * side)) for side in (width, height))
     return cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
 
 
