@@ -17,7 +17,8 @@ from rosbags.image.image import convert_color
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lseg_ros.error_text import one_line
-from lseg_ros.media.bag_storage import BagStorage, Record
+from lseg_ros.media.bag_files import Record
+from lseg_ros.media.bag_storage import BagStorage
 from lseg_ros.media.ros_images import compressed_to_rgb, image_to_rgb, is_depth
 
 IMAGE = 'sensor_msgs/msg/Image'
