@@ -119,17 +119,21 @@ class CameraFeeds:
         is missing; raise ValueError without a label image.
         """
         self.want()
-        whole = self._recorder.record()
-        reading = whole.reading if isinstance(whole, FrameRecord) else self.reading
+        try:
+            whole = self._recorder.record()
+        except ValueError as error:
+            return self._present_record(str(error))
+        same = [picture for picture in self._pictures if picture.stamp_ns == whole.reading.stamp_ns]
+        return replace(whole, missing=SAME_STAMPS) if len(same) > 1 else whole
+
+    def _present_record(self, missing: str) -> FrameRecord:
+        reading = self.reading
         if reading is None:
             raise ValueError('there is nothing to record: no label image has come yet')
-        if isinstance(whole, FrameRecord):
-            same = [picture for picture in self._pictures if picture.stamp_ns == reading.stamp_ns]
-            return replace(whole, missing=SAME_STAMPS) if len(same) > 1 else whole
         overlay = self.picture_at(reading.stamp_ns)
         if overlay is None:
-            return FrameRecord(reading, None, None, f'{whole}; there is no overlay of this moment')
-        return FrameRecord(reading, overlay.pixels, None, whole)
+            return FrameRecord(reading, None, None, f'{missing}; there is no overlay of this moment')
+        return FrameRecord(reading, overlay.pixels, None, missing)
 
     def distance_at(self, x: float, y: float) -> float | None:
         """Return the depth in metres at a place, both coordinates 0 to 1.

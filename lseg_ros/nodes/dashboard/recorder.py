@@ -58,8 +58,8 @@ class Recorder:
             if frame and not done.done():
                 done.set_result(frame)
 
-    def record(self) -> FrameRecord | str:
-        """Return the next whole frame, or why there was none for RECORD_S; block until then."""
+    def record(self) -> FrameRecord:
+        """Return the next whole frame; raise ValueError, with the reason, after RECORD_S."""
         job = (FrameMatcher('overlay', 'reading', 'image', most=IMAGES_WAITING), Future[_Frame]())
         with self._lock:
             self._jobs = (*self._jobs, job)
@@ -70,9 +70,9 @@ class Recorder:
             decode, message = frame['image']
             return FrameRecord(frame['reading'], frame['overlay'].pixels, decode(message))
         except (FutureTimeoutError, TimeoutError):
-            return f'no image with the stamp of a label image came on {self._topic}: remap image, as for the node'
-        except ValueError as error:
-            return str(error)
+            raise ValueError(
+                f'no image with the stamp of a label image came on {self._topic}: remap image, as for the node'
+            ) from None
         finally:
             with self._lock:
                 self._jobs = tuple(each for each in self._jobs if each is not job)
