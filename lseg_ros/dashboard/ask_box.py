@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import SingleAction, answer_of
+from lseg_ros.dashboard.actions import SingleAction, answer_of
 from lseg_ros.labels.syntax import PROMPT_LIMIT
 
 Found = TypeVar('Found')

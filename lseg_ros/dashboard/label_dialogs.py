@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
-from lseg_ros.dashboard.cards import MOST_TEXT, SingleAction
+from lseg_ros.dashboard.actions import SingleAction
 from lseg_ros.dashboard.label_changes import movable_names
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelClass, LabelError, LabelSet, read_label_file
@@ -18,6 +18,7 @@ from lseg_ros.labels.files import LabelFile, parse_label_file, shipped_label_fil
 from lseg_ros.labels.syntax import NAME_LIMIT
 
 MAX_FILE_BYTES = 64 * 1024
+MOST_TEXT = 4096  # characters of a text about labels
 GROUPS_HINT = 'Each group has a mask of its own. For a new one, type its name and press Enter.'
 ORDER_HINT = 'A node that starts with these labels numbers them in this order; until then, their ids stay.'
 

@@ -34,7 +34,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from lseg_ros.dashboard.access import MAX_BODY_BYTES, Access
-from lseg_ros.dashboard.cards import SingleAction, answer_of
+from lseg_ros.dashboard.actions import SingleAction, answer_of
 from lseg_ros.dashboard.latency_plot import Sample, latency_plot
 from lseg_ros.nodes.dashboard.server import listen
 from lseg_ros.nodes.dashboard.widgets.query_panel import relevance_html

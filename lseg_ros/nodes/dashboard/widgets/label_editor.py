@@ -9,9 +9,10 @@ from typing import Any
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import MOST_TEXT, SingleAction, answer_of, card, show_age, swatch
+from lseg_ros.dashboard.actions import SingleAction, answer_of
+from lseg_ros.dashboard.cards import card, show_age, swatch
 from lseg_ros.dashboard.label_changes import LabelEdit
-from lseg_ros.dashboard.label_dialogs import FileDialog, LabelDialog
+from lseg_ros.dashboard.label_dialogs import MOST_TEXT, FileDialog, LabelDialog
 from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelClass, LabelError, LabelSet
 from lseg_ros.labels.files import LabelFile

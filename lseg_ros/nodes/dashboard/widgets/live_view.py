@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import SingleAction, answer_of, card, class_name
+from lseg_ros.dashboard.actions import SingleAction, answer_of
+from lseg_ros.dashboard.cards import card, class_name
 from lseg_ros.dashboard.live_picture import LivePicture
 from lseg_ros.nodes.dashboard.record import zipped
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState

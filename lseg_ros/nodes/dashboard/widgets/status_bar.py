@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-from lseg_ros.dashboard.cards import SingleAction, answer_of
+from lseg_ros.dashboard.actions import SingleAction, answer_of
 from lseg_ros.nodes.dashboard.reports import LOOKING, NO_STATE
 from lseg_ros.nodes.dashboard.robot import Robot, RobotState
 from lseg_ros.nodes.dashboard.widgets.health_panel import WHOLE
