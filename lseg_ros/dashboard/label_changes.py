@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lseg_ros.labels import LabelClass, LabelError, LabelSet
 from lseg_ros.labels.files import LabelFile
-from lseg_ros.labels.syntax import OTHER_NAME, parse_group, parse_label
+from lseg_ros.labels.syntax import EVERY_OTHER_GROUP, OTHER_NAME, parse_group, parse_label
 
 
 def specs_of(labels: LabelSet) -> list[str]:
@@ -83,7 +83,7 @@ def groups_of_file(file: LabelFile) -> list[str]:
     Raise LabelError for a member that is no label.
     """
     members = {group: '|'.join(parse_label(each)[0] for each in listed) for group, listed in file.groups.items()}
-    return ['*=', *_written(members)]
+    return _written({EVERY_OTHER_GROUP: ''} | members)
 
 
 def members_of(labels: LabelSet) -> dict[str, set[str]]:

@@ -17,6 +17,7 @@ from lseg_ros.labels.ids import MAX_LABELS, UNLABELLED
 
 OTHER_NAME = 'other'
 TRAVERSABLE_GROUP = 'traversable'  # the floor of a map
+EVERY_OTHER_GROUP = '*'  # in a change of groups: all that it does not name
 NAME_LIMIT = 64
 PROMPT_LIMIT = 256
 PROMPTS_PER_LABEL = 32
