@@ -19,7 +19,7 @@ from tf2_msgs.msg import TFMessage
 from lseg_ros.mapping.transforms import pose_matrix
 from lseg_ros.media.sources import open_source
 from lseg_ros.nodes.camera.camera_node import CameraNode
-from lseg_ros.nodes.conversions import image_to_rgb
+from lseg_ros.nodes.conversions import image_to_rgb, stamp_ns
 
 RED, BLUE = (250, 5, 5), (5, 5, 250)
 K = (100.0, 0.0, 32.0, 0.0, 110.0, 24.0, 0.0, 0.0, 1.0)
@@ -44,18 +44,23 @@ def pose_at(x):
     return [[0, 0, 1, x], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1]]
 
 
-@pytest.fixture
-def recording(tmp_path):
-    """A recorded drive of two shots, 1 m and 2 m from a wall."""
-    (tmp_path / 'depth').mkdir()
+def record(folder):
+    """Write a recorded drive of two shots, 1 m and 2 m from a wall; return its folder."""
+    (folder / 'depth').mkdir()
     for number, color in enumerate((RED, BLUE)):
-        save_picture(tmp_path / 'rgb' / f'{number:03}.png', color)
+        save_picture(folder / 'rgb' / f'{number:03}.png', color)
         depth = np.full((48, 64), 1000 * (number + 1), np.uint16)
-        Picture.fromarray(depth).save(tmp_path / 'depth' / f'{number:03}.png')
+        Picture.fromarray(depth).save(folder / 'depth' / f'{number:03}.png')
     poses = [pose_at(x) for x in (1.0, 2.0)]
     facts = {'width': 64, 'height': 48, 'K': np.reshape(K, (3, 3)).tolist(), 'poses': poses}
-    (tmp_path / 'camera.json').write_text(json.dumps(facts))
-    return tmp_path
+    (folder / 'camera.json').write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """The folder of a recorded drive."""
+    return record(tmp_path)
 
 
 PROGRAM = """
@@ -150,48 +155,56 @@ def test_node_accepts_the_bare_number_of_a_webcam():
     assert 'cannot open the webcam 99' in camera.stderr
 
 
-def test_recording_is_published_with_depth_and_camera_info_under_one_header(recording, ros_context):
+@pytest.fixture(scope='module')
+def played(tmp_path_factory, ros_context):
+    """What came of a recording that is played: messages by topic and stamp, transforms by stamp."""
     client = Client(ros_context, '/drive')
     for topic, message_type in (('image', Image), ('depth', Image), ('camera_info', CameraInfo)):
         client.listen(topic, message_type, qos_profile_sensor_data)
     client.listen('/tf', TFMessage)
-    camera = CameraNode(
-        context=ros_context,
-        namespace='/drive',
-        parameter_overrides=[
-            Parameter('source', value=str(recording)),
-            Parameter('frame_id', value='left'),
-            Parameter('rate', value=50.0),
-        ],
-    )
+    source = str(record(tmp_path_factory.mktemp('recording')))
+    values = {'source': source, 'frame_id': 'left', 'rate': 50.0}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    camera = CameraNode(context=ros_context, namespace='/drive', parameter_overrides=overrides)
     with running(client.node), running(camera):
         for topic in ('image', 'depth', 'camera_info', '/tf'):
             client.wait_for(lambda: len(client.received[topic]) > 5, topic)
-    transforms = {
-        str(each.header.stamp): each
-        for message in client.received['/tf']
-        for each in message.transforms
-        if each.child_frame_id == 'left'
-    }
-    by_stamp = {
-        topic: {str(message.header): message for message in client.received[topic]}
-        for topic in ('image', 'depth', 'camera_info')
-    }
-    common = set.intersection(*map(set, by_stamp.values()))
-    assert common
-    placed = 0
-    for header in common:
-        image, depth, info = (by_stamp[topic][header] for topic in ('image', 'depth', 'camera_info'))
-        assert image.header.frame_id == 'left'
+    messages = {topic: list(client.received[topic]) for topic in ('image', 'depth', 'camera_info')}
+    transforms = [each for message in client.received['/tf'] for each in message.transforms]
+    messages['/tf'] = [each for each in transforms if each.child_frame_id == 'left']
+    return {topic: {stamp_ns(each.header): each for each in found} for topic, found in messages.items()}
+
+
+def common(played, *topics):
+    """Yield the messages of these topics with one stamp: a topic may be matched after another."""
+    stamps = set.intersection(*(set(played[topic]) for topic in topics))
+    assert len(stamps) > 2
+    for stamp in stamps:
+        yield [played[topic][stamp] for topic in topics]
+
+
+def is_red(image):
+    return tuple(image_to_rgb(image)[0, 0]) == RED
+
+
+def test_image_depth_and_camera_info_have_one_header(played):
+    for image, depth, info in common(played, 'image', 'depth', 'camera_info'):
+        assert image.header == depth.header == info.header and image.header.frame_id == 'left'
+
+
+def test_depth_is_published_in_millimetres(played):
+    for image, depth in common(played, 'image', 'depth'):
         assert (depth.encoding, depth.step) == ('16UC1', 128)
-        red = tuple(image_to_rgb(image)[0, 0]) == RED
-        assert np.frombuffer(depth.data, '<u2').max() == (1000 if red else 2000)
+        assert np.frombuffer(depth.data, '<u2').max() == (1000 if is_red(image) else 2000)
+
+
+def test_camera_info_has_the_camera_matrix_of_the_recording(played):
+    for info in played['camera_info'].values():
         assert tuple(info.k) == K
         assert tuple(info.p[:3]) == K[:3] and info.p[3] == 0.0
-        transform = transforms.get(str(image.header.stamp))
-        if transform is not None:  # it may have been sent before the subscription was matched
-            placed += 1
-            assert transform.header.frame_id == 'map'
-            assert np.allclose(pose_matrix(transform.transform), pose_at(1.0 if red else 2.0), atol=1e-6)
-    assert placed > 2
-    assert len(transforms) > 5
+
+
+def test_transform_is_the_pose_of_its_image(played):
+    for image, transform in common(played, 'image', '/tf'):
+        assert transform.header.frame_id == 'map'
+        assert np.allclose(pose_matrix(transform.transform), pose_at(1.0 if is_red(image) else 2.0), atol=1e-6)
