@@ -33,7 +33,7 @@ from lseg_ros.mapping.camera_views import CameraViews, EmbeddedImage
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels
 from lseg_ros.mapping.language_map import LanguageMap
 from lseg_ros.mapping.observation import DepthLimits, GridView, observe
-from lseg_ros.mapping.request_limits import MINIMUM_SCORE
+from lseg_ros.mapping.ranges import MINIMUM_SCORE
 from lseg_ros.mapping.stored_map import VoxelLabels
 from lseg_ros.mapping.voxel_map import MapSettings, Voxels
 from lseg_ros.media.sources import Recording, recorded_drive

@@ -23,7 +23,7 @@ from lseg_ros.mapping.language_map import LEARNING_VOXELS, labels_of
 from lseg_ros.mapping.map_files import MapFacts
 from lseg_ros.mapping.observation import DepthLimits, GridView, observe
 from lseg_ros.mapping.principal_axes import principal_axes
-from lseg_ros.mapping.request_limits import MINIMUM_SCORE
+from lseg_ros.mapping.ranges import MINIMUM_SCORE
 from lseg_ros.mapping.voxel_map import MapSettings, VoxelMap, Voxels
 
 GRID = (60, 80)  # of lseg-lite for a VGA image

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
+
+from lseg_ros.number_options import NumberType
 
 RECORDED_RATE = 5.0  # frames per second
 
@@ -15,17 +16,7 @@ def add_playing_options(parser: argparse.ArgumentParser, rate: float) -> None:
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument(
         '--rate',
-        type=_rate,
+        type=NumberType(above=0),
         default=rate,
         help=f'frames per second of each camera (default: %(default)s; recorded at {RECORDED_RATE:g})',
     )
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a rate: give a number above 0')
-    return rate

@@ -29,6 +29,7 @@ from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.spinning import spinning
+from lseg_ros.number_options import whole
 
 MASKS_SHOWN = 3
 REQUESTS = '[["name", ["label", "another label"]]]'
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument('--requests', type=_requests, required=True, help=f'JSON: {REQUESTS}')
-    parser.add_argument('--frames', type=_count, default=20, help='label images to time per set')
+    parser.add_argument('--frames', type=whole(1), default=20, help='label images to time per set')
     return parser
 
 
@@ -69,12 +70,6 @@ def _requests(text: str) -> list[tuple[str, list[str]]]:
     if not requests or not all(isinstance(part, str) for part in texts):
         raise argparse.ArgumentTypeError(f'{text!r} is not JSON like {REQUESTS}')
     return requests
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number of frames: give a whole number above 0')
-    return int(text)
 
 
 def show_label_sets(

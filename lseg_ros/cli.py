@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 from operator import attrgetter
 from types import ModuleType
+from typing import NoReturn
 
 from lseg_ros import __version__
 from lseg_ros.error_text import one_line
@@ -94,10 +95,15 @@ def _load_ros_command(command: str) -> ModuleType:
         raise ValueError(f'{command} needs ROS ({one_line(error)}): {SOURCE_ROS}') from error
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong argument in one line, without the usage of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: error: {one_line(ValueError(message))}\n')
+
+
 def _build_parser(modules: dict[str, ModuleType]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='lseg', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _Parser(prog='lseg', description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--version', action='version', version=f'lseg {__version__}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
     for name, module in modules.items():

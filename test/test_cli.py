@@ -151,7 +151,6 @@ def test_segment_takes_the_labels_of_a_shipped_file_by_its_name(lseg, photo, tmp
         (['two\nlines  .png'], 'floor', 'no image at two lines  .png'),
         (['in/photo.png'], 'floor, wall, floor', "label 'floor' is listed twice"),
         (['in/photo.png'], '', 'list of labels is empty'),
-        (['in/photo.png', '--threshold', '2'], 'floor', 'confidence threshold must be 0..1'),
         (['in/photo.png', '--device', 'abacus'], 'floor', "device 'abacus' cannot be used"),
         (['in/photo.png', '--labels-file', 'none.yaml'], None, 'none.yaml'),
         (['in/photo.png', '--labels-file', 'indor'], None, "did you mean 'indoor'"),

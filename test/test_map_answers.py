@@ -13,11 +13,12 @@ from map_scene import MODEL, SIZE_M, labels_of, texts_of, vector_of
 from lseg_ros.labels import LabelRegistry
 from lseg_ros.mapping import approach as approaching
 from lseg_ros.mapping.approach import ApproachLimits, approach
-from lseg_ros.mapping.asking import find_things, place_before
+from lseg_ros.mapping.asking import Question, find_things, place_before
 from lseg_ros.mapping.ground_grid import FREE, OCCUPIED, UNKNOWN, GroundLimits, ground_grid
 from lseg_ros.mapping.labelling import EncodedLabels, EncodedTexts, label_voxels, relevance
+from lseg_ros.mapping.observation import DepthLimits
 from lseg_ros.mapping.regions import connected
-from lseg_ros.mapping.voxel_map import Voxels
+from lseg_ros.mapping.voxel_map import MapSettings, Voxels
 
 
 def box(low, high, word):
@@ -223,3 +224,18 @@ def test_no_ground_at_all_is_said():
     ground = ground_grid(empty, np.array([3] * 4, np.uint8), (1,), SIZE_M, GroundLimits(low=0.1, high=1.0))
     with pytest.raises(ValueError, match='no free ground'):
         approach(ground, np.array([[0.1, 0.1]]), ApproachLimits())
+
+
+@pytest.mark.parametrize(
+    'kind, values, reason',
+    [
+        (Question, (60, 1, ApproachLimits()), 'least score must be 0 to 1, not 60'),
+        (Question, (0.5, 0, ApproachLimits()), 'top_k must be 1 to 20, not 0'),
+        (ApproachLimits, (0,), 'approach_distance must be above 0'),
+        (DepthLimits, (0.2, 0.1), 'depth must be used from'),
+        (MapSettings, (0,), 'voxel_size must be 0.001 or more'),
+    ],
+)
+def test_limit_out_of_range_is_refused(kind, values, reason):
+    with pytest.raises(ValueError, match=reason):
+        kind(*values)

@@ -407,8 +407,6 @@ def test_the_command_learns_resumes_and_reports(arguments, tmp_path, capsys):
     [
         (('--crop', 240, 320), '--crop 240 320: both must be multiples of 32'),
         (('--encoder', 'resnet101'), '--encoder resnet101: use one of tf_efficientnet_lite0'),
-        (('--views', 0), '--views 0: use at least 1'),
-        (('--masks', 'x', '--mask-share', 1), '--mask-share 1.0: use more than 0'),
     ],
 )
 def test_unusable_arguments_are_refused_before_the_teacher_works(arguments, tmp_path, option, message):

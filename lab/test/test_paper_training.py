@@ -309,10 +309,6 @@ def test_a_vision_transformer_learns_slowly_and_its_decoder_fast(photos, tiny_tr
             ['--dataset', 'folder', '--labels', 'names.txt', '--epochs', '3', '--stop-after', '4'],
             '--stop-after 4: the run has 3 epochs',
         ),
-        (
-            ['--dataset', 'folder', '--labels', 'names.txt', '--steps', '9', '--stop-after', '0'],
-            '--stop-after 0: the run has 9 steps',
-        ),
     ],
 )
 def test_command_tells_an_error_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, reason):

@@ -529,5 +529,3 @@ def test_the_command_mixes_photographs_into_rooms(rooms, tmp_path):
     assert run_command(*data, *length, '--out', tmp_path / 'run') == 0
     start, end = (load_file(tmp_path / f) for f in ('start.safetensors', 'run/weights.safetensors'))
     assert any(not torch.equal(start[name], end[name]) for name in start)
-    with pytest.raises(ValueError, match=r'--photograph-share 1\.0'):
-        run_command(*data, *length, '--out', tmp_path / 'all', '--photograph-share', 1)

@@ -11,8 +11,9 @@ from pathlib import Path
 from lseg_ros.commands.bag_options import add_bag_options
 from lseg_ros.commands.label_options import add_label_options
 from lseg_ros.commands.model_options import add_model_options, open_chosen
-from lseg_ros.mapping.request_limits import MINIMUM_SCORE
+from lseg_ros.mapping import ranges
 from lseg_ros.media.inputs import SUFFIXES, Kind
+from lseg_ros.number_options import SHARE, NumberType, whole
 
 HELP = 'build a map of a building from a bag, and ask it where things are'
 DESCRIPTION = """\
@@ -53,27 +54,35 @@ def _add_ask_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         '--minimum-score',
         metavar='0..1',
-        type=float,
-        default=MINIMUM_SCORE,
+        type=SHARE,
+        default=ranges.MINIMUM_SCORE,
         help='least score of an answer (default: %(default)s)',
     )
     group.add_argument(
-        '--top-k', metavar='N', type=int, default=1, help='most answers to each text (default: %(default)s)'
+        '--top-k',
+        metavar='N',
+        type=whole(1, ranges.MOST_ANSWERS),
+        default=1,
+        help='most answers to each text (default: %(default)s)',
     )
     group.add_argument(
         '--approach-distance',
         metavar='M',
-        type=float,
+        type=NumberType(*ranges.APPROACH_DISTANCE),
         default=1.0,
         help='metres from which to look (default: %(default)s)',
     )
     group.add_argument(
-        '--robot-radius', metavar='M', type=float, default=0.25, help='free radius around there (default: %(default)s)'
+        '--robot-radius',
+        metavar='M',
+        type=NumberType(*ranges.ROBOT_RADIUS),
+        default=0.25,
+        help='free radius around there (default: %(default)s)',
     )
     group.add_argument(
         '--floor-height',
         metavar='M',
-        type=float,
+        type=NumberType(*ranges.FLOOR_HEIGHT),
         default=0.0,
         help='height of the floor in the map; also for the picture (default: %(default)s)',
     )
@@ -82,10 +91,18 @@ def _add_ask_options(group: argparse._ArgumentGroup) -> None:
 def _add_build_options(group: argparse._ArgumentGroup) -> None:
     add_bag_options(group)
     group.add_argument(
-        '--voxel-size', metavar='M', type=float, default=0.05, help='side of a voxel (default: %(default)s)'
+        '--voxel-size',
+        metavar='M',
+        type=NumberType(*ranges.VOXEL_SIZE),
+        default=0.05,
+        help='side of a voxel (default: %(default)s)',
     )
     group.add_argument(
-        '--max-depth', metavar='M', type=float, default=4.0, help='depth used at most (default: %(default)s)'
+        '--max-depth',
+        metavar='M',
+        type=NumberType(above=ranges.MIN_DEPTH, most=ranges.MAX_DEPTH[1]),
+        default=4.0,
+        help='depth used at most (default: %(default)s)',
     )
 
 

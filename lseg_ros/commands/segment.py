@@ -19,6 +19,7 @@ from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.ids import UNLABELLED
 from lseg_ros.media.inputs import Input, plan
+from lseg_ros.number_options import SHARE
 from lseg_ros.whole_files import is_disk_full, write_whole
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument(
         '--threshold',
-        type=float,
+        type=SHARE,
         default=0.0,
         metavar='0..1',
         help='confidence below which a pixel gets no class (default: %(default)s)',

@@ -10,6 +10,7 @@ from pathlib import Path
 from lseg_ros.commands.label_options import add_label_options, chosen_labels
 from lseg_ros.commands.model_options import add_model_options
 from lseg_ros.media.inputs import plan
+from lseg_ros.number_options import whole
 
 HELP = 'write images, classes and points to a file for the Rerun viewer'
 DESCRIPTION = """\
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--points-stride',
         metavar='N',
-        type=_stride,
+        type=whole(1, 64),
         default=4,
         help='use every nth row and column for points (default: 4)',
     )
@@ -59,9 +60,3 @@ def run(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f'lseg: {problem}', file=sys.stderr)
     return 1 if problems else 0
-
-
-def _stride(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1 to 64')
-    return int(text)

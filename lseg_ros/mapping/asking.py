@@ -9,8 +9,8 @@ import numpy as np
 
 from lseg_ros.mapping.approach import ApproachLimits, GroundPose, approach
 from lseg_ros.mapping.ground_grid import GroundGrid
+from lseg_ros.mapping.ranges import MOST_ANSWERS
 from lseg_ros.mapping.regions import connected
-from lseg_ros.mapping.request_limits import MOST_ANSWERS
 from lseg_ros.mapping.voxel_map import Voxels
 
 # A region has at least this many voxels; fewer are noise.

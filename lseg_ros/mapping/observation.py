@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lseg_ros.mapping.ranges import MIN_DEPTH
 from lseg_ros.mapping.unusable import Unusable
 
 # Along a plane, inverse depth is linear. Where it bends by more than this share, surfaces end.
@@ -26,7 +27,7 @@ class DepthLimits:
     The standard deviation of depth is `noise` times its square, in 1/m, as for stereo cameras.
     """
 
-    least: float = 0.2
+    least: float = MIN_DEPTH
     most: float = 4.0
     noise: float = 0.002
 

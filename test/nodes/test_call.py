@@ -161,16 +161,15 @@ def test_missing_node_is_reported_with_those_that_are_there(call, start):
     'arguments, problem',
     [
         (['state', '--node', 'no node'], "'no node' is not the name of a node"),
-        (['query_map', 'sofa', '--top-k', '0'], "'0' is not a number from 1 to 20"),
-        (['query_map', 'sofa', '--top-k', '21'], "'21' is not a number from 1 to 20"),
-        (['query', 'sofa', '--timeout', 'soon'], "'soon' is not a number of seconds"),
+        (['query_map', 'sofa', '--top-k', '0'], "'0' is not a whole number from 1 to 20"),
+        (['query', 'sofa', '--timeout', 'soon'], "'soon' is not a number above 0 and at most 86400"),
         (['set_labels', 'floor', '--group'], '--group'),
     ],
 )
 def test_wrong_call_is_refused_in_one_line(call, arguments, problem):
     status, _, err = call(*arguments)
     assert status == 2
-    assert problem in err.splitlines()[-1]
+    assert problem in err and err.count('\n') == 1
 
 
 def test_help_shows_an_example_of_every_call(call):

@@ -15,15 +15,15 @@ REQUESTS = '[["two", ["floor", "wall"]]]'
 @pytest.mark.parametrize(
     'program, arguments, reason',
     [
-        (drive_player, ['--output', 'out', '--rate', '0'], "argument --rate: '0' is not a rate: give a number above 0"),
-        (drive_player, ['--output', 'out', '--rate', 'fast'], "'fast' is not a rate"),
+        (drive_player, ['--output', 'out', '--rate', '0'], "argument --rate: '0' is not a number above 0"),
+        (drive_player, ['--output', 'out', '--rate', 'fast'], "'fast' is not a number above 0"),
         (drive_player, ['--output', 'out', '--speed', '2'], 'unrecognized arguments: --speed 2'),
         (drive_player, [], 'required: --output'),
-        (map_player, ['--output', 'out', '--rate', '-1'], "'-1' is not a rate"),
+        (map_player, ['--output', 'out', '--rate', '-1'], "'-1' is not a number above 0"),
         (scene_client, ['--output', 'out', '--requests', 'floor'], "argument --requests: 'floor' is not JSON like [["),
         (scene_client, ['--output', 'out', '--requests', '[["two", "floor"]]'], 'is not JSON like'),
         (scene_client, ['--output', 'out', '--requests', '[]'], 'is not JSON like'),
-        (scene_client, ['--output', 'out', '--requests', REQUESTS, '--frames', '0'], "'0' is not a number of frames"),
+        (scene_client, ['--output', 'out', '--requests', REQUESTS, '--frames', '0'], "'0' is not a whole number"),
         (scene_client, ['--output', 'out', '--requests', REQUESTS, '--ros-args', '-p', 'x'], None),
     ],
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lseg_ros.commands.bag_options import add_bag_options
 from lseg_ros.labels.files import shipped_label_files
+from lseg_ros.mapping import ranges
+from lseg_ros.number_options import SEED, NumberType, whole
 
 HELP = 'teach a small network your building, from a large one and recordings, without labels'
 DESCRIPTION = """\
@@ -76,11 +78,14 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--left-out', nargs='+', default=[], metavar='INPUT', help='cameras to use for the report only, as in --images'
     )
     group.add_argument(
-        '--frames', type=int, default=1000, help='number of frames to use, evenly spread over all cameras (%(default)s)'
+        '--frames',
+        type=whole(1),
+        default=1000,
+        help='number of frames to use, evenly spread over all cameras (%(default)s)',
     )
     group.add_argument(
         '--views',
-        type=int,
+        type=whole(1),
         default=8,
         help='number of views of each frame to learn from: the frame and random crops of it (%(default)s)',
     )
@@ -88,7 +93,10 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         '--masks', type=Path, nargs='+', help='folders written by `lseg annotate masks`: labelled frames to mix in'
     )
     group.add_argument(
-        '--mask-share', type=float, default=0.25, help='share of the samples that come from --masks (%(default)s)'
+        '--mask-share',
+        type=NumberType(above=0, below=1),
+        default=0.25,
+        help='share of the samples that come from --masks (%(default)s)',
     )
 
 
@@ -103,7 +111,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         '--floor-height',
-        type=float,
+        type=NumberType(*ranges.FLOOR_HEIGHT),
         default=0.0,
         metavar='METRES',
         help='height of the floor in the frame of the poses, for images with depth and poses (%(default)s)',
@@ -113,9 +121,12 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 def _add_student(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('student')
     group.add_argument('--encoder', default='tf_efficientnet_lite0', help='image encoder (%(default)s)')
-    group.add_argument('--width', type=int, default=160, help='channels of the decoder (%(default)s)')
+    group.add_argument('--width', type=whole(1, 1024), default=160, help='channels of the decoder (%(default)s)')
     group.add_argument(
-        '--input-size', type=int, default=256, help='short side, in pixels, that images are reduced to (%(default)s)'
+        '--input-size',
+        type=whole(32, 8192),
+        default=256,
+        help='short side, in pixels, that images are reduced to (%(default)s)',
     )
     group.add_argument(
         '--words',
@@ -131,17 +142,17 @@ def _add_student(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('training')
     for option, kind, default, help_text in (
-        ('steps', int, 2000, 'number of optimiser steps'),
-        ('batch', int, 8, 'images per step'),
-        ('learning-rate', float, 2e-3, 'for the decoder'),
-        ('encoder-learning-rate', float, 0.0, "for the encoder's later stages; 0 freezes it"),
-        ('every', int, 250, 'number of steps between saves'),
-        ('workers', int, 1, 'processes that load and augment images'),
-        ('seed', int, 0, 'seed of all random numbers'),
+        ('steps', whole(1), 2000, 'number of optimiser steps'),
+        ('batch', whole(1), 8, 'images per step'),
+        ('learning-rate', NumberType(above=0), 2e-3, 'for the decoder'),
+        ('encoder-learning-rate', NumberType(0), 0.0, "for the encoder's later stages; 0 freezes it"),
+        ('every', whole(1), 250, 'number of steps between saves'),
+        ('workers', whole(0), 1, 'processes that load and augment images'),
+        ('seed', SEED, 0, 'seed of all random numbers'),
     ):
         group.add_argument(f'--{option}', type=kind, default=default, help=f'{help_text} (%(default)s)')
     group.add_argument(
-        '--crop', type=int, nargs=2, metavar=('H', 'W'), help='size of a view in pixels (that of a whole frame)'
+        '--crop', type=whole(1), nargs=2, metavar=('H', 'W'), help='size of a view in pixels (that of a whole frame)'
     )
 
 

@@ -145,15 +145,10 @@ def report(args: argparse.Namespace, work: Path, teacher: Segmenter, frames: Fra
 
 def _check(args: argparse.Namespace) -> None:
     """Raise ValueError for arguments that the teacher's work would be lost on."""
-    for name in ('frames', 'views', 'steps', 'batch'):
-        if (value := getattr(args, name)) < 1:
-            raise ValueError(f'--{name} {value}: use at least 1')
     if args.encoder not in EFFICIENTNET_LITE:
         raise ValueError(f'--encoder {args.encoder}: use one of {", ".join(EFFICIENTNET_LITE)}')
-    if args.crop and any(side < 1 or side % EfficientNetLite.stride for side in args.crop):
+    if args.crop and any(side % EfficientNetLite.stride for side in args.crop):
         raise ValueError(f'--crop {args.crop[0]} {args.crop[1]}: both must be multiples of {EfficientNetLite.stride}')
-    if args.masks and not 0 < args.mask_share < 1:
-        raise ValueError(f'--mask-share {args.mask_share}: use more than 0 and less than 1')
 
 
 def _size_of_frames(camera: Camera, input_size: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lseg_ros.number_options import whole
+
 HELP = 'label photographs by hand for training'
 DESCRIPTION = """\
 Turn your own photographs into training data. Labels are polygons in LabelMe's JSON files; draw and
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         step.add_argument('out', type=Path, metavar='OUT', help='folder to write to')
         step.add_argument(
             '--snap',
-            type=int,
+            type=whole(0, 100),
             default=0,
             metavar='PIXELS',
             help='move borders by up to this distance to edges in the photograph (%(default)s)',

@@ -8,6 +8,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.number_options import whole
+
 if TYPE_CHECKING:
     from lseg_lab.evaluation.folder import MaskedFolder
     from lseg_ros.core.segmenter import Segmenter
@@ -39,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--masks', default='{stem}_mask.png', help='file names of the masks (%(default)s)')
     parser.add_argument('--other', action='store_true', help="also ask for 'other', as the node does by default")
     parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:1; auto: a GPU if there is one')
-    parser.add_argument('--input-size', type=int, help="short side to which images are reduced (the model's own)")
+    parser.add_argument(
+        '--input-size',
+        type=whole(0, 8192),
+        help="short side, in pixels, to which images are reduced; 0: not reduced (the model's own)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lseg_ros.commands.model_options import add_backend_options, open_chosen
+from lseg_ros.number_options import NumberType, whole
 from lseg_ros.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
         '--words', action='store_true', help='rooms: score each name of the vocabulary, added to --labels by itself'
     )
     group.add_argument('--vocabulary', type=Path, help='rooms: vocabulary file used in training')
-    group.add_argument('--limit', type=int, default=400, help='rooms: maximum number of images (%(default)s)')
+    group.add_argument('--limit', type=whole(1), default=400, help='rooms: maximum number of images (%(default)s)')
     group.add_argument(
         '--calibrate',
         type=Path,
@@ -150,7 +151,9 @@ def _add_labelled_images(parser: argparse.ArgumentParser) -> None:
         'the calibrated model to FILE',
     )
     group.add_argument(
-        '--input-size', type=int, help="short side, in pixels, at which images are segmented (the model's own)"
+        '--input-size',
+        type=whole(0, 8192),
+        help="short side, in pixels, at which images are segmented; 0: that of the image (the model's own)",
     )
     add_backend_options(group)
 
@@ -159,7 +162,10 @@ def _add_boxes(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('boxes')
     group.add_argument('--label', help='label of the things in the boxes')
     group.add_argument(
-        '--middle', type=float, default=0.7, help='scored share of the width and height of a box (%(default)s)'
+        '--middle',
+        type=NumberType(above=0, most=1),
+        default=0.7,
+        help='scored share of the width and height of a box (%(default)s)',
     )
 
 
@@ -186,7 +192,7 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
         help="ade20k to cityscapes: how to evaluate; auto is the way of the model's authors (%(default)s)",
     )
     group.add_argument(
-        '--batch', type=int, default=1, help='ade20k to cityscapes: windows per forward pass (%(default)s)'
+        '--batch', type=whole(1), default=1, help='ade20k to cityscapes: windows per forward pass (%(default)s)'
     )
     group.add_argument(
         '--state',

@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lseg_ros.number_options import SEED, whole
+
 if TYPE_CHECKING:
     from lseg_lab.rooms.assets import Assets
 
@@ -51,13 +53,13 @@ _FURNITURE = Path('/usr/share/sweethome3d')  # where the Debian packages put it
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('out', type=Path, nargs='?', metavar='OUT', help='folder to write to')
-    parser.add_argument('--rooms', type=_positive, default=100, help='number of rooms (%(default)s)')
-    parser.add_argument('--views', type=_positive, default=4, help='maximum number of views of a room (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of all random numbers (%(default)s)')
+    parser.add_argument('--rooms', type=whole(1), default=100, help='number of rooms (%(default)s)')
+    parser.add_argument('--views', type=whole(1), default=4, help='maximum number of views of a room (%(default)s)')
+    parser.add_argument('--seed', type=SEED, default=0, help='seed of all random numbers (%(default)s)')
     _add_content(parser)
     parser.add_argument('--size', type=_size, default=(384, 288), metavar='WxH', help='image size in pixels (384x288)')
     parser.add_argument('--depth', action='store_true', help='also write depth in millimetres')
-    parser.add_argument('--processes', type=_positive, help='number of processes (one per core)')
+    parser.add_argument('--processes', type=whole(1), help='number of processes (one per core)')
     _add_assets(parser)
     other = parser.add_argument_group('instead of a data set')
     other.add_argument(
@@ -114,12 +116,6 @@ def _add_assets(parser: argparse.ArgumentParser) -> None:
     assets.add_argument(
         '--built-only', action='store_true', help='use generated furniture and textures only; needs no catalogue'
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least 1')
-    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:

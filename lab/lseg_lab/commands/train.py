@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lseg_lab.commands import train_options, train_runs
+from lseg_ros.number_options import whole
 
 if TYPE_CHECKING:
     from lseg_lab.training.config import PaperConfig, TrainingConfig
@@ -91,7 +92,7 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('validation')
     group.add_argument('--validate', type=Path, help='folder to score whenever weights are saved')
     group.add_argument('--validate-labels', type=Path, help='its labels file; omit it for rooms')
-    group.add_argument('--every', type=int, default=500, help='number of steps between saves (%(default)s)')
+    group.add_argument('--every', type=whole(1), default=500, help='number of steps between saves (%(default)s)')
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +104,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         'timm downloads those of the last three (%(default)s)',
     )
     model.add_argument('--encoder', default='tf_efficientnet_lite0', help='image encoder of lseg-lite (%(default)s)')
-    model.add_argument('--width', type=int, default=160, help='channels of the decoder of lseg-lite (%(default)s)')
+    model.add_argument(
+        '--width', type=whole(1, 1024), default=160, help='channels of the decoder of lseg-lite (%(default)s)'
+    )
     model.add_argument(
         '--start',
         nargs='+',
@@ -116,7 +119,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         'or a download by open_clip',
     )
     model.add_argument(
-        '--input-size', type=int, help='short side, in pixels, that the model will use (lseg-lite: 240, others: 480)'
+        '--input-size',
+        type=whole(1, 8192),
+        help='short side, in pixels, that the model will use (lseg-lite: 240, others: 480)',
     )
     model.add_argument('--device', help='auto, cpu, cuda or cuda:N (lite: cpu; paper: auto)')
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lseg_ros.number_options import SEED, SHARE, NumberType, whole
+
 # Options of a recipe that are not fields of its config, with their defaults.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     'lite': {
@@ -32,14 +34,14 @@ def add_samples(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('samples')
     group.add_argument('--vocabulary', type=Path, help='vocabulary file (that of the package)')
     for option, kind, count, help_text in (
-        ('crop', int, 2, 'height and width of a sample in pixels'),
-        ('zoom', float, 2, 'range of the random zoom; at 1, the short side is at most 288 pixels'),
-        ('coarse', float, None, 'share of samples asked for broad instead of specific labels'),
-        ('photograph-share', float, None, 'share of samples that come from --photographs'),
-        ('balance', float, None, 'share of samples drawn by class, so that rare classes are seen'),
-        ('recolour', float, None, 'share of samples with recoloured regions'),
-        ('class-weighting', float, None, 'how much rare classes weigh in the loss; 0: all classes alike'),
-        ('base', int, None, 'long side of an image before a random zoom of 0.5 to 2'),
+        ('crop', whole(1), 2, 'height and width of a sample in pixels'),
+        ('zoom', NumberType(above=0), 2, 'range of the random zoom; at 1, the short side is at most 288 pixels'),
+        ('coarse', SHARE, None, 'share of samples asked for broad instead of specific labels'),
+        ('photograph-share', NumberType(above=0, below=1), None, 'share of samples that come from --photographs'),
+        ('balance', SHARE, None, 'share of samples drawn by class, so that rare classes are seen'),
+        ('recolour', SHARE, None, 'share of samples with recoloured regions'),
+        ('class-weighting', NumberType(0), None, 'how much rare classes weigh in the loss; 0: all classes alike'),
+        ('base', whole(2), None, 'long side of an image before a random zoom of 0.5 to 2'),
     ):
         metavar = {'crop': ('H', 'W'), 'zoom': ('FROM', 'TO')}.get(option)
         group.add_argument(
@@ -51,29 +53,29 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the optimisation."""
     group = parser.add_argument_group('optimisation')
     for option, kind, help_text in (
-        ('steps', int, 'number of optimiser steps; paper: instead of --epochs'),
-        ('epochs', int, 'number of passes over the data'),
-        ('batch', int, 'images (or episodes) that a process handles at once'),
-        ('accumulate', int, 'batches per optimiser step'),
-        ('learning-rate', float, 'lite: for the decoder; paper: for the encoder and a batch of 16'),
-        ('encoder-learning-rate', float, "learning rate for the encoder's later stages; 0 freezes it"),
-        ('keep-classes', float, "weight of the loss that keeps a tuned encoder's ImageNet classes"),
-        ('decoder-factor', float, "ratio of the decoder's learning rate to the encoder's"),
-        ('momentum', float, 'momentum of stochastic gradient descent'),
-        ('weight-decay', float, 'weight decay of all trained parameters'),
-        ('power', float, 'power of the polynomial learning rate schedule'),
-        ('warm-up', int, 'steps until the full learning rate is reached'),
-        ('average-decay', float, 'decay of the moving average of the weights'),
-        ('style-probability', float, 'probability of randomising feature statistics'),
-        ('style-strength', float, 'strength of that randomisation'),
-        ('level-dropout', float, "probability of dropping one of an image's finest feature levels"),
-        ('workers', int, 'processes that load and augment images'),
-        ('seed', int, 'seed of all random numbers'),
+        ('steps', whole(1), 'number of optimiser steps; paper: instead of --epochs'),
+        ('epochs', whole(1), 'number of passes over the data'),
+        ('batch', whole(1), 'images (or episodes) that a process handles at once'),
+        ('accumulate', whole(1), 'batches per optimiser step'),
+        ('learning-rate', NumberType(above=0), 'lite: for the decoder; paper: for the encoder and a batch of 16'),
+        ('encoder-learning-rate', NumberType(0), "learning rate for the encoder's later stages; 0 freezes it"),
+        ('keep-classes', NumberType(0), "weight of the loss that keeps a tuned encoder's ImageNet classes"),
+        ('decoder-factor', NumberType(0), "ratio of the decoder's learning rate to the encoder's"),
+        ('momentum', NumberType(0, below=1), 'momentum of stochastic gradient descent'),
+        ('weight-decay', NumberType(0), 'weight decay of all trained parameters'),
+        ('power', NumberType(0), 'power of the polynomial learning rate schedule'),
+        ('warm-up', whole(1), 'steps until the full learning rate is reached'),
+        ('average-decay', NumberType(0, below=1), 'decay of the moving average of the weights'),
+        ('style-probability', SHARE, 'probability of randomising feature statistics'),
+        ('style-strength', NumberType(0), 'strength of that randomisation'),
+        ('level-dropout', SHARE, "probability of dropping one of an image's finest feature levels"),
+        ('workers', whole(0), 'processes that load and augment images'),
+        ('seed', SEED, 'seed of all random numbers'),
     ):
         group.add_argument(f'--{option}', type=kind, help=f'{help_text} ({_defaults_text(option)})')
     group.add_argument(
         '--stop-after',
-        type=int,
+        type=whole(1),
         metavar='N',
         help='end the run early, after N epochs (or N steps if --steps is given), on the same learning rate schedule',
     )
@@ -88,7 +90,8 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
 def resolve(args: argparse.Namespace) -> None:
     """Fill in the recipe's defaults.
 
-    Raise ValueError for an option of the other recipe, or a stop outside the run.
+    Raise ValueError for an option of the other recipe, a --zoom that falls, or a --stop-after
+    beyond the end.
     """
     defaults = _defaults(args.recipe)
     for name in {name for recipe in RECIPES for name in _defaults(recipe)}:
@@ -97,8 +100,10 @@ def resolve(args: argparse.Namespace) -> None:
         elif name not in defaults:
             option = name.replace('_', '-')
             raise ValueError(f'--{option} is not an option of the recipe {args.recipe}')
+    if args.zoom and args.zoom[0] > args.zoom[1]:
+        raise ValueError(f'--zoom {args.zoom[0]:g} {args.zoom[1]:g}: the second must not be less than the first')
     length, unit = (args.steps, 'steps') if args.steps else (args.epochs, 'epochs')
-    if args.stop_after is not None and not 1 <= args.stop_after <= length:
+    if args.stop_after is not None and args.stop_after > length:
         raise ValueError(f'--stop-after {args.stop_after}: the run has {length} {unit}; use 1 to {length}')
 
 

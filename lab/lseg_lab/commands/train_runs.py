@@ -98,8 +98,6 @@ def _parts(args: argparse.Namespace, folder: LabelledFolder) -> tuple[Part, Part
 
     if not args.photographs:
         return None
-    if not 0 < args.photograph_share < 1:
-        raise ValueError(f'--photograph-share {args.photograph_share}: use more than 0 and less than 1')
     photographs = np.array([root >= len(args.data) for _, _, root in folder.pairs])
     return (
         Part(np.flatnonzero(~photographs), 1 - args.photograph_share),

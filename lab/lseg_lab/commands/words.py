@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lseg_ros.number_options import NumberType
+
 HELP = 'let a trained network answer words that it was never taught'
 DESCRIPTION = """\
 Training teaches the words of the training data and little else. The image encoder knows a
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument('source', metavar='WEIGHTS', help='trained weights, or a model by name')
     parser.add_argument('target', type=Path, metavar='OUT', help='safetensors file to write')
-    parser.add_argument('--strength', type=float, default=200.0, help='see above (%(default)g)')
+    parser.add_argument('--strength', type=NumberType(0, 10_000), default=200.0, help='see above (%(default)g)')
     parser.add_argument('--text-model', help='folder of MiniLM; by default the installed package')
 
 

@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 from lifecycle_msgs.msg import Transition
 
 from lseg_ros.core.cameras import parse_cameras
-from lseg_ros.mapping.request_limits import MOST_ANSWERS
+from lseg_ros.mapping.ranges import MOST_ANSWERS
 from lseg_ros.msg import LabelSet
 from lseg_ros.nodes.call.answers import NodeAnswer, found_lines, query_lines, table_lines, text_lines
 from lseg_ros.nodes.client import MapClient, NodeClient, SegmentationClient
 from lseg_ros.nodes.label_modes import ADD, REMOVE, REPLACE
 from lseg_ros.nodes.latched import LATCHED
+from lseg_ros.number_options import SHARE, whole
 
 Ask: TypeAlias = Callable[[Any, argparse.Namespace], NodeAnswer]
 AddArguments: TypeAlias = Callable[[argparse.ArgumentParser], object]
@@ -105,12 +106,6 @@ def _transition(verb: str, transition: int) -> Ask:
     return ask
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_ANSWERS:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number from 1 to {MOST_ANSWERS}')
-    return int(text)
-
-
 def _add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('labels', nargs='*', metavar='LABEL', help='a name, or "name=prompt|prompt|..."')
     parser.add_argument(
@@ -145,9 +140,11 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
 
 def _add_map_query(parser: argparse.ArgumentParser) -> None:
     _add_prompts(parser)
-    parser.add_argument('--top-k', type=_count, default=1, metavar='N', help='most answers for each text (default: 1)')
     parser.add_argument(
-        '--minimum-score', type=float, default=0.0, metavar='0..1', help="least score (default: the node's parameter)"
+        '--top-k', type=whole(1, MOST_ANSWERS), default=1, metavar='N', help='most answers for each text (default: 1)'
+    )
+    parser.add_argument(
+        '--minimum-score', type=SHARE, default=0.0, metavar='0..1', help="least score (default: the node's parameter)"
     )
 
 

@@ -19,7 +19,9 @@ from lseg_ros.error_text import one_line
 from lseg_ros.nodes.call.calls import CALLS, Call
 from lseg_ros.nodes.call.discovery import FOUND_WITHIN_S, await_service, await_services, describe
 from lseg_ros.nodes.spinning import spinning
+from lseg_ros.number_options import NumberType
 
+MOST_S = 86_400  # of a timeout
 HELP = 'ask a running node to change labels, find a text, and more'
 EXAMPLES = '\n'.join(f'  {call.example}' for call in CALLS.values())
 DESCRIPTION = f"""\
@@ -53,7 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help='name of the node, with its namespace (default: %(default)s)',
         )
         one.add_argument(
-            '--timeout', type=_seconds, default=30.0, metavar='S', help='seconds to wait for the answer (default: 30)'
+            '--timeout',
+            type=NumberType(above=0, most=MOST_S),
+            default=30.0,
+            metavar='S',
+            help='seconds to wait for the answer (default: 30)',
         )
         one.add_argument('--json', action='store_true', help='print the whole answer as JSON, but no pixels')
         one.set_defaults(call=call)
@@ -101,13 +107,3 @@ def _node_name(text: str) -> str:
     except NameValidationException as error:
         raise argparse.ArgumentTypeError(f'{text!r} is not the name of a node') from error
     return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number of seconds')
-    return value

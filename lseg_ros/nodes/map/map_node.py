@@ -26,7 +26,7 @@ from lseg_ros.error_text import one_line
 from lseg_ros.labels import LabelSet
 from lseg_ros.labels.syntax import check_prompt
 from lseg_ros.mapping.labelling import EncodedLabels
-from lseg_ros.mapping.request_limits import MOST_ANSWERS
+from lseg_ros.mapping.ranges import MOST_ANSWERS
 from lseg_ros.msg import LabelSet as LabelSetMessage
 from lseg_ros.nodes.awaiting import end_of
 from lseg_ros.nodes.conversions import stamp_ns

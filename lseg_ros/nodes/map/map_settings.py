@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lseg_ros.core.cameras import parse_cameras
+from lseg_ros.mapping import ranges
 from lseg_ros.mapping.approach import ApproachLimits
 from lseg_ros.mapping.ground_grid import TRAVERSABLE, GroundLimits
 from lseg_ros.mapping.observation import DepthLimits
-from lseg_ros.mapping.request_limits import MINIMUM_SCORE
 from lseg_ros.mapping.voxel_map import MapSettings
 from lseg_ros.nodes.parameters import Parameters, at_once, parameter
 
@@ -41,7 +41,7 @@ class MapNodeSettings:
     rectified: bool = parameter(
         False, 'Whether the images are rectified: use P of camera_info, without distortion, instead of K and D.'
     )
-    voxel_size: float = parameter(0.05, 'Side of a voxel, in metres.', range=(0.005, 1.0))
+    voxel_size: float = parameter(0.05, 'Side of a voxel, in metres.', range=ranges.VOXEL_SIZE)
     max_voxels: int = parameter(
         1_000_000, 'Number of voxels beyond which the oldest are forgotten.', range=(1000, 20_000_000)
     )
@@ -54,22 +54,22 @@ class MapNodeSettings:
     embedding_dims: int = parameter(
         0, 'Numbers kept of each embedding, along axes learned from the first 20,000 voxels; 0: all.', range=(0, 2048)
     )
-    min_depth: float = parameter(0.2, 'Least depth used, in metres.', range=(0.0, 100.0))
-    max_depth: float = parameter(4.0, 'Greatest depth used, in metres.', range=(0.1, 100.0))
+    min_depth: float = parameter(ranges.MIN_DEPTH, 'Least depth used, in metres.', range=(0.0, 100.0))
+    max_depth: float = parameter(4.0, 'Greatest depth used, in metres.', range=ranges.MAX_DEPTH)
     depth_noise: float = parameter(
         0.002, 'Standard deviation of depth at one metre; it grows with the square.', range=(0.0, 1.0)
     )
     traversable: tuple[str, ...] = at_once(
         TRAVERSABLE, 'Labels on which a robot may drive, if the labels have no group of the name traversable.'
     )
-    floor_height: float = at_once(0.0, 'Height of the floor in the map, in metres.', range=(-1000.0, 1000.0))
+    floor_height: float = at_once(0.0, 'Height of the floor in the map, in metres.', range=ranges.FLOOR_HEIGHT)
     obstacle_low: float = at_once(0.1, 'Lower things on the floor are no obstacles, in metres.', range=(0.0, 10.0))
     obstacle_high: float = at_once(0.6, 'The robot drives under higher things, in metres.', range=(0.01, 100.0))
     approach_distance: float = at_once(
-        1.0, 'Distance from a thing at which ~/query_map looks for a pose, in metres.', range=(0.05, 100.0)
+        1.0, 'Distance from a thing at which ~/query_map looks for a pose, in metres.', range=ranges.APPROACH_DISTANCE
     )
-    robot_radius: float = at_once(0.25, 'Free radius around that pose, in metres.', range=(0.0, 10.0))
-    minimum_score: float = at_once(MINIMUM_SCORE, 'Least score of an answer to ~/query_map.', range=(0.0, 1.0))
+    robot_radius: float = at_once(0.25, 'Free radius around that pose, in metres.', range=ranges.ROBOT_RADIUS)
+    minimum_score: float = at_once(ranges.MINIMUM_SCORE, 'Least score of an answer to ~/query_map.', range=(0.0, 1.0))
     publish_rate: float = parameter(1.0, 'How often a changed map is published, per second.', range=(0.01, 100.0))
     map_file: str = at_once('', 'File that ~/save_map and ~/load_map use if the request names none.')
     autosave_period: float = parameter(
