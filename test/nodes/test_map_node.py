@@ -304,9 +304,9 @@ def test_labels_of_another_model_label_nothing(robot):
     flat = robot(publish_rate=20.0)
     labels = label_set_from_message(flat.client.wait_for(lambda: flat.client.received['lseg/label_set'], 'labels')[-1])
     texts = EncodedTexts(torch.zeros(3, 4), 1.0, 'other-model')
-    own = flat.map_node._labels
+    own = flat.map_node._session.labels
     own._registry, own._wanted = LabelRegistry(), None  # its own labels, which no others replace
-    worker = flat.map_node._worker
+    worker = flat.map_node._session.worker
     worker.run(lambda: worker.set_labels(EncodedLabels(labels, texts))).result()
     flat.look_until(lambda _, values: int(values.get('frames integrated', 0)) >= 1, 'an integrated frame')
     voxels = flat.client.wait_for(lambda: flat.client.received['lseg_map/voxels'], 'voxels')[-1]
