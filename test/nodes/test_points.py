@@ -239,7 +239,7 @@ def test_points_that_wait_for_depth_are_not_sent_under_a_later_table(active):
     camera.send_depth(waiting)
     camera.cloud_at(60 * SECOND)
     assert waiting not in map(stamp_of, client.received['lseg/points'])
-    assert client.reported('last geometry problem', lambda text: 'time ran back' in text)
+    client.wait_for(lambda: client.reported('last geometry problem', lambda text: 'ran back' in text), 'the reason')
 
 
 @pytest.mark.slow
