@@ -15,6 +15,7 @@ from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy
+from rclpy.serialization import serialize_message
 from vision_msgs.msg import LabelInfo
 
 from lseg_ros.core.cameras import Camera
@@ -45,7 +46,8 @@ class LabelTables:
         """Create the publishers on `node`; publish nothing until `latch`."""
         self._node = node
         self._lock = threading.Lock()
-        self._sent: dict[str, Any] = {}
+        self._sent: dict[str, bytes] = {}  # serialised once, as a table may be sent many times
+        self._info: tuple[Any, ...] = ()  # what the last LabelInfo said
         self._joined_at = self._changed_at = self._unacknowledged_at = -float('inf')
         self._counts = {'label_info': 0, 'label_set': 0}
         self._subscriptions: WeakKeyDictionary[Publisher, set[tuple[int, ...]]] = WeakKeyDictionary()
@@ -73,10 +75,10 @@ class LabelTables:
         info = label_set_to_label_info(table.labels, table.since_ns, threshold)
         with self._lock:
             self._changed_at = time.monotonic()
-            last = self._sent.get('label_info')
-            if last is None or (info.class_map, info.threshold) != (last.class_map, last.threshold):
-                self._publish('label_info', info)
-            self._publish('label_set', label_set_to_message(table.labels, table.since_ns))
+            before, self._info = self._info, (info.class_map, info.threshold)
+            if self._info != before:
+                self._publish('label_info', serialize_message(info))
+            self._publish('label_set', serialize_message(label_set_to_message(table.labels, table.since_ns)))
 
     def note_consumers(self, *frames: Publisher) -> bool:
         """Return whether a consumer has joined any of `frames` since the last call."""
@@ -145,7 +147,7 @@ class LabelTables:
         if topic in self._sent and not (are_latched and len(known) >= publisher.get_subscription_count()):
             self._publish(topic, self._sent[topic])
 
-    def _publish(self, topic: str, message: Any) -> None:
+    def _publish(self, topic: str, message: bytes) -> None:
         self._note_table(topic)  # present consumers receive it
         self._sent[topic] = message
         self._publishers[topic].publish(message)
