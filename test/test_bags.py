@@ -138,18 +138,21 @@ ODD_METADATA = (
     'rosbag2_bagfile_information: {relative_file_paths: 7}',
     'rosbag2_bagfile_information: 2001-99-99',
     '\0',
-    3_000 * '[',
+    1_000 * '[',
 )
 
 
 @pytest.mark.parametrize('storage', STORAGES)
-@pytest.mark.parametrize('metadata', [None, *ODD_METADATA])
-def test_files_of_a_folder_are_read_without_its_metadata(tmp_path, storage, metadata):
+def test_files_of_a_folder_are_read_without_its_metadata(tmp_path, storage):
     bag = write_bag(tmp_path / 'run', rgbd_topics(3), storage)
-    if metadata is None:
-        (bag / 'metadata.yaml').unlink()
-    else:
-        (bag / 'metadata.yaml').write_text(metadata)
+    (bag / 'metadata.yaml').unlink()
+    assert_reads_all(bag)
+
+
+@pytest.mark.parametrize('metadata', ODD_METADATA)
+def test_files_of_a_folder_are_read_whatever_its_metadata_are(tmp_path, metadata):
+    bag = write_bag(tmp_path / 'run', rgbd_topics(3))
+    (bag / 'metadata.yaml').write_text(metadata)
     assert_reads_all(bag)
 
 

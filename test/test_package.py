@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from xml.etree import ElementTree
@@ -104,10 +105,17 @@ INTERFACES = {
 }
 
 
+@cache
+def distributions() -> dict[str, list[str]]:
+    """Return the distributions that are installed here, by the packages that they contain."""
+    return dict(packages_distributions())
+
+
 def python_files(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob('*.py'))
 
 
+@cache
 def imported_modules(path: Path) -> set[str]:
     """Return the modules that a file imports anywhere, functions included."""
     imported = set()
@@ -204,7 +212,7 @@ def test_the_package_does_not_import_the_lab():
 
 
 def test_ros_imports_are_declared_in_package_xml():
-    pip_packages = set(packages_distributions())
+    pip_packages = set(distributions())
     imported = imported_packages(python_files('lseg_ros/nodes', 'launch'))
     ros = {name for name in imported if is_ros_package(name) or name not in pip_packages}
     assert ros <= declared('depend', 'exec_depend')
@@ -216,12 +224,11 @@ def is_ros_package(name: str) -> bool:
 
 
 def test_python_imports_are_declared_for_pip_and_rosdep():
-    distributions = packages_distributions()
     known = pip_requirements()
     pip_imports = {
-        name: {normalised(distribution) for distribution in distributions[name]}
+        name: {normalised(distribution) for distribution in distributions()[name]}
         for name in imported_packages(python_files('lseg_ros'))
-        if name in distributions and not is_ros_package(name)
+        if name in distributions() and not is_ros_package(name)
     }
     undeclared = {name for name, owners in pip_imports.items() if not owners & known}
     assert not undeclared - declared('exec_depend')
