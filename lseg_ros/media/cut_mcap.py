@@ -20,8 +20,8 @@ _HEAD = 9  # bytes of opcode and length
 def whole_records(path: Path) -> int:
     """Return how many bytes of an MCAP file without an end are whole records of data; else 0.
 
-    After a power failure, the tail of a file may be zeros. They may begin within the record before,
-    so that one counts only if it is a chunk with a checksum, and that is right.
+    After a power failure, the tail of a file may be zeros. They may begin within the last record,
+    so this counts only if it is a chunk whose checksum is right.
     """
     size = path.stat().st_size
     with path.open('rb') as file:
