@@ -17,7 +17,7 @@ from limited_disk import FULL, room
 from nav_msgs.msg import OccupancyGrid
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from sensor_msgs_py.point_cloud2 import dtype_from_fields
@@ -260,6 +260,22 @@ def test_simulated_clock_that_nobody_sends_does_not_stop_the_map_and_is_said(rob
     flat.look_until(lambda _, values: int(values.get('frames integrated', 0)) > 0, 'integrated frames')
     flat.look_until(lambda message, _: message.startswith('mapping, but depth is in frame'), 'word of the frame')
     assert flat.status()[0].endswith('; use_sim_time is true, but nothing has sent /clock')
+
+
+def test_quality_of_service_of_inputs_is_that_of_the_parameters(ros_context):
+    override = 'qos_overrides./choosy/camera_info.subscription'
+    wanted = {f'{override}.reliability': 'reliable', f'{override}.durability': 'transient_local'}
+    overrides = [Parameter(name, value=value) for name, value in wanted.items()]
+    node = MapNode(context=ros_context, namespace='/choosy', enable_rosout=False, parameter_overrides=overrides)
+    with running(node, node.close):
+        for _ in range(2):
+            assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+            (info,) = node.get_subscriptions_info_by_topic('/choosy/camera_info')
+            assert info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            (depth,) = node.get_subscriptions_info_by_topic('/choosy/depth')
+            assert depth.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+            node.trigger_deactivate()
+            node.trigger_cleanup()
 
 
 @pytest.mark.slow

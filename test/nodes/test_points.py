@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness import PICTURE, ids_of, stamp_of
+from harness import LATCHED, PICTURE, ids_of, stamp_of
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -120,6 +120,18 @@ def test_cloud_is_the_label_image_projected_into_space(active):
     assert points['y'] == pytest.approx(DISTANCE_M * (rows - 23.0) / 55.0, abs=1e-5)
     assert np.array_equal(points['label'], ids_of(label_image))
     assert 0 < points['confidence'].max() <= 1
+
+
+def test_camera_info_that_was_latched_before_the_node_came_is_taken_on_request(start):
+    override = 'qos_overrides./latched/camera_info.subscription'
+    wanted = {f'{override}.reliability': 'reliable', f'{override}.durability': 'transient_local'}
+    client = start(labels=LABELS, namespace='/latched', **wanted)
+    latched = client.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
+    latched.publish(camera_info(**INFO))
+    assert client.configure() and client.activate()
+    camera = DepthCamera(client)
+    camera.info = None
+    assert points_of(camera.cloud())['z'] == pytest.approx(DISTANCE_M)
 
 
 def test_depth_and_camera_info_of_another_frame_are_said_until_they_are_mended(active):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -24,6 +23,7 @@ from lseg_ros.mapping.voxel_map import CLOCK_SLACK_S
 from lseg_ros.msg import Embedding
 from lseg_ros.nodes.camera_info import CameraInfoHistory
 from lseg_ros.nodes.conversions import frame_conflict, stamp_ns
+from lseg_ros.nodes.input_qos import best_effort, overridable
 from lseg_ros.nodes.map.map_settings import MapNodeSettings
 
 QUEUE = 5
@@ -82,13 +82,14 @@ class CameraInputs:
         self._infos = CameraInfoHistory()
         self._waiting: deque[_Waiting] = deque()
         self._newest_ns = 0
-        best_effort = QoSProfile(depth=QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.topic = f'{settings.segmentation_node}/{camera.input(settings.input)}'
-        kind = Embedding if tables is None else Image
         self._subscriptions = [
-            node.create_subscription(kind, self.topic, self._take_image, best_effort),
-            node.create_subscription(Image, camera.input('depth'), self._take_depth, best_effort),
-            node.create_subscription(CameraInfo, camera.input('camera_info'), self._infos.add, best_effort),
+            node.create_subscription(kind, topic, callback, best_effort(QUEUE), qos_overriding_options=overridable())
+            for kind, topic, callback in (
+                (Embedding if tables is None else Image, self.topic, self._take_image),
+                (Image, camera.input('depth'), self._take_depth),
+                (CameraInfo, camera.input('camera_info'), self._infos.add),
+            )
         ]
 
     def complete(self, patience_s: float) -> list[CameraFrame]:

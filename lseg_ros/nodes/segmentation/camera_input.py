@@ -10,14 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lseg_ros.core.cameras import Camera
 from lseg_ros.nodes.conversions import compressed_to_rgb, image_to_rgb, reduced_to_rgb
+from lseg_ros.nodes.input_qos import best_effort, overridable
 from lseg_ros.nodes.segmentation.frames import Arrival, Decode, Reduce
 from lseg_ros.nodes.segmentation.stream import SegmentationStream
 from lseg_ros.nodes.transport import loss_hint
@@ -58,7 +58,7 @@ class CameraInput:
         self.camera = camera
         self._node = node
         self._type_name = f'sensor_msgs/msg/{transport.message_type.__name__}'
-        self._qos = _best_effort(1)
+        self._qos = best_effort(1)
         with ExitStack() as undo:
             undo.callback(self.destroy)
             self._subscriptions: list[Subscription] = []
@@ -69,10 +69,10 @@ class CameraInput:
                 lambda message: stream.offer(camera.name, Arrival(message, transport.decode, transport.reduce)),
             )
             self._subscribe(
-                CameraInfo, 'camera_info', _best_effort(QUEUE), stream.cameras[camera.name].geometry.infos.add
+                CameraInfo, 'camera_info', best_effort(QUEUE), stream.cameras[camera.name].geometry.infos.add
             )
             self._subscribe(
-                Image, 'depth', _best_effort(QUEUE), lambda message: stream.offer_depth(camera.name, message)
+                Image, 'depth', best_effort(QUEUE), lambda message: stream.offer_depth(camera.name, message)
             )
             undo.pop_all()
 
@@ -100,11 +100,7 @@ class CameraInput:
     def _subscribe(self, message_type: type, topic: str, qos: QoSProfile, callback: Callable[[Any], None]) -> None:
         self._subscriptions.append(
             self._node.create_subscription(
-                message_type,
-                self.camera.input(topic),
-                callback,
-                qos,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                message_type, self.camera.input(topic), callback, qos, qos_overriding_options=overridable()
             )
         )
 
@@ -118,8 +114,3 @@ class CameraInput:
                 f'qos_overrides.{self.topic}.subscription'
             )
         return ''
-
-
-def _best_effort(depth: int) -> QoSProfile:
-    """Return a profile for a single subscription, since rclpy writes its overrides into it."""
-    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
