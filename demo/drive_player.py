@@ -8,7 +8,6 @@ drive.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -27,13 +26,13 @@ from lseg_ros.error_text import one_line
 from lseg_ros.nodes.client import SegmentationClient
 from lseg_ros.nodes.conversions import image_to_rgb
 from lseg_ros.nodes.spinning import spinning
-from playing_options import RECORDED_RATE, add_playing_options
+from playing_options import RECORDED_RATE, playing_parser
 
 
 def main() -> int:
     """Play the drive once, print the figures, save the pictures; return the exit code."""
     try:
-        args = _parser().parse_args(remove_ros_args()[1:])
+        args = playing_parser(__doc__, RECORDED_RATE).parse_args(remove_ros_args()[1:])
         rclpy.init()
         figures = play_and_save(args.rate, args.output)
     except (OSError, RuntimeError, ValueError) as error:
@@ -97,12 +96,6 @@ def _summary(listener: DriveListener, score: DriveScore, frames: int) -> str:
         f'mIoU {by_camera}, {listener.received["label_image"]} of {frames * len(CAMERAS)} '
         f'images segmented, {listener.dropped} dropped'
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_playing_options(parser, RECORDED_RATE)
-    return parser
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ the answers with the ground truth.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import asdict
@@ -31,7 +30,7 @@ from lseg_ros.nodes.label_messages import label_set_from_message
 from lseg_ros.nodes.spinning import spinning
 from map_listener import MapListener
 from map_picture import map_picture
-from playing_options import add_playing_options
+from playing_options import playing_parser
 
 PACE = 2.0  # frames per second: both nodes keep up, even on a busy machine
 
@@ -39,7 +38,7 @@ PACE = 2.0  # frames per second: both nodes keep up, even on a busy machine
 def main() -> int:
     """Play the drive, print the answers, save map and picture; return the exit code."""
     try:
-        args = _parser().parse_args(remove_ros_args()[1:])
+        args = playing_parser(__doc__, PACE).parse_args(remove_ros_args()[1:])
         args.output.mkdir(parents=True, exist_ok=True)
         rclpy.init()
         scored = play_and_ask(args.rate, args.output)
@@ -112,12 +111,6 @@ def _scored(prompt: str, answer: MapAnswer | None, truth: TrueVoxels) -> ScoredA
         return ScoredAnswer(prompt, None, None)
     centre = np.array([answer.center.x, answer.center.y, answer.center.z])
     return ScoredAnswer(prompt, answer.score, truth.distance(prompt, centre))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_playing_options(parser, PACE)
-    return parser
 
 
 if __name__ == '__main__':

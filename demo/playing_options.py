@@ -11,8 +11,9 @@ from lseg_ros.number_options import NumberType
 RECORDED_RATE = 5.0  # frames per second
 
 
-def add_playing_options(parser: argparse.ArgumentParser, rate: float) -> None:
-    """Add --output, and --rate with this default."""
+def playing_parser(description: str | None, rate: float) -> argparse.ArgumentParser:
+    """Return the parser of a program with --output, and --rate with this default."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--output', type=Path, required=True, help='folder for the pictures')
     parser.add_argument(
         '--rate',
@@ -20,3 +21,4 @@ def add_playing_options(parser: argparse.ArgumentParser, rate: float) -> None:
         default=rate,
         help=f'frames per second of each camera (default: %(default)s; recorded at {RECORDED_RATE:g})',
     )
+    return parser
